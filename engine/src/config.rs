@@ -1,0 +1,309 @@
+//! The model's description of itself: what a checkpoint carries and every part is built from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// How audio becomes a log-mel image. librosa's names and defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MelConfig {
+    /// The model's sample rate.
+    pub sample_rate_hz: u32,
+    /// FFT length in samples.
+    pub n_fft: usize,
+    /// Samples between two frames.
+    pub hop_length: usize,
+    /// Mel bands.
+    pub n_mels: usize,
+    /// The filterbank's convention; only `slaney` (librosa's default) is known.
+    pub convention: String,
+    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1.
+    pub top_db: f32,
+    /// dB between 0 and 1.
+    pub range_db: f32,
+}
+
+impl Default for MelConfig {
+    fn default() -> Self {
+        Self {
+            sample_rate_hz: 22_050,
+            n_fft: 2048,
+            hop_length: 512,
+            n_mels: 128,
+            convention: "slaney".into(),
+            top_db: 40.0,
+            range_db: 80.0,
+        }
+    }
+}
+
+/// How windows lie on the stream, in frames.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Frames a window.
+    pub frames: usize,
+    /// Frames from one window to the next.
+    pub hop_frames: usize,
+    /// Frames of its predecessor's output that a window is given (clean prefix): `frames - hop_frames`.
+    pub prefix_frames: usize,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self { frames: 128, hop_frames: 112, prefix_frames: 16 }
+    }
+}
+
+/// Spectrogram encoder and decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderConfig {
+    /// Channels of the latent.
+    pub latent_channels: usize,
+    /// Channels after each stride-2 convolution; their number gives the reduction (3: 8 x 8).
+    pub channels: Vec<usize>,
+}
+
+impl Default for AutoencoderConfig {
+    fn default() -> Self {
+        Self { latent_channels: 32, channels: vec![32, 64, 128] }
+    }
+}
+
+impl AutoencoderConfig {
+    /// Image pixels per latent position along one axis.
+    pub fn reduction(&self) -> usize {
+        1 << self.channels.len()
+    }
+}
+
+/// Style encoder: stride-2 convolutions, tokens from the last resolutions, a pooled vector, an instrument head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StyleConfig {
+    /// Channels after each stride-2 convolution.
+    pub channels: Vec<usize>,
+    /// How many of the last resolutions give tokens.
+    pub token_levels: usize,
+    /// Token and pooled-vector width.
+    pub dim: usize,
+    /// Labels of the instrument head, in its order.
+    pub instruments: Vec<String>,
+}
+
+impl Default for StyleConfig {
+    fn default() -> Self {
+        Self {
+            channels: vec![32, 64, 128, 192, 192, 256],
+            token_levels: 3,
+            dim: 192,
+            instruments: ["piano", "guitar", "harp", "violin"].map(String::from).to_vec(),
+        }
+    }
+}
+
+/// The denoiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UNetConfig {
+    /// Channels of each resolution, finest first.
+    pub channels: Vec<usize>,
+    /// Which resolutions attend (self- and cross-attention).
+    pub attention: Vec<bool>,
+    /// Residual blocks a resolution.
+    pub res_blocks: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the timestep and style embedding.
+    pub embedding: usize,
+    /// Sine and cosine channels that tell a position along the mel axis.
+    pub frequency_channels: usize,
+}
+
+impl Default for UNetConfig {
+    fn default() -> Self {
+        Self {
+            channels: vec![64, 128, 256],
+            attention: vec![false, true, true],
+            res_blocks: 2,
+            heads: 4,
+            embedding: 256,
+            frequency_channels: 8,
+        }
+    }
+}
+
+/// Noise schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Cosine (Nichol and Dhariwal 2021) rescaled to zero terminal SNR (Lin et al. 2024).
+    CosineZeroSnr,
+    /// The reports' linear betas, 1e-4 to 0.02.
+    Linear,
+}
+
+/// What the UNet predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prediction {
+    /// `v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0` (Salimans and Ho 2022).
+    V,
+    /// The noise.
+    Epsilon,
+}
+
+/// Diffusion process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionConfig {
+    /// Noise schedule.
+    pub schedule: ScheduleKind,
+    /// What the UNet predicts.
+    pub prediction: Prediction,
+    /// Timesteps of training.
+    pub train_timesteps: usize,
+}
+
+impl Default for DiffusionConfig {
+    fn default() -> Self {
+        Self { schedule: ScheduleKind::CosineZeroSnr, prediction: Prediction::V, train_timesteps: 1000 }
+    }
+}
+
+/// Everything that shapes a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Audio to image.
+    pub mel: MelConfig,
+    /// Windows on the stream.
+    pub window: WindowConfig,
+    /// Image to latent and back.
+    pub autoencoder: AutoencoderConfig,
+    /// Reference to style tokens.
+    pub style: StyleConfig,
+    /// The denoiser.
+    pub unet: UNetConfig,
+    /// The noise.
+    pub diffusion: DiffusionConfig,
+}
+
+/// A bound on one number of a config: a file must not talk the engine into absurd memory.
+fn bound(field: &str, value: usize, min: usize, max: usize) -> Result<()> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(Error::checkpoint(field, format!("{min} to {max}"), value))
+    }
+}
+
+fn bound_all(field: &str, values: &[usize], max_len: usize, min: usize, max: usize) -> Result<()> {
+    bound(&format!("{field}.len"), values.len(), 1, max_len)?;
+    values.iter().enumerate().try_for_each(|(i, &v)| bound(&format!("{field}[{i}]"), v, min, max))
+}
+
+/// Channels are normalised in groups of eight; they must divide.
+fn grouped(field: &str, values: &[usize]) -> Result<()> {
+    match values.iter().position(|v| v % 8 != 0) {
+        Some(i) => Err(Error::checkpoint(format!("{field}[{i}]"), "a multiple of 8", values[i])),
+        None => Ok(()),
+    }
+}
+
+impl ModelConfig {
+    /// Refuses a config that no network can be built from, or whose networks would need absurd memory.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_mel()?;
+        self.validate_window()?;
+        bound("autoencoder.latent_channels", self.autoencoder.latent_channels, 1, 256)?;
+        bound_all("autoencoder.channels", &self.autoencoder.channels, 5, 8, 1024)?;
+        grouped("autoencoder.channels", &self.autoencoder.channels)?;
+        self.validate_style()?;
+        self.validate_unet()?;
+        bound("diffusion.train_timesteps", self.diffusion.train_timesteps, 2, 100_000)
+    }
+
+    fn validate_mel(&self) -> Result<()> {
+        let mel = &self.mel;
+        bound("mel.sample_rate_hz", mel.sample_rate_hz as usize, 8_000, 192_000)?;
+        bound("mel.n_fft", mel.n_fft, 64, 16_384)?;
+        bound("mel.hop_length", mel.hop_length, 16, mel.n_fft / 2)?;
+        bound("mel.n_mels", mel.n_mels, 8, 512)?;
+        if mel.convention != "slaney" {
+            return Err(Error::checkpoint("mel.convention", "slaney", &mel.convention));
+        }
+        if !(mel.top_db.is_finite() && mel.range_db.is_finite() && mel.range_db > 0.0) {
+            return Err(Error::checkpoint("mel.range_db", "a finite range above 0", mel.range_db));
+        }
+        Ok(())
+    }
+
+    fn validate_window(&self) -> Result<()> {
+        let (window, reduction) = (&self.window, self.autoencoder.reduction());
+        bound("window.frames", window.frames, 2 * reduction, 4096)?;
+        bound("window.hop_frames", window.hop_frames, reduction, window.frames)?;
+        if window.hop_frames + window.prefix_frames != window.frames {
+            return Err(Error::checkpoint("window.prefix_frames", "frames - hop_frames", window.prefix_frames));
+        }
+        let columns = [("window.frames", window.frames), ("window.hop_frames", window.hop_frames)];
+        for (field, frames) in columns.into_iter().chain([("mel.n_mels", self.mel.n_mels)]) {
+            if frames % reduction != 0 {
+                return Err(Error::checkpoint(field, format!("a multiple of {reduction}"), frames));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_style(&self) -> Result<()> {
+        let style = &self.style;
+        bound_all("style.channels", &style.channels, 8, 8, 1024)?;
+        grouped("style.channels", &style.channels)?;
+        bound("style.token_levels", style.token_levels, 1, style.channels.len())?;
+        bound("style.dim", style.dim, 8, 2048)?;
+        bound("style.instruments.len", style.instruments.len(), 1, 64)
+    }
+
+    fn validate_unet(&self) -> Result<()> {
+        let unet = &self.unet;
+        bound_all("unet.channels", &unet.channels, 5, 8, 2048)?;
+        grouped("unet.channels", &unet.channels)?;
+        if unet.attention.len() != unet.channels.len() {
+            return Err(Error::checkpoint("unet.attention.len", unet.channels.len().to_string(), unet.attention.len()));
+        }
+        bound("unet.res_blocks", unet.res_blocks, 1, 8)?;
+        bound("unet.heads", unet.heads, 1, 64)?;
+        if let Some(c) = unet.channels.iter().find(|&c| c % unet.heads != 0) {
+            return Err(Error::checkpoint("unet.heads", "a divisor of every unet.channels", format!("{} for {c}", unet.heads)));
+        }
+        bound("unet.embedding", unet.embedding, 8, 4096)?;
+        bound("unet.frequency_channels", unet.frequency_channels, 2, 64)?;
+        if unet.frequency_channels % 2 != 0 {
+            return Err(Error::checkpoint("unet.frequency_channels", "an even number", unet.frequency_channels));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid() {
+        ModelConfig::default().validate().expect("valid");
+    }
+
+    #[test]
+    fn absurd_sizes_are_refused_by_name() {
+        let mut config = ModelConfig::default();
+        config.unet.channels[1] = 1 << 30;
+        assert!(config.validate().unwrap_err().to_string().contains("unet.channels[1]"));
+        let mut config = ModelConfig::default();
+        config.window.hop_frames = 100;
+        config.window.prefix_frames = 28;
+        assert!(config.validate().unwrap_err().to_string().contains("window.hop_frames"));
+    }
+}

@@ -1,0 +1,32 @@
+//! Luthier's sound, free of hosts, windows and plugin formats.
+//!
+//! The way of the data:
+//!
+//! ```text
+//! audio_file | host block
+//!   -> stream    (Chunker -> worker -> Assembler: blocks in, blocks out)
+//!   -> dsp       (Resampler, Level, MelFrontEnd)
+//!   -> models    (SpectrogramEncoder, StyleEncoder, UNet, SpectrogramDecoder, written over `nn`)
+//!   -> diffusion (NoiseSchedule, DdimSampler)
+//!   -> vocoder   (content-guided, or Griffin-Lim)
+//! ```
+//!
+//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run.
+
+pub mod audio_file;
+pub mod cancel;
+pub mod checkpoint;
+pub mod config;
+pub mod diffusion;
+pub mod dsp;
+pub mod error;
+pub mod image;
+pub mod models;
+pub mod nn;
+pub mod pipeline;
+pub mod settings;
+pub mod stream;
+pub mod style;
+pub mod vocoder;
+
+pub use error::{Error, Result};

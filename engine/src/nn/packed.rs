@@ -1,0 +1,1 @@
+//! The packed CPU executor: playing.

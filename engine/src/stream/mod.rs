@@ -1,0 +1,1 @@
+//! Blocks in, blocks out: the window that moves over a stream. Knows no tensors.

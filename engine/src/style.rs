@@ -1,0 +1,25 @@
+//! A style: what cross-attention reads, computed once from a reference and savable.
+
+use serde::{Deserialize, Serialize};
+
+/// The style encoder's answer to one or more reference windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StyleTokens {
+    /// SHA-256 of the model file that made them (tokens of one model mean nothing to another).
+    pub model: String,
+    /// Token width.
+    pub dim: usize,
+    /// `count * dim` values, token after token.
+    pub tokens: Vec<f32>,
+    /// The pooled style vector.
+    pub pooled: Vec<f32>,
+    /// Instrument probabilities in the order of the model's instruments.
+    pub instruments: Vec<f32>,
+}
+
+impl StyleTokens {
+    /// How many tokens there are.
+    pub fn count(&self) -> usize {
+        self.tokens.len() / self.dim.max(1)
+    }
+}

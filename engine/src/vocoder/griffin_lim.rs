@@ -1,0 +1,1 @@
+//! griffin_lim

@@ -1,0 +1,4 @@
+//! From magnitudes to audio.
+
+pub mod griffin_lim;
+pub mod guided;

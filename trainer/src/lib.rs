@@ -1,0 +1,1 @@
+//! Everything that makes a model: data, losses, optimiser, training runs, evaluation, pictures.

@@ -1,0 +1,3 @@
+//! One front door: `cargo xtask <command>`.
+
+fn main() {}
