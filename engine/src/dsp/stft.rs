@@ -1,1 +1,215 @@
-//! stft
+//! The short-time Fourier transform and its inverse, with frames placed by their centre.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use realfft::num_complex::Complex32;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+use super::window::hann_periodic;
+
+/// A Hann-windowed STFT of one size, and its inverse.
+///
+/// Frame `t` is centred at sample `first_center + t * hop_length` and reads `n_fft` samples from
+/// `n_fft / 2` before its centre. Samples outside the signal read as 0, so that librosa's
+/// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames, while a
+/// stream passes real neighbours and the centre of its first frame within them.
+///
+/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out`.
+pub struct Stft {
+    n_fft: usize,
+    hop_length: usize,
+    window: Vec<f32>,
+    to_spectrum: Arc<dyn RealToComplex<f32>>,
+    to_signal: Arc<dyn ComplexToReal<f32>>,
+    /// One windowed frame, `n_fft` samples.
+    frame: Vec<f32>,
+    /// One frame's spectrum, `bins` values.
+    spectrum: Vec<Complex32>,
+    fft_scratch: Vec<Complex32>,
+    /// Sum of squared windows over each output sample of [`Stft::inverse`].
+    weight: Vec<f32>,
+}
+
+impl Stft {
+    /// Plans the transforms of `n_fft` samples a frame, one frame every `hop_length` samples.
+    ///
+    /// # Panics
+    /// If `n_fft` is odd or one of the two is 0.
+    pub fn new(n_fft: usize, hop_length: usize) -> Self {
+        assert!(
+            n_fft > 0 && n_fft.is_multiple_of(2),
+            "n_fft: expected an even number above 0, found {n_fft}"
+        );
+        assert!(hop_length > 0, "hop_length: expected a number above 0");
+        let mut planner = RealFftPlanner::new();
+        let (to_spectrum, to_signal) = (planner.plan_fft_forward(n_fft), planner.plan_fft_inverse(n_fft));
+        let scratch_len = to_spectrum.get_scratch_len().max(to_signal.get_scratch_len());
+        Self {
+            n_fft,
+            hop_length,
+            window: hann_periodic(n_fft),
+            frame: vec![0.0; n_fft],
+            spectrum: vec![Complex32::default(); n_fft / 2 + 1],
+            fft_scratch: vec![Complex32::default(); scratch_len],
+            weight: Vec::new(),
+            to_spectrum,
+            to_signal,
+        }
+    }
+
+    /// Samples a frame.
+    pub fn n_fft(&self) -> usize {
+        self.n_fft
+    }
+
+    /// Samples between two frames.
+    pub fn hop_length(&self) -> usize {
+        self.hop_length
+    }
+
+    /// Frequencies a frame: `n_fft / 2 + 1`, from 0 Hz to half the sample rate.
+    pub fn bins(&self) -> usize {
+        self.n_fft / 2 + 1
+    }
+
+    /// The spectrum (`bins` values) of the one frame centred at `center`.
+    pub fn frame(&mut self, signal: &[f32], center: isize) -> &[Complex32] {
+        let start = center - (self.n_fft / 2) as isize;
+        let inside = overlap(start, self.n_fft, signal.len());
+        self.frame[..inside.start].fill(0.0);
+        self.frame[inside.end..].fill(0.0);
+        if !inside.is_empty() {
+            let source = &signal[(start + inside.start as isize) as usize..][..inside.len()];
+            let windowed = self.frame[inside.clone()].iter_mut().zip(source).zip(&self.window[inside]);
+            windowed.for_each(|((y, x), w)| *y = x * w);
+        }
+        self.to_spectrum
+            .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.fft_scratch)
+            .expect("buffers were made by new for this plan");
+        &self.spectrum
+    }
+
+    /// The spectra of `frames` frames into `out`, laid out `[frame][bin]`.
+    pub fn forward(&mut self, signal: &[f32], frames: usize, first_center: isize, out: &mut Vec<Complex32>) {
+        out.clear();
+        out.reserve(frames * self.bins());
+        for t in 0..frames {
+            let center = first_center + (t * self.hop_length) as isize;
+            out.extend_from_slice(self.frame(signal, center));
+        }
+    }
+
+    /// The signal of `len` samples whose spectrum lies nearest to `spectrum` (`[frame][bin]`, frames placed
+    /// as in [`Stft::forward`]): windowed overlap-add over the sum of squared windows, librosa's `istft`.
+    ///
+    /// Samples that no frame reaches are 0.
+    ///
+    /// # Panics
+    /// If `spectrum` is not a whole number of frames.
+    pub fn inverse(&mut self, spectrum: &[Complex32], first_center: isize, len: usize, out: &mut Vec<f32>) {
+        let bins = self.bins();
+        assert!(
+            spectrum.len().is_multiple_of(bins),
+            "spectrum: {} values are no whole number of {bins}-bin frames",
+            spectrum.len()
+        );
+        out.clear();
+        out.resize(len, 0.0);
+        self.weight.clear();
+        self.weight.resize(len, 0.0);
+        for (t, frame) in spectrum.chunks_exact(bins).enumerate() {
+            let center = first_center + (t * self.hop_length) as isize;
+            self.overlap_add(frame, center, out);
+        }
+        // librosa divides wherever the weight is a normal number and leaves the rest alone.
+        let scale = 1.0 / self.n_fft as f32;
+        for (y, &w) in out.iter_mut().zip(&self.weight) {
+            *y *= if w > f32::MIN_POSITIVE { scale / w } else { scale };
+        }
+    }
+
+    /// Adds one frame's windowed samples to `out` and its squared window to the weight.
+    fn overlap_add(&mut self, spectrum: &[Complex32], center: isize, out: &mut [f32]) {
+        let start = center - (self.n_fft / 2) as isize;
+        let inside = overlap(start, self.n_fft, out.len());
+        if inside.is_empty() {
+            return;
+        }
+        self.spectrum.copy_from_slice(spectrum);
+        // A real signal's first and last bins are real; realfft refuses anything else.
+        self.spectrum[0].im = 0.0;
+        self.spectrum[self.n_fft / 2].im = 0.0;
+        self.to_signal
+            .process_with_scratch(&mut self.spectrum, &mut self.frame, &mut self.fft_scratch)
+            .expect("buffers were made by new for this plan");
+        let target = (start + inside.start as isize) as usize..(start + inside.end as isize) as usize;
+        let sums = out[target.clone()].iter_mut().zip(&mut self.weight[target]);
+        for ((y, weight), (x, w)) in sums.zip(self.frame[inside.clone()].iter().zip(&self.window[inside])) {
+            *y += x * w;
+            *weight += w * w;
+        }
+    }
+}
+
+/// Which samples of a frame that starts at `start` fall into a signal of `len` samples.
+fn overlap(start: isize, n_fft: usize, len: usize) -> Range<usize> {
+    let first = start.saturating_neg().clamp(0, n_fft as isize) as usize;
+    let last = (len as isize - start).clamp(first as isize, n_fft as isize) as usize;
+    first..last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A signal without symmetry or period: a decaying chirp.
+    fn chirp(len: usize) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * (0.01 + i as f32 * 2e-5)).sin() * (-(i as f32) / 3000.0).exp()).collect()
+    }
+
+    #[test]
+    fn inverse_of_forward_is_the_signal() {
+        for (n_fft, hop, len) in [(2048, 512, 6000), (1024, 256, 4097), (256, 96, 1000)] {
+            let (mut stft, signal) = (Stft::new(n_fft, hop), chirp(len));
+            let (mut spectrum, mut back) = (Vec::new(), Vec::new());
+            stft.forward(&signal, 1 + len / hop, 0, &mut spectrum);
+            stft.inverse(&spectrum, 0, len, &mut back);
+            let worst = signal.iter().zip(&back).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-6, "{n_fft}/{hop}: {worst}");
+        }
+    }
+
+    #[test]
+    fn frames_depend_on_the_signal_around_their_centre_only() {
+        // The same frames, read from a longer piece of the same stream at another offset: bit for bit.
+        let (mut stft, signal) = (Stft::new(512, 128), chirp(8000));
+        let (mut whole, mut part) = (Vec::new(), Vec::new());
+        stft.forward(&signal, 40, 0, &mut whole);
+        stft.forward(&signal[1000..6000], 20, 10 * 128 - 1000 + 256, &mut part);
+        assert_eq!(part, whole[12 * stft.bins()..32 * stft.bins()]);
+    }
+
+    #[test]
+    fn frames_far_outside_are_silent() {
+        let (mut stft, signal) = (Stft::new(64, 16), chirp(100));
+        for center in [-1000, -32, 132, 100_000, isize::MIN / 2, isize::MAX / 2] {
+            assert!(stft.frame(&signal, center).iter().all(|x| x.norm_sqr() == 0.0), "centre {center}");
+        }
+        let mut out = Vec::new();
+        stft.inverse(&vec![Complex32::new(1.0, 0.0); 33], -500, 20, &mut out);
+        assert_eq!(out, vec![0.0; 20]);
+    }
+
+    #[test]
+    fn a_second_call_of_the_same_size_reuses_its_memory() {
+        let (mut stft, signal) = (Stft::new(256, 64), chirp(2000));
+        let (mut spectrum, mut back) = (Vec::new(), Vec::new());
+        stft.forward(&signal, 30, 0, &mut spectrum);
+        stft.inverse(&spectrum, 0, 1800, &mut back);
+        let before = (spectrum.as_ptr(), back.as_ptr(), stft.weight.as_ptr());
+        stft.forward(&signal, 30, 5, &mut spectrum);
+        stft.inverse(&spectrum, 5, 1800, &mut back);
+        assert_eq!(before, (spectrum.as_ptr(), back.as_ptr(), stft.weight.as_ptr()));
+    }
+}
