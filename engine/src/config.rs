@@ -246,7 +246,11 @@ impl ModelConfig {
         bound("window.frames", window.frames, 2 * reduction, 4096)?;
         bound("window.hop_frames", window.hop_frames, reduction, window.frames)?;
         if window.hop_frames + window.prefix_frames != window.frames {
-            return Err(Error::checkpoint("window.prefix_frames", "frames - hop_frames", window.prefix_frames));
+            return Err(Error::checkpoint(
+                "window.prefix_frames",
+                "frames - hop_frames",
+                window.prefix_frames,
+            ));
         }
         let columns = [("window.frames", window.frames), ("window.hop_frames", window.hop_frames)];
         for (field, frames) in columns.into_iter().chain([("mel.n_mels", self.mel.n_mels)]) {
@@ -271,17 +275,29 @@ impl ModelConfig {
         bound_all("unet.channels", &unet.channels, 5, 8, 2048)?;
         grouped("unet.channels", &unet.channels)?;
         if unet.attention.len() != unet.channels.len() {
-            return Err(Error::checkpoint("unet.attention.len", unet.channels.len().to_string(), unet.attention.len()));
+            return Err(Error::checkpoint(
+                "unet.attention.len",
+                unet.channels.len().to_string(),
+                unet.attention.len(),
+            ));
         }
         bound("unet.res_blocks", unet.res_blocks, 1, 8)?;
         bound("unet.heads", unet.heads, 1, 64)?;
         if let Some(c) = unet.channels.iter().find(|&c| c % unet.heads != 0) {
-            return Err(Error::checkpoint("unet.heads", "a divisor of every unet.channels", format!("{} for {c}", unet.heads)));
+            return Err(Error::checkpoint(
+                "unet.heads",
+                "a divisor of every unet.channels",
+                format!("{} for {c}", unet.heads),
+            ));
         }
         bound("unet.embedding", unet.embedding, 8, 4096)?;
         bound("unet.frequency_channels", unet.frequency_channels, 2, 64)?;
         if unet.frequency_channels % 2 != 0 {
-            return Err(Error::checkpoint("unet.frequency_channels", "an even number", unet.frequency_channels));
+            return Err(Error::checkpoint(
+                "unet.frequency_channels",
+                "an even number",
+                unet.frequency_channels,
+            ));
         }
         Ok(())
     }

@@ -31,7 +31,12 @@ impl MelImage {
     /// If the range is not inside the image.
     pub fn columns(&self, start: usize, frames: usize) -> Self {
         assert!(start + frames <= self.frames, "columns {start}+{frames} of {}", self.frames);
-        let data = self.data.chunks_exact(self.frames).flat_map(|row| &row[start..start + frames]).copied().collect();
+        let data = self
+            .data
+            .chunks_exact(self.frames)
+            .flat_map(|row| &row[start..start + frames])
+            .copied()
+            .collect();
         Self { n_mels: self.n_mels, frames, data }
     }
 }

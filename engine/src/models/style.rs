@@ -1,1 +1,79 @@
-//! style
+//! Reference image to style tokens.
+
+use crate::Result;
+use crate::config::StyleConfig;
+use crate::nn::layers::ResBlock;
+use crate::nn::{Backend, ConvSpec};
+
+/// What the style encoder says of a reference.
+pub struct Style<B: Backend> {
+    /// `(B, 1, N, dim)`: one token for each position of the last resolutions, finest first.
+    pub tokens: B::Tensor,
+    /// `(B, 1, 1, dim)`: all of it in one vector.
+    pub pooled: B::Tensor,
+    /// `(B, 1, 1, instruments)`: which instrument it hears, as logits.
+    pub logits: B::Tensor,
+}
+
+/// The reports' six stride-2 convolutions; tokens from the last resolutions, a pooled vector, an instrument head.
+pub struct StyleEncoder<B: Backend> {
+    downs: Vec<(B::Conv, B::Norm)>,
+    mix: ResBlock<B>,
+    heads: Vec<(B::Norm, B::Conv)>,
+    pool: B::Conv,
+    label: B::Conv,
+}
+
+impl<B: Backend> StyleEncoder<B> {
+    /// Builds the encoder; its weights' names start with `name`.
+    pub fn load(source: &mut B::Source<'_>, name: &str, config: &StyleConfig) -> Result<Self> {
+        let (mut c_in, mut downs, mut heads) = (1, Vec::new(), Vec::new());
+        let first_token_level = config.channels.len() - config.token_levels;
+        for (i, &c) in config.channels.iter().enumerate() {
+            let conv = B::load_conv(source, &format!("{name}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
+            downs.push((conv, B::load_norm(source, &format!("{name}.norm.{i}"), c)?));
+            if i >= first_token_level {
+                let norm = B::load_norm(source, &format!("{name}.token_norm.{i}"), c)?;
+                heads.push((
+                    norm,
+                    B::load_conv(source, &format!("{name}.token.{i}"), ConvSpec::linear(c, config.dim))?,
+                ));
+            }
+            c_in = c;
+        }
+        Ok(Self {
+            downs,
+            mix: ResBlock::load(source, &format!("{name}.mix"), c_in, c_in, None)?,
+            heads,
+            pool: B::load_conv(source, &format!("{name}.pool"), ConvSpec::linear(c_in, config.dim))?,
+            label: B::load_conv(
+                source,
+                &format!("{name}.label"),
+                ConvSpec::linear(config.dim, config.instruments.len()),
+            )?,
+        })
+    }
+
+    /// `image (B, n_mels, frames, 1)` -> tokens, pooled vector, logits.
+    pub fn forward(&self, ops: &mut B, image: &B::Tensor) -> Result<Style<B>> {
+        let (mut h, mut tokens) = (image.clone(), Vec::new());
+        let first_token_level = self.downs.len() - self.heads.len();
+        for (i, (conv, norm)) in self.downs.iter().enumerate() {
+            h = ops.conv(&h, conv)?;
+            h = ops.norm(&h, norm, None, true)?;
+            if i + 1 == self.downs.len() {
+                h = self.mix.forward(ops, &h, None)?;
+            }
+            if i >= first_token_level {
+                let (norm, head) = &self.heads[i - first_token_level];
+                let normed = ops.norm(&h, norm, None, false)?;
+                tokens.push(ops.conv(&normed, head)?);
+            }
+        }
+        let tokens = ops.tokens(&tokens.iter().collect::<Vec<_>>())?;
+        let mean = ops.mean(&h)?;
+        let pooled = ops.conv(&mean, &self.pool)?;
+        let logits = ops.conv(&pooled, &self.label)?;
+        Ok(Style { tokens, pooled, logits })
+    }
+}

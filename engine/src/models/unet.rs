@@ -1,1 +1,182 @@
-//! unet
+//! The denoiser.
+
+use super::cross_attention::CrossAttention;
+use super::position::SinusoidalPositionEmbedding;
+use crate::Result;
+use crate::config::{ModelConfig, UNetConfig};
+use crate::nn::layers::ResBlock;
+use crate::nn::{Backend, ConvSpec};
+
+/// What the denoiser reads beside the noisy latent.
+pub struct Conditions<'a, B: Backend> {
+    /// `(B, H, W, latent)`: the content, zero where it was dropped.
+    pub content: &'a B::Tensor,
+    /// `(B, H, W, 2)`: 1 where the noisy latent holds the clean prefix, 1 where the content is given.
+    pub mask: &'a B::Tensor,
+    /// `(B, 1, 1, 128)`: [`SinusoidalPositionEmbedding`] of the timestep.
+    pub timestep: &'a B::Tensor,
+    /// `(B or 1, 1, N, dim)`: style tokens, zero where the style was dropped.
+    pub tokens: &'a B::Tensor,
+    /// `(B, 1, 1, dim)`: the pooled style.
+    pub pooled: &'a B::Tensor,
+}
+
+/// Channels of [`Conditions::mask`].
+pub const MASK_CHANNELS: usize = 2;
+
+/// One resolution's blocks.
+struct Stage<B: Backend> {
+    blocks: Vec<ResBlock<B>>,
+    attention: Option<(CrossAttention<B>, CrossAttention<B>)>,
+}
+
+impl<B: Backend> Stage<B> {
+    fn load(
+        source: &mut B::Source<'_>,
+        name: &str,
+        unet: &UNetConfig,
+        style: usize,
+        level: usize,
+        c_in: usize,
+    ) -> Result<Self> {
+        let (c, mut blocks) = (unet.channels[level], Vec::new());
+        for i in 0..unet.res_blocks {
+            let c_in = if i == 0 { c_in } else { c };
+            blocks.push(ResBlock::load(source, &format!("{name}.res.{i}"), c_in, c, Some(unet.embedding))?);
+        }
+        let attention = match unet.attention[level] {
+            true => Some((
+                CrossAttention::load(source, &format!("{name}.self_attention"), c, c, unet.heads)?,
+                CrossAttention::load(source, &format!("{name}.cross_attention"), c, style, unet.heads)?,
+            )),
+            false => None,
+        };
+        Ok(Self { blocks, attention })
+    }
+
+    fn forward(
+        &self,
+        ops: &mut B,
+        x: &B::Tensor,
+        embedding: &B::Tensor,
+        tokens: &B::Tensor,
+    ) -> Result<B::Tensor> {
+        let mut h = x.clone();
+        for (i, block) in self.blocks.iter().enumerate() {
+            h = block.forward(ops, &h, Some(embedding))?;
+            if let (0, Some((own, cross))) = (i, &self.attention) {
+                h = own.forward(ops, &h, None)?;
+                h = cross.forward(ops, &h, Some(tokens))?;
+            }
+        }
+        Ok(h)
+    }
+}
+
+/// ResBlocks with adaptive group norm, self- and cross-attention at the coarse resolutions, skip connections.
+pub struct UNet<B: Backend> {
+    frequency_channels: usize,
+    time1: B::Conv,
+    time2: B::Conv,
+    style: B::Conv,
+    input: B::Conv,
+    down: Vec<(Stage<B>, Option<B::Conv>)>,
+    up: Vec<(B::Conv, Stage<B>)>,
+    norm: B::Norm,
+    out: B::Conv,
+}
+
+impl<B: Backend> UNet<B> {
+    /// Builds the denoiser; its weights' names start with `name`.
+    pub fn load(source: &mut B::Source<'_>, name: &str, config: &ModelConfig) -> Result<Self> {
+        let (unet, latent, dim) = (&config.unet, config.autoencoder.latent_channels, config.style.dim);
+        let e = unet.embedding;
+        let time1 = ConvSpec::linear(SinusoidalPositionEmbedding::TIMESTEP_DIM, e);
+        let inputs = 2 * latent + MASK_CHANNELS + unet.frequency_channels;
+        let mut net = Self {
+            frequency_channels: unet.frequency_channels,
+            time1: B::load_conv(source, &format!("{name}.time.0"), time1)?,
+            time2: B::load_conv(source, &format!("{name}.time.1"), ConvSpec::linear(e, e))?,
+            style: B::load_conv(source, &format!("{name}.style"), ConvSpec::linear(dim, e))?,
+            input: B::load_conv(
+                source,
+                &format!("{name}.input"),
+                ConvSpec::conv(inputs, unet.channels[0], 3, 1),
+            )?,
+            down: Vec::new(),
+            up: Vec::new(),
+            norm: B::load_norm(source, &format!("{name}.norm"), unet.channels[0])?,
+            out: B::load_conv(
+                source,
+                &format!("{name}.out"),
+                ConvSpec::conv(unet.channels[0], latent, 3, 1).zero(),
+            )?,
+        };
+        for (i, &c) in unet.channels.iter().enumerate() {
+            let stage = Stage::load(source, &format!("{name}.down.{i}"), unet, dim, i, c)?;
+            let next = unet.channels.get(i + 1).map(|&next| {
+                B::load_conv(source, &format!("{name}.down.{i}.out"), ConvSpec::conv(c, next, 3, 2))
+            });
+            net.down.push((stage, next.transpose()?));
+        }
+        for (i, &c) in unet.channels.iter().enumerate().rev().skip(1) {
+            let conv = ConvSpec::conv(unet.channels[i + 1], c, 3, 1);
+            let conv = B::load_conv(source, &format!("{name}.up.{i}.in"), conv)?;
+            net.up.push((conv, Stage::load(source, &format!("{name}.up.{i}"), unet, dim, i, 2 * c)?));
+        }
+        Ok(net)
+    }
+
+    /// `noisy (B, H, W, latent)` -> prediction (v or noise) of the same shape.
+    pub fn forward(
+        &self,
+        ops: &mut B,
+        noisy: &B::Tensor,
+        conditions: &Conditions<'_, B>,
+    ) -> Result<B::Tensor> {
+        let embedding = self.embed(ops, conditions)?;
+        let input = self.join_input(ops, noisy, conditions)?;
+        let mut h = ops.conv(&input, &self.input)?;
+        let mut skips = Vec::new();
+        for (stage, next) in &self.down {
+            h = stage.forward(ops, &h, &embedding, conditions.tokens)?;
+            if let Some(next) = next {
+                skips.push(h.clone());
+                h = ops.conv(&h, next)?;
+            }
+        }
+        for (conv, stage) in &self.up {
+            h = ops.upsample2(&h)?;
+            h = ops.conv(&h, conv)?;
+            let skip = skips.pop().expect("one skip a stage");
+            h = ops.concat(&[&h, &skip])?;
+            h = stage.forward(ops, &h, &embedding, conditions.tokens)?;
+        }
+        let h = ops.norm(&h, &self.norm, None, true)?;
+        ops.conv(&h, &self.out)
+    }
+
+    /// Timestep and pooled style in one vector, `(B, 1, 1, E)`.
+    fn embed(&self, ops: &mut B, conditions: &Conditions<'_, B>) -> Result<B::Tensor> {
+        let time = ops.conv(conditions.timestep, &self.time1)?;
+        let time = ops.silu(&time)?;
+        let time = ops.conv(&time, &self.time2)?;
+        let style = ops.conv(conditions.pooled, &self.style)?;
+        let sum = ops.add(&time, &style)?;
+        ops.silu(&sum)
+    }
+
+    fn join_input(
+        &self,
+        ops: &mut B,
+        noisy: &B::Tensor,
+        conditions: &Conditions<'_, B>,
+    ) -> Result<B::Tensor> {
+        let [_, h, w, _] = ops.dims(noisy);
+        let rows = SinusoidalPositionEmbedding::rows(h, self.frequency_channels);
+        let rows =
+            rows.chunks_exact(self.frequency_channels).flat_map(|row| row.repeat(w)).collect::<Vec<f32>>();
+        let rows = ops.tensor([1, h, w, self.frequency_channels], &rows)?;
+        ops.concat(&[noisy, conditions.content, conditions.mask, &rows])
+    }
+}

@@ -53,7 +53,11 @@ impl ConvSpec {
 
     /// The stored weight's shape.
     pub fn weight_shape(&self) -> Vec<usize> {
-        if self.linear { vec![self.c_out, self.c_in] } else { vec![self.c_out, self.c_in, self.kernel, self.kernel] }
+        if self.linear {
+            vec![self.c_out, self.c_in]
+        } else {
+            vec![self.c_out, self.c_in, self.kernel, self.kernel]
+        }
     }
 
     /// The output's height or width for an input's.
@@ -97,7 +101,13 @@ pub trait Backend: Sized {
     fn conv(&mut self, x: &Self::Tensor, conv: &Self::Conv) -> Result<Self::Tensor>;
     /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift` where `modulation` is `(B, 1, 1, 2C)` = scale then shift,
     /// then SiLU where asked.
-    fn norm(&mut self, x: &Self::Tensor, norm: &Self::Norm, modulation: Option<&Self::Tensor>, silu: bool) -> Result<Self::Tensor>;
+    fn norm(
+        &mut self,
+        x: &Self::Tensor,
+        norm: &Self::Norm,
+        modulation: Option<&Self::Tensor>,
+        silu: bool,
+    ) -> Result<Self::Tensor>;
     /// `x * sigmoid(x)`.
     fn silu(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
     /// Elementwise sum of equal shapes; a batch, height or width of 1 in `b` repeats.
@@ -107,7 +117,13 @@ pub trait Backend: Sized {
     /// Nearest-neighbour upsampling by two along both axes.
     fn upsample2(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
     /// Scaled dot-product attention; `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H, W, C)`.
-    fn attention(&mut self, q: &Self::Tensor, k: &Self::Tensor, v: &Self::Tensor, heads: usize) -> Result<Self::Tensor>;
+    fn attention(
+        &mut self,
+        q: &Self::Tensor,
+        k: &Self::Tensor,
+        v: &Self::Tensor,
+        heads: usize,
+    ) -> Result<Self::Tensor>;
     /// Mean over positions; `(B, H, W, C) -> (B, 1, 1, C)`.
     fn mean(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
     /// Positions as tokens, joined: each `(B, H, W, C)` -> `(B, 1, sum of H*W, C)`.

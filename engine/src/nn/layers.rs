@@ -1,1 +1,58 @@
 //! Layers made of [`Backend`] operations.
+
+use super::backend::{Backend, ConvSpec};
+use crate::Result;
+
+/// Residual block: `skip(x) + conv2(silu(norm2(conv1(silu(norm1(x)))) * (1 + scale) + shift))`.
+///
+/// Scale and shift come from an embedding where the block has one (Dhariwal and Nichol 2021, adaptive group normalisation).
+pub struct ResBlock<B: Backend> {
+    norm1: B::Norm,
+    conv1: B::Conv,
+    embedding: Option<B::Conv>,
+    norm2: B::Norm,
+    conv2: B::Conv,
+    skip: Option<B::Conv>,
+}
+
+impl<B: Backend> ResBlock<B> {
+    /// `c_in -> c_out`; `embedding` is the width of the embedding, if the block listens to one.
+    pub fn load(
+        source: &mut B::Source<'_>,
+        name: &str,
+        c_in: usize,
+        c_out: usize,
+        embedding: Option<usize>,
+    ) -> Result<Self> {
+        let skip = ConvSpec::conv(c_in, c_out, 1, 1);
+        Ok(Self {
+            norm1: B::load_norm(source, &format!("{name}.norm1"), c_in)?,
+            conv1: B::load_conv(source, &format!("{name}.conv1"), ConvSpec::conv(c_in, c_out, 3, 1))?,
+            embedding: embedding
+                .map(|e| B::load_conv(source, &format!("{name}.embedding"), ConvSpec::linear(e, 2 * c_out)))
+                .transpose()?,
+            norm2: B::load_norm(source, &format!("{name}.norm2"), c_out)?,
+            conv2: B::load_conv(source, &format!("{name}.conv2"), ConvSpec::conv(c_out, c_out, 3, 1).zero())?,
+            skip: (c_in != c_out).then(|| B::load_conv(source, &format!("{name}.skip"), skip)).transpose()?,
+        })
+    }
+
+    /// `x (B, H, W, c_in)`, `embedding (B, 1, 1, E)` -> `(B, H, W, c_out)`.
+    pub fn forward(&self, ops: &mut B, x: &B::Tensor, embedding: Option<&B::Tensor>) -> Result<B::Tensor> {
+        let h = ops.norm(x, &self.norm1, None, true)?;
+        let h = ops.conv(&h, &self.conv1)?;
+        let modulation = match (&self.embedding, embedding) {
+            (Some(layer), Some(embedding)) => Some(ops.conv(embedding, layer)?),
+            _ => None,
+        };
+        let h = ops.norm(&h, &self.norm2, modulation.as_ref(), true)?;
+        let h = ops.conv(&h, &self.conv2)?;
+        match &self.skip {
+            Some(skip) => {
+                let x = ops.conv(x, skip)?;
+                ops.add(&h, &x)
+            }
+            None => ops.add(&h, x),
+        }
+    }
+}

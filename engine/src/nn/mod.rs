@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod candle;
+pub mod kernels;
 pub mod layers;
 pub mod packed;
 

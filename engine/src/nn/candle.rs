@@ -1,1 +1,0 @@
-//! The candle executor: training, and CUDA.

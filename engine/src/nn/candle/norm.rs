@@ -1,0 +1,164 @@
+//! Trainable GroupNorm with a per-channel affine and SiLU, fused, on the CPU.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::conv::{slice, with_data};
+use crate::Result;
+use crate::nn::backend::GROUPS;
+use crate::nn::kernels::{group_statistics, sigmoid, silu};
+
+/// `act(unit(x) * scale + shift)`; `x (B, H, W, C)`, `scale` and `shift` `(B or 1, C)`, `unit` = GroupNorm without affine.
+pub(super) fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Result<Tensor> {
+    let (batch, _, _, channels) = x.dims4()?;
+    let shared = scale.dim(0)? == 1;
+    let op = Norm { batch, channels, shared, silu };
+    Ok(x.contiguous()?.apply_op3(&scale.contiguous()?, &shift.contiguous()?, op)?)
+}
+
+struct Norm {
+    batch: usize,
+    channels: usize,
+    /// Whether all images share one scale and shift.
+    shared: bool,
+    silu: bool,
+}
+
+/// Gradients of one image: input, scale, shift.
+struct ImageGradient {
+    dx: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Norm {
+    fn affine<'a>(&self, values: &'a [f32], image: usize) -> &'a [f32] {
+        &values[if self.shared { 0 } else { image * self.channels }..][..self.channels]
+    }
+
+    fn forward(&self, x: &[f32], scale: &[f32], shift: &[f32]) -> Vec<f32> {
+        let (c, width) = (self.channels, self.channels / GROUPS);
+        let mut y = vec![0.0; x.len()];
+        let image = x.len() / self.batch;
+        y.par_chunks_mut(image).zip(x.par_chunks(image)).enumerate().for_each(|(i, (y, x))| {
+            let statistics = group_statistics(x, c);
+            let (a, b) = (self.affine(scale, i), self.affine(shift, i));
+            let a: Vec<f32> = (0..c).map(|k| a[k] * statistics[k / width].1).collect();
+            let b: Vec<f32> = (0..c).map(|k| b[k] - a[k] * statistics[k / width].0).collect();
+            for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+                for k in 0..c {
+                    let t = x[k] * a[k] + b[k];
+                    y[k] = if self.silu { silu(t) } else { t };
+                }
+            }
+        });
+        y
+    }
+
+    /// With `u = unit(x)`, `t = u a + b`, `g = dL/dt`: `da = sum g u`, `db = sum g`, and
+    /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018, differentiated).
+    fn image_gradient(&self, x: &[f32], dy: &[f32], a: &[f32], b: &[f32]) -> ImageGradient {
+        let (c, width) = (self.channels, self.channels / GROUPS);
+        let statistics = group_statistics(x, c);
+        let mean: Vec<f32> = (0..c).map(|k| statistics[k / width].0).collect();
+        let rstd: Vec<f32> = (0..c).map(|k| statistics[k / width].1).collect();
+        let mut dx = vec![0.0; x.len()];
+        let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
+        for ((x, dy), g) in x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)) {
+            for k in 0..c {
+                let u = (x[k] - mean[k]) * rstd[k];
+                let slope = if self.silu {
+                    let t = u * a[k] + b[k];
+                    let s = sigmoid(t);
+                    s * (1.0 + t * (1.0 - s))
+                } else {
+                    1.0
+                };
+                g[k] = dy[k] * slope;
+                scale[k] += g[k] * u;
+                shift[k] += g[k];
+            }
+        }
+        let count = (x.len() / GROUPS) as f32;
+        let group_mean = |values: &[f32], g: usize| {
+            (g * width..(g + 1) * width).map(|k| values[k] * a[k]).sum::<f32>() / count
+        };
+        let mean_ga: Vec<f32> = (0..c).map(|k| group_mean(&shift, k / width)).collect();
+        let mean_gau: Vec<f32> = (0..c).map(|k| group_mean(&scale, k / width)).collect();
+        for (x, g) in x.chunks_exact(c).zip(dx.chunks_exact_mut(c)) {
+            for k in 0..c {
+                let u = (x[k] - mean[k]) * rstd[k];
+                g[k] = rstd[k] * (g[k] * a[k] - mean_ga[k] - u * mean_gau[k]);
+            }
+        }
+        ImageGradient { dx, scale, shift }
+    }
+
+    fn backward(&self, x: &[f32], dy: &[f32], scale: &[f32], shift: &[f32]) -> ImageGradient {
+        let image = x.len() / self.batch;
+        let images: Vec<ImageGradient> = (0..self.batch)
+            .into_par_iter()
+            .map(|i| {
+                let range = i * image..(i + 1) * image;
+                self.image_gradient(
+                    &x[range.clone()],
+                    &dy[range],
+                    self.affine(scale, i),
+                    self.affine(shift, i),
+                )
+            })
+            .collect();
+        let mut all = ImageGradient { dx: Vec::with_capacity(x.len()), scale: Vec::new(), shift: Vec::new() };
+        for one in images {
+            all.dx.extend(one.dx);
+            if self.shared && !all.scale.is_empty() {
+                all.scale.iter_mut().zip(&one.scale).for_each(|(a, b)| *a += b);
+                all.shift.iter_mut().zip(&one.shift).for_each(|(a, b)| *a += b);
+            } else {
+                all.scale.extend(one.scale);
+                all.shift.extend(one.shift);
+            }
+        }
+        all
+    }
+}
+
+impl CustomOp3 for Norm {
+    fn name(&self) -> &'static str {
+        "luthier-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        scale: &CpuStorage,
+        scale_layout: &Layout,
+        shift: &CpuStorage,
+        shift_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let y = self.forward(slice(x, x_layout)?, slice(scale, scale_layout)?, slice(shift, shift_layout)?);
+        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradient = with_data(x, |x| {
+            with_data(dy, |dy| {
+                with_data(scale, |scale| with_data(shift, |shift| Ok(self.backward(x, dy, scale, shift))))
+            })
+        })?;
+        let device = x.device();
+        Ok((
+            Some(Tensor::from_vec(gradient.dx, x.shape(), device)?),
+            Some(Tensor::from_vec(gradient.scale, scale.shape(), device)?),
+            Some(Tensor::from_vec(gradient.shift, shift.shape(), device)?),
+        ))
+    }
+}

@@ -1,0 +1,243 @@
+//! CPU kernels over row-major `(B, H, W, C)` slices, shared by both executors.
+
+use super::backend::{ConvSpec, GROUPS, NORM_EPS};
+
+/// A row-major matrix view: element `(r, c)` lies at `data[r * row_stride + c * col_stride]`.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Storage; must reach the last element that the product touches.
+    pub data: &'a [f32],
+    /// Distance between two rows.
+    pub row_stride: usize,
+    /// Distance between two columns.
+    pub col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Contiguous rows of `columns` values.
+    pub fn rows(data: &'a [f32], columns: usize) -> Self {
+        Self { data, row_stride: columns, col_stride: 1 }
+    }
+
+    /// The transpose of contiguous rows of `columns` values.
+    pub fn transposed(data: &'a [f32], columns: usize) -> Self {
+        Self { data, row_stride: 1, col_stride: columns }
+    }
+
+    fn reaches(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.col_stride < self.data.len()
+    }
+}
+
+/// `out[m, n] = a[m, k] b[k, n]` (added to `out` where `accumulate`), rows of `out` `out_stride` apart, on one thread.
+///
+/// One thread on purpose: the order of the sums, and so every bit, is independent of the machine's load.
+pub fn matmul(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix,
+    b: Matrix,
+    out: &mut [f32],
+    out_stride: usize,
+    accumulate: bool,
+) {
+    assert!(a.reaches(m, k) && b.reaches(k, n), "operands of {m}x{n}x{k} are too short");
+    assert!(m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(), "result of {m}x{n} does not fit");
+    let none = gemm::Parallelism::None;
+    // SAFETY: the three asserts above keep every touched element inside its slice; `out` is borrowed mutably, so it
+    // overlaps neither operand.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            none,
+        );
+    }
+}
+
+/// `exp(x)`, relative error below 3e-7, written so that the compiler vectorises it (Cody-Waite reduction, degree 6).
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let p = 1.0 / 720.0;
+    let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * p)))));
+    f32::from_bits(((n as i32 + 127) << 23) as u32) * p
+}
+
+/// `1 / (1 + exp(-x))`.
+#[inline(always)]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// `x * sigmoid(x)`.
+#[inline(always)]
+pub fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+/// The shape of one convolution over one image.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// The layer.
+    pub spec: ConvSpec,
+    /// Input height.
+    pub h: usize,
+    /// Input width.
+    pub w: usize,
+}
+
+impl ConvShape {
+    /// Output `(height, width)`.
+    pub fn output(&self) -> (usize, usize) {
+        (self.spec.output(self.h), self.spec.output(self.w))
+    }
+
+    /// Output positions of one image.
+    pub fn positions(&self) -> usize {
+        let (h, w) = self.output();
+        h * w
+    }
+
+    /// Values that one output position sees: `k * k * c_in`.
+    pub fn patch(&self) -> usize {
+        self.spec.kernel * self.spec.kernel * self.spec.c_in
+    }
+
+    /// Whether the input itself already is the matrix of patches.
+    pub fn is_pointwise(&self) -> bool {
+        self.spec.kernel == 1 && self.spec.stride == 1
+    }
+
+    /// Calls `visit(patch offset, Some(input offset) or None in the padding)` for every run of `c_in` values.
+    fn for_each_tap(&self, mut visit: impl FnMut(usize, Option<usize>)) {
+        let (k, s, c, pad) = (self.spec.kernel, self.spec.stride, self.spec.c_in, self.spec.kernel / 2);
+        let (out_h, out_w) = self.output();
+        let mut offset = 0;
+        for oy in 0..out_h {
+            for ox in 0..out_w {
+                for ky in 0..k {
+                    let y = (oy * s + ky).wrapping_sub(pad);
+                    for kx in 0..k {
+                        let x = (ox * s + kx).wrapping_sub(pad);
+                        let inside = y < self.h && x < self.w;
+                        visit(offset, inside.then(|| (y * self.w + x) * c));
+                        offset += c;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Patches of one image: `x (H, W, c_in)` -> `columns (positions, k, k, c_in)`.
+    pub fn im2col(&self, x: &[f32], columns: &mut [f32]) {
+        let c = self.spec.c_in;
+        self.for_each_tap(|to, from| match from {
+            Some(from) => columns[to..to + c].copy_from_slice(&x[from..from + c]),
+            None => columns[to..to + c].fill(0.0),
+        });
+    }
+
+    /// The adjoint of [`Self::im2col`]: adds every patch back to where it was read.
+    pub fn col2im(&self, columns: &[f32], x: &mut [f32]) {
+        let c = self.spec.c_in;
+        self.for_each_tap(|from, to| {
+            if let Some(to) = to {
+                for (a, b) in x[to..to + c].iter_mut().zip(&columns[from..from + c]) {
+                    *a += b;
+                }
+            }
+        });
+    }
+}
+
+/// Mean and reciprocal standard deviation of each of [`GROUPS`] groups of channels of one image `(positions, C)`.
+pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
+    let (mut sum, mut square) = (vec![0f32; channels], vec![0f32; channels]);
+    // Shifted by the first position: the difference of two large sums would lose the variance of a far-off mean.
+    let (base, width) = (x[..channels].to_vec(), channels / GROUPS);
+    for row in x.chunks_exact(channels) {
+        for i in 0..channels {
+            let v = row[i] - base[i];
+            sum[i] += v;
+            square[i] += v * v;
+        }
+    }
+    let positions = (x.len() / channels) as f64;
+    std::array::from_fn(|g| {
+        let range = g * width..(g + 1) * width;
+        let count = positions * width as f64;
+        let mean = range.clone().map(|i| sum[i] as f64 + base[i] as f64 * positions).sum::<f64>() / count;
+        let second: f64 = range
+            .map(|i| {
+                let d = base[i] as f64 - mean;
+                square[i] as f64 + 2.0 * d * sum[i] as f64 + d * d * positions
+            })
+            .sum();
+        (mean as f32, (1.0 / ((second / count).max(0.0) + NORM_EPS as f64).sqrt()) as f32)
+    })
+}
+
+/// In-place softmax of each row of `columns` values.
+pub fn softmax_rows(x: &mut [f32], columns: usize) {
+    for row in x.chunks_exact_mut(columns) {
+        let max = row.iter().copied().fold(f32::MIN, f32::max);
+        let mut total = 0.0;
+        for v in row.iter_mut() {
+            *v = exp(*v - max);
+            total += *v;
+        }
+        let scale = 1.0 / total;
+        row.iter_mut().for_each(|v| *v *= scale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close_to_libm() {
+        for i in -8600..8700 {
+            let x = i as f32 / 100.0;
+            let (a, b) = (exp(x) as f64, (x as f64).exp());
+            assert!((a - b).abs() <= 4e-7 * b, "{x}: {a} {b}");
+        }
+    }
+
+    #[test]
+    fn col2im_is_the_adjoint_of_im2col() {
+        for (kernel, stride, h, w) in [(3, 1, 5, 7), (3, 2, 6, 5), (1, 2, 4, 4)] {
+            let shape = ConvShape { spec: ConvSpec::conv(2, 3, kernel, stride), h, w };
+            let x: Vec<f32> = (0..h * w * 2).map(|i| ((i * 37 % 11) as f32) - 5.0).collect();
+            let columns = shape.positions() * shape.patch();
+            let y: Vec<f32> = (0..columns).map(|i| ((i * 53 % 13) as f32) - 6.0).collect();
+            let (mut ax, mut aty) = (vec![0.0; columns], vec![0.0; x.len()]);
+            shape.im2col(&x, &mut ax);
+            shape.col2im(&y, &mut aty);
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            assert_eq!(dot(&ax, &y), dot(&x, &aty));
+        }
+    }
+}
