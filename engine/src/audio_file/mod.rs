@@ -1,1 +1,74 @@
-//! Audio files: decoding (WAV, FLAC, MP3, OGG) and encoding (WAV, FLAC).
+//! Audio files of any length: [`Reader`] and [`Writer`] move blocks, [`decode`] and [`encode`] whole files.
+//!
+//! Reading knows WAV, FLAC, MP3 and OGG Vorbis, mono or stereo; the encoder's delay and padding are removed, so that
+//! a file's length is that of its music. Writing knows WAV (24-bit or float) and FLAC (24-bit), and leaves
+//! either a whole file or none.
+
+mod decode;
+mod encode;
+mod flac;
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+pub use decode::Reader;
+pub use encode::{SampleFormat, Writer};
+
+use crate::Result;
+
+/// Sample rates that the engine takes; telephone to the highest that interfaces offer.
+pub const SAMPLE_RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
+
+/// A whole recording in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audio {
+    /// Frames a second.
+    pub sample_rate_hz: u32,
+    /// One or two channels of equal length; full scale is 1.
+    pub channels: Vec<Vec<f32>>,
+}
+
+impl Audio {
+    /// Samples a channel.
+    pub fn frames(&self) -> usize {
+        self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// Length in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.frames() as f64 / f64::from(self.sample_rate_hz)
+    }
+
+    /// The mean of the channels.
+    pub fn mono(&self) -> Vec<f32> {
+        let scale = 1.0 / self.channels.len() as f32;
+        (0..self.frames()).map(|n| self.channels.iter().map(|c| c[n]).sum::<f32>() * scale).collect()
+    }
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// As [`Reader::open`] and [`Reader::read`].
+pub fn decode(path: impl AsRef<Path>) -> Result<Audio> {
+    let mut reader = Reader::open(path)?;
+    let mut channels = vec![Vec::new(); reader.channels()];
+    while let Some(block) = reader.read()? {
+        channels.iter_mut().zip(block).for_each(|(channel, samples)| channel.extend_from_slice(samples));
+    }
+    Ok(Audio { sample_rate_hz: reader.sample_rate_hz(), channels })
+}
+
+/// Writes a whole file; the name's ending says which format.
+///
+/// # Errors
+/// As [`Writer::create`], [`Writer::push`] and [`Writer::finish`]; no file is left behind.
+pub fn encode(path: impl AsRef<Path>, audio: &Audio, format: SampleFormat) -> Result<()> {
+    let mut writer = Writer::create(path, audio.sample_rate_hz, audio.channels.len(), format)?;
+    let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
+    writer.push(&channels)?;
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests;

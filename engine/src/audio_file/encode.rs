@@ -1,0 +1,202 @@
+//! Writing: a temporary sibling that becomes the file only when it is whole.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
+
+use super::decode::sentence;
+use super::flac::FlacWriter;
+use crate::{Error, Result};
+
+/// How one sample is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SampleFormat {
+    /// 24-bit integers (WAV, FLAC); values outside -1 to 1 are clipped and counted.
+    #[default]
+    Int24,
+    /// 32-bit floats (WAV only).
+    Float32,
+}
+
+/// A RIFF header counts bytes in 32 bits; this many leaves room for it.
+const WAV_BYTES_MAX: u64 = u32::MAX as u64 - 4096;
+
+enum Sink {
+    Wav(WavWriter<BufWriter<File>>),
+    Flac(Box<FlacWriter>),
+}
+
+/// Writes a file block by block. Dropped before [`Self::finish`], it leaves nothing behind.
+pub struct Writer {
+    path: PathBuf,
+    part: PathBuf,
+    sink: Option<Sink>,
+    channels: usize,
+    format: SampleFormat,
+    frames: u64,
+    clipped_samples: u64,
+}
+
+impl Writer {
+    /// Starts a `.wav` or `.flac` file of one or two channels.
+    ///
+    /// # Errors
+    /// One sentence for another ending, a format that the container cannot hold, and a path that cannot be written.
+    pub fn create(
+        path: impl AsRef<Path>,
+        sample_rate_hz: u32,
+        channels: usize,
+        format: SampleFormat,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        if !(1..=2).contains(&channels) {
+            return Err(Error::file(
+                path,
+                format!("expected one or two channels to write, found {channels}"),
+            ));
+        }
+        let kind = container(path, format)?;
+        if path.is_dir() {
+            return Err(Error::file(path, "expected a file to write, found a folder"));
+        }
+        let part = part_of(path);
+        let file = File::create(&part).map_err(|e| Error::file(path, unwritable(&sentence(&e))))?;
+        let mut writer = Self {
+            path: path.to_path_buf(),
+            part,
+            sink: None,
+            channels,
+            format,
+            frames: 0,
+            clipped_samples: 0,
+        };
+        writer.sink = Some(match kind {
+            Container::Flac => Sink::Flac(Box::new(
+                FlacWriter::new(BufWriter::new(file), sample_rate_hz, channels)
+                    .map_err(|e| writer.fail(e))?,
+            )),
+            Container::Wav => {
+                let spec = wav_spec(sample_rate_hz, channels, format);
+                Sink::Wav(WavWriter::new(BufWriter::new(file), spec).map_err(|e| writer.fail(e))?)
+            }
+        });
+        Ok(writer)
+    }
+
+    /// Appends a block, one slice of equal length a channel.
+    ///
+    /// # Errors
+    /// One sentence for a full disk, more than a WAV can hold, or a sample that is not a finite number.
+    pub fn push(&mut self, block: &[&[f32]]) -> Result<()> {
+        let frames = block.first().map_or(0, |channel| channel.len());
+        if block.len() != self.channels || block.iter().any(|channel| channel.len() != frames) {
+            return Err(self.fail(format!("expected {} channels of one length in a block", self.channels)));
+        }
+        if let Some(bad) = block.iter().copied().flatten().find(|sample| !sample.is_finite()) {
+            return Err(self.fail(format!("expected finite samples to write, found {bad}")));
+        }
+        self.frames += frames as u64;
+        if matches!(self.sink, Some(Sink::Wav(_))) && self.frames * self.frame_bytes() > WAV_BYTES_MAX {
+            return Err(self.fail("a WAV file ends at 4 GiB, write .flac instead"));
+        }
+        let interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
+        let clipped = &mut self.clipped_samples;
+        let result = match (&mut self.sink, self.format) {
+            (Some(Sink::Wav(wav)), SampleFormat::Float32) => interleaved
+                .map(|x| wav.write_sample(x))
+                .collect::<hound::Result<()>>()
+                .map_err(|e| e.to_string()),
+            (Some(Sink::Wav(wav)), SampleFormat::Int24) => interleaved
+                .map(|x| wav.write_sample(to_int24(x, clipped)))
+                .collect::<hound::Result<()>>()
+                .map_err(|e| e.to_string()),
+            (Some(Sink::Flac(flac)), _) => {
+                let samples: Vec<i32> = interleaved.map(|x| to_int24(x, clipped)).collect();
+                flac.push(&samples)
+            }
+            (None, _) => Err("the file is finished".into()),
+        };
+        result.map_err(|reason| self.fail(reason))
+    }
+
+    /// Completes the file and gives it its name.
+    ///
+    /// # Errors
+    /// One sentence when the disk is full or the name cannot be taken.
+    pub fn finish(mut self) -> Result<()> {
+        let result = match self.sink.take() {
+            Some(Sink::Wav(wav)) => wav.finalize().map_err(|e| e.to_string()),
+            Some(Sink::Flac(flac)) => flac.finish(),
+            None => Err("the file is finished".into()),
+        };
+        result.map_err(|reason| self.fail(reason))?;
+        std::fs::rename(&self.part, &self.path).map_err(|e| self.fail(sentence(&e)))
+    }
+
+    /// How many integer samples had to be clipped so far.
+    pub fn clipped_samples(&self) -> u64 {
+        self.clipped_samples
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        let sample_bytes = if self.format == SampleFormat::Float32 { 4 } else { 3 };
+        sample_bytes * self.channels as u64
+    }
+
+    fn fail(&self, reason: impl ToString) -> Error {
+        Error::file(&self.path, unwritable(&reason.to_string()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.sink = None;
+        // Gone after a successful rename, and nothing else can be done here about one that will not go.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+enum Container {
+    Wav,
+    Flac,
+}
+
+fn container(path: &Path, format: SampleFormat) -> Result<Container> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match (extension.as_str(), format) {
+        ("wav", _) => Ok(Container::Wav),
+        ("flac", SampleFormat::Int24) => Ok(Container::Flac),
+        ("flac", SampleFormat::Float32) => {
+            Err(Error::file(path, "FLAC holds no float samples, write .wav instead"))
+        }
+        _ => Err(Error::file(path, "expected a name that ends in .wav or .flac")),
+    }
+}
+
+/// A hidden sibling (the same file system, so that the rename is atomic), one a process.
+fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+fn unwritable(reason: &str) -> String {
+    format!("cannot be written: {reason}")
+}
+
+fn wav_spec(sample_rate_hz: u32, channels: usize, format: SampleFormat) -> WavSpec {
+    let (bits_per_sample, sample_format) = match format {
+        SampleFormat::Int24 => (24, HoundFormat::Int),
+        SampleFormat::Float32 => (32, HoundFormat::Float),
+    };
+    WavSpec { channels: channels as u16, sample_rate: sample_rate_hz, bits_per_sample, sample_format }
+}
+
+/// Full scale 1 is 2^23, as decoders have it, so that 24-bit audio passes unchanged.
+fn to_int24(sample: f32, clipped: &mut u64) -> i32 {
+    const SCALE: f32 = 8_388_608.0;
+    let scaled = (sample * SCALE).round();
+    *clipped += u64::from(!(-SCALE..SCALE).contains(&scaled));
+    scaled.clamp(-SCALE, SCALE - 1.0) as i32
+}

@@ -1,0 +1,244 @@
+use std::path::PathBuf;
+
+use super::*;
+
+const FRAMES: usize = 5003;
+
+/// A file that tests/golden/audio_files.py wrote with libsndfile.
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/audio_files").join(name)
+}
+
+/// The tone in the golden files.
+fn tone() -> [Vec<f32>; 2] {
+    let sine = |amplitude: f64, hz: f64| {
+        (0..FRAMES)
+            .map(|n| (amplitude * (std::f64::consts::TAU * hz * n as f64 / 22_050.0).sin()) as f32)
+            .collect()
+    };
+    [sine(0.5, 440.0), sine(0.25, 660.0)]
+}
+
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+}
+
+fn refusal(path: impl AsRef<Path>) -> String {
+    let sentence = decode(path).expect_err("refused").to_string();
+    assert!(!sentence.contains('\n') && !sentence.is_empty());
+    sentence
+}
+
+/// Noise from a linear congruential generator, full scale.
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as f32 / (1u64 << 30) as f32) - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[test]
+fn other_peoples_files_decode_to_the_tone_at_its_exact_length() {
+    let tone = tone();
+    // One sample of misalignment would be off by 0.063; lossy formats are coded within 0.05.
+    let tolerances = [
+        ("u8.wav", 1.0 / 120.0),
+        ("i16.wav", 1.0 / 32_000.0),
+        ("i24.wav", 1e-6),
+        ("i32.wav", 1e-6),
+        ("f32.wav", 1e-7),
+        ("f64.wav", 1e-7),
+        ("mono.wav", 1.0 / 32_000.0),
+        ("i16.flac", 1.0 / 32_000.0),
+        ("i24.flac", 1e-6),
+        ("stereo.mp3", 0.05),
+        ("mono.mp3", 0.05),
+        ("stereo.ogg", 0.05),
+        ("mono.ogg", 0.05),
+    ];
+    for (name, tolerance) in tolerances {
+        let audio = decode(golden(name)).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((audio.sample_rate_hz, audio.frames()), (22_050, FRAMES), "{name}");
+        assert_eq!(audio.channels.len(), if name.starts_with("mono") { 1 } else { 2 }, "{name}");
+        for (channel, expected) in audio.channels.iter().zip(&tone) {
+            let worst = farthest(channel, expected);
+            assert!(worst < tolerance, "{name}: off by {worst}");
+        }
+    }
+}
+
+#[test]
+fn unusable_files_are_refused_in_one_sentence() {
+    assert!(refusal(golden("nowhere.wav")).contains("no such file"));
+    assert!(refusal(golden("quad.wav")).contains("found 4 channels"));
+    assert!(refusal(golden("nan.wav")).contains("NaN"));
+    assert!(refusal(golden("empty.wav")).contains("without a single sample"));
+    assert!(refusal(golden("")).contains("found a folder"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = folder.path().join("text.wav");
+    std::fs::write(&text, "these are words, not samples").expect("written");
+    assert!(refusal(&text).contains("expected a WAV, FLAC, MP3 or OGG"));
+    std::fs::write(&text, "").expect("written");
+    assert!(refusal(&text).contains("found an empty file"));
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 4_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut slow = hound::WavWriter::create(&text, spec).expect("created");
+    slow.write_sample(1_i16).expect("written");
+    slow.finalize().expect("written");
+    assert!(refusal(&text).contains("found 4000 Hz"));
+}
+
+#[test]
+fn integers_return_bit_for_bit_whatever_the_length() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (frames, channels, rate_hz) in [
+        (1, 1, 8_000),
+        (2, 2, 44_100),
+        (15, 2, 48_000),
+        (63, 1, 11_025),
+        (4095, 2, 44_100),
+        (4096, 2, 96_000),
+        (4097, 1, 176_400),
+        (12_345, 2, 192_000),
+    ] {
+        // Multiples of 2^-23 are what 24 bits hold; a quiet tail exercises the predictors.
+        let channels: Vec<Vec<f32>> = (0..channels)
+            .map(|c| {
+                let samples = noise(frames, 7 + c);
+                let decay = |n: usize| if n > frames / 2 { 1e-4 } else { 1.0 };
+                let quantised = samples
+                    .iter()
+                    .enumerate()
+                    .map(|(n, x)| (x * decay(n) * 8_388_607.0).round() / 8_388_608.0);
+                quantised.collect()
+            })
+            .collect();
+        let audio = Audio { sample_rate_hz: rate_hz, channels };
+        for name in ["a.flac", "a.wav"] {
+            let path = folder.path().join(name);
+            encode(&path, &audio, SampleFormat::Int24).expect("written");
+            assert!(decode(&path).expect("read") == audio, "{name} of {frames} frames at {rate_hz} Hz");
+        }
+    }
+}
+
+#[test]
+fn floats_return_bit_for_bit_even_above_full_scale() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.WAV");
+    let channels = vec![noise(1000, 1).iter().map(|x| x * 3.0).collect(), noise(1000, 2)];
+    let audio = Audio { sample_rate_hz: 44_100, channels };
+    encode(&path, &audio, SampleFormat::Float32).expect("written");
+    assert!(decode(&path).expect("read") == audio);
+}
+
+#[test]
+fn silence_is_audio() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audio = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.0; 9000]; 2] };
+    for name in ["a.wav", "a.flac"] {
+        let path = folder.path().join(name);
+        encode(&path, &audio, SampleFormat::Int24).expect("written");
+        assert_eq!(decode(&path).expect("read"), audio);
+    }
+}
+
+#[test]
+fn integers_clip_at_full_scale_and_count_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.wav");
+    let mut writer = Writer::create(&path, 44_100, 1, SampleFormat::Int24).expect("created");
+    writer.push(&[&[1.5, -2.0, 0.5, -1.0, 1.0]]).expect("pushed");
+    assert_eq!(writer.clipped_samples(), 3);
+    writer.finish().expect("finished");
+    let most = 8_388_607.0 / 8_388_608.0;
+    assert_eq!(decode(&path).expect("read").channels[0], [most, -1.0, 0.5, -1.0, most]);
+}
+
+#[test]
+fn blocks_of_any_size_make_the_same_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let samples = noise(20_000, 3);
+    for name in ["a.wav", "a.flac"] {
+        let mut files = Vec::new();
+        for block in [1, 997, 4096, 20_000] {
+            let path = folder.path().join(name);
+            let mut writer = Writer::create(&path, 48_000, 2, SampleFormat::Int24).expect("created");
+            samples.chunks(block).for_each(|chunk| writer.push(&[chunk, chunk]).expect("pushed"));
+            writer.finish().expect("finished");
+            files.push(std::fs::read(&path).expect("read"));
+        }
+        assert!(files.windows(2).all(|pair| pair[0] == pair[1]), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_finished_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = || std::fs::read_dir(folder.path()).expect("listed").count();
+    for name in ["a.wav", "a.flac"] {
+        let mut writer =
+            Writer::create(folder.path().join(name), 44_100, 1, SampleFormat::Int24).expect("created");
+        writer.push(&[&noise(10_000, 4)]).expect("pushed");
+        assert_eq!(names(), 1);
+        drop(writer);
+        assert_eq!(names(), 0, "{name}");
+    }
+    let audio = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.0, f32::NAN]] };
+    let refused = |name: &str, format| {
+        let sentence = encode(folder.path().join(name), &audio, format).expect_err("refused").to_string();
+        assert_eq!(names(), 0, "{name}");
+        sentence
+    };
+    assert!(refused("a.wav", SampleFormat::Int24).contains("NaN"));
+    assert!(refused("a.flac", SampleFormat::Float32).contains("no float"));
+    assert!(refused("a.mp3", SampleFormat::Int24).contains(".wav or .flac"));
+    assert!(refused("nowhere/a.wav", SampleFormat::Int24).contains("no such file or folder"));
+    assert!(refused("", SampleFormat::Int24).contains(".wav or .flac"));
+}
+
+/// Every golden file, cut anywhere and with bytes changed anywhere: an answer or a sentence, never a panic.
+#[test]
+fn damaged_files_never_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let damaged = folder.path().join("damaged");
+    let mut refused = 0;
+    for name in ["i16.wav", "f32.wav", "adpcm.wav", "i24.flac", "stereo.mp3", "stereo.ogg"] {
+        let whole = std::fs::read(golden(name)).expect("read");
+        for round in 0..60_u64 {
+            let dice = noise(64, round * 31 + 5);
+            let pick = |i: usize, limit: usize| ((dice[i] + 1.0) * 0.5 * (limit - 1) as f32) as usize;
+            let mut bytes = whole.clone();
+            match round % 3 {
+                0 => bytes.truncate(pick(0, whole.len())),
+                // Headers are where lengths and counts live.
+                1 => (0..4).for_each(|i| bytes[pick(i, 128)] = pick(i + 8, 256) as u8),
+                _ => (0..16).for_each(|i| bytes[pick(i, whole.len())] ^= 1 << pick(i + 16, 8)),
+            }
+            std::fs::write(&damaged, &bytes).expect("written");
+            if let Err(error) = decode(&damaged) {
+                assert!(!error.to_string().contains('\n'));
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "only {refused} of 360 were refused");
+}
+
+#[test]
+fn a_cut_off_file_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["i16.wav", "i24.flac"] {
+        let whole = std::fs::read(golden(name)).expect("read");
+        let cut = folder.path().join(name);
+        std::fs::write(&cut, &whole[..whole.len() * 2 / 3]).expect("written");
+        let sentence = refusal(&cut);
+        assert!(sentence.contains("cut off") || sentence.contains("damaged"), "{sentence}");
+    }
+}
