@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The style encoder's answer to one or more reference windows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StyleTokens {
     /// SHA-256 of the model file that made them (tokens of one model mean nothing to another).
     pub model: String,

@@ -1,1 +1,3 @@
-//! learning
+//! Networks, losses and training.
+
+mod networks;

@@ -1,0 +1,222 @@
+//! A whole transfer model on one executor, with the latent standardised.
+
+use super::position::SinusoidalPositionEmbedding;
+use super::style::Style;
+use super::unet::{Conditions, MASK_CHANNELS};
+use super::{Autoencoder, Denoiser};
+use crate::config::ModelConfig;
+use crate::image::MelImage;
+use crate::nn::Backend;
+use crate::style::StyleTokens;
+use crate::{Error, Result};
+
+/// Sizes of a latent: rows (mel), columns (time), channels.
+pub type LatentDims = [usize; 3];
+
+/// What one call of the denoiser is given beside the noisy latent.
+#[derive(Clone, Copy)]
+pub struct Guide<'a> {
+    /// Standardised content latent `(H, W, C)`, or none where the content is dropped.
+    pub content: Option<&'a [f32]>,
+    /// Style tokens, or none where the style is dropped.
+    pub style: Option<&'a StyleTokens>,
+    /// Leading latent columns of the noisy latent that hold the clean prefix.
+    pub prefix_columns: usize,
+}
+
+/// Networks, config and latent statistics.
+pub struct Model<B: Backend> {
+    config: ModelConfig,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    autoencoder: Autoencoder<B>,
+    denoiser: Denoiser<B>,
+}
+
+impl<B: Backend> Model<B> {
+    /// Builds the model; `mean` and `std` are the latent's, one a channel.
+    pub fn load(
+        source: &mut B::Source<'_>,
+        config: ModelConfig,
+        mean: Vec<f32>,
+        std: Vec<f32>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let autoencoder = Autoencoder::load(source, &config.autoencoder)?;
+        let denoiser = Denoiser::load(source, &config)?;
+        Ok(Self { config, mean, std, autoencoder, denoiser })
+    }
+
+    /// What the model was built from.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The latent of an image of `n_mels x frames`.
+    pub fn latent_dims(&self, n_mels: usize, frames: usize) -> LatentDims {
+        let r = self.config.autoencoder.reduction();
+        [n_mels / r, frames / r, self.config.autoencoder.latent_channels]
+    }
+
+    /// Image -> standardised latent `(H, W, C)`. Frames and mels are multiples of the reduction.
+    pub fn encode(&self, ops: &mut B, image: &MelImage) -> Result<Vec<f32>> {
+        self.check_size(image.n_mels, image.frames)?;
+        let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
+        let latent = self.autoencoder.encoder.forward(ops, &image)?;
+        let mut latent = ops.data(&latent)?;
+        for position in latent.chunks_exact_mut(self.mean.len()) {
+            for ((v, mean), std) in position.iter_mut().zip(&self.mean).zip(&self.std) {
+                *v = (*v - mean) / std;
+            }
+        }
+        Ok(latent)
+    }
+
+    /// Standardised latent `(H, W, C)` -> image, clipped to `[0, 1]`.
+    pub fn decode(&self, ops: &mut B, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
+        let [h, w, c] = dims;
+        let mut raw = latent.to_vec();
+        for position in raw.chunks_exact_mut(c) {
+            for ((v, mean), std) in position.iter_mut().zip(&self.mean).zip(&self.std) {
+                *v = *v * std + mean;
+            }
+        }
+        let raw = ops.tensor([1, h, w, c], &raw)?;
+        let image = self.autoencoder.decoder.forward(ops, &raw)?;
+        let [_, n_mels, frames, _] = ops.dims(&image);
+        let data = ops.data(&image)?.into_iter().map(|v| v.clamp(0.0, 1.0)).collect();
+        Ok(MelImage { n_mels, frames, data })
+    }
+
+    /// Reference images of one size -> style tokens: all tokens of all images, the mean of their pooled vectors.
+    pub fn style_tokens(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
+        if images.is_empty() {
+            return Err(Error::invalid("style reference", "at least one window that sounds", "none"));
+        }
+        let dim = self.config.style.dim;
+        let mut style = StyleTokens { model: String::new(), dim, ..StyleTokens::default() };
+        for image in images {
+            self.check_size(image.n_mels, image.frames)?;
+            let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
+            let Style { tokens, pooled, logits } = self.denoiser.style.forward(ops, &image)?;
+            style.tokens.extend(ops.data(&tokens)?);
+            accumulate(&mut style.pooled, &ops.data(&pooled)?, images.len());
+            accumulate(&mut style.instruments, &softmax(&ops.data(&logits)?), images.len());
+        }
+        Ok(style)
+    }
+
+    /// The denoiser's prediction for each guide on the same noisy latent, in one batch; every style has as many tokens or none.
+    pub fn denoise(
+        &self,
+        ops: &mut B,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        guides: &[Guide],
+    ) -> Result<Vec<Vec<f32>>> {
+        let padded = self.pad_columns(dims);
+        let [h, w, c] = padded;
+        let (batch, size) = (guides.len(), h * w * c);
+        let noisy = widen(noisy, dims, padded).repeat(batch);
+        let noisy = ops.tensor([batch, h, w, c], &noisy)?;
+        let (mut content, mut mask) =
+            (Vec::with_capacity(batch * size), Vec::with_capacity(batch * h * w * MASK_CHANNELS));
+        for guide in guides {
+            match guide.content {
+                Some(latent) => content.extend(widen(latent, dims, padded)),
+                None => content.resize(content.len() + size, 0.0),
+            }
+            let given = if guide.content.is_some() { 1.0 } else { 0.0 };
+            mask.extend(
+                (0..h * w).flat_map(|p| [if p % w < guide.prefix_columns { 1.0 } else { 0.0 }, given]),
+            );
+        }
+        let content = ops.tensor([batch, h, w, c], &content)?;
+        let mask = ops.tensor([batch, h, w, MASK_CHANNELS], &mask)?;
+        let embedding =
+            SinusoidalPositionEmbedding::embed(timestep as f32, SinusoidalPositionEmbedding::TIMESTEP_DIM);
+        let timestep = ops.tensor([batch, 1, 1, embedding.len()], &embedding.repeat(batch))?;
+        let (tokens, pooled) = self.join_styles(ops, guides)?;
+        let conditions = Conditions {
+            content: &content,
+            mask: &mask,
+            timestep: &timestep,
+            tokens: &tokens,
+            pooled: &pooled,
+        };
+        let prediction = self.denoiser.unet.forward(ops, &noisy, &conditions)?;
+        let prediction = ops.data(&prediction)?;
+        Ok(prediction.chunks_exact(size).map(|one| narrow(one, padded, dims)).collect())
+    }
+
+    /// Tokens and pooled vectors of all guides; a dropped style is zero.
+    fn join_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<(B::Tensor, B::Tensor)> {
+        let dim = self.config.style.dim;
+        let count = guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
+        let (mut tokens, mut pooled) = (Vec::new(), Vec::new());
+        for guide in guides {
+            match guide.style {
+                Some(style) if style.dim != dim || style.count() != count || style.pooled.len() != dim => {
+                    let found = format!("{} tokens of {}", style.count(), style.dim);
+                    return Err(Error::invalid("style tokens", format!("{count} tokens of {dim}"), found));
+                }
+                Some(style) => {
+                    tokens.extend_from_slice(&style.tokens);
+                    pooled.extend_from_slice(&style.pooled);
+                }
+                None => {
+                    tokens.resize(tokens.len() + count * dim, 0.0);
+                    pooled.resize(pooled.len() + dim, 0.0);
+                }
+            }
+        }
+        let tokens = ops.tensor([guides.len(), 1, count, dim], &tokens)?;
+        Ok((tokens, ops.tensor([guides.len(), 1, 1, dim], &pooled)?))
+    }
+
+    fn check_size(&self, n_mels: usize, frames: usize) -> Result<()> {
+        let r = self.config.autoencoder.reduction();
+        if n_mels != self.config.mel.n_mels {
+            return Err(Error::invalid("mel image", format!("{} bands", self.config.mel.n_mels), n_mels));
+        }
+        if frames == 0 || !frames.is_multiple_of(r) {
+            return Err(Error::invalid("mel image", format!("a multiple of {r} frames"), frames));
+        }
+        Ok(())
+    }
+
+    /// The denoiser halves its input between resolutions: rows and columns are padded up to what divides.
+    fn pad_columns(&self, [h, w, c]: LatentDims) -> LatentDims {
+        let unit = 1 << (self.config.unet.channels.len() - 1);
+        [h.next_multiple_of(unit), w.next_multiple_of(unit), c]
+    }
+}
+
+fn accumulate(sum: &mut Vec<f32>, values: &[f32], count: usize) {
+    sum.resize(values.len(), 0.0);
+    sum.iter_mut().zip(values).for_each(|(s, v)| *s += v / count as f32);
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let max = logits.iter().copied().fold(f32::MIN, f32::max);
+    let exponentials: Vec<f32> = logits.iter().map(|v| (v - max).exp()).collect();
+    let total: f32 = exponentials.iter().sum();
+    exponentials.iter().map(|v| v / total).collect()
+}
+
+/// Pads a latent with its last row and column.
+fn widen(latent: &[f32], [h, w, c]: LatentDims, [ph, pw, _]: LatentDims) -> Vec<f32> {
+    let mut wide = Vec::with_capacity(ph * pw * c);
+    for y in 0..ph {
+        for x in 0..pw {
+            wide.extend_from_slice(&latent[(y.min(h - 1) * w + x.min(w - 1)) * c..][..c]);
+        }
+    }
+    wide
+}
+
+/// Undoes [`widen`].
+fn narrow(wide: &[f32], [_, pw, c]: LatentDims, [h, w, _]: LatentDims) -> Vec<f32> {
+    (0..h).flat_map(|y| &wide[y * pw * c..][..w * c]).copied().collect()
+}
