@@ -1,1 +1,160 @@
-//! griffin_lim
+//! Phases for magnitudes: fast Griffin-Lim.
+//!
+//! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat) with the
+//! momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is `librosa.griffinlim`'s.
+
+use crate::dsp::stft::{Complex32, Stft};
+
+/// librosa's default momentum; convergence is fastest just below 1.
+pub const MOMENTUM: f32 = 0.99;
+
+/// Keeps the division by a magnitude finite, far below anything audible.
+const TINY: f32 = 1e-16;
+
+/// The iteration and its memory, which is kept between calls.
+#[derive(Default)]
+pub struct GriffinLim {
+    /// Magnitudes with the current phases, `[frame][bin]`.
+    spectrum: Vec<Complex32>,
+    /// The spectrum of the signal that `spectrum` gives.
+    rebuilt: Vec<Complex32>,
+    /// `rebuilt` of the iteration before.
+    previous: Vec<Complex32>,
+}
+
+impl GriffinLim {
+    /// An empty memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Finds phases for `magnitude` and writes the signal (`len` samples) to `out`.
+    ///
+    /// `magnitude` and `start` are laid out `[frame][bin]` with frames placed as in [`Stft`]; only the phases
+    /// of `start` are read. 0 iterations play the magnitudes with those phases. A bin that has no phase
+    /// (exactly 0) stays silent until an iteration gives it one.
+    ///
+    /// # Panics
+    /// If the two differ in size or are no whole number of frames.
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
+        &mut self,
+        stft: &mut Stft,
+        magnitude: &[f32],
+        start: &[Complex32],
+        iterations: usize,
+        momentum: f32,
+        first_center: isize,
+        len: usize,
+        out: &mut Vec<f32>,
+    ) {
+        assert_eq!(magnitude.len(), start.len(), "magnitudes and phases");
+        let frames = magnitude.len() / stft.bins();
+        self.spectrum.clear();
+        self.spectrum.extend(start.iter().zip(magnitude).map(|(&z, &m)| with_magnitude(z, m)));
+        self.previous.clear();
+        self.previous.resize(magnitude.len(), Complex32::default());
+        let pull = momentum / (1.0 + momentum);
+        for _ in 0..iterations {
+            stft.inverse(&self.spectrum, first_center, len, out);
+            stft.forward(out, frames, first_center, &mut self.rebuilt);
+            let seen = self.rebuilt.iter().zip(&self.previous);
+            for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(magnitude) {
+                *y = with_magnitude(now - before * pull, m);
+            }
+            std::mem::swap(&mut self.previous, &mut self.rebuilt);
+        }
+        stft.inverse(&self.spectrum, first_center, len, out);
+    }
+}
+
+/// The phase of `z` at magnitude `m`; 0 where `z` has no phase.
+fn with_magnitude(z: Complex32, m: f32) -> Complex32 {
+    z * (m / (z.norm_sqr().sqrt() + TINY))
+}
+
+/// Audio of `len` samples from magnitudes alone (`[frame][bin]`, frames as in librosa's `center=True`), from
+/// random initial phases that only `seed` decides.
+///
+/// # Panics
+/// If `magnitude` is no whole number of frames of `n_fft / 2 + 1` bins.
+pub fn griffin_lim(
+    magnitude: &[f32],
+    n_fft: usize,
+    hop_length: usize,
+    iterations: usize,
+    momentum: f32,
+    len: usize,
+    seed: u64,
+) -> Vec<f32> {
+    let mut state = seed;
+    let phases: Vec<Complex32> = magnitude.iter().map(|_| Complex32::cis(turn(&mut state))).collect();
+    let mut out = Vec::new();
+    let mut stft = Stft::new(n_fft, hop_length);
+    GriffinLim::new().run(&mut stft, magnitude, &phases, iterations, momentum, 0, len, &mut out);
+    out
+}
+
+/// The next angle in `[0, 2 pi)`: SplitMix64 (Steele, Lea and Flood 2014).
+fn turn(state: &mut u64) -> f32 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    (z >> 40) as f32 / (1u64 << 24) as f32 * std::f32::consts::TAU
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn melody(len: usize) -> Vec<f32> {
+        let note = |i: usize| 220.0 * 2f32.powf((i / 4000) as f32 / 12.0 * 5.0);
+        (0..len).map(|i| 0.3 * (i as f32 * note(i) * std::f32::consts::TAU / 22_050.0).sin()).collect()
+    }
+
+    fn spectral_convergence(a: &[Complex32], b: &[Complex32]) -> f32 {
+        let error: f32 = a.iter().zip(b).map(|(a, b)| (a.norm() - b.norm()).powi(2)).sum();
+        (error / b.iter().map(|b| b.norm_sqr()).sum::<f32>()).sqrt()
+    }
+
+    #[test]
+    fn true_phases_return_the_signal() {
+        let (mut stft, signal) = (Stft::new(1024, 256), melody(12_000));
+        let (mut spectrum, mut out) = (Vec::new(), Vec::new());
+        stft.forward(&signal, 1 + 12_000 / 256, 0, &mut spectrum);
+        let magnitude: Vec<f32> = spectrum.iter().map(|z| z.norm()).collect();
+        for iterations in [0, 8] {
+            GriffinLim::new()
+                .run(&mut stft, &magnitude, &spectrum, iterations, MOMENTUM, 0, 12_000, &mut out);
+            let worst = out.iter().zip(&signal).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{iterations} iterations: {worst}");
+        }
+    }
+
+    #[test]
+    fn iterations_and_momentum_approach_the_magnitudes() {
+        let (mut stft, signal) = (Stft::new(1024, 256), melody(12_000));
+        let mut spectrum = Vec::new();
+        stft.forward(&signal, 1 + 12_000 / 256, 0, &mut spectrum);
+        let magnitude: Vec<f32> = spectrum.iter().map(|z| z.norm()).collect();
+        let mut convergence = |iterations, momentum| {
+            let audio = griffin_lim(&magnitude, 1024, 256, iterations, momentum, 12_000, 7);
+            let mut again = Vec::new();
+            stft.forward(&audio, 1 + 12_000 / 256, 0, &mut again);
+            spectral_convergence(&again, &spectrum)
+        };
+        let (none, plain, fast) = (convergence(0, 0.0), convergence(32, 0.0), convergence(32, MOMENTUM));
+        assert!(plain < 0.6 * none && fast < plain, "{none} {plain} {fast}");
+    }
+
+    #[test]
+    fn the_seed_decides_and_silence_stays() {
+        let magnitude = vec![1.0; 129 * 20];
+        let audio = |seed| griffin_lim(&magnitude, 256, 64, 2, MOMENTUM, 1000, seed);
+        assert_eq!(audio(1), audio(1));
+        assert_ne!(audio(1), audio(2));
+        assert_eq!(griffin_lim(&vec![0.0; 129 * 20], 256, 64, 8, MOMENTUM, 1000, 1), vec![0.0; 1000]);
+    }
+}

@@ -1,1 +1,204 @@
-//! guided
+//! The content-guided vocoder: the content's own STFT, at the host's rate, under the mel gain.
+
+use super::gain::{GainLaw, Images};
+use super::griffin_lim::{GriffinLim, MOMENTUM};
+use crate::config::MelConfig;
+use crate::dsp::stft::{Complex32, Stft};
+use crate::image::MelImage;
+
+/// Griffin-Lim iterations after the gain.
+pub const DEFAULT_ITERATIONS: usize = 8;
+
+/// Frames overlap fourfold, as the model's do by default.
+const FRAMES_PER_WINDOW: usize = 4;
+
+/// Louder samples are a fault, not sound (+80 dBFS); squared and summed they still are finite.
+const LOUDEST: f32 = 1e4;
+
+/// One window to be played.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The content at the host's rate, one slice of equal length a channel: the window and margins around it.
+    ///
+    /// Outside of them the content counts as silent, so the first and last [`GuidedVocoder::n_fft`] samples
+    /// of the answer differ from what a longer span would give.
+    pub channels: &'a [&'a [f32]],
+    /// Host sample since reset at which `channels` begin. STFT frames lie at multiples of the hop since
+    /// reset, so that overlapping windows share them.
+    pub origin: i64,
+    /// Host sample since reset, with fraction, of the centre of the images' frame 0.
+    pub first_frame_position_samples: f64,
+    /// Linear gain at which the images were analysed (of [`crate::dsp::level::Level`]); the answer has the
+    /// level of `channels`.
+    pub gain: f32,
+    /// The content's mel image.
+    pub content: &'a MelImage,
+    /// The target's mel image, of the same size.
+    pub target: &'a MelImage,
+    /// Griffin-Lim iterations; [`DEFAULT_ITERATIONS`] unless there is a reason. 0: the gain alone.
+    pub iterations: usize,
+}
+
+/// The vocoder of one host rate, with the memory that it works in.
+///
+/// A pure function of the request: nothing is carried from one window to the next.
+pub struct GuidedVocoder {
+    stft: Stft,
+    law: GainLaw,
+    /// Host samples between two frames of the images.
+    image_hop_samples: f64,
+    refine: GriffinLim,
+    /// One channel without what is not sound.
+    signal: Vec<f32>,
+    /// `[channel][frame][bin]`.
+    spectra: Vec<Vec<Complex32>>,
+    /// Power of one frame, mean over channels.
+    power: Vec<f32>,
+    /// Linear gain, `[frame][bin]`, one for all channels.
+    gain: Vec<f32>,
+    magnitude: Vec<f32>,
+}
+
+impl GuidedVocoder {
+    /// Plans the vocoder for a host rate.
+    pub fn new(host_rate_hz: u32, mel: &MelConfig) -> Self {
+        let n_fft = host_n_fft(host_rate_hz, mel);
+        let stft = Stft::new(n_fft, n_fft / FRAMES_PER_WINDOW);
+        Self {
+            law: GainLaw::new(host_rate_hz, n_fft, mel),
+            image_hop_samples: mel.hop_length as f64 * f64::from(host_rate_hz)
+                / f64::from(mel.sample_rate_hz),
+            refine: GriffinLim::new(),
+            signal: Vec::new(),
+            spectra: Vec::new(),
+            power: vec![0.0; stft.bins()],
+            gain: Vec::new(),
+            magnitude: Vec::new(),
+            stft,
+        }
+    }
+
+    /// Samples of an STFT frame at the host's rate: how far from the ends of a span the answer depends on
+    /// what lies beyond (a multiple of it with iterations, ever weaker).
+    pub fn n_fft(&self) -> usize {
+        self.stft.n_fft()
+    }
+
+    /// Plays the target: for each channel of the request, as many samples, into `out`.
+    ///
+    /// Silence gives silence, and every finite or infinite input finite samples.
+    ///
+    /// # Panics
+    /// If the channels differ in length or the images in size, or an image has no frames.
+    pub fn render(&mut self, request: &Request, out: &mut Vec<Vec<f32>>) {
+        let len = request.channels.first().map_or(0, |c| c.len());
+        assert!(request.channels.iter().all(|c| c.len() == len), "channels of one length");
+        let (content, target) = (request.content, request.target);
+        assert_eq!((content.n_mels, content.frames), (target.n_mels, target.frames), "images of one size");
+        assert!(content.frames > 0, "images with frames");
+        out.resize_with(request.channels.len(), Vec::new);
+        let grid = Grid::over(request.origin, len, self.stft.n_fft(), self.stft.hop_length());
+        self.analyse(request.channels, &grid);
+        self.shape(request, &grid);
+        for (spectrum, out) in self.spectra.iter().zip(out) {
+            play(
+                &mut self.stft,
+                &mut self.refine,
+                &mut self.magnitude,
+                spectrum,
+                &self.gain,
+                &grid,
+                request.iterations,
+                len,
+                out,
+            );
+        }
+    }
+
+    /// The channels' spectra.
+    fn analyse(&mut self, channels: &[&[f32]], grid: &Grid) {
+        self.spectra.resize_with(channels.len(), Vec::new);
+        for (channel, spectrum) in channels.iter().zip(&mut self.spectra) {
+            self.signal.clear();
+            self.signal.extend(channel.iter().map(|&x| sound(x)));
+            self.stft.forward(&self.signal, grid.frames, grid.first_center, spectrum);
+        }
+    }
+
+    /// The gain of every frame.
+    fn shape(&mut self, request: &Request, grid: &Grid) {
+        let images = Images { content: request.content, target: request.target, gain: request.gain };
+        let (bins, share) = (self.stft.bins(), 1.0 / self.spectra.len().max(1) as f32);
+        self.gain.resize(grid.frames * bins, 0.0);
+        for (t, gain) in self.gain.chunks_exact_mut(bins).enumerate() {
+            self.power.fill(0.0);
+            for spectrum in &self.spectra {
+                let frame = &spectrum[t * bins..(t + 1) * bins];
+                self.power.iter_mut().zip(frame).for_each(|(p, x)| *p += x.norm_sqr() * share);
+            }
+            let center = (grid.first_frame + t as i64) * self.stft.hop_length() as i64;
+            let position = (center as f64 - request.first_frame_position_samples) / self.image_hop_samples;
+            self.law.frame(&images, position, &self.power, gain);
+        }
+    }
+}
+
+/// One channel: its spectrum under the gain, refined, as audio.
+#[allow(clippy::too_many_arguments)]
+fn play(
+    stft: &mut Stft,
+    refine: &mut GriffinLim,
+    magnitude: &mut Vec<f32>,
+    spectrum: &[Complex32],
+    gain: &[f32],
+    grid: &Grid,
+    iterations: usize,
+    len: usize,
+    out: &mut Vec<f32>,
+) {
+    magnitude.clear();
+    magnitude.extend(spectrum.iter().zip(gain).map(|(x, g)| x.norm() * g));
+    refine.run(stft, magnitude, spectrum, iterations, MOMENTUM, grid.first_center, len, out);
+}
+
+/// A sample, or 0 where it is not a number.
+fn sound(x: f32) -> f32 {
+    if x.is_nan() { 0.0 } else { x.clamp(-LOUDEST, LOUDEST) }
+}
+
+/// The frames whose windows touch a span.
+struct Grid {
+    /// Index of the first frame since reset.
+    first_frame: i64,
+    /// Its centre, in samples of the span.
+    first_center: isize,
+    frames: usize,
+}
+
+impl Grid {
+    fn over(origin: i64, len: usize, n_fft: usize, hop: usize) -> Self {
+        let (half, hop) = (n_fft as i64 / 2, hop as i64);
+        let first_frame = (origin - half).div_euclid(hop) + 1;
+        let last_frame = (origin + len as i64 + half - 1).div_euclid(hop);
+        Self {
+            first_frame,
+            first_center: (first_frame * hop - origin) as isize,
+            frames: (last_frame - first_frame + 1).max(0) as usize,
+        }
+    }
+}
+
+/// The host's FFT length: the model's in seconds, rounded to a power of two or three times one, which are fast.
+fn host_n_fft(host_rate_hz: u32, mel: &MelConfig) -> usize {
+    let ideal = mel.n_fft as f64 * f64::from(host_rate_hz) / f64::from(mel.sample_rate_hz);
+    let sizes = (5..17).flat_map(|k| [1usize << k, 3 << (k - 1)]);
+    sizes.min_by(|a, b| off(*a, ideal).total_cmp(&off(*b, ideal))).expect("a list of sizes")
+}
+
+/// How far a size is from the ideal one, as a ratio.
+fn off(size: usize, ideal: f64) -> f64 {
+    (size as f64 / ideal).ln().abs()
+}
+
+#[cfg(test)]
+mod tests;
