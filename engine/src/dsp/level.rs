@@ -1,1 +1,194 @@
-//! level
+//! The level of a stream, measured causally, and the gain that brings it to the models' level.
+
+/// Frames a sub-block: energies are taken over fixed pieces since the reset, whatever the caller's blocks.
+const SUB_BLOCK_SAMPLES: usize = 1024;
+/// How much sounding audio is remembered.
+const MEMORY_SECONDS: u64 = 12;
+/// The level that [`Level::gain`] brings audio to, and that the memory holds before any audio: -20 dBFS RMS.
+const TARGET_POWER: f64 = 1e-2;
+/// Sub-blocks below -60 dBFS RMS are pauses and are not remembered.
+const SILENCE_POWER: f64 = 1e-6;
+/// The gain stays within -30 dB and +30 dB.
+const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
+
+/// A causal loudness follower: what training and playing scale audio by before the mel front end, and what
+/// playing undoes afterwards.
+///
+/// The law: the stream since the reset is cut into sub-blocks of 1024 frames. Each sub-block has a power, the
+/// mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers of the last
+/// 12 s / 1024 frames sounding sub-blocks (those of at least -60 dBFS); at the reset all of it holds -20 dBFS.
+///
+/// ```text
+/// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB)
+/// ```
+///
+/// So silence leaves the gain alone, the first notes of a quiet part raise it gradually, and 12 s of steady
+/// sound sit at -20 dBFS exactly. The gain changes at the end of a sub-block only; cutting the stream
+/// differently does not change it. Nothing allocates after [`Level::new`].
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// Powers of the remembered sub-blocks, a ring.
+    memory: Box<[f64]>,
+    /// Where the next sounding sub-block goes.
+    oldest: usize,
+    /// Sum over the current sub-block's frames of the mean square over channels.
+    energy: f64,
+    /// Frames in the current sub-block, below 1024.
+    filled_samples: usize,
+    gain: f32,
+}
+
+impl Level {
+    /// A follower for streams of one rate, before any audio.
+    pub fn new(sample_rate_hz: u32) -> Self {
+        let blocks = (u64::from(sample_rate_hz) * MEMORY_SECONDS).div_ceil(SUB_BLOCK_SAMPLES as u64).max(1);
+        Self {
+            memory: vec![TARGET_POWER; blocks as usize].into(),
+            oldest: 0,
+            energy: 0.0,
+            filled_samples: 0,
+            gain: 1.0,
+        }
+    }
+
+    /// Forgets all audio: the gain is 1 again.
+    pub fn reset(&mut self) {
+        self.memory.fill(TARGET_POWER);
+        (self.oldest, self.energy, self.filled_samples, self.gain) = (0, 0.0, 0, 1.0);
+    }
+
+    /// The linear gain after all whole sub-blocks so far, within -30 dB to +30 dB.
+    pub fn gain(&self) -> f32 {
+        self.gain
+    }
+
+    /// Listens to the next frames, one slice a channel.
+    ///
+    /// # Panics
+    /// If the channels differ in length.
+    pub fn push(&mut self, channels: &[&[f32]]) {
+        let Some(first) = channels.first() else { return };
+        assert!(channels.iter().all(|c| c.len() == first.len()), "channels of one block differ in length");
+        let per_channel = 1.0 / channels.len() as f64;
+        for i in 0..first.len() {
+            // One sum in the order of the samples: any cutting gives the same bits.
+            let squares: f64 = channels.iter().map(|c| f64::from(c[i]) * f64::from(c[i])).sum();
+            self.energy += squares * per_channel;
+            self.filled_samples += 1;
+            if self.filled_samples == SUB_BLOCK_SAMPLES {
+                self.end_sub_block();
+            }
+        }
+    }
+
+    fn end_sub_block(&mut self) {
+        let power = self.energy / SUB_BLOCK_SAMPLES as f64;
+        (self.energy, self.filled_samples) = (0.0, 0);
+        // Not-a-number and infinity are no level either.
+        if !(power.is_finite() && power >= SILENCE_POWER) {
+            return;
+        }
+        self.memory[self.oldest] = power;
+        self.oldest = (self.oldest + 1) % self.memory.len();
+        // Summed anew each time (a few hundred values a sub-block), so that no rounding error builds up.
+        let mean = self.memory.iter().sum::<f64>() / self.memory.len() as f64;
+        self.gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1) as f32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE_HZ: u32 = 22_050;
+
+    /// A tone with a slow tremolo of the given peak.
+    fn tone(seconds: f32, peak: f32) -> Vec<f32> {
+        let len = (seconds * RATE_HZ as f32) as usize;
+        (0..len).map(|i| peak * (i as f32 * 0.07).sin() * (0.6 + 0.4 * (i as f32 * 3e-4).sin())).collect()
+    }
+
+    fn rms(signal: &[f32]) -> f64 {
+        (signal.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / signal.len() as f64).sqrt()
+    }
+
+    fn gain_after(signal: &[f32]) -> f32 {
+        let mut level = Level::new(RATE_HZ);
+        level.push(&[signal]);
+        level.gain()
+    }
+
+    #[test]
+    fn twelve_seconds_sit_at_minus_20_dbfs() {
+        for peak in [0.8, 0.1, 0.02] {
+            let signal = tone(13.0, peak);
+            let whole = signal.len() / 1024 * 1024;
+            let heard = &signal[whole - (12 * RATE_HZ as usize).div_ceil(1024) * 1024..whole];
+            let level_db = 20.0 * (rms(heard) * f64::from(gain_after(&signal))).log10();
+            assert!((level_db + 20.0).abs() < 1e-4, "peak {peak}: {level_db} dBFS");
+        }
+    }
+
+    #[test]
+    fn the_start_counts_as_minus_20_dbfs() {
+        assert_eq!(Level::new(RATE_HZ).gain(), 1.0);
+        // One second of -40 dBFS among eleven of -20 dBFS: mean power 0.01 (11 + 0.01) / 12.
+        let quiet: Vec<f32> = (0..RATE_HZ).map(|i| if i % 2 == 0 { 0.01 } else { -0.01 }).collect();
+        let expected = (12.0f32 / 11.01).sqrt();
+        assert!((gain_after(&quiet) - expected).abs() < 2e-3, "{} {expected}", gain_after(&quiet));
+    }
+
+    #[test]
+    fn silence_and_noise_floor_leave_the_gain_alone() {
+        let mut signal = tone(5.0, 0.03);
+        signal.truncate(signal.len() / 1024 * 1024);
+        let before = gain_after(&signal);
+        signal.extend((0..30 * RATE_HZ as usize).map(|i| if i % 3 == 0 { 1e-3 } else { -5e-4 }));
+        assert_eq!(gain_after(&signal), before);
+    }
+
+    #[test]
+    fn later_samples_do_not_change_the_past() {
+        let mut level = Level::new(RATE_HZ);
+        let (head, loud) = (tone(3.0, 0.05), vec![1.0; 1023]);
+        level.push(&[&head[..3 * 20 * 1024]]);
+        let before = level.gain();
+        level.push(&[&loud]);
+        assert_eq!(level.gain(), before, "an unfinished sub-block is not heard");
+        level.push(&[&[1.0]]);
+        assert!(level.gain() < before);
+    }
+
+    #[test]
+    fn any_cutting_gives_the_same_bits() {
+        let (left, right) = (tone(4.0, 0.5), tone(4.0, 0.07));
+        let mut whole = Level::new(RATE_HZ);
+        whole.push(&[&left, &right]);
+        for step in [1, 63, 512, 1024, 1025, 44_100] {
+            let mut cut = Level::new(RATE_HZ);
+            for (l, r) in left.chunks(step).zip(right.chunks(step)) {
+                cut.push(&[l, r]);
+            }
+            assert_eq!(cut.gain().to_bits(), whole.gain().to_bits(), "blocks of {step}");
+        }
+    }
+
+    #[test]
+    fn reset_is_a_fresh_start() {
+        let (mut used, signal) = (Level::new(RATE_HZ), tone(2.0, 0.4));
+        used.push(&[&tone(7.3, 0.9)]);
+        used.reset();
+        assert_eq!(used.gain(), 1.0);
+        used.push(&[&signal]);
+        assert_eq!(used.gain(), gain_after(&signal));
+    }
+
+    #[test]
+    fn the_gain_is_bounded_and_survives_bad_samples() {
+        let gain_db = |signal: &[f32]| 20.0 * gain_after(signal).log10();
+        assert!((gain_db(&vec![0.002; 13 * RATE_HZ as usize]) - 30.0).abs() < 1e-3);
+        assert!((gain_db(&vec![1e4; 13 * RATE_HZ as usize]) + 30.0).abs() < 1e-3);
+        assert_eq!(gain_after(&[f32::NAN; 4096]), 1.0);
+        assert_eq!(gain_after(&[f32::INFINITY; 4096]), 1.0);
+    }
+}
