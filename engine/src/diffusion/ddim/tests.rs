@@ -1,0 +1,209 @@
+use super::*;
+use crate::config::{DiffusionConfig, ScheduleKind};
+use crate::diffusion::forward::ForwardDiffusion;
+use crate::diffusion::noise::gaussian;
+
+fn process(schedule: ScheduleKind, prediction: Prediction) -> ForwardDiffusion {
+    ForwardDiffusion::new(&DiffusionConfig { schedule, prediction, train_timesteps: 1000 }).unwrap()
+}
+
+fn sampler(process: &ForwardDiffusion, steps: usize, eta: f32) -> DdimSampler {
+    DdimSampler::new(process.schedule(), process.prediction(), steps, eta).unwrap()
+}
+
+fn no_noise(_: usize) -> Vec<f32> {
+    unreachable!("eta is 0")
+}
+
+/// A denoiser that knows the answer `x0` says, from any `x_t`, the prediction that means `x0`.
+fn oracle(process: &ForwardDiffusion, x0: &[f32]) -> impl FnMut(&[f32], usize) -> Result<Vec<f32>> {
+    let (process, x0) = (process.clone(), x0.to_vec());
+    move |x_t, t| {
+        let (signal, share) = process.schedule().signal_and_noise(t);
+        let noise: Vec<f32> = x_t
+            .iter()
+            .zip(&x0)
+            .map(|(&x, &x0)| ((f64::from(x) - signal * f64::from(x0)) / share) as f32)
+            .collect();
+        let mut target = vec![0.0; x0.len()];
+        process.target(&x0, &noise, t, &mut target);
+        Ok(target)
+    }
+}
+
+#[test]
+fn a_denoiser_that_knows_the_answer_is_followed_to_it() {
+    let x0 = gaussian(5, 0, 8, 4);
+    for (schedule, prediction, allowed) in [
+        (ScheduleKind::CosineZeroSnr, Prediction::V, 1e-5),
+        (ScheduleKind::Linear, Prediction::V, 1e-5),
+        // The first step divides by sqrt(alpha_bar) = 0.006.
+        (ScheduleKind::Linear, Prediction::Epsilon, 1e-4),
+    ] {
+        let process = process(schedule, prediction);
+        for steps in [1, 2, 7, 61, 1000] {
+            let mut latent = gaussian(6, 0, 8, 4);
+            let mut denoise = oracle(&process, &x0);
+            sampler(&process, steps, 0.0).sample(&mut latent, 0, &mut denoise, &mut no_noise, None).unwrap();
+            let worst = latent.iter().zip(&x0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < allowed, "{schedule:?} {prediction:?}, {steps} steps: {worst}");
+        }
+    }
+}
+
+#[test]
+fn one_step_at_zero_snr_is_the_negated_prediction() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let mut latent = vec![3.0, -2.0];
+    let mut denoise = |_: &[f32], t: usize| {
+        assert_eq!(t, 999);
+        Ok(vec![0.25, -0.75])
+    };
+    sampler(&process, 1, 0.0).sample(&mut latent, 0, &mut denoise, &mut no_noise, None).unwrap();
+    assert_eq!(latent, [-0.25, 0.75]);
+}
+
+#[test]
+fn timesteps_trail_and_never_run_out() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    for steps in 1..=1000 {
+        let sampler = sampler(&process, steps, 0.0);
+        let timesteps = sampler.timesteps();
+        assert_eq!((timesteps.len(), timesteps[0]), (steps, 999));
+        assert!(timesteps.windows(2).all(|pair| pair[1] < pair[0]), "{steps} steps: {timesteps:?}");
+    }
+    assert_eq!(sampler(&process, 4, 0.0).timesteps(), [999, 749, 499, 249]);
+}
+
+#[test]
+fn strength_chooses_the_first_step() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let ten = sampler(&process, 10, 0.0);
+    let expected = [(1.0, 0), (0.96, 0), (0.7, 3), (0.5, 5), (0.11, 9), (0.01, 9), (0.0, 10), (f32::NAN, 10)];
+    for (strength, start) in expected {
+        assert_eq!(ten.start_index(strength), start, "strength {strength}");
+    }
+    assert_eq!(sampler(&process, 1, 0.0).start_index(0.2), 0);
+}
+
+#[test]
+fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let sampler = sampler(&process, 10, 0.0);
+    let content = gaussian(1, 0, 4, 4);
+    let mut latent = content.clone();
+    let mut never = |_: &[f32], _: usize| -> Result<Vec<f32>> { unreachable!() };
+    sampler.sample(&mut latent, sampler.start_index(0.0), &mut never, &mut no_noise, None).unwrap();
+    assert_eq!(latent, content);
+
+    let mut asked = Vec::new();
+    let mut denoise = |x: &[f32], t: usize| {
+        asked.push(t);
+        Ok(vec![0.0; x.len()])
+    };
+    sampler.sample(&mut latent, sampler.start_index(0.3), &mut denoise, &mut no_noise, None).unwrap();
+    assert_eq!(asked, [299, 199, 99]);
+}
+
+#[test]
+fn known_columns_are_clean_at_every_call_and_in_the_result() {
+    let (height, width, channels, columns) = (4, 6, 3, 2);
+    let clean = gaussian(9, 0, height, columns * channels);
+    let prefix = Prefix::columns(&clean, columns, [height, width, channels]).unwrap();
+    let row_is_clean = |latent: &[f32], row: usize| {
+        latent[row * width * channels..][..columns * channels]
+            == clean[row * columns * channels..][..columns * channels]
+    };
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    for start in [0, 5] {
+        let mut latent = gaussian(8, 0, height, width * channels);
+        let free = latent.clone();
+        let mut calls = 0;
+        let mut denoise = |x: &[f32], _: usize| {
+            assert!((0..height).all(|row| row_is_clean(x, row)));
+            calls += 1;
+            Ok(x.iter().map(|x| 0.3 * x + 0.1).collect())
+        };
+        let mut noise = |step: usize| gaussian(step as u64, 0, height, width * channels);
+        sampler(&process, 5, 0.5)
+            .sample(&mut latent, start, &mut denoise, &mut noise, Some(&prefix))
+            .unwrap();
+        assert_eq!(calls, 5 - start);
+        assert!((0..height).all(|row| row_is_clean(&latent, row)));
+        let untouched = latent.iter().zip(&free).filter(|(a, b)| a == b).count();
+        assert_eq!(untouched, if start == 5 { height * (width - columns) * channels } else { 0 });
+    }
+    assert_eq!(prefix.known().iter().filter(|&&known| known).count(), clean.len());
+}
+
+/// A prefix must not disturb what is free: with a denoiser that looks at each place alone, the rest is the same.
+#[test]
+fn a_prefix_changes_only_what_is_known() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let sampler = sampler(&process, 4, 0.0);
+    let mut denoise = |x: &[f32], t: usize| Ok(x.iter().map(|x| 0.5 * x - 1e-4 * t as f32).collect());
+    let (mut with, mut without) = (vec![0.5, -0.5, 1.0], vec![0.5, -0.5, 1.0]);
+    let prefix = Prefix::masked(vec![false, true, false], vec![7.0; 3]).unwrap();
+    sampler.sample(&mut with, 0, &mut denoise, &mut no_noise, Some(&prefix)).unwrap();
+    sampler.sample(&mut without, 0, &mut denoise, &mut no_noise, None).unwrap();
+    assert_eq!((with[0], with[1], with[2]), (without[0], 7.0, without[2]));
+}
+
+/// Equation 16 at eta 1 keeps the marginals: independent Gaussian data, whose exact denoiser is linear, come out with
+/// the data's own deviation, whatever eta is.
+#[test]
+fn the_spread_of_gaussian_data_survives_at_every_eta() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let (deviation, count) = (0.6f64, 4096);
+    for eta in [0.0, 0.5, 1.0] {
+        let mut latent = gaussian(1, 0, 64, 64);
+        let mut denoise = |x: &[f32], t: usize| {
+            let (signal, share) = process.schedule().signal_and_noise(t);
+            // E[v | x_t] for x0 ~ N(0, deviation^2).
+            let power = (signal * deviation).powi(2) + share * share;
+            let slope = signal * share * (1.0 - deviation * deviation) / power;
+            Ok(x.iter().map(|&x| (slope * f64::from(x)) as f32).collect())
+        };
+        let mut noise = |step: usize| gaussian(2, step as u64, 64, 64);
+        sampler(&process, 200, eta).sample(&mut latent, 0, &mut denoise, &mut noise, None).unwrap();
+        let spread = (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
+        assert!((spread - deviation).abs() < 0.03, "eta {eta}: {spread}");
+    }
+}
+
+#[test]
+fn cancelling_and_wrong_answers_end_the_sampling() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let sampler = sampler(&process, 4, 0.0);
+    let mut calls = 0;
+    let mut denoise = |x: &[f32], _: usize| {
+        calls += 1;
+        if calls == 2 { Err(Error::Cancelled) } else { Ok(x.to_vec()) }
+    };
+    let outcome = sampler.sample(&mut [1.0; 4], 0, &mut denoise, &mut no_noise, None);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
+    assert_eq!(calls, 2);
+    let outcome = sampler.sample(&mut [1.0; 4], 0, &mut |_, _| Ok(vec![0.0; 3]), &mut no_noise, None);
+    assert!(matches!(outcome, Err(Error::Compute(_))));
+    let prefix = Prefix::masked(vec![true], vec![0.0]).unwrap();
+    assert!(
+        sampler.sample(&mut [1.0; 4], 0, &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix)).is_err()
+    );
+}
+
+#[test]
+fn bad_settings_are_named() {
+    let schedule = process(ScheduleKind::CosineZeroSnr, Prediction::V).schedule().clone();
+    let refused = |prediction, steps, eta, name: &str| {
+        let error = DdimSampler::new(&schedule, prediction, steps, eta).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    };
+    refused(Prediction::V, 0, 0.0, "steps");
+    refused(Prediction::V, 1001, 0.0, "steps");
+    refused(Prediction::V, 4, -0.1, "eta");
+    refused(Prediction::V, 4, f32::NAN, "eta");
+    refused(Prediction::Epsilon, 4, 0.0, "diffusion.prediction");
+    assert!(Prefix::columns(&[0.0; 6], 3, [2, 2, 1]).is_err());
+    assert!(Prefix::columns(&[0.0; 6], 1, [2, 2, 1]).is_err());
+    assert!(Prefix::masked(vec![true], vec![]).is_err());
+}
