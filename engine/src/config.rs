@@ -217,10 +217,11 @@ impl ModelConfig {
     /// Refuses a config that no network can be built from, or whose networks would need absurd memory.
     pub fn validate(&self) -> Result<()> {
         self.validate_mel()?;
-        self.validate_window()?;
         bound("autoencoder.latent_channels", self.autoencoder.latent_channels, 1, 256)?;
         bound_all("autoencoder.channels", &self.autoencoder.channels, 5, 8, 1024)?;
         grouped("autoencoder.channels", &self.autoencoder.channels)?;
+        // After the autoencoder: its depth gives the columns that windows are measured in.
+        self.validate_window()?;
         self.validate_style()?;
         self.validate_unet()?;
         bound("diffusion.train_timesteps", self.diffusion.train_timesteps, 2, 100_000)
