@@ -18,7 +18,8 @@ pub struct MelConfig {
     pub n_mels: usize,
     /// The filterbank's convention; only `slaney` (librosa's default) is known.
     pub convention: String,
-    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1.
+    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1. Of rendered piano, guitar,
+    /// harp and violin at -20 dBFS 1 % of the pixels lie above 15 dB, 0.1 % above 23, 0.001 % above 30.
     pub top_db: f32,
     /// dB between 0 and 1.
     pub range_db: f32,
@@ -32,7 +33,7 @@ impl Default for MelConfig {
             hop_length: 512,
             n_mels: 128,
             convention: "slaney".into(),
-            top_db: 40.0,
+            top_db: 30.0,
             range_db: 80.0,
         }
     }

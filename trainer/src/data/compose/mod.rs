@@ -1,0 +1,188 @@
+//! The built-in composer: endless pieces from a seed, from single notes to two full hands.
+//!
+//! Not music to be proud of, but every combination of register, density, tempo, dynamics, articulation, rests and
+//! rubato that a network should have met, with an exactly known score.
+
+mod harmony;
+mod performance;
+mod texture;
+
+use engine::config::{MelConfig, WindowConfig};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use self::harmony::Harmony;
+use self::performance::Performance;
+use self::texture::Ground;
+use crate::data::random;
+use crate::data::score::Score;
+
+/// Keys of a piece that leaves the common range: from the guitar's low E, with a violin section's cello below.
+const WIDE_LOWEST_KEY: u8 = 40;
+/// One piece in so many leaves the range that all instruments share.
+const WIDE_SHARE: f64 = 0.3;
+
+/// How a piece lies on windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PieceKind {
+    /// Every window is a score of its own with silence before and after.
+    Isolated,
+    /// One score, cut into windows that overlap as playing sees them.
+    Continuous,
+}
+
+/// How long windows and pieces are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PieceShape {
+    /// One window, in seconds.
+    pub window_s: f32,
+    /// From one window to the next, in seconds.
+    pub hop_s: f32,
+    /// Fewest windows of a piece.
+    pub min_chunks: usize,
+    /// Most windows of a piece.
+    pub max_chunks: usize,
+    /// Lowest key that all instruments have.
+    pub lowest_key: u8,
+    /// Highest key that all instruments have.
+    pub highest_key: u8,
+}
+
+impl PieceShape {
+    /// Pieces of 7 to 11 windows (20 to 29 s) for these windows and keys.
+    pub fn new(mel: &MelConfig, window: &WindowConfig, (lowest_key, highest_key): (u8, u8)) -> Self {
+        let seconds = |frames: usize| (frames * mel.hop_length) as f32 / mel.sample_rate_hz as f32;
+        let (window_s, hop_s) = (seconds(window.frames), seconds(window.hop_frames));
+        Self { window_s, hop_s, min_chunks: 7, max_chunks: 11, lowest_key, highest_key }
+    }
+
+    /// How long a continuous piece of so many windows is.
+    pub fn continuous_s(&self, chunks: usize) -> f32 {
+        self.window_s + (chunks - 1) as f32 * self.hop_s
+    }
+}
+
+/// A piece: its scores, one for each window (isolated) or one for all (continuous).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// How it lies on windows.
+    pub kind: PieceKind,
+    /// How many windows it has.
+    pub chunks: usize,
+    /// One score a window, or a single one.
+    pub scores: Vec<Score>,
+}
+
+/// Piece `id` of the seed's endless collection: the same whenever and wherever it is asked for.
+pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
+    let rng = &mut random::stream(seed, "compose", id);
+    let kind = if rng.random_bool(0.5) { PieceKind::Isolated } else { PieceKind::Continuous };
+    let chunks = rng.random_range(shape.min_chunks..=shape.max_chunks);
+    let wide = rng.random_bool(WIDE_SHARE);
+    let low = if wide { WIDE_LOWEST_KEY.min(shape.lowest_key) } else { shape.lowest_key };
+    let keys = (i32::from(low), i32::from(shape.highest_key));
+    let scores = match kind {
+        PieceKind::Isolated => (0..chunks).map(|_| moment(rng, keys, shape.window_s)).collect(),
+        PieceKind::Continuous => vec![passages(rng, keys, shape.continuous_s(chunks))],
+    };
+    Piece { kind, chunks, scores }
+}
+
+/// A register of at least an octave and a half inside `keys`.
+fn register(rng: &mut ChaCha8Rng, (low, high): (i32, i32)) -> (i32, i32) {
+    let span = rng.random_range(18.min(high - low)..=high - low);
+    let low = rng.random_range(low..=high - span);
+    (low, low + span)
+}
+
+/// One window: silence, a few notes, often silence again.
+fn moment(rng: &mut ChaCha8Rng, keys: (i32, i32), window_s: f32) -> Score {
+    let (low, high) = register(rng, keys);
+    let harmony = Harmony::draw(rng);
+    let performance = Performance::draw(rng);
+    let start_s = rng.random_range(0.02..0.35);
+    let end_s = if rng.random_bool(0.5) { window_s } else { rng.random_range(0.5..1.0) * window_s };
+    let beats = performance.beats_for(end_s - start_s);
+    let ground = Ground { harmony: &harmony, low, high, beats, bar: 4.0 };
+    let sketches = texture::draw(&ground, rng);
+    let mut score = performance.play(&sketches, start_s, end_s, rng);
+    if score.notes.is_empty() {
+        return moment(rng, keys, window_s); // nothing but rests: draw again
+    }
+    score.length_s = window_s;
+    score
+}
+
+/// A piece of several passages in one key: texture, register and temper change, rests lie between.
+fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
+    let harmony = Harmony::draw(rng);
+    let bar = if rng.random_bool(0.25) { 3.0 } else { 4.0 };
+    let mut performance = Performance::draw(rng);
+    let mut start_s: f32 = rng.random_range(0.0..0.6);
+    let mut notes = Vec::new();
+    while start_s < length_s {
+        if rng.random_bool(0.35) {
+            performance = Performance::draw(rng);
+        }
+        let end_s = (start_s + rng.random_range(4.0..12.0)).min(length_s);
+        let (low, high) = register(rng, keys);
+        let beats = (performance.beats_for(end_s - start_s) / bar).ceil() * bar;
+        let ground = Ground { harmony: &harmony, low, high, beats, bar };
+        let sketches = texture::draw(&ground, rng);
+        notes.extend(performance.play(&sketches, start_s, end_s, rng).notes);
+        start_s = end_s + if rng.random_bool(0.3) { rng.random_range(0.3..2.0) } else { 0.0 };
+    }
+    Score::new(notes, length_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape() -> PieceShape {
+        PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88))
+    }
+
+    #[test]
+    fn a_piece_is_the_same_whenever_it_is_asked_for() {
+        assert_eq!(piece(7, 3, &shape()), piece(7, 3, &shape()));
+        assert_ne!(piece(7, 3, &shape()), piece(7, 4, &shape()));
+        assert_ne!(piece(7, 3, &shape()), piece(8, 3, &shape()));
+    }
+
+    #[test]
+    fn notes_lie_inside_the_window_and_the_range() {
+        let mut wide = 0;
+        for id in 0..200 {
+            let piece = piece(1, id, &shape());
+            assert_eq!(piece.scores.len(), if piece.kind == PieceKind::Isolated { piece.chunks } else { 1 });
+            let keys = piece.scores.iter().filter_map(Score::key_range);
+            let (low, high) = keys.fold((127, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+            assert!(low >= WIDE_LOWEST_KEY && high <= 88, "piece {id}: {low}..{high}");
+            wide += usize::from(low < 55);
+            for score in &piece.scores {
+                assert!(!score.notes.is_empty(), "piece {id} has an empty score");
+                for n in &score.notes {
+                    assert!(n.onset_s >= 0.0 && n.onset_s < score.length_s && n.duration_s > 0.0, "{n:?}");
+                }
+            }
+        }
+        assert!((30..90).contains(&wide), "{wide} of 200 pieces leave the common range");
+    }
+
+    #[test]
+    fn the_collection_is_varied() {
+        let pieces: Vec<_> = (0..300).map(|id| piece(2, id, &shape())).collect();
+        let scores: Vec<_> = pieces.iter().flat_map(|p| &p.scores).collect();
+        let polyphony: Vec<_> = scores.iter().map(|s| s.polyphony()).collect();
+        assert!(polyphony.iter().filter(|p| **p == 1).count() > scores.len() / 20, "monophonic scores");
+        assert!(polyphony.iter().filter(|p| **p >= 6).count() > scores.len() / 20, "dense scores");
+        let velocities = scores.iter().flat_map(|s| s.notes.iter().map(|n| n.velocity));
+        let (soft, loud) =
+            velocities.fold((0, 0), |(s, l), v| (s + u32::from(v < 50), l + u32::from(v > 95)));
+        assert!(soft > 1000 && loud > 1000, "{soft} soft and {loud} loud notes");
+    }
+}

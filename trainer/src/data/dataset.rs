@@ -1,0 +1,199 @@
+//! The reports' `SpectrogramDataset`: every image of a rendered dataset, in memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use engine::{Error, Result};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+
+use super::compose::{self, PieceKind};
+use super::description::{Description, PieceEntry, Source, Split, tensor_name};
+use super::score::Score;
+
+/// Mean byte below which a window is silent.
+const SILENT_MEAN: f32 = 4.0;
+/// Brightest byte below which a window is silent (a noise floor has a mean, but no partials).
+const SILENT_PEAK: u8 = 115;
+
+/// One image of a dataset, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageRef {
+    /// Index into [`Description::pieces`] (not the piece's id).
+    pub piece: usize,
+    /// Index into [`Description::setups`]; one of the piece's two.
+    pub setup: usize,
+    /// Index into [`Description::instruments`].
+    pub instrument: usize,
+    /// Window of the piece.
+    pub chunk: usize,
+}
+
+/// All images of one piece, setup and instrument.
+struct Track {
+    /// `chunks * n_mels * frames`.
+    bytes: Vec<u8>,
+    /// Whether each window sounds.
+    sounding: Vec<bool>,
+}
+
+/// Images and their description.
+pub struct SpectrogramDataset {
+    /// What was rendered.
+    pub description: Description,
+    folder: PathBuf,
+    /// By piece; inside, first setup then second, instruments in order.
+    tracks: Vec<Vec<Track>>,
+}
+
+impl SpectrogramDataset {
+    /// Reads a whole dataset (16 KiB an image) that `trainer render` finished.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let description = Description::read(folder)?;
+        let read = |entry: &PieceEntry| read_piece(&description, entry, folder);
+        let tracks = description.pieces.par_iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { description, folder: folder.to_path_buf(), tracks })
+    }
+
+    /// One image: `n_mels` rows of `frames` bytes, 255 for 1.0, the lowest band first.
+    ///
+    /// # Panics
+    /// If the piece has no such setup, instrument or window.
+    pub fn image(&self, at: ImageRef) -> &[u8] {
+        let size = self.image_len();
+        &self.track(at).bytes[at.chunk * size..][..size]
+    }
+
+    /// The same as numbers in `[0, 1]`, appended to `out`.
+    pub fn extend_f32(&self, at: ImageRef, out: &mut Vec<f32>) {
+        out.extend(self.image(at).iter().map(|b| f32::from(*b) / 255.0));
+    }
+
+    /// Whether anything sounds in a window.
+    pub fn sounds(&self, at: ImageRef) -> bool {
+        self.track(at).sounding[at.chunk]
+    }
+
+    fn track(&self, at: ImageRef) -> &Track {
+        let setups = self.description.pieces[at.piece].setups;
+        let slot = setups.iter().position(|s| *s == at.setup).expect("a setup of the piece");
+        &self.tracks[at.piece][slot * self.description.instruments.len() + at.instrument]
+    }
+
+    /// Bytes of one image.
+    pub fn image_len(&self) -> usize {
+        self.description.mel.n_mels * self.description.window.frames
+    }
+
+    /// Indices of a split's pieces.
+    pub fn pieces(&self, split: Split) -> Vec<usize> {
+        let pieces = self.description.pieces.iter().enumerate();
+        pieces.filter(|(_, p)| p.split == split).map(|(i, _)| i).collect()
+    }
+
+    /// Every image of a split, in order.
+    pub fn images(&self, split: Split) -> Vec<ImageRef> {
+        let mut all = Vec::new();
+        for piece in self.pieces(split) {
+            let entry = &self.description.pieces[piece];
+            for (slot, &setup) in entry.setups.iter().enumerate() {
+                if slot == 1 && entry.setups[0] == setup {
+                    continue;
+                }
+                for instrument in 0..self.description.instruments.len() {
+                    all.extend((0..entry.chunks).map(|chunk| ImageRef { piece, setup, instrument, chunk }));
+                }
+            }
+        }
+        all
+    }
+
+    /// The notes of one window, in its own time; notes struck before it have a negative onset.
+    pub fn score(&self, piece: usize, chunk: usize) -> Result<Score> {
+        let entry = &self.description.pieces[piece];
+        let shape = &self.description.shape;
+        let scores = match entry.source {
+            Source::Composed => compose::piece(self.description.seed, entry.id, shape).scores,
+            Source::Midi(_) => {
+                let path = entry.score_path(&self.folder);
+                let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+                vec![serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?]
+            }
+        };
+        match entry.kind {
+            PieceKind::Isolated => Ok(scores[chunk].clone()),
+            PieceKind::Continuous => Ok(scores[0].window(chunk as f32 * shape.hop_s, shape.window_s)),
+        }
+    }
+
+    /// Counts and the use of the image range, in a few lines.
+    pub fn summary(&self) -> String {
+        let splits = [Split::Train, Split::Validation, Split::Test];
+        let counts = splits
+            .map(|s| format!("{:?} {} pieces, {} images", s, self.pieces(s).len(), self.images(s).len()));
+        let mut histogram = [0u64; 256];
+        for byte in self.tracks.iter().flatten().flat_map(|t| t.bytes.iter().step_by(7)) {
+            histogram[usize::from(*byte)] += 1;
+        }
+        let total = histogram.iter().sum::<u64>().max(1) as f64;
+        let percent = |count: u64| 100.0 * count as f64 / total;
+        format!(
+            "{}\npixels at 1: {:.3} %, at 0: {:.1} %",
+            counts.join("\n"),
+            percent(histogram[255]),
+            percent(histogram[0])
+        )
+    }
+}
+
+/// One piece's file.
+fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> Result<Vec<Track>> {
+    let path = entry.images_path(folder);
+    let bytes = std::fs::read(&path).map_err(|e| {
+        Error::file(&path, format!("expected a rendered piece (run `trainer render` to the end), found: {e}"))
+    })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(&path, e))?;
+    let shape = [entry.chunks, description.mel.n_mels, description.window.frames];
+    let mut tracks = Vec::new();
+    for setup in entry.setups {
+        for instrument in &description.instruments {
+            let name = tensor_name(setup, instrument);
+            let tensor = file.tensor(&name).map_err(|e| Error::file(&path, e))?;
+            if tensor.shape() != shape || tensor.dtype() != Dtype::U8 {
+                let reason = format!(
+                    "expected {name} of bytes {shape:?}, found {:?} {:?}",
+                    tensor.dtype(),
+                    tensor.shape()
+                );
+                return Err(Error::file(&path, reason));
+            }
+            tracks.push(Track::new(tensor.data().to_vec(), entry.chunks));
+        }
+    }
+    Ok(tracks)
+}
+
+impl Track {
+    fn new(bytes: Vec<u8>, chunks: usize) -> Self {
+        let size = bytes.len() / chunks;
+        let sounds = |image: &[u8]| {
+            let mean = image.iter().map(|b| f32::from(*b)).sum::<f32>() / size as f32;
+            mean >= SILENT_MEAN && image.iter().any(|b| *b >= SILENT_PEAK)
+        };
+        let sounding = bytes.chunks_exact(size).map(sounds).collect();
+        Self { bytes, sounding }
+    }
+}
+
+/// How often each setup occurs in a split: a style needs two pieces.
+pub(super) fn pieces_by_setup(dataset: &SpectrogramDataset, split: Split) -> BTreeMap<usize, Vec<usize>> {
+    let mut by_setup: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for piece in dataset.pieces(split) {
+        let setups = dataset.description.pieces[piece].setups;
+        by_setup.entry(setups[0]).or_default().push(piece);
+        if setups[1] != setups[0] {
+            by_setup.entry(setups[1]).or_default().push(piece);
+        }
+    }
+    by_setup
+}

@@ -1,0 +1,236 @@
+//! `dataset.json`: everything that a dataset is made from, and nothing that depends on when or where.
+
+use std::path::{Path, PathBuf};
+
+use engine::config::{MelConfig, WindowConfig};
+use engine::{Error, Result};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use serde::{Deserialize, Serialize};
+
+use super::chain::Chain;
+use super::compose::{PieceKind, PieceShape};
+use super::instruments::Instrument;
+use super::random;
+use super::synth::{SoundBank, SoundFontId};
+
+/// Version of the layout on disk.
+pub const FORMAT_VERSION: u32 = 1;
+/// The description's file name.
+pub const DESCRIPTION_FILE: &str = "dataset.json";
+
+/// Which side of the fence a piece lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Seen by the optimiser.
+    Train,
+    /// Seen by the schedule.
+    Validation,
+    /// Seen by nobody before the end.
+    Test,
+}
+
+impl Split {
+    /// The split of a piece: 90, 5 and 5 in a hundred, from a hash of `(seed, id)`.
+    pub fn of(seed: u64, id: u64) -> Self {
+        match random::percentile(seed, "split", id) {
+            0..90 => Self::Train,
+            90..95 => Self::Validation,
+            _ => Self::Test,
+        }
+    }
+}
+
+/// A sound: which soundfont, which of its programs, and which recording chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// Index into [`Description::soundfonts`].
+    pub soundfont: usize,
+    /// General MIDI program of each instrument, counted from 0.
+    pub programs: Vec<u8>,
+    /// How it is recorded.
+    pub chain: Chain,
+}
+
+impl Setup {
+    /// The pool: so many setups a soundfont, the first of each with typical programs and no chain at all.
+    pub fn pool(
+        seed: u64,
+        banks: &[SoundBank],
+        instruments: &[Instrument],
+        setups_per_font: usize,
+    ) -> Result<Vec<Self>> {
+        let mut pool = Vec::new();
+        for (soundfont, bank) in banks.iter().enumerate() {
+            for number in 0..setups_per_font {
+                let rng = &mut random::stream(seed, "setup", (soundfont * 1000 + number) as u64);
+                let program = |i: &Instrument| match number {
+                    0 => i.programs[0],
+                    _ => *i.programs.choose(rng).expect("every instrument has a program"),
+                };
+                let programs: Vec<u8> = instruments.iter().map(program).collect();
+                programs.iter().try_for_each(|p| bank.check_program(*p))?;
+                let chain = if number == 0 { Chain::default() } else { Chain::draw(rng) };
+                pool.push(Self { soundfont, programs, chain });
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Two setups of the pool for a piece, different where the pool has two.
+    pub fn draw_two(seed: u64, piece: u64, pool: usize) -> [usize; 2] {
+        let rng = &mut random::stream(seed, "piece setups", piece);
+        let first = rng.random_range(0..pool);
+        [first, (first + rng.random_range(1..pool.max(2))) % pool]
+    }
+}
+
+/// Where a piece's notes come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// [`super::compose::piece`] with the dataset's seed and shape.
+    Composed,
+    /// A MIDI file of that name; the excerpt's notes are in `scores/`.
+    Midi(String),
+}
+
+/// One piece of a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PieceEntry {
+    /// Its number, unique in the dataset.
+    pub id: u64,
+    /// Which side of the fence.
+    pub split: Split,
+    /// How it lies on windows.
+    pub kind: PieceKind,
+    /// How many windows it has.
+    pub chunks: usize,
+    /// The two setups it is rendered in (indices into [`Description::setups`]).
+    pub setups: [usize; 2],
+    /// Where its notes come from.
+    pub source: Source,
+}
+
+impl PieceEntry {
+    /// The piece's images inside the dataset's folder.
+    pub fn images_path(&self, folder: &Path) -> PathBuf {
+        folder.join("pieces").join(format!("{:05}.safetensors", self.id))
+    }
+
+    /// The score of a piece that was not composed.
+    pub fn score_path(&self, folder: &Path) -> PathBuf {
+        folder.join("scores").join(format!("{:05}.json", self.id))
+    }
+}
+
+/// Name of the images of one setup and instrument inside a piece's file.
+pub fn tensor_name(setup: usize, instrument: &str) -> String {
+    format!("{setup}/{instrument}")
+}
+
+/// What `dataset.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// [`FORMAT_VERSION`].
+    pub format: u32,
+    /// The seed of everything.
+    pub seed: u64,
+    /// Audio to image.
+    pub mel: MelConfig,
+    /// Windows on a continuous piece.
+    pub window: WindowConfig,
+    /// Instruments, in the order of `Setup::programs`.
+    pub instruments: Vec<String>,
+    /// Soundfonts.
+    pub soundfonts: Vec<SoundFontId>,
+    /// The composer's parameters.
+    pub shape: PieceShape,
+    /// The pool of setups.
+    pub setups: Vec<Setup>,
+    /// The pieces.
+    pub pieces: Vec<PieceEntry>,
+}
+
+impl Description {
+    /// Reads `dataset.json` of a dataset's folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(DESCRIPTION_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+        let description: Self = serde_json::from_str(&text).map_err(|e| {
+            Error::file(
+                &path,
+                format!("expected a dataset's description of format {FORMAT_VERSION}, found: {e}"),
+            )
+        })?;
+        if description.format != FORMAT_VERSION {
+            let reason = format!("expected format {FORMAT_VERSION}, found {}", description.format);
+            return Err(Error::file(&path, reason));
+        }
+        description.check().map_err(|reason| Error::file(&path, reason))?;
+        Ok(description)
+    }
+
+    /// Indices that a hand-edited file could have wrong.
+    fn check(&self) -> std::result::Result<(), String> {
+        for (i, setup) in self.setups.iter().enumerate() {
+            if setup.soundfont >= self.soundfonts.len() || setup.programs.len() != self.instruments.len() {
+                return Err(format!(
+                    "expected setups[{i}] to fit the soundfonts and instruments, found {setup:?}"
+                ));
+            }
+        }
+        let unfit = |p: &&PieceEntry| p.chunks == 0 || p.setups.iter().any(|s| *s >= self.setups.len());
+        match self.pieces.iter().find(unfit) {
+            Some(piece) => {
+                Err(format!("expected pieces with chunks and setups of the pool, found {piece:?}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Writes `dataset.json`, or checks that the one that is there says the same (so that a run is resumed, never mixed).
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(DESCRIPTION_FILE);
+        if path.exists() {
+            if Self::read(folder)? == *self {
+                return Ok(());
+            }
+            return Err(Error::file(
+                &path,
+                "expected the settings of this run, found another dataset; choose another --out",
+            ));
+        }
+        std::fs::create_dir_all(folder.join("pieces")).map_err(|e| Error::file(folder, e))?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(&path, e))?;
+        std::fs::write(&path, text + "\n").map_err(|e| Error::file(&path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_are_shares_of_the_pieces_and_do_not_move() {
+        let splits: Vec<_> = (0..4000).map(|id| Split::of(1, id)).collect();
+        let share = |split| splits.iter().filter(|s| **s == split).count() as f64 / 4000.0;
+        assert!((share(Split::Train) - 0.9).abs() < 0.02, "{}", share(Split::Train));
+        assert!((share(Split::Validation) - 0.05).abs() < 0.012 && (share(Split::Test) - 0.05).abs() < 0.012);
+        // More pieces never move an old one, another seed does.
+        assert!((0..4000).any(|id| Split::of(2, id) != splits[id as usize]));
+    }
+
+    #[test]
+    fn a_piece_gets_two_setups_of_the_pool() {
+        for id in 0..500 {
+            let [a, b] = Setup::draw_two(3, id, 24);
+            assert!(a != b && a < 24 && b < 24);
+        }
+        assert_eq!(Setup::draw_two(3, 0, 1), [0, 0]);
+    }
+}

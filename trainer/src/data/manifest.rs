@@ -1,0 +1,87 @@
+//! Manifests: fixed lists of pairs as CSV, so that every evaluation judges the same ones.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use engine::{Error, Result};
+
+use super::dataset::{ImageRef, SpectrogramDataset};
+use super::description::Split;
+use super::pairs::{Pair, SpectrogramPairDataset};
+
+/// First line of a manifest.
+const HEADER: &str = "content,style,target";
+
+/// The manifest of a split inside a dataset's folder.
+pub fn path(folder: &Path, split: Split) -> PathBuf {
+    folder.join(match split {
+        Split::Train => "manifest-train.csv",
+        Split::Validation => "manifest-validation.csv",
+        Split::Test => "manifest-test.csv",
+    })
+}
+
+/// Writes `count` pairs of a split; a split without two pieces of one setup gets none.
+pub fn write(
+    dataset: &SpectrogramDataset,
+    split: Split,
+    seed: u64,
+    count: usize,
+    folder: &Path,
+) -> Result<()> {
+    let Ok(pairs) = SpectrogramPairDataset::new(dataset, split, seed) else { return Ok(()) };
+    let mut text = format!("{HEADER}\n");
+    for index in 0..count as u64 {
+        let pair = pairs.pair(index);
+        let [content, style, target] = [pair.content, pair.style, pair.target].map(|r| name(dataset, r));
+        writeln!(text, "{content},{style},{target}").expect("writing to a string");
+    }
+    let path = path(folder, split);
+    std::fs::write(&path, text).map_err(|e| Error::file(&path, e))
+}
+
+/// Reads a manifest back.
+pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let mut lines = text.lines().enumerate();
+    if lines.next().map(|l| l.1) != Some(HEADER) {
+        return Err(Error::file(path, format!("expected the header `{HEADER}`")));
+    }
+    let row = |(number, line): (usize, &str)| {
+        let refs: Option<Vec<ImageRef>> = line.split(',').map(|n| parse(dataset, n)).collect();
+        match refs.as_deref() {
+            Some(&[content, style, target]) => {
+                let entry = &dataset.description.pieces[target.piece];
+                let prefix_possible = entry.kind == super::compose::PieceKind::Continuous && target.chunk > 0;
+                Ok(Pair { content, style, target, prefix_possible })
+            }
+            _ => Err(Error::file(
+                path,
+                format!("expected three images of the dataset in line {}, found {line}", number + 1),
+            )),
+        }
+    };
+    lines.map(row).collect()
+}
+
+/// `<piece id>/<setup>/<instrument>/<window>`.
+pub fn name(dataset: &SpectrogramDataset, at: ImageRef) -> String {
+    let description = &dataset.description;
+    let id = description.pieces[at.piece].id;
+    format!("{id:05}/{}/{}/{}", at.setup, description.instruments[at.instrument], at.chunk)
+}
+
+/// The image of that name, if the dataset has it.
+fn parse(dataset: &SpectrogramDataset, name: &str) -> Option<ImageRef> {
+    let description = &dataset.description;
+    let mut parts = name.split('/');
+    let id: u64 = parts.next()?.parse().ok()?;
+    let setup: usize = parts.next()?.parse().ok()?;
+    let instrument_name = parts.next()?;
+    let chunk: usize = parts.next()?.parse().ok()?;
+    let piece = description.pieces.iter().position(|p| p.id == id)?;
+    let instrument = description.instruments.iter().position(|i| i == instrument_name)?;
+    let entry = &description.pieces[piece];
+    let known = parts.next().is_none() && entry.setups.contains(&setup) && chunk < entry.chunks;
+    known.then_some(ImageRef { piece, setup, instrument, chunk })
+}

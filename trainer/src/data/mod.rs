@@ -1,0 +1,27 @@
+//! Data: scores, the soundfonts that play them, and the aligned datasets made of both.
+//!
+//! ```text
+//! compose | midi -> Score -> synth (a soundfont's program) -> decimate -> chain -> Level -> MelFrontEnd -> images
+//! images -> SpectrogramDataset -> SpectrogramPairDataset -> (content, style, target)
+//! ```
+//!
+//! A *setup* is a soundfont and a recording chain. Every piece is rendered on all instruments in two setups of a pool:
+//! the content comes from one of them, the target from one of them, and the style from another piece in exactly the
+//! target's setup and instrument. So the chain belongs to the style, and the target is the truth.
+
+pub mod biquad;
+pub mod chain;
+pub mod compose;
+pub mod dataset;
+pub mod decimate;
+pub mod description;
+pub mod imager;
+pub mod instruments;
+pub mod manifest;
+pub mod midi;
+pub mod pairs;
+pub mod random;
+pub mod render;
+pub mod room;
+pub mod score;
+pub mod synth;

@@ -1,0 +1,257 @@
+//! `trainer render`: soundfonts and scores to an aligned dataset.
+
+use std::path::{Path, PathBuf};
+
+use engine::config::{MelConfig, WindowConfig};
+use engine::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use super::compose::{self, Piece, PieceKind, PieceShape};
+use super::dataset::SpectrogramDataset;
+use super::description::{Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name};
+use super::imager::Imager;
+use super::instruments::{self, Instrument};
+use super::manifest;
+use super::midi;
+use super::random;
+use super::score::Score;
+use super::synth::SoundBank;
+
+/// Pairs in each manifest.
+const MANIFEST_PAIRS: usize = 512;
+
+/// Renders an aligned dataset: the same notes on every instrument, in several soundfonts and recording chains.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the dataset; a run that was stopped goes on where it was.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// SF2 soundfonts.
+    #[arg(long, num_args = 1.., required = true)]
+    pub soundfonts: Vec<PathBuf>,
+    /// Instruments by name.
+    #[arg(long, num_args = 1.., default_values = instruments::DEFAULT_INSTRUMENTS)]
+    pub instruments: Vec<String>,
+    /// Pieces from the built-in composer.
+    #[arg(long, default_value_t = 560)]
+    pub pieces: u64,
+    /// Folder of MIDI files to take more pieces from.
+    #[arg(long)]
+    pub midi: Option<PathBuf>,
+    /// Pieces of each MIDI file, at most.
+    #[arg(long, default_value_t = 4)]
+    pub midi_excerpts: usize,
+    /// Sounds of each soundfont: the first is the plain one, the others have recording chains.
+    #[arg(long, default_value_t = 12)]
+    pub setups_per_font: usize,
+    /// Puts every piece on one side instead of 90 : 5 : 5 (a held-out soundfont is `test`).
+    #[arg(long)]
+    pub split: Option<Split>,
+    /// Seed of everything.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Pieces that were rendered now.
+    pub rendered: usize,
+    /// Pieces that were there already.
+    pub kept: usize,
+}
+
+/// Renders what is missing of a dataset, then writes the manifests of its validation and test sets.
+pub fn run(args: &Args) -> Result<Summary> {
+    let session = Session::new(args)?;
+    session.description.write(&args.out)?;
+    session.write_scores(&args.out)?;
+    let missing: Vec<&PieceEntry> =
+        session.description.pieces.iter().filter(|p| !p.images_path(&args.out).exists()).collect();
+    let bar = progress_bar(missing.len() as u64);
+    missing.par_iter().try_for_each(|entry| {
+        let result = session.render(entry, &args.out);
+        bar.inc(1);
+        result
+    })?;
+    bar.finish();
+    let dataset = SpectrogramDataset::open(&args.out)?;
+    for split in [Split::Validation, Split::Test] {
+        manifest::write(&dataset, split, args.seed, MANIFEST_PAIRS, &args.out)?;
+    }
+    println!("{}", dataset.summary());
+    Ok(Summary { rendered: missing.len(), kept: session.description.pieces.len() - missing.len() })
+}
+
+fn progress_bar(pieces: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pieces, {per_sec}, {eta} left")
+        .expect("a template that is known here");
+    ProgressBar::new(pieces).with_style(style)
+}
+
+/// Everything that rendering a piece needs, shared by all threads.
+struct Session {
+    description: Description,
+    banks: Vec<SoundBank>,
+    /// Excerpts of MIDI files by piece number minus the number of composed pieces.
+    excerpts: Vec<Score>,
+    composed: u64,
+}
+
+impl Session {
+    fn new(args: &Args) -> Result<Self> {
+        let (mel, window) = (MelConfig::default(), WindowConfig::default());
+        let instruments: Vec<Instrument> =
+            args.instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        if args.setups_per_font == 0 {
+            return Err(Error::invalid("--setups-per-font", "1 or more", 0));
+        }
+        let banks: Vec<SoundBank> =
+            args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
+        let shape = PieceShape::new(&mel, &window, instruments::common_range(&instruments)?);
+        let setups = Setup::pool(args.seed, &banks, &instruments, args.setups_per_font)?;
+        let mut pieces: Vec<PieceEntry> = (0..args.pieces)
+            .into_par_iter()
+            .map(|id| {
+                let piece = compose::piece(args.seed, id, &shape);
+                entry(args, id, &piece, setups.len(), Source::Composed)
+            })
+            .collect();
+        let mut excerpts = Vec::new();
+        if let Some(folder) = &args.midi {
+            for (score, source) in midi_excerpts(folder, args.midi_excerpts, &shape)? {
+                let id = args.pieces + excerpts.len() as u64;
+                let piece = continuous(score.clone(), &shape);
+                pieces.push(entry(args, id, &piece, setups.len(), source));
+                excerpts.push(score);
+            }
+        }
+        let description = Description {
+            format: FORMAT_VERSION,
+            seed: args.seed,
+            mel,
+            window,
+            instruments: args.instruments.clone(),
+            soundfonts: banks.iter().map(|b| b.id.clone()).collect(),
+            shape,
+            setups,
+            pieces,
+        };
+        Ok(Self { description, banks, excerpts, composed: args.pieces })
+    }
+
+    /// The notes of pieces that cannot be composed again.
+    fn write_scores(&self, folder: &Path) -> Result<()> {
+        for entry in self.description.pieces.iter().filter(|p| p.source != Source::Composed) {
+            let path = entry.score_path(folder);
+            std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
+            let score = &self.excerpts[(entry.id - self.composed) as usize];
+            let text = serde_json::to_string(score).map_err(|e| Error::file(&path, e))?;
+            std::fs::write(&path, text).map_err(|e| Error::file(&path, e))?;
+        }
+        Ok(())
+    }
+
+    fn piece(&self, entry: &PieceEntry) -> Piece {
+        match entry.source {
+            Source::Composed => compose::piece(self.description.seed, entry.id, &self.description.shape),
+            Source::Midi(_) => continuous(
+                self.excerpts[(entry.id - self.composed) as usize].clone(),
+                &self.description.shape,
+            ),
+        }
+    }
+
+    /// Renders one piece in both its setups on every instrument.
+    fn render(&self, entry: &PieceEntry, folder: &Path) -> Result<()> {
+        let description = &self.description;
+        let piece = self.piece(entry);
+        let mut imager = Imager::new(&description.mel, &description.window);
+        let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut setups = entry.setups.to_vec();
+        setups.dedup();
+        for index in setups {
+            let setup = &description.setups[index];
+            let mut player = self.banks[setup.soundfont].player()?;
+            for (i, instrument) in description.instruments.iter().enumerate() {
+                let key = (entry.id * 1000 + index as u64) * 1000 + i as u64;
+                let noise = &mut random::stream(description.seed, "noise", key);
+                let images = imager.images(&piece, &mut player, setup.programs[i], &setup.chain, noise)?;
+                tensors.push((tensor_name(index, instrument), images));
+            }
+        }
+        let shape = vec![entry.chunks, description.mel.n_mels, description.window.frames];
+        write_tensors(&entry.images_path(folder), &tensors, &shape)
+    }
+}
+
+/// Writes byte tensors of one shape; the file appears whole or not at all.
+fn write_tensors(path: &Path, tensors: &[(String, Vec<u8>)], shape: &[usize]) -> Result<()> {
+    let refuse = |e: safetensors::SafeTensorError| Error::file(path, e);
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, bytes) in tensors {
+        views.push((name, TensorView::new(Dtype::U8, shape.to_vec(), bytes).map_err(refuse)?));
+    }
+    let bytes = safetensors::serialize(views, None).map_err(refuse)?;
+    let part = path.with_extension("part");
+    std::fs::write(&part, bytes).map_err(|e| Error::file(&part, e))?;
+    std::fs::rename(&part, path).map_err(|e| Error::file(path, e))
+}
+
+fn entry(args: &Args, id: u64, piece: &Piece, pool: usize, source: Source) -> PieceEntry {
+    PieceEntry {
+        id,
+        split: args.split.unwrap_or_else(|| Split::of(args.seed, id)),
+        kind: piece.kind,
+        chunks: piece.chunks,
+        setups: Setup::draw_two(args.seed, id, pool),
+        source,
+    }
+}
+
+/// A score as a continuous piece, of as many whole windows as it fills.
+fn continuous(score: Score, shape: &PieceShape) -> Piece {
+    let chunks = ((score.length_s - shape.window_s) / shape.hop_s).floor().max(0.0) as usize + 1;
+    Piece { kind: PieceKind::Continuous, chunks: chunks.min(shape.max_chunks), scores: vec![score] }
+}
+
+/// Up to `excerpts` stretches of every MIDI file below a folder, spread over its length, inside the common range.
+fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<(Score, Source)>> {
+    let mut found = Vec::new();
+    for path in midi::files(folder)? {
+        let score = midi::fit_range(&midi::read(&path)?, shape.lowest_key, shape.highest_key);
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let longest_s = shape.continuous_s(shape.max_chunks);
+        let count = ((score.length_s / longest_s) as usize).clamp(1, excerpts.max(1));
+        for i in 0..count {
+            let start_s = score.length_s / count as f32 * i as f32;
+            let length_s = (score.length_s - start_s).min(longest_s);
+            let mut excerpt = score.window(start_s, length_s);
+            excerpt.notes.retain(|n| n.onset_s >= 0.0);
+            if !excerpt.notes.is_empty() {
+                found.push((excerpt, Source::Midi(name.clone())));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::file(folder, "expected MIDI files (.mid, .midi), found none"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_of_a_long_file_are_pieces_of_whole_windows() {
+        let shape = PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88));
+        assert_eq!(continuous(Score::new(Vec::new(), shape.continuous_s(5) + 0.5), &shape).chunks, 5);
+        assert_eq!(continuous(Score::new(Vec::new(), 1.0), &shape).chunks, 1);
+        assert_eq!(continuous(Score::new(Vec::new(), 500.0), &shape).chunks, shape.max_chunks);
+        assert_eq!(continuous(Score::default(), &shape).kind, PieceKind::Continuous);
+    }
+}
