@@ -1,1 +1,3 @@
 //! reference
+
+mod dsp;
