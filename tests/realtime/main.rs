@@ -1,1 +1,7 @@
-//! realtime
+//! The stream as an audio thread sees it: exact in time, continuous whatever happens, the same for every block size.
+
+mod allocation;
+mod exactness;
+mod fakes;
+mod offline;
+mod trouble;

@@ -1,1 +1,37 @@
 //! Blocks in, blocks out: the window that moves over a stream. Knows no tensors.
+//!
+//! ```text
+//! audio thread:  block -> Chunker --jobs--> worker thread: Runner { WindowProcessor }
+//!                block <- Assembler <-------- results
+//! ```
+//!
+//! [`grid`] says which samples a window reads and which it yields, [`latency`] what that costs. A [`chunk::Parcel`]
+//! carries one window's samples to the worker and its wet audio back, and then comes home: nothing is allocated or
+//! freed on the audio thread. [`offline`] runs the same two halves for files, waiting where the audio thread would
+//! have gone on with the delayed dry signal.
+
+pub mod assembler;
+pub mod audio_thread;
+pub mod chunk;
+pub mod chunker;
+pub mod crossfade;
+pub mod delay_line;
+pub mod grid;
+pub mod history;
+pub mod latency;
+pub mod offline;
+pub mod processor;
+pub mod runner;
+pub mod shared;
+pub mod timings;
+pub mod worker_thread;
+
+pub use audio_thread::{AudioThread, StreamConfig, open};
+pub use chunk::{WindowInput, WindowOutput};
+pub use grid::Grid;
+pub use history::History;
+pub use offline::{OfflineStream, Report, render};
+pub use processor::WindowProcessor;
+pub use shared::{Stats, Status};
+pub use timings::{Stage, Timings};
+pub use worker_thread::WorkerThread;

@@ -1,0 +1,278 @@
+//! Audio thread, second half: plays wet segments where they belong and the delayed dry signal everywhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::chunk::{Outcome, Parcel};
+use super::crossfade::{Weight, correlation};
+use super::delay_line::DelayLine;
+use super::grid::Grid;
+use super::shared::Status;
+
+/// The most samples that are rendered at once.
+pub(super) const PIECE_SAMPLES: usize = 512;
+/// How long a change of the mix takes.
+const MIX_RAMP_MS: f32 = 20.0;
+
+/// What is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The delayed input.
+    Dry,
+    /// The wet segment of this window.
+    Wet(u64),
+}
+
+/// A crossfade from the current source, over absolute positions.
+#[derive(Clone, Copy, Debug)]
+struct Fade {
+    to: Source,
+    start: u64,
+    len: u64,
+    rho: f32,
+}
+
+/// Joins wet segments, the delayed dry signal and the mix. Nothing here allocates, locks or waits.
+///
+/// All decisions are made at absolute positions: where a segment starts, where an overlap starts, where a fade ends.
+/// So the output does not depend on how the host cuts its blocks. Only a window that comes late is faded in where it
+/// comes.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    grid: Grid,
+    status: Arc<Status>,
+    latency: u64,
+    dry: DelayLine,
+    /// The host position that is played next; negative while the latency passes.
+    position: i64,
+    /// Wet segments in hand, in order.
+    ready: Vec<Parcel>,
+    source: Source,
+    fade: Option<Fade>,
+    /// Windows before this one have been answered, one way or another.
+    answered: u64,
+    /// Windows before this one have started in the output.
+    due: u64,
+    mix: f32,
+    mix_target: f32,
+    mix_step: f32,
+    mix_ramp: Vec<f32>,
+    dry_piece: Vec<f32>,
+}
+
+impl Assembler {
+    /// An assembler whose output is `latency` host samples late, with room for `parcels` segments.
+    pub fn new(grid: Grid, channels: usize, latency: u64, parcels: usize, status: Arc<Status>) -> Self {
+        let mix_step = 1000.0 / (MIX_RAMP_MS * grid.host_rate_hz() as f32);
+        Self {
+            status,
+            latency,
+            dry: DelayLine::new(channels, latency as usize + PIECE_SAMPLES),
+            position: -(latency as i64),
+            ready: Vec::with_capacity(parcels),
+            source: Source::Dry,
+            fade: None,
+            answered: 0,
+            due: 0,
+            mix: 1.0,
+            mix_target: 1.0,
+            mix_step,
+            mix_ramp: vec![0.0; PIECE_SAMPLES],
+            dry_piece: vec![0.0; PIECE_SAMPLES],
+            grid,
+        }
+    }
+
+    /// 0 (delayed dry) to 1 (wet); reached by a short ramp, or at once while nothing has been heard yet.
+    pub fn set_mix(&mut self, mix: f32) {
+        self.mix_target = mix;
+        if self.position == -(self.latency as i64) {
+            self.mix = mix;
+        }
+    }
+
+    /// A new stream begins.
+    pub fn reset(&mut self, mut home: impl FnMut(Parcel)) {
+        self.ready.drain(..).for_each(&mut home);
+        self.dry.reset();
+        self.position = -(self.latency as i64);
+        (self.source, self.fade) = (Source::Dry, None);
+        (self.answered, self.due) = (0, 0);
+        self.mix = self.mix_target;
+    }
+
+    /// The host position that is played next.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Whether playing up to `end` needs an answer that has not come.
+    pub fn awaits(&self, end: i64) -> bool {
+        (self.grid.segment(self.answered).start as i64) < end
+    }
+
+    /// Takes a parcel that came back; gives it back if there is nothing in it to play.
+    pub fn accept(&mut self, parcel: Parcel) -> Option<Parcel> {
+        self.answered = parcel.input.index + 1;
+        if parcel.outcome == Outcome::Wet {
+            self.ready.push(parcel);
+            return None;
+        }
+        Some(parcel)
+    }
+
+    /// Takes one input block of at most [`PIECE_SAMPLES`] into the delay line. Comes before [`Self::render`].
+    pub fn write(&mut self, block: &[Vec<f32>]) {
+        self.dry.write(block);
+    }
+
+    /// Writes as many samples as the last input block had to every channel of `out`; segments that have been played
+    /// go `home`.
+    pub fn render(&mut self, out: &mut [Vec<f32>], mut home: impl FnMut(Parcel)) {
+        let len = out.first().map_or(0, Vec::len);
+        let mut done = 0;
+        while done < len {
+            let boundary = self.advance(&mut home);
+            let run = (len - done).min(usize::try_from(boundary - self.position).unwrap_or(usize::MAX));
+            self.ramp_mix(run);
+            for (c, channel) in out.iter_mut().enumerate() {
+                self.play(c, &mut channel[done..done + run]);
+            }
+            self.position += run as i64;
+            done += run;
+        }
+    }
+
+    /// Makes the decisions of this position and returns the position of the next ones.
+    fn advance(&mut self, home: &mut impl FnMut(Parcel)) -> i64 {
+        let Ok(now) = u64::try_from(self.position) else { return 0 };
+        if let Some(fade) = self.fade.filter(|fade| now >= fade.start + fade.len) {
+            (self.source, self.fade) = (fade.to, None);
+        }
+        while now >= self.grid.segment(self.due).start {
+            if self.answered <= self.due {
+                self.status.late.fetch_add(1, Relaxed);
+            }
+            self.due += 1;
+        }
+        if self.fade.is_none() {
+            self.release(now, home);
+            self.choose(now);
+        }
+        let due = self.grid.segment(self.due).start;
+        let next = match (self.fade, self.source) {
+            (Some(fade), _) => fade.start + fade.len,
+            (None, Source::Wet(k)) => self.grid.segment(k + 1).start,
+            (None, Source::Dry) => due,
+        };
+        next.min(due) as i64
+    }
+
+    /// Sends home the segments that cannot be heard any more.
+    fn release(&mut self, now: u64, home: &mut impl FnMut(Parcel)) {
+        while let Some(first) = self.ready.first() {
+            let k = first.input.index;
+            let spent = match self.source {
+                Source::Wet(playing) => k < playing,
+                Source::Dry => now + self.fade_in_samples(k, now) > self.grid.segment(k + 1).start,
+            };
+            if !spent {
+                break;
+            }
+            home(self.ready.remove(0));
+        }
+    }
+
+    /// How long a fade into window `k` takes that starts now: its overlap, or as much where it is late.
+    fn fade_in_samples(&self, k: u64, now: u64) -> u64 {
+        let overlap = self.grid.overlap(k);
+        if now <= overlap.start { overlap.end - overlap.start } else { self.grid.fade_samples() }
+    }
+
+    /// Starts a fade where one is due.
+    fn choose(&mut self, now: u64) {
+        match self.source {
+            Source::Wet(k) => {
+                let overlap = self.grid.overlap(k + 1);
+                if now < overlap.start {
+                    return;
+                }
+                let next = self.ready.iter().find(|parcel| parcel.input.index == k + 1);
+                let (to, rho) = match next {
+                    Some(parcel) => (Source::Wet(k + 1), parcel.rho),
+                    None => {
+                        (Source::Dry, self.dry_correlation(k, overlap.start, overlap.end - overlap.start))
+                    }
+                };
+                self.fade = Some(Fade { to, start: overlap.start, len: overlap.end - overlap.start, rho });
+            }
+            Source::Dry => {
+                let Some(k) = self.ready.first().map(|parcel| parcel.input.index) else { return };
+                if now == 0 && k == 0 {
+                    self.source = Source::Wet(0);
+                } else if now >= self.grid.segment(k).start {
+                    let len = self.fade_in_samples(k, now);
+                    let rho = self.dry_correlation(k, now, len);
+                    self.fade = Some(Fade { to: Source::Wet(k), start: now, len, rho });
+                }
+            }
+        }
+    }
+
+    /// The correlation of window `k` with the dry signal over a fade. Some thousand products on the audio thread,
+    /// but only where a window is missing.
+    fn dry_correlation(&self, k: u64, start: u64, len: u64) -> f32 {
+        let Some(parcel) = self.ready.iter().find(|parcel| parcel.input.index == k) else { return 0.0 };
+        let offset = (start - parcel.input.segment.start) as usize;
+        let wet = parcel.output.wet.iter().map(|channel| &channel[offset..offset + len as usize]);
+        correlation(wet.enumerate().flat_map(|(c, wet)| {
+            let (head, tail) = self.dry.slices(c, start, len as usize);
+            let (wet_head, wet_tail) = wet.split_at(head.len());
+            [(wet_head, head), (wet_tail, tail)]
+        }))
+    }
+
+    /// Fills `mix_ramp` for the next `run` samples.
+    fn ramp_mix(&mut self, run: usize) {
+        for value in &mut self.mix_ramp[..run] {
+            *value = self.mix;
+            self.mix += (self.mix_target - self.mix).clamp(-self.mix_step, self.mix_step);
+        }
+    }
+
+    /// One channel from the current position on, up to the next decision at most.
+    fn play(&mut self, channel: usize, out: &mut [f32]) {
+        let run = out.len();
+        let mut dry_piece = std::mem::take(&mut self.dry_piece);
+        let dry = &mut dry_piece[..run];
+        self.dry.read(channel, self.position, dry);
+        let from = self.samples(self.source, channel, run).unwrap_or(dry);
+        match self.fade {
+            None => out.copy_from_slice(from),
+            Some(fade) => {
+                let to = self.samples(fade.to, channel, run).unwrap_or(dry);
+                let first = self.position as u64 - fade.start;
+                for (i, (out, (&a, &b))) in out.iter_mut().zip(from.iter().zip(to)).enumerate() {
+                    *out = Weight::at(first + i as u64, fade.len, fade.rho).apply(a, b);
+                }
+            }
+        }
+        for ((out, &dry), &mix) in out.iter_mut().zip(&*dry).zip(&self.mix_ramp) {
+            *out = flush_subnormal(*out * mix + dry * (1.0 - mix));
+        }
+        self.dry_piece = dry_piece;
+    }
+
+    /// The next `run` samples of a source; `None` for the dry one.
+    fn samples(&self, source: Source, channel: usize, run: usize) -> Option<&[f32]> {
+        let Source::Wet(k) = source else { return None };
+        let parcel = self.ready.iter().find(|parcel| parcel.input.index == k)?;
+        let offset = (self.position as u64 - parcel.input.segment.start) as usize;
+        parcel.output.wet[channel].get(offset..offset + run)
+    }
+}
+
+/// Subnormal numbers are inaudible, slow, and refused by plugin validators.
+pub(super) fn flush_subnormal(sample: f32) -> f32 {
+    if sample.abs() < f32::MIN_POSITIVE { 0.0 } else { sample }
+}

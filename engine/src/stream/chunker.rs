@@ -1,0 +1,136 @@
+//! Audio thread, first half: collects host blocks into windows and sends each when it is complete.
+
+use std::thread::Thread;
+
+use rtrb::Producer;
+
+use super::chunk::{Outcome, Parcel};
+use super::grid::Grid;
+use crate::settings::Settings;
+
+/// Collects samples into parcels. Nothing here allocates, locks or waits.
+#[derive(Debug)]
+pub(super) struct Chunker {
+    grid: Grid,
+    jobs: Producer<Parcel>,
+    worker: Option<Thread>,
+    /// Parcels at home.
+    free: Vec<Parcel>,
+    /// The parcel that collects window `index`; none while all were away when the window began.
+    current: Option<Parcel>,
+    away: usize,
+    epoch: u64,
+    index: u64,
+    arrived: u64,
+    settings: Settings,
+}
+
+impl Chunker {
+    /// A chunker that owns `free` parcels and sends them through `jobs` (which has room for all).
+    pub fn new(grid: Grid, jobs: Producer<Parcel>, worker: Option<Thread>, free: Vec<Parcel>) -> Self {
+        let settings = Settings::default();
+        let mut chunker = Self {
+            grid,
+            jobs,
+            worker,
+            free,
+            current: None,
+            away: 0,
+            epoch: 0,
+            index: 0,
+            arrived: 0,
+            settings,
+        };
+        chunker.begin_window(0);
+        chunker
+    }
+
+    /// Settings for the windows that are completed from now on.
+    pub fn set_settings(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+    }
+
+    /// How many parcels are with the worker, or on the way there or back.
+    pub fn away(&self) -> usize {
+        self.away
+    }
+
+    /// A parcel has come back (and may still be played).
+    pub fn returned(&mut self) {
+        self.away -= 1;
+    }
+
+    /// A new stream begins; what is on its way belongs to the old one.
+    pub fn reset(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        (self.index, self.arrived) = (0, 0);
+        self.free.extend(self.current.take());
+        self.begin_window(0);
+    }
+
+    /// Takes a parcel home.
+    pub fn take_home(&mut self, parcel: Parcel) {
+        self.free.push(parcel);
+    }
+
+    /// Takes one block (channels x samples, all finite; `sidechain` empty or of the same length) and sends every
+    /// window that it completes.
+    pub fn push(&mut self, main: &[Vec<f32>], sidechain: &[Vec<f32>]) {
+        let len = main.first().map_or(0, Vec::len);
+        let mut from = 0;
+        while from < len {
+            let missing = self.grid.need(self.index) - self.arrived;
+            let to = len.min(from + usize::try_from(missing).unwrap_or(usize::MAX));
+            if let Some(parcel) = &mut self.current {
+                let input = &mut parcel.input;
+                copy_range(&mut input.main, main, from, to);
+                copy_range(&mut input.sidechain, sidechain, from, to);
+                input.sidechain_sounds |= sidechain.iter().any(|c| c[from..to].iter().any(|&x| x != 0.0));
+            }
+            self.arrived += (to - from) as u64;
+            from = to;
+            if self.arrived == self.grid.need(self.index) {
+                self.send();
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        if let Some(mut parcel) = self.current.take() {
+            parcel.input.settings = self.settings.clone();
+            match self.jobs.push(parcel) {
+                Ok(()) => {
+                    self.away += 1;
+                    if let Some(worker) = &self.worker {
+                        worker.unpark();
+                    }
+                }
+                Err(rtrb::PushError::Full(mut parcel)) => {
+                    parcel.outcome = Outcome::Skipped;
+                    self.free.push(parcel);
+                }
+            }
+        }
+        self.index += 1;
+        self.begin_window(self.arrived);
+    }
+
+    /// Without a parcel the window is lost: it will be late, and the worker sees the gap by the position of the next.
+    fn begin_window(&mut self, first_sample: u64) {
+        self.current = self.free.pop();
+        if let Some(parcel) = &mut self.current {
+            parcel.begin(self.epoch, self.index, first_sample, self.grid.segment(self.index));
+        }
+    }
+}
+
+/// Appends `from..to` of every channel, within the capacity; channels that did not come are silent.
+fn copy_range(into: &mut [Vec<f32>], block: &[Vec<f32>], from: usize, to: usize) {
+    for (i, channel) in into.iter_mut().enumerate() {
+        debug_assert!(channel.len() + to - from <= channel.capacity(), "a window outgrew its buffer");
+        match block.get(i) {
+            Some(samples) => channel.extend_from_slice(&samples[from..to]),
+            None => channel.resize(channel.len() + to - from, 0.0),
+        }
+    }
+}

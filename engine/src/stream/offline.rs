@@ -1,0 +1,160 @@
+//! The same stream for files: latency removed, exactly as long as the input, every window waited for.
+
+use std::sync::Arc;
+
+use super::audio_thread::{AudioThread, StreamConfig, open};
+use super::grid::Grid;
+use super::processor::WindowProcessor;
+use super::shared::{Stats, Status};
+use super::timings::Timings;
+use super::worker_thread::WorkerThread;
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// Zeros are pushed in blocks of this many samples to bring out the last windows.
+const FLUSH_SAMPLES: usize = 4096;
+
+/// What a render did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Samples rendered, each channel.
+    pub samples: u64,
+    /// Windows wet, late (never, offline) and failed.
+    pub stats: Stats,
+    /// The first failure as a sentence; the windows that failed are dry in the output.
+    pub first_error: Option<String>,
+    /// Time per stage, summed over all windows.
+    pub timings: Timings,
+}
+
+/// A stream that waits for its worker. Memory does not grow with the length of the input.
+#[derive(Debug)]
+pub struct OfflineStream {
+    // The worker goes last: parcels of the audio half may still be with it.
+    audio: AudioThread,
+    worker: WorkerThread,
+    status: Arc<Status>,
+    channels: usize,
+    /// Output samples that are still latency.
+    to_drop: u64,
+    pushed: u64,
+    delivered: u64,
+    block: Vec<Vec<f32>>,
+}
+
+impl OfflineStream {
+    /// Opens the stream; the deadline is 0, and there is no sidechain.
+    pub fn new(
+        grid: Grid,
+        channels: usize,
+        processor: Box<dyn WindowProcessor>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
+        let (mut audio, worker) = open(&config, processor, settings)?;
+        audio.set_offline(true);
+        let status = worker.status();
+        let to_drop = audio.latency_samples();
+        let block = vec![Vec::new(); channels];
+        Ok(Self { audio, worker, status, channels, to_drop, pushed: 0, delivered: 0, block })
+    }
+
+    /// Takes one block (channels x samples of any number) and appends what is ready to `output`.
+    ///
+    /// # Errors
+    /// If the block's shape is not the stream's.
+    pub fn push(&mut self, block: &[&[f32]], output: &mut [Vec<f32>]) -> Result<()> {
+        let len = block.first().map_or(0, |channel| channel.len());
+        if block.len() != self.channels || block.iter().any(|channel| channel.len() != len) {
+            let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
+            return Err(Error::invalid(
+                "block",
+                format!("{} channels of equal length", self.channels),
+                found,
+            ));
+        }
+        self.pushed += len as u64;
+        let mut start = 0;
+        while start < len {
+            let end = len.min(start + FLUSH_SAMPLES);
+            for (scratch, channel) in self.block.iter_mut().zip(block) {
+                scratch.clear();
+                scratch.extend_from_slice(&channel[start..end]);
+            }
+            self.process_block(output);
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Brings out the rest, so that the output is exactly as long as the input, and closes the stream.
+    pub fn finish(mut self, output: &mut [Vec<f32>]) -> Result<Report> {
+        while self.delivered < self.pushed {
+            let missing = self.pushed - self.delivered + self.to_drop;
+            let len = FLUSH_SAMPLES.min(usize::try_from(missing).unwrap_or(usize::MAX));
+            for scratch in &mut self.block {
+                scratch.clear();
+                scratch.resize(len, 0.0);
+            }
+            self.process_block(output);
+        }
+        self.worker.stop();
+        Ok(Report {
+            samples: self.delivered,
+            stats: self.status.stats(),
+            first_error: self.status.first_error(),
+            timings: self.status.timings(),
+        })
+    }
+
+    /// Counters while the render runs.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Samples delivered so far, each channel.
+    pub fn delivered_samples(&self) -> u64 {
+        self.delivered
+    }
+
+    fn process_block(&mut self, output: &mut [Vec<f32>]) {
+        let len = self.block.first().map_or(0, Vec::len);
+        let mut io: [&mut [f32]; 2] = [&mut [], &mut []];
+        for (slot, channel) in io.iter_mut().zip(&mut self.block) {
+            *slot = channel;
+        }
+        self.audio.process(&mut io[..self.channels], &[]);
+        let skip = self.to_drop.min(len as u64) as usize;
+        self.to_drop -= skip as u64;
+        for (out, channel) in output.iter_mut().zip(&self.block) {
+            out.extend_from_slice(&channel[skip..]);
+        }
+        self.delivered += (len - skip) as u64;
+    }
+}
+
+/// Renders a whole signal, channels x samples; `progress` hears of the samples delivered so far.
+///
+/// # Errors
+/// If the signal's or the settings' shape is not usable. Windows that fail play dry and are told in the [`Report`].
+pub fn render(
+    grid: Grid,
+    signal: &[Vec<f32>],
+    processor: Box<dyn WindowProcessor>,
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Vec<Vec<f32>>, Report)> {
+    let len = signal.first().map_or(0, Vec::len);
+    let mut stream = OfflineStream::new(grid, signal.len(), processor, settings)?;
+    let mut output = vec![Vec::with_capacity(len); signal.len()];
+    for start in (0..len).step_by(FLUSH_SAMPLES) {
+        let end = len.min(start + FLUSH_SAMPLES);
+        let block: Vec<&[f32]> =
+            signal.iter().map(|channel| channel.get(start..end).unwrap_or(&[])).collect();
+        stream.push(&block, &mut output)?;
+        progress(stream.delivered_samples());
+    }
+    let report = stream.finish(&mut output)?;
+    progress(report.samples);
+    Ok((output, report))
+}

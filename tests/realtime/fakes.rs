@@ -1,0 +1,185 @@
+//! Processors that stand in for the model, and signals to send through them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine::cancel::Cancel;
+use engine::config::{ModelConfig, WindowConfig};
+use engine::settings::Settings;
+use engine::stream::{
+    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, WorkerThread, open,
+};
+use engine::{Error, Result};
+
+/// The signal itself, times a gain.
+pub struct Passthrough {
+    pub history: History,
+    pub gain: f32,
+}
+
+impl Passthrough {
+    pub fn new(channels: usize) -> Self {
+        Self { history: History::new(channels), gain: 1.0 }
+    }
+
+    fn take(&mut self, window: &WindowInput) {
+        if window.first_sample != self.history.end() {
+            self.history.restart(window.first_sample);
+        }
+        self.history.push(&window.main);
+    }
+}
+
+impl WindowProcessor for Passthrough {
+    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, _: &Cancel) -> Result<()> {
+        self.take(window);
+        self.history.forget_before(window.segment.start);
+        for (c, wet) in out.wet.iter_mut().enumerate() {
+            let here = self.history.read(c, window.segment.start as i64, wet);
+            here.ok_or_else(|| Error::Compute("the stream was interrupted".into()))?;
+            wet.iter_mut().for_each(|sample| *sample *= self.gain);
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, window: &WindowInput) {
+        self.take(window);
+    }
+
+    fn reset(&mut self) {
+        self.history.restart(0);
+    }
+}
+
+/// A processor that does something else first, knowing the window's index.
+pub struct Before<F> {
+    pub inner: Passthrough,
+    pub before: F,
+}
+
+impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> {
+    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+        self.inner.take(window);
+        (self.before)(window.index, cancel)?;
+        let empty = WindowInput {
+            index: window.index,
+            first_sample: self.inner.history.end(),
+            main: vec![Vec::new(); window.main.len()],
+            sidechain: Vec::new(),
+            sidechain_sounds: false,
+            segment: window.segment.clone(),
+            settings: window.settings.clone(),
+        };
+        self.inner.process(&empty, out, cancel)
+    }
+
+    fn skip(&mut self, window: &WindowInput) {
+        self.inner.skip(window);
+    }
+
+    fn reset(&mut self) {
+        self.inner.reset();
+    }
+}
+
+/// A passthrough that first does what `before` says.
+pub fn before<F: FnMut(u64, &Cancel) -> Result<()> + Send>(channels: usize, before: F) -> Box<Before<F>> {
+    Box::new(Before { inner: Passthrough::new(channels), before })
+}
+
+/// Works for `total` in stages of 5 ms, asking for a cancel between them.
+pub fn work_for(total: Duration, cancel: &Cancel) -> Result<()> {
+    let stage = Duration::from_millis(5);
+    for _ in 0..total.as_micros() / stage.as_micros() {
+        cancel.check()?;
+        std::thread::sleep(stage);
+    }
+    Ok(())
+}
+
+/// A short window, so that tests see many: 16 frames, 8 a hop, at the default 22050 Hz.
+pub fn short() -> ModelConfig {
+    let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
+    ModelConfig { window, ..ModelConfig::default() }
+}
+
+/// A live window: a long past, a short hop.
+pub fn live() -> ModelConfig {
+    let window = WindowConfig { frames: 64, hop_frames: 16, prefix_frames: 48 };
+    ModelConfig { window, ..ModelConfig::default() }
+}
+
+pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Grid {
+    Grid::new(config, host_rate_hz, 37).expect("a valid grid")
+}
+
+/// A stream that waits for its worker.
+pub fn offline(
+    grid: Grid,
+    channels: usize,
+    processor: Box<dyn WindowProcessor>,
+) -> (AudioThread, WorkerThread) {
+    let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
+    let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
+    audio.set_offline(true);
+    (audio, worker)
+}
+
+/// A small seeded generator: the tests need variety, not statistics.
+pub struct Lcg(pub u64);
+
+impl Lcg {
+    pub fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
+
+    pub fn noise(&mut self, len: usize) -> Vec<f32> {
+        (0..len).map(|_| self.next() as f32 / (1u32 << 30) as f32 - 1.0).collect()
+    }
+}
+
+pub fn sine(len: usize, hz: f64, rate_hz: u32) -> Vec<f32> {
+    let step = std::f64::consts::TAU * hz / f64::from(rate_hz);
+    (0..len).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
+}
+
+/// Sends `signal` through in blocks whose sizes `next_block` gives; called before every block with its position.
+pub fn play(
+    audio: &mut AudioThread,
+    signal: &[Vec<f32>],
+    mut next_block: impl FnMut(usize) -> usize,
+) -> Vec<Vec<f32>> {
+    let mut out = signal.to_vec();
+    let len = signal[0].len();
+    let mut start = 0;
+    while start < len {
+        let end = len.min(start + next_block(start));
+        let mut io: Vec<&mut [f32]> = out.iter_mut().map(|channel| &mut channel[start..end]).collect();
+        audio.process(&mut io, &[]);
+        start = end;
+    }
+    out
+}
+
+/// The signal, `latency` samples later.
+pub fn delayed(signal: &[f32], latency: usize) -> Vec<f32> {
+    (0..signal.len()).map(|n| n.checked_sub(latency).map_or(0.0, |n| signal[n])).collect()
+}
+
+/// The largest step between neighbouring samples.
+pub fn max_step(signal: &[f32]) -> f32 {
+    signal.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
+}
+
+/// A counter that a processor and a test share.
+pub fn counter() -> (Arc<AtomicU64>, impl Fn() -> u64) {
+    let count = Arc::new(AtomicU64::new(0));
+    let read = Arc::clone(&count);
+    (count, move || read.load(Ordering::SeqCst))
+}

@@ -1,0 +1,73 @@
+//! Rendering files: the latency removed, exactly as long as the input, memory that does not grow.
+
+use engine::Error;
+use engine::config::ModelConfig;
+use engine::settings::Settings;
+use engine::stream::{OfflineStream, render};
+
+use crate::fakes::{Lcg, Passthrough, before, grid, play, short};
+
+#[test]
+fn a_render_is_exactly_as_long_as_its_input() {
+    for config in [short(), ModelConfig::default()] {
+        for len in [0, 1, 511, 2048, 44_100, 200_001] {
+            let signal = vec![Lcg(1).noise(len), Lcg(2).noise(len)];
+            let mut last = None;
+            let processor = Box::new(Passthrough::new(2));
+            let settings = Settings::default();
+            let (out, report) =
+                render(grid(&config, 44_100), &signal, processor, &settings, &mut |done| last = Some(done))
+                    .expect("rendered");
+            assert!(out == signal, "{len} samples");
+            assert_eq!((report.samples, last), (len as u64, Some(len as u64)));
+            assert_eq!(report.stats.late + report.stats.failed, 0);
+            assert!(len == 0 || report.stats.wet > 0);
+        }
+    }
+}
+
+#[test]
+fn a_render_and_a_bounce_are_the_same_samples() {
+    let signal = vec![Lcg(3).noise(150_000)];
+    let processor = || {
+        let mut processor = before(1, |_, _: &_| Ok(()));
+        processor.inner.gain = 0.3;
+        processor
+    };
+    let settings = Settings { mix: 0.8, ..Settings::default() };
+    let (rendered, _) =
+        render(grid(&short(), 48_000), &signal, processor(), &settings, &mut |_| ()).expect("rendered");
+    let (mut audio, _worker) = crate::fakes::offline(grid(&short(), 48_000), 1, processor());
+    audio.set_settings(&settings);
+    let bounced = play(&mut audio, &signal, |_| 100);
+    let latency = audio.latency_samples() as usize;
+    assert!(bounced[0][latency..] == rendered[0][..150_000 - latency]);
+}
+
+#[test]
+fn failures_are_reported_with_their_reason() {
+    let signal = vec![Lcg(4).noise(100_000)];
+    let processor = before(1, |_, _: &_| Err(Error::Compute("out of memory".into())));
+    let (out, report) = render(grid(&short(), 44_100), &signal, processor, &Settings::default(), &mut |_| ())
+        .expect("rendered");
+    assert!(out == signal, "dry");
+    assert!(report.first_error.is_some_and(|text| text.contains("out of memory")));
+    assert_eq!(report.stats.wet, 0);
+}
+
+#[test]
+fn unusable_shapes_are_refused() {
+    let settings = Settings::default();
+    let new = |channels| {
+        OfflineStream::new(grid(&short(), 44_100), channels, Box::new(Passthrough::new(1)), &settings)
+    };
+    assert!(new(3).is_err());
+    let mut stream = new(2).expect("stereo");
+    let mut out = vec![Vec::new(); 2];
+    assert!(stream.push(&[&[0.0], &[0.0, 1.0]], &mut out).is_err());
+    assert!(stream.push(&[&[0.0]], &mut out).is_err());
+    let unsettled = Settings { mix: 2.0, ..Settings::default() };
+    assert!(
+        OfflineStream::new(grid(&short(), 44_100), 1, Box::new(Passthrough::new(1)), &unsettled).is_err()
+    );
+}
