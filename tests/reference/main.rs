@@ -1,3 +1,4 @@
-//! reference
+//! Our numbers against those of other people's libraries.
 
 mod dsp;
+mod networks;
