@@ -1,4 +1,5 @@
 //! Our numbers against those of other people's libraries.
 
+mod diffusion;
 mod dsp;
 mod networks;

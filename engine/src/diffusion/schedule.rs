@@ -29,19 +29,32 @@ impl NoiseSchedule {
             return Err(Error::checkpoint("diffusion.train_timesteps", "2 to 100000", timesteps));
         }
         let schedule = match config.schedule {
-            ScheduleKind::Linear => Self::from_betas(&linear_betas(timesteps)),
-            ScheduleKind::CosineZeroSnr => {
-                Self::from_betas(&cosine_betas(timesteps)).rescaled_to_zero_terminal_snr()
-            }
+            ScheduleKind::Linear => Self::linear(timesteps),
+            ScheduleKind::CosineZeroSnr => Self::cosine(timesteps).rescaled_to_zero_terminal_snr(),
         };
         schedule.supports(config.prediction)?;
         Ok(schedule)
     }
 
-    /// The schedule of given betas, each in `(0, 1)`.
-    pub fn from_betas(betas: &[f64]) -> Self {
+    /// The reports' linear betas over `timesteps` (2 at least).
+    pub fn linear(timesteps: usize) -> Self {
+        let (first, last) = LINEAR_BETAS;
+        let betas = (0..timesteps).map(|i| first + (last - first) * i as f64 / (timesteps - 1) as f64);
+        Self::from_betas(betas)
+    }
+
+    /// The cosine schedule over `timesteps` (Nichol and Dhariwal 2021, equation 17), before any rescaling.
+    pub fn cosine(timesteps: usize) -> Self {
+        let alpha_bar = |i: usize| {
+            let time = i as f64 / timesteps as f64;
+            ((time + COSINE_OFFSET) / (1.0 + COSINE_OFFSET) * FRAC_PI_2).cos().powi(2)
+        };
+        let betas = (0..timesteps).map(|i| (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(COSINE_MAX_BETA));
+        Self::from_betas(betas)
+    }
+
+    fn from_betas(betas: impl Iterator<Item = f64>) -> Self {
         let alphas_cumprod = betas
-            .iter()
             .scan(1.0, |product, beta| {
                 *product *= 1.0 - beta;
                 Some(*product)
@@ -92,20 +105,6 @@ impl NoiseSchedule {
         }
         Ok(())
     }
-}
-
-fn linear_betas(timesteps: usize) -> Vec<f64> {
-    let (first, last) = LINEAR_BETAS;
-    (0..timesteps).map(|i| first + (last - first) * i as f64 / (timesteps - 1) as f64).collect()
-}
-
-/// Nichol and Dhariwal 2021, equation 17, as betas.
-fn cosine_betas(timesteps: usize) -> Vec<f64> {
-    let alpha_bar = |i: usize| {
-        let time = i as f64 / timesteps as f64;
-        ((time + COSINE_OFFSET) / (1.0 + COSINE_OFFSET) * FRAC_PI_2).cos().powi(2)
-    };
-    (0..timesteps).map(|i| (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(COSINE_MAX_BETA)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
+use super::quantile::natural_log;
 use super::*;
 
 const COUNT: usize = 200_000;
+
+/// One column's noise.
+type Draw<'a> = &'a dyn Fn(u64) -> Vec<f32>;
 
 fn many() -> Vec<f64> {
     let mut values = Vec::with_capacity(COUNT);
@@ -65,7 +69,7 @@ fn kolmogorov_smirnov_does_not_tell_it_from_normal() {
 #[test]
 fn neighbours_of_every_kind_are_independent() {
     let (height, channels, columns) = (16, 32, 400);
-    let correlation = |a: &dyn Fn(u64) -> Vec<f32>, b: &dyn Fn(u64) -> Vec<f32>| {
+    let correlation = |a: Draw, b: Draw| {
         let (mut sum, mut count) = (0.0, 0.0f64);
         for column in 0..columns {
             for (a, b) in a(column).iter().zip(b(column)) {
@@ -76,7 +80,7 @@ fn neighbours_of_every_kind_are_independent() {
         (sum / count) * count.sqrt()
     };
     let base = |column| gaussian(3, column, height, channels);
-    let cases: [(&str, &dyn Fn(u64) -> Vec<f32>); 6] = [
+    let cases: [(&str, Draw); 6] = [
         ("next column", &|column| gaussian(3, column + 1, height, channels)),
         ("next seed", &|column| gaussian(4, column, height, channels)),
         ("distant seed", &|column| gaussian(3 | 1 << 63, column, height, channels)),
