@@ -1,1 +1,18 @@
-//! What the tests of the whole workspace share.
+//! What the tests of several crates share: where files lie, scores, and measures of what a transfer kept and changed.
+
+pub mod equalised;
+pub mod notes;
+pub mod score;
+pub mod spectrum;
+
+use std::path::{Path, PathBuf};
+
+/// A path in the repository.
+pub fn workspace(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Says in one line that a test could not run here; `cargo xtask test` shows it.
+pub fn skip(test: &str, lacking: &str) {
+    println!("skipped: {test}: {lacking}");
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask cuda-toolkit`: a CUDA_HOME out of NVIDIA's Python wheels, for machines without a toolkit.
+//!
+//! Building with `--features cuda` needs nvcc and the libraries to link against, but no GPU. The wheels bring both;
+//! their files lie where pip puts them, so links give them the names and folders that build scripts look for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::workspace;
+
+/// Make a CUDA_HOME under target/cuda-toolkit from pip's compiler wheels
+#[derive(clap::Args)]
+pub struct Args {
+    /// Python whose pip fetches the wheels
+    #[arg(long, default_value = "python3")]
+    python: String,
+}
+
+/// 13.0 and no newer: drivers of series 580 refuse the PTX of later compilers. curand counts its own versions.
+const WHEELS: [&str; 8] = [
+    "nvidia-cuda-nvcc==13.0.*",
+    "nvidia-cuda-crt==13.0.*",
+    "nvidia-nvvm==13.0.*",
+    "nvidia-cuda-cccl==13.0.*",
+    "nvidia-cuda-runtime==13.0.*",
+    "nvidia-cublas==13.0.*",
+    "nvidia-cuda-nvrtc==13.0.*",
+    "nvidia-curand",
+];
+
+/// 90 would make code that runs on Hopper alone; 80 runs on everything since Ampere.
+const COMPUTE_CAPABILITY: &str = "80";
+
+/// Fetches the wheels, lays the links and prints the environment.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    ensure!(cfg!(target_os = "linux"), "expected Linux, found {}", std::env::consts::OS);
+    let folder = workspace::target().join("cuda-toolkit");
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be written", folder.display()))?;
+    let folder = folder.canonicalize().context("the toolkit's folder")?;
+    install(&args.python, &folder)?;
+    let home = folder.join("nvidia/cu13");
+    ensure!(
+        home.join("bin/nvcc").exists(),
+        "expected nvcc at {}, found none",
+        home.join("bin/nvcc").display()
+    );
+    link_libraries(&home)?;
+    make_driver_stub(&home)?;
+    print_environment(&home);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn install(python: &str, folder: &Path) -> Result<()> {
+    let has_pip = Command::new(python).args(["-m", "pip", "--version"]).output();
+    if !has_pip.is_ok_and(|output| output.status.success()) {
+        bail!(
+            "expected Python with pip as `{python}`, found none (Debian: python3-pip; or choose one with --python)"
+        );
+    }
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--no-deps", "--target"])
+        .arg(folder)
+        .args(WHEELS);
+    ensure!(
+        workspace::succeeds(&mut pip)?,
+        "pip could not fetch the compiler's wheels (its message is above)"
+    );
+    Ok(())
+}
+
+/// `lib64` with every library under its unversioned name.
+fn link_libraries(home: &Path) -> Result<()> {
+    let lib64 = home.join("lib64");
+    std::fs::create_dir_all(lib64.join("stubs"))?;
+    for entry in std::fs::read_dir(home.join("lib")).context("the wheels' libraries")? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        link(&path, &lib64.join(&name))?;
+        if let Some((stem, _)) = name.split_once(".so.") {
+            link(&path, &lib64.join(format!("{stem}.so")))?;
+        }
+    }
+    Ok(())
+}
+
+fn link(original: &Path, link: &Path) -> Result<()> {
+    if link.symlink_metadata().is_ok() {
+        std::fs::remove_file(link)?;
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(original, link).with_context(|| format!("link {}", link.display()))?;
+    #[cfg(not(unix))]
+    std::fs::copy(original, link).with_context(|| format!("copy {}", link.display()))?;
+    Ok(())
+}
+
+/// A `libcuda.so` to link against and never to run: every function that the driver's header names, each failing.
+fn make_driver_stub(home: &Path) -> Result<()> {
+    let header =
+        std::fs::read_to_string(home.join("include/cuda.h")).context("the driver's header cuda.h")?;
+    let source = home.join("lib64/stubs/libcuda.c");
+    std::fs::write(&source, stub_source(&header))?;
+    let stub = home.join("lib64/stubs/libcuda.so");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", "-o"]).arg(&stub).arg(&source);
+    ensure!(workspace::succeeds(&mut compiler)?, "expected a C compiler as `cc` to make {}", stub.display());
+    link(&stub, &home.join("lib64/stubs/libcuda.so.1"))
+}
+
+/// One failing function for each name of the form `cuName` (999 is `CUDA_ERROR_UNKNOWN`).
+fn stub_source(header: &str) -> String {
+    let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_function = |word: &&str| {
+        word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    let names: BTreeSet<&str> = words.filter(is_function).collect();
+    names.iter().map(|name| format!("int {name}(void) {{ return 999; }}\n")).collect()
+}
+
+fn print_environment(home: &Path) {
+    let show = |path: PathBuf| path.display().to_string();
+    println!("export CUDA_HOME={}", home.display());
+    println!("export CUDA_PATH=$CUDA_HOME");
+    println!("export NVCC={}", show(home.join("bin/nvcc")));
+    println!("export PATH=$CUDA_HOME/bin:$PATH");
+    println!("export LIBRARY_PATH={}:{}", show(home.join("lib64")), show(home.join("lib64/stubs")));
+    println!("export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH");
+    println!("export CUDA_COMPUTE_CAP={COMPUTE_CAPABILITY}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stub_has_every_function_once() {
+        let header = "#define cuMemAlloc cuMemAlloc_v2\nCUresult CUDAAPI cuInit(unsigned int Flags); /* see cuInit */ cuda";
+        let source = stub_source(header);
+        let names: Vec<&str> =
+            source.lines().filter_map(|l| l.strip_prefix("int ")?.split('(').next()).collect();
+        assert_eq!(names, ["cuInit", "cuMemAlloc", "cuMemAlloc_v2"]);
+    }
+}
