@@ -14,6 +14,7 @@ pub mod chain;
 pub mod compose;
 pub mod dataset;
 pub mod decimate;
+pub mod demo;
 pub mod description;
 pub mod imager;
 pub mod instruments;

@@ -91,6 +91,23 @@ pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
     Piece { kind, chunks, scores }
 }
 
+/// A study for style references: melody, broken chords, block chords and a scale, through the whole common range of
+/// the default instruments, loud and soft.
+pub fn study(seed: u64, length_s: f32) -> Score {
+    let rng = &mut random::stream(seed, "study", 0);
+    let harmony = Harmony::draw(rng);
+    let part_s = length_s / texture::STUDY.len() as f32;
+    let mut notes = Vec::new();
+    for (part, texture) in texture::STUDY.iter().enumerate() {
+        let performance = Performance::moderate(rng);
+        let (start_s, end_s) = (part as f32 * part_s + 0.05, (part + 1) as f32 * part_s);
+        let beats = performance.beats_for(end_s - start_s).ceil();
+        let ground = Ground { harmony: &harmony, low: 55, high: 88, beats, bar: 4.0 };
+        notes.extend(performance.play(&texture(&ground, rng), start_s, end_s, rng).notes);
+    }
+    Score::new(notes, length_s)
+}
+
 /// A register of at least an octave and a half inside `keys`.
 fn register(rng: &mut ChaCha8Rng, (low, high): (i32, i32)) -> (i32, i32) {
     let span = rng.random_range(18.min(high - low)..=high - low);

@@ -59,6 +59,18 @@ impl Performance {
         }
     }
 
+    /// The temper of a study: a walking tempo, most velocities within a phrase, notes held for their length.
+    pub fn moderate(rng: &mut ChaCha8Rng) -> Self {
+        Self {
+            tempo_bpm: rng.random_range(84.0..112.0),
+            loudness: rng.random_range(62.0..88.0),
+            swell: 12.0,
+            crescendo: rng.random_range(-20.0..20.0),
+            articulation: 0.97,
+            ..Self::draw(rng)
+        }
+    }
+
     /// When a beat comes, in seconds.
     fn time_s(&self, beat: f32) -> f32 {
         let breath = TAU * (beat / self.breath_beats + self.phase);

@@ -49,7 +49,8 @@ impl Ground<'_> {
     }
 }
 
-type Texture = fn(&Ground, &mut ChaCha8Rng) -> Vec<Sketch>;
+/// A way to fill a ground with notes.
+pub type Texture = fn(&Ground, &mut ChaCha8Rng) -> Vec<Sketch>;
 
 /// Every texture with its weight in the draw.
 const TEXTURES: [(Texture, f64); 10] = [
@@ -64,6 +65,9 @@ const TEXTURES: [(Texture, f64); 10] = [
     (scattered, 1.2),
     (dense, 0.9),
 ];
+
+/// What a study goes through.
+pub const STUDY: [Texture; 4] = [melody, arpeggio, chords, scale];
 
 /// Fills the ground with a texture of chance.
 pub fn draw(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
