@@ -1,0 +1,191 @@
+//! From content image to wet image: encoder, diffusion, decoder.
+
+use std::sync::Arc;
+
+use crate::Result;
+use crate::cancel::Cancel;
+use crate::config::{ModelConfig, Prediction};
+use crate::diffusion::ddim::{DdimSampler, Prefix};
+use crate::diffusion::forward::ForwardDiffusion;
+use crate::diffusion::{guidance, noise};
+use crate::image::MelImage;
+use crate::models::model::{Guide, LatentDims, Model};
+use crate::nn::Backend;
+use crate::settings::Settings;
+use crate::style::StyleTokens;
+
+/// The networks as the pipeline sees them; latents are standardised, row-major `(H, W, C)`.
+pub trait TransferModel: Send {
+    /// What the model was built from.
+    fn config(&self) -> &ModelConfig;
+
+    /// Image -> latent.
+    fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>>;
+
+    /// Latent -> image, in `[0, 1]`.
+    fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage>;
+
+    /// The denoiser's prediction for every guide on the same noisy latent.
+    fn denoise(
+        &mut self,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        guides: &[Guide],
+    ) -> Result<Vec<Vec<f32>>>;
+}
+
+/// A model together with the executor that runs it. Streams share the model; each has its own executor.
+pub struct Executed<B: Backend> {
+    model: Arc<Model<B>>,
+    ops: B,
+}
+
+impl<B: Backend> Executed<B> {
+    /// Runs `model` on `ops`.
+    pub fn new(model: Arc<Model<B>>, ops: B) -> Self {
+        Self { model, ops }
+    }
+}
+
+impl<B: Backend + Send> TransferModel for Executed<B>
+where
+    Model<B>: Send + Sync,
+{
+    fn config(&self) -> &ModelConfig {
+        self.model.config()
+    }
+
+    fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
+        self.model.encode(&mut self.ops, image)
+    }
+
+    fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
+        self.model.decode(&mut self.ops, latent, dims)
+    }
+
+    fn denoise(
+        &mut self,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        guides: &[Guide],
+    ) -> Result<Vec<Vec<f32>>> {
+        self.model.denoise(&mut self.ops, noisy, dims, timestep, guides)
+    }
+}
+
+/// What the next window may continue.
+pub(super) struct WetWindow {
+    /// The window's number.
+    pub index: u64,
+    /// Its wet image.
+    pub image: MelImage,
+    /// The level gain that the image is relative to.
+    pub gain: f32,
+}
+
+/// The model and its diffusion process.
+pub(super) struct Transfer {
+    model: Box<dyn TransferModel>,
+    diffusion: ForwardDiffusion,
+    prediction: Prediction,
+    dims: LatentDims,
+    column_frames: usize,
+    prefix_columns: usize,
+    range_db: f32,
+}
+
+impl Transfer {
+    /// Prepares a model's windows.
+    pub fn new(model: Box<dyn TransferModel>) -> Result<Self> {
+        let config = model.config();
+        let r = config.autoencoder.reduction();
+        Ok(Self {
+            diffusion: ForwardDiffusion::new(&config.diffusion)?,
+            prediction: config.diffusion.prediction,
+            dims: [config.mel.n_mels / r, config.window.frames / r, config.autoencoder.latent_channels],
+            column_frames: r,
+            prefix_columns: config.window.prefix_frames / r,
+            range_db: config.mel.range_db,
+            model,
+        })
+    }
+
+    /// Image -> latent.
+    pub fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
+        self.model.encode(image)
+    }
+
+    /// Latent -> image.
+    pub fn decode(&mut self, latent: &[f32]) -> Result<MelImage> {
+        self.model.decode(latent, self.dims)
+    }
+
+    /// The last latent columns, `(H, prefix, C)`, of the window before, as they look at this window's level gain.
+    pub fn prefix(&mut self, previous: &WetWindow, gain: f32) -> Result<Vec<f32>> {
+        let mut image = previous.image.clone();
+        let shift = 20.0 * (gain / previous.gain).log10() / self.range_db;
+        for value in &mut image.data {
+            // The floor means "this or less" and stays.
+            if *value > 0.0 {
+                *value = (*value + shift).clamp(0.0, 1.0);
+            }
+        }
+        let latent = self.model.encode(&image)?;
+        let [_, width, channels] = self.dims;
+        let first = (width - self.prefix_columns) * channels;
+        Ok(latent.chunks_exact(width * channels).flat_map(|row| &row[first..]).copied().collect())
+    }
+
+    /// The clean latent of a window whose first frame since reset is `first_frame`.
+    ///
+    /// The first columns are given by `prefix`. `strength` below 1 starts from the noised content, 0 is the content
+    /// itself. Noise belongs to places on the stream: overlapping windows see the same in their common columns.
+    pub fn denoise(
+        &mut self,
+        content: &[f32],
+        prefix: Option<&[f32]>,
+        style: &StyleTokens,
+        first_frame: i64,
+        settings: &Settings,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        let dims @ [height, width, channels] = self.dims;
+        let schedule = self.diffusion.schedule();
+        // A schedule shorter than the wish has that many steps.
+        let steps = settings.steps.min(schedule.len());
+        let sampler = DdimSampler::new(schedule, self.prediction, steps, settings.eta)?;
+        let start = sampler.start_index(settings.strength);
+        let Some(&noisiest) = sampler.timesteps().get(start) else { return Ok(content.to_vec()) };
+        // Columns before the stream's start count down from 2^64.
+        let column = (first_frame / self.column_frames as i64) as u64;
+        let mut x = noise::window(settings.seed, column, height, width, channels);
+        noise::temper(&mut x, settings.temperature);
+        if start > 0 {
+            let noise = x.clone();
+            self.diffusion.q_sample(content, &noise, noisiest, &mut x);
+        }
+        let prefix_columns = prefix.map_or(0, |_| self.prefix_columns);
+        let prefix = prefix.map(|clean| Prefix::columns(clean, prefix_columns, dims)).transpose()?;
+        let with_style = Guide { content: Some(content), style: Some(style), prefix_columns };
+        let without = Guide { style: None, ..with_style };
+        let scale = settings.guidance_scale;
+        let model = &mut self.model;
+        let mut predict = |x_t: &[f32], timestep: usize| {
+            cancel.check()?;
+            let guides = if scale == 1.0 { &[with_style][..] } else { &[with_style, without][..] };
+            let mut predictions = model.denoise(x_t, dims, timestep, guides)?.into_iter();
+            match (predictions.next(), predictions.next()) {
+                (Some(cond), Some(uncond)) => Ok(guidance::combine(&cond, &uncond, scale)),
+                (cond, _) => Ok(cond.unwrap_or_default()),
+            }
+        };
+        let mut fresh = |step| {
+            let seed = noise::step_seed(settings.seed, step);
+            noise::window(seed, column, height, width, channels)
+        };
+        sampler.sample(&mut x, start, &mut predict, &mut fresh, prefix.as_ref())?;
+        Ok(x)
+    }
+}

@@ -1,0 +1,140 @@
+//! From wet image to the wet segment at the host's rate.
+
+use super::intake::{Intake, gcd};
+use crate::config::MelConfig;
+use crate::dsp::resample::Resampler;
+use crate::image::MelImage;
+use crate::settings::VocoderKind;
+use crate::stream::{Grid, WindowInput};
+use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
+use crate::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
+use crate::vocoder::mel_inverse::mel_to_magnitude;
+use crate::{Error, Result};
+
+/// Iterations of plain Griffin-Lim: the reports'.
+const GRIFFIN_LIM_ITERATIONS: usize = 32;
+
+/// What is to be played.
+pub(super) struct Performance<'a> {
+    /// The content's image.
+    pub content: &'a MelImage,
+    /// The wet image.
+    pub target: &'a MelImage,
+    /// The level gain that both are relative to.
+    pub gain: f32,
+}
+
+/// Both vocoders.
+pub(super) struct Voice {
+    mel: MelConfig,
+    grid: Grid,
+    guided: GuidedVocoder,
+    /// Model rate to host rate, for Griffin-Lim.
+    resampler: Resampler,
+    rendered: Vec<Vec<f32>>,
+}
+
+impl Voice {
+    /// Plans both for the grid's host rate.
+    pub fn new(mel: &MelConfig, grid: Grid) -> Result<Self> {
+        Ok(Self {
+            guided: GuidedVocoder::new(grid.host_rate_hz(), mel),
+            resampler: Resampler::new(grid.model_rate_hz(), grid.host_rate_hz())?,
+            mel: mel.clone(),
+            grid,
+            rendered: Vec::new(),
+        })
+    }
+
+    /// Writes the window's segment to `wet` (channels x `window.segment.len()`).
+    pub fn play(
+        &mut self,
+        performance: &Performance,
+        intake: &Intake,
+        window: &WindowInput,
+        wet: &mut [Vec<f32>],
+    ) -> Result<()> {
+        match window.settings.vocoder {
+            VocoderKind::Guided => self.play_guided(performance, intake, window, wet),
+            VocoderKind::GriffinLim => self.play_griffin_lim(performance, window, wet),
+        }
+    }
+
+    fn play_guided(
+        &mut self,
+        performance: &Performance,
+        intake: &Intake,
+        window: &WindowInput,
+        wet: &mut [Vec<f32>],
+    ) -> Result<()> {
+        // The vocoder's edges reach one FFT in, and weakly a second one.
+        let margin = 2 * self.guided.n_fft() as u64;
+        let host = intake.host();
+        let origin = window.segment.start.saturating_sub(margin).max(host.start());
+        let end = (window.segment.end + margin).min(host.end());
+        if end < window.segment.end || origin > window.segment.start {
+            return Err(Error::Compute("the vocoder lacks its content".into()));
+        }
+        let span = (origin - host.start()) as usize..(end - host.start()) as usize;
+        let channels: Vec<&[f32]> = host.slices().iter().map(|channel| &channel[span.clone()]).collect();
+        let model_to_host = f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
+        let request = Request {
+            channels: &channels,
+            origin: origin as i64,
+            first_frame_position_samples: self.grid.first_model_sample(window.index) as f64 * model_to_host,
+            gain: performance.gain,
+            content: performance.content,
+            target: performance.target,
+            iterations: DEFAULT_ITERATIONS,
+        };
+        self.guided.render(&request, &mut self.rendered);
+        let start = (window.segment.start - origin) as usize;
+        for (wet, rendered) in wet.iter_mut().zip(&self.rendered) {
+            let end = start + wet.len();
+            wet.copy_from_slice(&rendered[start..end]);
+        }
+        Ok(())
+    }
+
+    /// The reports' way: from the image alone, so mono, at the model's bandwidth, with phases of its own.
+    fn play_griffin_lim(
+        &mut self,
+        performance: &Performance,
+        window: &WindowInput,
+        wet: &mut [Vec<f32>],
+    ) -> Result<()> {
+        let (mel, image) = (&self.mel, performance.target);
+        let len = image.frames * mel.hop_length;
+        let magnitude = mel_to_magnitude(image, mel);
+        let seed = window.settings.seed.wrapping_add(window.index);
+        let mut audio =
+            griffin_lim(&magnitude, mel.n_fft, mel.hop_length, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, seed);
+        // What was raised for the model goes back to the input's level.
+        audio.iter_mut().for_each(|sample| *sample /= performance.gain);
+        let (first, host) = self.to_host_rate(&audio, self.grid.first_model_sample(window.index));
+        for channel in wet.iter_mut() {
+            let offset = window.segment.start as i64 - first;
+            for (n, sample) in channel.iter_mut().enumerate() {
+                let at = usize::try_from(offset + n as i64).ok();
+                *sample = at.and_then(|at| host.get(at)).copied().unwrap_or(0.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// A piece of audio that begins at a model sample, at the host's rate, and the host position where that begins:
+    /// before it, silence leads in from where samples of both rates fall together.
+    fn to_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
+        let (host, model) = (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
+        let common = gcd(host as u64, model as u64) as i64;
+        let period = model / common;
+        let periods = first_model_sample.div_euclid(period);
+        let lead = (first_model_sample - periods * period) as usize;
+        let mut out = Vec::new();
+        self.resampler.reset();
+        self.resampler.push(&vec![0.0; lead], &mut out);
+        self.resampler.push(audio, &mut out);
+        self.resampler.flush(&mut out);
+        (periods * (host / common), out)
+    }
+}
