@@ -3,3 +3,4 @@
 mod diffusion;
 mod dsp;
 mod networks;
+mod optim;

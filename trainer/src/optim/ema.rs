@@ -1,0 +1,125 @@
+//! Exponential moving average of the weights (Polyak and Juditsky 1992), with a decay that warms up.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
+
+use super::Parameters;
+
+/// The average, beside the variables that it follows.
+pub struct Ema {
+    decay: f64,
+    parameters: Parameters,
+    average: Vec<Var>,
+}
+
+impl Ema {
+    /// Starts at the variables' values. `decay` is in `[0, 1)`; 0 follows exactly.
+    pub fn new(parameters: &Parameters, decay: f64) -> candle_core::Result<Self> {
+        let average = parameters.iter().map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().copy()?));
+        Ok(Self {
+            decay,
+            average: average.collect::<candle_core::Result<_>>()?,
+            parameters: parameters.clone(),
+        })
+    }
+
+    /// The decay after `step` steps: a young average forgets its random start fast.
+    pub fn decay_at(&self, step: u64) -> f64 {
+        self.decay.min((1.0 + step as f64) / (10.0 + step as f64))
+    }
+
+    /// Moves the average towards the variables after step `step` (the first is 0).
+    pub fn update(&mut self, step: u64) -> candle_core::Result<()> {
+        let share = 1.0 - self.decay_at(step);
+        for ((_, var), average) in self.parameters.iter().zip(&self.average) {
+            if var.device().is_cpu() {
+                average.inplace_op2(var.as_tensor(), &Approach(share as f32))?;
+            } else {
+                let (old, new) = (average.as_detached_tensor(), var.as_detached_tensor());
+                average.set(&(old.affine(1.0 - share, 0.0)? + new.affine(share, 0.0)?)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Exchanges the average with the variables; twice is as never. For validating and exporting.
+    pub fn swap(&self) -> candle_core::Result<()> {
+        for ((_, var), average) in self.parameters.iter().zip(&self.average) {
+            let trained = var.as_detached_tensor().copy()?;
+            var.set(&average.as_detached_tensor())?;
+            average.set(&trained)?;
+        }
+        Ok(())
+    }
+
+    /// The average as `ema.NAME`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let names = self.parameters.iter().map(|(name, _)| format!("ema.{name}"));
+        names.zip(self.average.iter().map(Var::as_detached_tensor)).collect()
+    }
+
+    /// Goes on from a saved [`state`](Self::state).
+    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> anyhow::Result<()> {
+        for ((name, _), average) in self.parameters.iter().zip(&self.average) {
+            let tensor = tensors
+                .get(&format!("ema.{name}"))
+                .with_context(|| format!("state: `ema.{name}` is missing"))?;
+            average
+                .set(&tensor.to_device(average.device())?)
+                .with_context(|| format!("state: `ema.{name}`"))?;
+        }
+        Ok(())
+    }
+}
+
+/// `average += share * (value - average)` in place.
+struct Approach(f32);
+
+impl InplaceOp2 for Approach {
+    fn name(&self) -> &'static str {
+        "ema"
+    }
+
+    fn cpu_fwd(
+        &self,
+        average: &mut CpuStorage,
+        average_layout: &Layout,
+        values: &CpuStorage,
+        values_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(average), CpuStorage::F32(values)) = (average, values) else {
+            candle_core::bail!("ema: expected f32")
+        };
+        let (Some((start, end)), Some((from, to))) =
+            (average_layout.contiguous_offsets(), values_layout.contiguous_offsets())
+        else {
+            candle_core::bail!("ema: expected contiguous tensors")
+        };
+        for (average, value) in average[start..end].iter_mut().zip(&values[from..to]) {
+            *average += self.0 * (value - *average);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn the_average_lags_and_swaps_back() {
+        let var = Var::new(&[0.0f32, 10.0], &Device::Cpu).unwrap();
+        let mut ema = Ema::new(&vec![("w".into(), var.clone())], 0.9).unwrap();
+        var.set(&Tensor::new(&[1.0f32, 10.0], &Device::Cpu).unwrap()).unwrap();
+        ema.update(1000).unwrap();
+        ema.swap().unwrap();
+        let values = var.to_vec1::<f32>().unwrap();
+        assert!((values[0] - 0.1).abs() < 1e-6 && values[1] == 10.0, "{values:?}");
+        ema.swap().unwrap();
+        assert_eq!(var.to_vec1::<f32>().unwrap(), [1.0, 10.0]);
+        assert!((ema.decay_at(0) - 0.1).abs() < 1e-12, "a young average follows fast");
+    }
+}
