@@ -1,3 +1,4 @@
 //! Networks, losses and training.
 
 mod networks;
+mod resume;

@@ -4,5 +4,10 @@
 //! `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log) -> `report` (pictures).
 
 pub mod cli;
+pub mod config;
 pub mod data;
+pub mod losses;
 pub mod optim;
+pub mod plot;
+pub mod report;
+pub mod train_loop;

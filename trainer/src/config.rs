@@ -1,0 +1,314 @@
+//! What a training run does: the TOML that a user writes and that the run folder keeps.
+//!
+//! Every field has a default; a file and `key=value` overrides change some of them. A field that does not exist is
+//! refused by its name.
+
+use std::path::Path;
+
+use anyhow::Context;
+use engine::config::ModelConfig;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::optim::{AdamWConfig, ScheduleConfig};
+
+/// Weights of the loss terms; a term of weight 0 is not computed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossWeights {
+    /// Autoencoder: mean squared error of the image.
+    pub mse: f64,
+    /// Autoencoder: mean absolute error of the image.
+    pub l1: f64,
+    /// Autoencoder: distance of the perceptual network's features.
+    pub perceptual: f64,
+    /// Autoencoder: pull of the latent's distribution towards N(0, 1).
+    pub kl: f64,
+    /// Diffusion: distance of the feature statistics (Gram matrices) of the decoded estimate and the target.
+    pub style: f64,
+    /// Diffusion: error of the prediction.
+    pub diffusion: f64,
+    /// Cross-entropy of the instrument label.
+    pub label: f64,
+}
+
+impl Default for LossWeights {
+    fn default() -> Self {
+        Self { mse: 1.0, l1: 0.1, perceptual: 0.0, kl: 1e-5, style: 0.0, diffusion: 1.0, label: 0.1 }
+    }
+}
+
+/// How batches of the diffusion are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionTraining {
+    /// Share of the timesteps that are the last one, where the v target is the data alone.
+    pub terminal_share: f64,
+    /// Probability that a clean prefix of the target is given.
+    pub prefix_probability: f64,
+    /// Probability that the style is dropped (classifier-free guidance).
+    pub style_drop: f64,
+    /// Probability that the content is dropped.
+    pub content_drop: f64,
+    /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2: error of the image).
+    pub channel_power: f64,
+}
+
+impl Default for DiffusionTraining {
+    fn default() -> Self {
+        Self {
+            terminal_share: 0.25,
+            prefix_probability: 0.5,
+            style_drop: 0.1,
+            content_drop: 0.05,
+            channel_power: 1.0,
+        }
+    }
+}
+
+/// The instrument classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Channels after each stride-2 convolution, multiples of 8.
+    pub channels: Vec<usize>,
+    /// Largest random change of an image's level, dB (the judge must not listen to loudness).
+    pub level_jitter_db: f32,
+    /// Largest random tilt, dB at the lowest and the highest band.
+    pub tilt_jitter_db: f32,
+    /// Largest random noise on every pixel, dB.
+    pub noise_db: f32,
+}
+
+impl Default for ClassifierConfig {
+    fn default() -> Self {
+        Self { channels: vec![16, 32, 64, 96], level_jitter_db: 6.0, tilt_jitter_db: 6.0, noise_db: 3.0 }
+    }
+}
+
+/// How often things happen, in steps; 0 is never.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// A line of the log (losses are means since the line before).
+    pub log: u64,
+    /// Validation.
+    pub validate: u64,
+    /// `last.safetensors` and `state.safetensors`.
+    pub checkpoint: u64,
+    /// Pictures.
+    pub panels: u64,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self { log: 20, validate: 250, checkpoint: 250, panels: 500 }
+    }
+}
+
+/// Everything that shapes a run. Two runs of equal configs, data and device give equal weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Folder of the rendered dataset.
+    pub data: String,
+    /// Every random number of the run comes from this and the step.
+    pub seed: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Examples a step.
+    pub batch: usize,
+    /// Examples that one validation looks at.
+    pub validation_items: usize,
+    /// Classifier's model file whose features the perceptual and the style loss compare; empty for none.
+    pub feature_network: String,
+    /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
+    pub shards: bool,
+    /// Decay of the weights' moving average, which is what is validated and exported; 0 is none.
+    pub ema_decay: f64,
+    /// The model.
+    pub model: ModelConfig,
+    /// The optimiser.
+    pub optimiser: AdamWConfig,
+    /// The learning rate.
+    pub schedule: ScheduleConfig,
+    /// The loss terms.
+    pub loss: LossWeights,
+    /// The diffusion's batches.
+    pub diffusion: DiffusionTraining,
+    /// The classifier.
+    pub classifier: ClassifierConfig,
+    /// What happens when.
+    pub every: Intervals,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            data: String::new(),
+            seed: 1,
+            steps: 3000,
+            batch: 32,
+            validation_items: 128,
+            feature_network: String::new(),
+            shards: false,
+            ema_decay: 0.999,
+            model: ModelConfig::default(),
+            optimiser: AdamWConfig::default(),
+            schedule: ScheduleConfig::default(),
+            loss: LossWeights::default(),
+            diffusion: DiffusionTraining::default(),
+            classifier: ClassifierConfig::default(),
+            every: Intervals::default(),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Defaults, changed by a file, changed by `key=value` overrides (`schedule.learning_rate=1e-3`).
+    pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
+        let mut table = Table::try_from(Self::default()).context("default config")?;
+        if let Some(path) = file {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("run config {}", path.display()))?;
+            let changes = text.parse::<Table>().with_context(|| format!("run config {}", path.display()))?;
+            merge(&mut table, changes);
+        }
+        for change in overrides {
+            let (key, value) = change
+                .split_once('=')
+                .with_context(|| format!("override: expected key=value, found `{change}`"))?;
+            assign(&mut table, key, literal(value)).with_context(|| format!("override `{change}`"))?;
+        }
+        let config: Self = Value::Table(table).try_into().context("run config")?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The whole config as TOML.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        self.model.validate().context("run config, section model")?;
+        let shares = [
+            ("diffusion.terminal_share", self.diffusion.terminal_share),
+            ("diffusion.prefix_probability", self.diffusion.prefix_probability),
+            ("diffusion.style_drop", self.diffusion.style_drop),
+            ("diffusion.content_drop", self.diffusion.content_drop),
+            ("schedule.floor", self.schedule.floor),
+            ("schedule.plateau.factor", self.schedule.plateau.factor),
+        ];
+        for (field, share) in shares {
+            anyhow::ensure!(
+                (0.0..=1.0).contains(&share),
+                "run config: {field}: expected 0 to 1, found {share}"
+            );
+        }
+        let decays = [
+            ("ema_decay", self.ema_decay),
+            ("optimiser.beta1", self.optimiser.beta1),
+            ("optimiser.beta2", self.optimiser.beta2),
+        ];
+        for (field, decay) in decays {
+            anyhow::ensure!(
+                (0.0..1.0).contains(&decay),
+                "run config: {field}: expected 0 to below 1, found {decay}"
+            );
+        }
+        for (field, value) in [
+            ("schedule.learning_rate", self.schedule.learning_rate),
+            ("optimiser.clip_norm", self.optimiser.clip_norm),
+        ] {
+            anyhow::ensure!(
+                value.is_finite() && value > 0.0,
+                "run config: {field}: expected above 0, found {value}"
+            );
+        }
+        anyhow::ensure!(self.batch >= 1, "run config: batch: expected at least 1, found 0");
+        let channels = &self.classifier.channels;
+        anyhow::ensure!(
+            !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
+            "run config: classifier.channels: expected multiples of 8, found {channels:?}"
+        );
+        Ok(())
+    }
+}
+
+/// Lays `changes` over `base`, table by table. Numbers take the type of what they replace (`1` for a float).
+fn merge(base: &mut Table, changes: Table) {
+    for (key, change) in changes {
+        match (base.get_mut(&key), change) {
+            (Some(Value::Table(inner)), Value::Table(changes)) => merge(inner, changes),
+            (Some(slot @ Value::Float(_)), Value::Integer(number)) => *slot = Value::Float(number as f64),
+            (_, change) => {
+                base.insert(key, change);
+            }
+        }
+    }
+}
+
+fn assign(table: &mut Table, path: &str, value: Value) -> anyhow::Result<()> {
+    let change =
+        path.rsplit('.').fold(value, |value, key| Value::Table(Table::from_iter([(key.to_string(), value)])));
+    match change {
+        Value::Table(change) if !path.is_empty() => merge(table, change),
+        _ => anyhow::bail!("expected a field's name before `=`"),
+    }
+    Ok(())
+}
+
+/// A TOML value, or else a string without its quotes.
+fn literal(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Value::String(text.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(overrides: &[&str]) -> anyhow::Result<RunConfig> {
+        RunConfig::load(None, &overrides.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn overrides_change_nested_fields_and_keep_their_types() {
+        let config = load(&[
+            "schedule.learning_rate=1",
+            "model.unet.channels=[32, 64]",
+            "model.unet.attention=[false, true]",
+            "data=some/where",
+        ])
+        .unwrap();
+        assert_eq!(config.schedule.learning_rate, 1.0);
+        assert_eq!(config.model.unet.channels, [32, 64]);
+        assert_eq!(config.data, "some/where");
+        assert_eq!(config.batch, RunConfig::default().batch, "what is not named stays");
+    }
+
+    #[test]
+    fn a_written_config_reads_back_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let config = load(&["seed=9", "schedule.rule=plateau"]).unwrap();
+        std::fs::write(&path, config.to_toml().unwrap()).unwrap();
+        assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn bad_fields_are_refused_by_name() {
+        for (change, word) in [
+            ("schedule.lerning_rate=1", "lerning_rate"),
+            ("bach=2", "bach"),
+            ("diffusion.style_drop=2", "diffusion.style_drop"),
+            ("model.unet.channels=[12]", "unet.channels[0]"),
+            ("steps", "key=value"),
+            ("classifier.channels=[]", "classifier.channels"),
+        ] {
+            let message = format!("{:#}", load(&[change]).unwrap_err());
+            assert!(message.contains(word), "{change}: {message}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Style as statistics of features (Gatys et al. 2016): which features sound together, wherever they sound.
+
+use candle_core::{Result, Tensor};
+
+/// Gram matrices over positions; `(B, H, W, C) -> (B, C, C)`, divided by the number of positions.
+pub fn gram(features: &Tensor) -> Result<Tensor> {
+    let (batch, height, width, channels) = features.dims4()?;
+    let positions = features.reshape((batch, height * width, channels))?;
+    let transposed = positions.transpose(1, 2)?.contiguous()?;
+    transposed.matmul(&positions.contiguous()?)?.affine(1.0 / (height * width) as f64, 0.0)
+}
+
+/// Mean over layers of the mean squared difference of Gram matrices.
+///
+/// Layers are `(B, H, W, C)` of one network for the output and for the target; heights and widths may differ between
+/// the two. Gradients flow into `output` alone if `target` is detached.
+pub fn gram_style(output: &[Tensor], target: &[Tensor]) -> Result<Tensor> {
+    let distances = output
+        .iter()
+        .zip(target)
+        .map(|(output, target)| gram(output)?.sub(&gram(target)?)?.sqr()?.mean_all());
+    mean(distances.collect::<Result<Vec<_>>>()?)
+}
+
+/// The mean of scalars.
+pub(super) fn mean(scalars: Vec<Tensor>) -> Result<Tensor> {
+    Tensor::stack(&scalars, 0)?.mean_all()
+}

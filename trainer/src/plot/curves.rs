@@ -1,0 +1,134 @@
+//! Lines over steps, on a logarithmic axis where every value is above zero.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use image::{ImageFormat, RgbImage};
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::prelude::*;
+
+use super::{colour, font};
+use crate::train_loop::folder::write_atomically;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Its name in the legend.
+    pub name: String,
+    /// (step, value); values that are not finite are left out.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Charts below each other, each with a title and its lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curves {
+    /// (title, lines)
+    pub charts: Vec<(String, Vec<Curve>)>,
+}
+
+type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
+
+impl Curves {
+    /// Draws all charts into one PNG.
+    pub fn draw(&self, path: &Path) -> Result<()> {
+        font::register()?;
+        let (width, height) = (900, 320 * self.charts.len().max(1) as u32);
+        let mut pixels = vec![255; (width * height * 3) as usize];
+        {
+            let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            for ((title, curves), area) in
+                self.charts.iter().zip(root.split_evenly((self.charts.len().max(1), 1)))
+            {
+                draw_chart(&area, title, curves)
+                    .map_err(|error| anyhow::anyhow!("chart `{title}`: {error}"))?;
+            }
+            root.present().map_err(|error| anyhow::anyhow!("chart: {error}"))?;
+        }
+        let picture =
+            RgbImage::from_raw(width, height, pixels).context("chart: the buffer has the wrong size")?;
+        let mut bytes = Vec::new();
+        picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("chart")?;
+        write_atomically(path, &bytes)
+    }
+}
+
+fn draw_chart(area: &Area, title: &str, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+    let points = || curves.iter().flat_map(|curve| &curve.points).filter(|point| point.1.is_finite());
+    let range = |pick: fn(&(f64, f64)) -> f64| {
+        let (low, high) =
+            points().map(pick).fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+        if low > high { (0.0, 1.0) } else { (low, high) }
+    };
+    let ((first, last), (low, high)) = (range(|p| p.0), range(|p| p.1));
+    let last = if last > first { last } else { first + 1.0 };
+    let mut builder = ChartBuilder::on(area);
+    builder.caption(title, (font::FAMILY, 18)).margin(8).x_label_area_size(28).y_label_area_size(64);
+    if low > 0.0 {
+        let y = (low / 1.05..high * 1.05).log_scale();
+        draw_lines(builder.build_cartesian_2d(first..last, y)?, curves)
+    } else {
+        let pad = 0.05 * (high - low).max(1e-6);
+        draw_lines(builder.build_cartesian_2d(first..last, low - pad..high + pad)?, curves)
+    }
+}
+
+fn draw_lines<'a, X, Y>(
+    mut chart: ChartContext<'a, BitMapBackend<'a>, Cartesian2d<X, Y>>,
+    curves: &[Curve],
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    let label =
+        |value: &f64| if value.abs() >= 0.01 { format!("{value:.3}") } else { format!("{value:.1e}") };
+    let text = (font::FAMILY, 13);
+    chart
+        .configure_mesh()
+        .y_label_formatter(&label)
+        .x_label_formatter(&|v| format!("{v:.0}"))
+        .label_style(text)
+        .draw()?;
+    for (curve, [r, g, b]) in curves.iter().zip(colour::PALETTE.into_iter().cycle()) {
+        let colour = RGBColor(r, g, b);
+        let points = curve.points.iter().copied().filter(|point| point.1.is_finite());
+        chart
+            .draw_series(LineSeries::new(points, &colour))?
+            .label(curve.name.clone())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
+    }
+    chart
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .label_font(text)
+        .draw()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_what_a_run_can_throw_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let curve = |name: &str, points: &[(f64, f64)]| Curve { name: name.into(), points: points.to_vec() };
+        let curves = Curves {
+            charts: vec![
+                (
+                    "falls".into(),
+                    vec![curve("a", &[(1.0, 1.0), (2.0, 1e-4)]), curve("b", &[(1.0, f64::NAN), (2.0, 0.5)])],
+                ),
+                ("one point at zero".into(), vec![curve("a", &[(1.0, 0.0)])]),
+                ("empty".into(), vec![]),
+            ],
+        };
+        let path = folder.path().join("curves.png");
+        curves.draw(&path).unwrap();
+        let picture = image::open(path).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), (900, 960));
+        let [r, g, b] = colour::PALETTE[0];
+        assert!(picture.pixels().any(|pixel| pixel.0 == [r, g, b]), "the first line is there");
+    }
+}

@@ -1,0 +1,17 @@
+//! The font of all pictures: egui's default, whose bytes come with its package.
+
+use std::sync::OnceLock;
+
+use plotters::style::{FontStyle, register_font};
+
+/// The name under which plotters finds it.
+pub const FAMILY: &str = "sans-serif";
+
+/// Registers the font once.
+pub fn register() -> anyhow::Result<()> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let bytes = epaint_default_fonts::UBUNTU_LIGHT;
+    let registered = REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, bytes).is_ok());
+    anyhow::ensure!(*registered, "pictures: the font could not be read");
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! A table of spectrograms: one row an example, one column a role.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use engine::image::MelImage;
+use image::{ImageFormat, Rgb, RgbImage};
+use plotters::prelude::*;
+
+use super::{colour, font};
+use crate::train_loop::folder::write_atomically;
+
+/// Pixels of one cell of a spectrogram along each axis.
+const ZOOM: u32 = 2;
+/// Pixels between panels.
+const GAP: u32 = 10;
+/// Pixels of the line of column names, and of each row's name.
+const TEXT: u32 = 22;
+
+/// Spectrograms in rows, each row with its name, each column with its role.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panels {
+    /// The roles: content, style, target, output, ...
+    pub columns: Vec<String>,
+    /// Name and images of every example; as many images as columns.
+    pub rows: Vec<(String, Vec<MelImage>)>,
+}
+
+impl Panels {
+    /// Draws the table; low notes are at the bottom, time runs to the right.
+    pub fn draw(&self, path: &Path) -> Result<()> {
+        let (cell_width, cell_height) = self.cell();
+        let width = GAP + self.columns.len() as u32 * (cell_width + GAP);
+        let height = TEXT + GAP + self.rows.len() as u32 * (cell_height + TEXT);
+        let mut picture = RgbImage::from_pixel(width, height, Rgb([255; 3]));
+        for (r, (_, images)) in self.rows.iter().enumerate() {
+            for (c, image) in images.iter().enumerate() {
+                let (x, y) =
+                    (GAP + c as u32 * (cell_width + GAP), TEXT + r as u32 * (cell_height + TEXT) + TEXT);
+                paint(&mut picture, image, x, y);
+            }
+        }
+        let picture = self.label(picture, cell_width, cell_height)?;
+        let mut bytes = Vec::new();
+        picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
+        write_atomically(path, &bytes)
+    }
+
+    /// The largest panel's width and height.
+    fn cell(&self) -> (u32, u32) {
+        let images = || self.rows.iter().flat_map(|(_, images)| images);
+        let width = images().map(|image| image.frames).max().unwrap_or(1) as u32;
+        let height = images().map(|image| image.n_mels).max().unwrap_or(1) as u32;
+        (width * ZOOM, height * ZOOM)
+    }
+
+    fn label(&self, picture: RgbImage, cell_width: u32, cell_height: u32) -> Result<RgbImage> {
+        font::register()?;
+        let (width, height) = picture.dimensions();
+        let mut pixels = picture.into_raw();
+        {
+            let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            let style = (font::FAMILY, 15).into_font().color(&BLACK);
+            let text = |text: &str, x: u32, y: u32| {
+                root.draw(&Text::new(text.to_string(), (x as i32, y as i32), style.clone()))
+                    .map_err(|error| anyhow::anyhow!("picture: {error}"))
+            };
+            for (c, column) in self.columns.iter().enumerate() {
+                text(column, GAP + c as u32 * (cell_width + GAP), 4)?;
+            }
+            for (r, (name, _)) in self.rows.iter().enumerate() {
+                text(name, GAP, TEXT + r as u32 * (cell_height + TEXT) + 4)?;
+            }
+            root.present().map_err(|error| anyhow::anyhow!("picture: {error}"))?;
+        }
+        RgbImage::from_raw(width, height, pixels).context("picture: the buffer has the wrong size")
+    }
+}
+
+fn paint(picture: &mut RgbImage, image: &MelImage, x: u32, y: u32) {
+    for mel in 0..image.n_mels {
+        for frame in 0..image.frames {
+            let colour = Rgb(colour::magma(image.at(mel, frame)));
+            let (left, top) = (x + frame as u32 * ZOOM, y + (image.n_mels - 1 - mel) as u32 * ZOOM);
+            for dy in 0..ZOOM {
+                for dx in 0..ZOOM {
+                    picture.put_pixel(left + dx, top + dy, colour);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB.
+//!
+//! For places that take only small files. The moments are not kept: a run that is resumed from shards starts them
+//! anew, and is close to the run that never stopped, not equal to it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+
+use super::folder::write_atomically;
+use super::state::{self, Progress};
+use crate::optim::{Ema, Parameters};
+
+/// No file is larger.
+pub const MAX_BYTES: usize = 15 << 20;
+/// Kept free for a file's header.
+const HEADER_BYTES: usize = 256 << 10;
+/// Metadata key of the number of files.
+const COUNT: &str = "luthier_shards";
+
+/// Writes `folder/shard-NNN.safetensors`; what was there before is replaced as a whole.
+pub fn save(folder: &Path, progress: &Progress, parameters: &Parameters, ema: &Ema) -> Result<()> {
+    let weights = parameters.iter().map(|(name, var)| (format!("weight.{name}"), var.as_detached_tensor()));
+    let mut tensors = weights.chain(ema.state()).collect::<Vec<_>>();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let shards = pack(tensors)?;
+    let fresh = folder.with_extension("part");
+    let context = || format!("shards {}", folder.display());
+    if fresh.exists() {
+        std::fs::remove_dir_all(&fresh).with_context(context)?;
+    }
+    std::fs::create_dir_all(&fresh).with_context(context)?;
+    let count = shards.len().to_string();
+    for (i, shard) in shards.into_iter().enumerate() {
+        let mut metadata = state::metadata(progress)?;
+        metadata.insert(COUNT.to_string(), count.clone());
+        let bytes = safetensors::serialize(shard, Some(metadata)).with_context(context)?;
+        anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: shard {i} has {} bytes", context(), bytes.len());
+        write_atomically(&fresh.join(format!("shard-{i:03}.safetensors")), &bytes)?;
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).with_context(context)?;
+    }
+    std::fs::rename(&fresh, folder).with_context(context)
+}
+
+/// Reads shards into the variables and the average.
+pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -> Result<Progress> {
+    let context = || format!("shards {}", folder.display());
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .with_context(context)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    files.sort();
+    let (mut tensors, mut found) = (HashMap::new(), None);
+    for file in &files {
+        let context = || format!("shard {}", file.display());
+        let bytes = std::fs::read(file).with_context(context)?;
+        let (progress, metadata) = state::read_progress(&bytes).with_context(context)?;
+        let count = metadata.get(COUNT).and_then(|count| count.parse::<usize>().ok());
+        let (first, _) = found.get_or_insert((progress.clone(), count));
+        anyhow::ensure!(
+            first.step == progress.step,
+            "{}: expected step {}, found {}",
+            context(),
+            first.step,
+            progress.step
+        );
+        for (name, tensor) in
+            candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).with_context(context)?
+        {
+            tensors.insert(name, tensor.to_dtype(DType::F32)?);
+        }
+    }
+    let (mut progress, count) = found.with_context(|| format!("{}: no shard is there", context()))?;
+    anyhow::ensure!(
+        count == Some(files.len()),
+        "{}: expected {count:?} files, found {}",
+        context(),
+        files.len()
+    );
+    state::check_task(&progress, task).with_context(context)?;
+    state::restore_weights(&tensors, parameters).with_context(context)?;
+    ema.restore(&tensors).with_context(context)?;
+    progress.optimiser_steps = 0;
+    Ok(progress)
+}
+
+/// Tensors as f16, as many a shard as fit.
+fn pack(tensors: Vec<(String, Tensor)>) -> Result<Vec<Vec<(String, Tensor)>>> {
+    let (mut shards, mut room) = (Vec::<Vec<_>>::new(), 0);
+    for (name, tensor) in tensors {
+        let bytes = 2 * tensor.elem_count();
+        anyhow::ensure!(bytes <= MAX_BYTES - HEADER_BYTES, "shards: `{name}` alone has {bytes} bytes");
+        if bytes > room || shards.is_empty() {
+            shards.push(Vec::new());
+            room = MAX_BYTES - HEADER_BYTES;
+        }
+        room -= bytes;
+        let tensor = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F16)?;
+        shards.last_mut().expect("one was pushed").push((name, tensor));
+    }
+    Ok(shards)
+}
