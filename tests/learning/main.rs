@@ -1,4 +1,5 @@
 //! Networks, losses and training.
 
+mod gradients;
 mod networks;
 mod resume;

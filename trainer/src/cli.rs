@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::data;
+use crate::{data, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
@@ -15,11 +15,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Render(data::render::Args),
+    /// Trains a model.
+    Train(train::Args),
 }
 
 /// Runs the command line of this process.
-pub fn run() -> engine::Result<()> {
+pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Render(args) => data::render::run(&args).map(drop),
+        Command::Render(args) => Ok(data::render::run(&args).map(drop)?),
+        Command::Train(args) => train::run(args).map(drop),
     }
 }

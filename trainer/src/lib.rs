@@ -3,6 +3,7 @@
 //! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`, `diffusion`,
 //! `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log) -> `report` (pictures).
 
+pub mod classifier;
 pub mod cli;
 pub mod config;
 pub mod data;
@@ -10,4 +11,5 @@ pub mod losses;
 pub mod optim;
 pub mod plot;
 pub mod report;
+pub mod train;
 pub mod train_loop;

@@ -9,6 +9,7 @@ pub mod l1;
 pub mod label;
 pub mod mse;
 pub mod perceptual;
+pub mod vggish;
 
 use candle_core::Tensor;
 

@@ -1,0 +1,124 @@
+//! The gradient of every loss term, against central differences of its value.
+
+use candle_core::{Device, Result, Tensor, Var};
+use engine::nn::candle::{Candle, ParamStore};
+use trainer::classifier::{Classifier, ClassifierShape};
+use trainer::losses::{gram_style, kl, l1, label, mse, perceptual};
+
+/// Numbers in `[-1, 1)` that look like chance.
+fn pseudo(shape: &[usize], seed: u64) -> Tensor {
+    let count = shape.iter().product::<usize>() as u64;
+    let number = |i: u64| {
+        (((i + 1) ^ (seed << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 8_388_608.0 - 1.0
+    };
+    Tensor::from_vec((0..count).map(number).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
+}
+
+/// Compares the slope along several directions with the recorded gradient.
+fn check(name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
+    let var = Var::from_tensor(start).unwrap();
+    let gradients = loss(var.as_tensor()).unwrap().backward().unwrap();
+    let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name}: no gradient"));
+    let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let norm = length(gradient);
+    assert!(norm > 1e-6, "{name}: the gradient is zero");
+    let steepest = gradient.affine(1.0 / f64::from(norm), 0.0).unwrap();
+    let mut directions = vec![steepest.clone()];
+    directions.extend((1..6).map(|seed| {
+        let chance = pseudo(start.dims(), 100 + seed);
+        // Half chance, half gradient: a slope that is nearly zero would only measure rounding.
+        let unit = chance.affine(1.0 / f64::from(length(&chance)), 0.0).unwrap();
+        unit.add(&steepest).unwrap()
+    }));
+    let step = 2e-3 * f64::from(length(start)).max(1.0);
+    for (i, direction) in directions.iter().enumerate() {
+        let at = |sign: f64| {
+            let moved = start.add(&direction.affine(sign * step, 0.0).unwrap()).unwrap();
+            f64::from(loss(&moved).unwrap().to_scalar::<f32>().unwrap())
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
+        let expected =
+            f64::from(gradient.mul(direction).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
+        assert!(
+            (slope - expected).abs() < 0.02 * expected.abs().max(0.2 * f64::from(norm)) + 1e-5,
+            "{name}, direction {i}: slope {slope}, gradient {expected}"
+        );
+    }
+}
+
+#[test]
+fn pixel_terms() {
+    let target = pseudo(&[2, 6, 5, 1], 1);
+    let start = pseudo(&[2, 6, 5, 1], 2);
+    check("mse", &start, |x| mse::mse(x, &target));
+    // The absolute value has a corner: start far from it.
+    let far = target.add(&start.sign().unwrap().affine(0.5, 0.0).unwrap()).unwrap();
+    check("l1", &far, |x| l1::l1(x, &target));
+}
+
+#[test]
+fn latent_term() {
+    let latent = pseudo(&[3, 4, 4, 8], 3).affine(0.3, 0.7).unwrap();
+    check("kl", &latent, kl::kl);
+    let value = |t: &Tensor| kl::kl(t).unwrap().to_scalar::<f32>().unwrap();
+    // Ones of both signs have mean 0 and variance 1: nothing to pull.
+    let standard = Tensor::from_vec(vec![-1.0f32, 1.0, 1.0, -1.0], (4, 1), &Device::Cpu).unwrap();
+    assert!(value(&standard).abs() < 1e-5);
+    // KL(N(2, 1) || N(0, 1)) = 2.
+    assert!((value(&standard.affine(1.0, 2.0).unwrap()) - 2.0).abs() < 1e-4);
+}
+
+#[test]
+fn label_term() {
+    let labels = Tensor::new(&[2u32, 0, 3], &Device::Cpu).unwrap();
+    let logits = pseudo(&[3, 4], 4).affine(3.0, 0.0).unwrap();
+    check("label", &logits, |x| label::label(x, &labels));
+    let even = Tensor::zeros((3, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let value = label::label(&even, &labels).unwrap().to_scalar::<f32>().unwrap();
+    assert!((value - 4f32.ln()).abs() < 1e-6);
+    let huge = logits.affine(1e4, 0.0).unwrap();
+    assert!(label::label(&huge, &labels).unwrap().to_scalar::<f32>().unwrap().is_finite());
+}
+
+#[test]
+fn feature_terms_by_themselves() {
+    let targets = [pseudo(&[2, 4, 3, 8], 5), pseudo(&[2, 2, 2, 16], 6)];
+    let second = pseudo(&[2, 2, 2, 16], 8);
+    let start = pseudo(&[2, 4, 3, 8], 7);
+    check("perceptual", &start, |x| perceptual::perceptual(&[x.clone(), second.clone()], &targets));
+    check("style", &start, |x| gram_style::gram_style(&[x.clone(), second.clone()], &targets));
+}
+
+#[test]
+fn style_does_not_care_where_and_how_long() {
+    let features = pseudo(&[1, 4, 6, 8], 9);
+    let reversed = features.flip(&[1, 2]).unwrap();
+    let twice = Tensor::cat(&[&features, &features], 2).unwrap();
+    let distance = |a: &Tensor, b: &Tensor| {
+        gram_style::gram_style(std::slice::from_ref(a), std::slice::from_ref(b))
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap()
+    };
+    assert!(distance(&features, &reversed) < 1e-10);
+    assert!(distance(&features, &twice) < 1e-10);
+    assert!(distance(&features, &pseudo(&[1, 4, 6, 8], 10)) > 1e-3);
+}
+
+#[test]
+fn feature_terms_through_the_network() {
+    let shape = ClassifierShape {
+        mel: engine::config::MelConfig { n_mels: 16, ..Default::default() },
+        frames: 16,
+        channels: vec![8, 16],
+        instruments: vec!["a".into(), "b".into()],
+    };
+    let mut weights = ParamStore::new(&Device::Cpu, 5);
+    let network = Classifier::<Candle>::load(&mut &mut weights, &shape).unwrap();
+    let features =
+        |x: &Tensor| network.features(&mut Candle::new(Device::Cpu), x).map_err(candle_core::Error::wrap);
+    let target = features(&pseudo(&[2, 16, 16, 1], 11)).unwrap();
+    let start = pseudo(&[2, 16, 16, 1], 12);
+    check("perceptual network", &start, |x| perceptual::perceptual(&features(x)?, &target));
+    check("style network", &start, |x| gram_style::gram_style(&features(x)?, &target));
+}

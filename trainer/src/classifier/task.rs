@@ -1,0 +1,186 @@
+//! Training the classifier on a rendered dataset's images.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::{D, Tensor};
+use engine::checkpoint::{Checkpoint, Kind, Precision, StoredTensor};
+use engine::nn::candle::{Candle, ParamStore};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Classifier, ClassifierShape};
+use crate::config::ClassifierConfig;
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::description::Split;
+use crate::losses::{Losses, label};
+use crate::optim::Parameters;
+use crate::plot::Panels;
+use crate::train::Setup;
+use crate::train_loop::{Metrics, Record, Task};
+
+/// Images judged at once in validation.
+const VALIDATION_BATCH: usize = 32;
+
+/// Dataset and network of a classifier run.
+pub struct ClassifierTask {
+    dataset: SpectrogramDataset,
+    training: Vec<ImageRef>,
+    validation: Vec<ImageRef>,
+    batch: usize,
+    augmentation: ClassifierConfig,
+    shape: ClassifierShape,
+    ops: Candle,
+    weights: ParamStore,
+    network: Classifier<Candle>,
+}
+
+impl ClassifierTask {
+    /// Reads the dataset and builds the network, from a model file where the setup names one.
+    pub fn new(setup: &Setup<'_>) -> Result<Self> {
+        let config = setup.config;
+        let dataset = SpectrogramDataset::open(Path::new(&config.data))?;
+        let shape = ClassifierShape {
+            mel: dataset.description.mel.clone(),
+            frames: dataset.description.window.frames,
+            channels: config.classifier.channels.clone(),
+            instruments: dataset.description.instruments.clone(),
+        };
+        shape.validate()?;
+        let mut weights = ParamStore::new(&setup.device, config.seed);
+        if let Some(path) = setup.init {
+            let checkpoint = Checkpoint::read(path)?;
+            checkpoint.require(Kind::Classifier)?;
+            for (name, tensor) in checkpoint.tensors {
+                weights.insert(name, tensor.shape, tensor.data);
+            }
+        }
+        let network = Classifier::load(&mut &mut weights, &shape)?;
+        let training = sounding(&dataset, Split::Train, usize::MAX)?;
+        let validation = sounding(&dataset, Split::Validation, config.validation_items)?;
+        Ok(Self {
+            dataset,
+            training,
+            validation,
+            batch: config.batch,
+            augmentation: config.classifier.clone(),
+            shape,
+            ops: Candle::new(setup.device.clone()),
+            weights,
+            network,
+        })
+    }
+
+    /// Images `(B, n_mels, frames, 1)` and labels `(B)`.
+    fn tensors(&self, refs: &[ImageRef], mut rng: Option<&mut ChaCha8Rng>) -> Result<(Tensor, Tensor)> {
+        let (n_mels, frames) = (self.shape.mel.n_mels, self.shape.frames);
+        let mut pixels = Vec::with_capacity(refs.len() * n_mels * frames);
+        for &at in refs {
+            let start = pixels.len();
+            self.dataset.extend_f32(at, &mut pixels);
+            if let Some(rng) = rng.as_deref_mut() {
+                disguise(&mut pixels[start..], frames, self.shape.mel.range_db, &self.augmentation, rng);
+            }
+        }
+        let labels: Vec<u32> = refs.iter().map(|at| at.instrument as u32).collect();
+        let device = self.ops.device();
+        let images = Tensor::from_vec(pixels, (refs.len(), n_mels, frames, 1), device)?;
+        Ok((images, Tensor::from_vec(labels, refs.len(), device)?))
+    }
+
+    /// `(B, n_mels, frames, 1)` -> `(B, instruments)`.
+    fn logits(&mut self, images: &Tensor) -> Result<Tensor> {
+        Ok(self.network.forward(&mut self.ops, images)?.flatten_from(1)?)
+    }
+}
+
+/// Up to `count` windows of a split in which something sounds, spread evenly.
+fn sounding(dataset: &SpectrogramDataset, split: Split, count: usize) -> Result<Vec<ImageRef>> {
+    let all: Vec<_> = dataset.images(split).into_iter().filter(|at| dataset.sounds(*at)).collect();
+    anyhow::ensure!(!all.is_empty(), "dataset: expected windows that sound in split {split:?}, found none");
+    let count = count.clamp(1, all.len());
+    Ok((0..count).map(|i| all[i * all.len() / count]).collect())
+}
+
+/// Changes level, tilt and noise floor of an image: what says nothing about the instrument.
+fn disguise(
+    image: &mut [f32],
+    frames: usize,
+    range_db: f32,
+    config: &ClassifierConfig,
+    rng: &mut ChaCha8Rng,
+) {
+    let mut jitter = |db: f32| if db > 0.0 { rng.random_range(-db..db) / range_db } else { 0.0 };
+    let (level, tilt) = (jitter(config.level_jitter_db), jitter(config.tilt_jitter_db));
+    let noise = jitter(config.noise_db).abs();
+    let n_mels = image.len() / frames;
+    for (mel, row) in image.chunks_exact_mut(frames).enumerate() {
+        let change = level + tilt * (2.0 * mel as f32 / (n_mels - 1).max(1) as f32 - 1.0);
+        for value in row {
+            // What lies on the floor stays there: below it nothing is known.
+            let changed = if *value > 0.0 { *value + change } else { *value };
+            *value = (changed + noise * rng.random_range(-1.0..1.0f32)).clamp(0.0, 1.0);
+        }
+    }
+}
+
+impl Task for ClassifierTask {
+    fn name(&self) -> &'static str {
+        "classifier"
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.weights.variables()
+    }
+
+    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
+        let refs: Vec<_> =
+            (0..self.batch).map(|_| self.training[rng.random_range(0..self.training.len())]).collect();
+        let (images, labels) = self.tensors(&refs, Some(rng))?;
+        let logits = self.logits(&images)?;
+        let mut losses = Losses::default();
+        losses.add("label", 1.0, || Ok(label::label(&logits, &labels)?))?;
+        Ok(losses)
+    }
+
+    fn validate(&mut self) -> Result<Metrics> {
+        let refs = self.validation.clone();
+        let classes = self.shape.instruments.len();
+        let (mut cross_entropy, mut heard, mut of) = (0.0, vec![0.0; classes], vec![0.0; classes]);
+        for chunk in refs.chunks(VALIDATION_BATCH) {
+            let (images, labels) = self.tensors(chunk, None)?;
+            let logits = self.logits(&images)?;
+            cross_entropy +=
+                f64::from(label::label(&logits, &labels)?.to_scalar::<f32>()?) * chunk.len() as f64;
+            for (at, answer) in chunk.iter().zip(logits.argmax(D::Minus1)?.to_vec1::<u32>()?) {
+                of[at.instrument] += 1.0;
+                heard[at.instrument] += f64::from(u8::from(answer as usize == at.instrument));
+            }
+        }
+        let cross_entropy = cross_entropy / refs.len() as f64;
+        let accuracy = heard.iter().sum::<f64>() / refs.len() as f64;
+        let mut values =
+            BTreeMap::from([("cross_entropy".into(), cross_entropy), ("accuracy".into(), accuracy)]);
+        for ((name, heard), of) in
+            self.shape.instruments.iter().zip(heard).zip(of).filter(|(_, of)| *of > 0.0)
+        {
+            values.insert(format!("accuracy.{name}"), heard / of);
+        }
+        Ok(Metrics { monitor: cross_entropy, values })
+    }
+
+    fn panels(&mut self) -> Result<Option<Panels>> {
+        Ok(None)
+    }
+
+    fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
+        let mut checkpoint = Checkpoint::new(Kind::Classifier, &self.shape)?;
+        checkpoint.provenance = record.provenance.clone();
+        checkpoint.metrics = record.metrics.clone();
+        let tensors = self.weights.export()?.into_iter();
+        checkpoint.tensors =
+            tensors.map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect();
+        checkpoint.write(path, Precision::F16).context("classifier")
+    }
+}

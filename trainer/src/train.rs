@@ -1,0 +1,129 @@
+//! `trainer train`: a run from its config to its model file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use candle_core::Device;
+use clap::{Parser, ValueEnum};
+
+use crate::classifier::ClassifierTask;
+use crate::config::RunConfig;
+use crate::train_loop::folder::Folder;
+use crate::train_loop::stop::Stop;
+use crate::train_loop::{self, Options, Summary, Task};
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Model {
+    /// Spectrogram encoder and decoder.
+    Autoencoder,
+    /// Style encoder and denoiser, over a trained autoencoder (`--init`).
+    Ldm,
+    /// Instrument classifier: judge of transfers, and network of the perceptual losses.
+    Classifier,
+}
+
+/// Where it is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DeviceKind {
+    /// Our own operations.
+    #[default]
+    Cpu,
+    /// The first CUDA GPU; needs a build with `--features cuda`.
+    Cuda,
+}
+
+/// Arguments of `trainer train`.
+#[derive(Clone, Debug, Parser)]
+pub struct Args {
+    /// What to train.
+    #[arg(long, value_enum)]
+    pub model: Model,
+    /// Run config; fields that it does not name have their defaults. A resumed run has its own.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the rendered dataset (the config's `data`).
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Run folder.
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Model file to start from.
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// Go on with the run in the run folder, exactly as if it had never stopped.
+    #[arg(long)]
+    pub resume: bool,
+    /// Stop after so many minutes, with a checkpoint.
+    #[arg(long, value_name = "M")]
+    pub minutes: Option<f64>,
+    /// Where to train.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceKind,
+    /// Changes of the config: `schedule.learning_rate=1e-3`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// What a task is made from.
+pub struct Setup<'a> {
+    /// The run's config.
+    pub config: &'a RunConfig,
+    /// Where the networks live.
+    pub device: Device,
+    /// The model file to start from.
+    pub init: Option<&'a Path>,
+}
+
+/// Runs `trainer train`.
+pub fn run(args: Args) -> Result<Summary> {
+    let config = load_config(&args)?;
+    anyhow::ensure!(
+        Path::new(&config.data).is_dir(),
+        "data: expected the folder of a rendered dataset, found `{}`",
+        config.data
+    );
+    let setup = Setup { config: &config, device: open_device(args.device)?, init: args.init.as_deref() };
+    let mut task = build(args.model, &setup)?;
+    Stop::catch_signals();
+    let options = Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
+    train_loop::train(task.as_mut(), &config, &options)
+}
+
+/// The task of a model.
+pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
+    Ok(match model {
+        Model::Autoencoder | Model::Ldm => anyhow::bail!("{model:?}: this build cannot train it yet"),
+        Model::Classifier => Box::new(ClassifierTask::new(setup)?),
+    })
+}
+
+fn load_config(args: &Args) -> Result<RunConfig> {
+    let own = Folder::at(&args.out).config();
+    let file = if args.resume { Some(own.as_path()) } else { args.config.as_deref() };
+    let mut overrides = args.overrides.clone();
+    if let Some(data) = &args.data {
+        let data = data
+            .to_str()
+            .with_context(|| format!("data: expected a UTF-8 path, found {}", data.display()))?;
+        overrides.push(format!("data={data:?}"));
+    }
+    RunConfig::load(file, &overrides)
+}
+
+/// Opens the device, or says why not.
+pub fn open_device(kind: DeviceKind) -> Result<Device> {
+    match kind {
+        DeviceKind::Cpu => Ok(Device::Cpu),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => {
+            // TF32: three decimal digits in matrix products, f32 everywhere else.
+            candle_core::cuda_backend::set_gemm_reduced_precision_f32(true);
+            Device::new_cuda(0).context("--device cuda: no CUDA GPU answers")
+        }
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => {
+            anyhow::bail!("--device cuda: this build has no CUDA (build with `--features cuda`)")
+        }
+    }
+}
