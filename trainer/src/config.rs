@@ -126,6 +126,9 @@ pub struct RunConfig {
     pub shards: bool,
     /// Decay of the weights' moving average, which is what is validated and exported; 0 is none.
     pub ema_decay: f64,
+    /// Autoencoder: standard deviation of the noise on the latent, in pixels of a whole patch (the linear path is an isometry):
+    /// the decoder will be given latents that no encoder made.
+    pub latent_noise: f64,
     /// The model.
     pub model: ModelConfig,
     /// The optimiser.
@@ -153,6 +156,7 @@ impl Default for RunConfig {
             feature_network: String::new(),
             shards: false,
             ema_decay: 0.999,
+            latent_noise: 0.005,
             model: ModelConfig::default(),
             optimiser: AdamWConfig::default(),
             schedule: ScheduleConfig::default(),

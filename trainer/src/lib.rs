@@ -3,13 +3,17 @@
 //! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`, `diffusion`,
 //! `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log) -> `report` (pictures).
 
+pub mod autoencoder;
 pub mod classifier;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod diffusion;
+pub mod level_free;
 pub mod losses;
 pub mod optim;
 pub mod plot;
+pub mod principal_components;
 pub mod report;
 pub mod train;
 pub mod train_loop;

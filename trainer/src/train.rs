@@ -6,8 +6,10 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use clap::{Parser, ValueEnum};
 
+use crate::autoencoder::AutoencoderTask;
 use crate::classifier::ClassifierTask;
 use crate::config::RunConfig;
+use crate::diffusion::DiffusionTask;
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
 use crate::train_loop::{self, Options, Summary, Task};
@@ -93,7 +95,8 @@ pub fn run(args: Args) -> Result<Summary> {
 /// The task of a model.
 pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     Ok(match model {
-        Model::Autoencoder | Model::Ldm => anyhow::bail!("{model:?}: this build cannot train it yet"),
+        Model::Autoencoder => Box::new(AutoencoderTask::new(setup)?),
+        Model::Ldm => Box::new(DiffusionTask::new(setup)?),
         Model::Classifier => Box::new(ClassifierTask::new(setup)?),
     })
 }

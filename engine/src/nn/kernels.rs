@@ -74,11 +74,15 @@ pub fn matmul(
     }
 }
 
+/// See [`exp`].
+const ROUND: f32 = 12_582_912.0;
+
 /// `exp(x)`, relative error below 3e-7, written so that the compiler vectorises it (Cody-Waite reduction, degree 6).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64 has no instruction for.
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.0 / 720.0;
     let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * p)))));

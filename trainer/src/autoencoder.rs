@@ -1,0 +1,205 @@
+//! `trainer train --model autoencoder`: encoder and decoder, starting from the principal components.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision, StoredTensor};
+use engine::image::MelImage;
+use engine::models::{Autoencoder, DECODER, ENCODER};
+use engine::nn::candle::{Candle, ParamStore};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::RunConfig;
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::description::Split;
+use crate::losses::{Losses, kl, l1, mse};
+use crate::optim::Parameters;
+use crate::plot::Panels;
+use crate::principal_components::PrincipalComponents;
+use crate::train::Setup;
+use crate::train_loop::{Metrics, Record, Task};
+
+/// Images that the principal components and the latent's statistics are measured on.
+const MEASURED_IMAGES: usize = 1500;
+/// Images a forward pass outside training.
+const BATCH: usize = 16;
+/// Images `(B, n_mels, frames, 1)` in `[0, 1]`.
+pub fn image_batch(data: &SpectrogramDataset, refs: &[ImageRef], device: &Device) -> Result<Tensor> {
+    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
+    let mut values = Vec::with_capacity(refs.len() * n_mels * frames);
+    refs.iter().for_each(|&at| data.extend_f32(at, &mut values));
+    Ok(Tensor::from_vec(values, (refs.len(), n_mels, frames, 1), device)?)
+}
+
+/// Rows of a batch `(B, n_mels, frames, 1)` as images.
+pub fn to_images(batch: &Tensor) -> Result<Vec<MelImage>> {
+    let (count, n_mels, frames, _) = batch.dims4()?;
+    let values = batch.flatten_all()?.to_vec1::<f32>()?;
+    let image =
+        |data: &[f32]| MelImage { n_mels, frames, data: data.iter().map(|v| v.clamp(0.0, 1.0)).collect() };
+    Ok(values.chunks_exact(values.len() / count.max(1)).map(image).collect())
+}
+
+/// The tensors of a checkpoint, as a store of starts or constants.
+pub fn fill(store: &mut ParamStore, tensors: &BTreeMap<String, StoredTensor>) {
+    for (name, tensor) in tensors {
+        store.insert(name.clone(), tensor.shape.clone(), tensor.data.clone());
+    }
+}
+
+/// Weights as a checkpoint stores them.
+pub fn stored(weights: BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> BTreeMap<String, StoredTensor> {
+    weights.into_iter().map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect()
+}
+
+/// The task.
+pub struct AutoencoderTask {
+    config: RunConfig,
+    data: SpectrogramDataset,
+    train: Vec<ImageRef>,
+    validation: Vec<ImageRef>,
+    store: ParamStore,
+    ops: Candle,
+    nets: Autoencoder<Candle>,
+    pca_mse: f64,
+}
+
+impl AutoencoderTask {
+    /// Fresh networks on the principal components, or the weights of the setup's model file.
+    pub fn new(setup: &Setup<'_>) -> Result<Self> {
+        let (mut config, device) = (setup.config.clone(), &setup.device);
+        let data = SpectrogramDataset::open(Path::new(&config.data))?;
+        // What an image is, the dataset knows.
+        config.model.mel = data.description.mel.clone();
+        config.model.window = data.description.window.clone();
+        config.model.style.instruments = data.description.instruments.clone();
+        config.model.validate()?;
+        let (train, mut validation) = (data.images(Split::Train), data.images(Split::Validation));
+        ensure!(
+            !train.is_empty() && !validation.is_empty(),
+            "dataset: expected training and validation images, found none"
+        );
+        let stride = (validation.len() / config.validation_items.max(1)).max(1);
+        validation = validation.into_iter().step_by(stride).take(config.validation_items.max(1)).collect();
+        let floats = |refs: &mut dyn Iterator<Item = &ImageRef>| -> Vec<Vec<f32>> {
+            refs.map(|&at| data.image(at).iter().map(|b| f32::from(*b) / 255.0).collect()).collect()
+        };
+        let fitted =
+            floats(&mut train.iter().step_by((train.len() / MEASURED_IMAGES).max(1)).take(MEASURED_IMAGES));
+        let (width, side) = (data.description.window.frames, config.model.autoencoder.reduction());
+        let pca = PrincipalComponents::fit(&fitted, width, side, config.model.autoencoder.latent_channels)?;
+        let pca_mse = pca.mse(&floats(&mut validation.iter()), width);
+        let mut store = ParamStore::new(device, config.seed);
+        match setup.init {
+            Some(path) => fill(&mut store, &Checkpoint::read(path)?.tensors),
+            None => start_linear(&mut store, &pca),
+        }
+        let nets = Autoencoder::load(&mut &mut store, &config.model.autoencoder)?;
+        Ok(Self { config, data, train, validation, store, ops: Candle::new(device.clone()), nets, pca_mse })
+    }
+
+    fn reconstruct(&mut self, refs: &[ImageRef]) -> Result<(Tensor, Tensor)> {
+        let x = image_batch(&self.data, refs, self.ops.device())?;
+        let z = self.nets.encoder.forward(&mut self.ops, &x)?.detach();
+        let y = self.nets.decoder.forward(&mut self.ops, &z)?.detach();
+        Ok((x, y))
+    }
+
+    /// Mean and standard deviation of each latent channel over training images.
+    fn latent_statistics(&mut self) -> Result<LatentStats> {
+        let channels = self.config.model.autoencoder.latent_channels;
+        let (mut sum, mut square, mut count) = (vec![0f64; channels], vec![0f64; channels], 0.0);
+        let stride = (self.train.len() / MEASURED_IMAGES).max(1);
+        let refs: Vec<ImageRef> = self.train.iter().step_by(stride).take(MEASURED_IMAGES).copied().collect();
+        for refs in refs.chunks(BATCH) {
+            let x = image_batch(&self.data, refs, self.ops.device())?;
+            let z = self.nets.encoder.forward(&mut self.ops, &x)?.detach().flatten_all()?.to_vec1::<f32>()?;
+            for position in z.chunks_exact(channels) {
+                for (c, v) in position.iter().enumerate() {
+                    sum[c] += f64::from(*v);
+                    square[c] += f64::from(*v).powi(2);
+                }
+                count += 1.0;
+            }
+        }
+        let mean: Vec<f64> = sum.iter().map(|s| s / count).collect();
+        let std =
+            mean.iter().zip(&square).map(|(m, s)| (s / count - m * m).max(1e-12).sqrt() as f32).collect();
+        Ok(LatentStats { mean: mean.into_iter().map(|m| m as f32).collect(), std })
+    }
+}
+
+/// Starts the linear paths of encoder and decoder at the principal components.
+fn start_linear(store: &mut ParamStore, pca: &PrincipalComponents) {
+    let (size, count) = (pca.side * pca.side, pca.components.len());
+    let ((analysis, bias), (synthesis, mean)) = (pca.analysis(), pca.synthesis());
+    store.insert(format!("{ENCODER}.linear.weight"), vec![count, size], analysis);
+    store.insert(format!("{ENCODER}.linear.bias"), vec![count], bias);
+    store.insert(format!("{DECODER}.linear.weight"), vec![size, count], synthesis);
+    store.insert(format!("{DECODER}.linear.bias"), vec![size], mean);
+}
+
+impl Task for AutoencoderTask {
+    fn name(&self) -> &'static str {
+        "autoencoder"
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.store.variables()
+    }
+
+    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
+        let refs: Vec<ImageRef> =
+            (0..self.config.batch).map(|_| *self.train.choose(rng).expect("checked when made")).collect();
+        let x = image_batch(&self.data, &refs, self.ops.device())?;
+        let z = self.nets.encoder.forward(&mut self.ops, &x)?;
+        let noise = engine::diffusion::noise::gaussian(rng.random(), 0, z.elem_count(), 1);
+        let noise = (Tensor::from_vec(noise, z.shape(), self.ops.device())? * self.config.latent_noise)?;
+        let y = self.nets.decoder.forward(&mut self.ops, &(&z + noise)?)?;
+        let (weights, mut losses) = (&self.config.loss, Losses::default());
+        losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
+        losses.add("l1", weights.l1, || Ok(l1::l1(&y, &x)?))?;
+        losses.add("kl", weights.kl, || Ok(kl::kl(&z)?))?;
+        Ok(losses)
+    }
+
+    fn validate(&mut self) -> Result<Metrics> {
+        let (mut error, mut items) = (0.0, 0.0);
+        for refs in self.validation.clone().chunks(BATCH) {
+            let (x, y) = self.reconstruct(refs)?;
+            error += f64::from(mse::mse(&y.clamp(0f32, 1f32)?, &x)?.to_scalar::<f32>()?) * refs.len() as f64;
+            items += refs.len() as f64;
+        }
+        let mse = error / items;
+        let values = BTreeMap::from([
+            ("mse".to_string(), mse),
+            ("mse_principal_components".to_string(), self.pca_mse),
+            ("rmse_db".to_string(), mse.sqrt() * f64::from(self.config.model.mel.range_db)),
+        ]);
+        Ok(Metrics { monitor: mse, values })
+    }
+
+    fn panels(&mut self) -> Result<Option<Panels>> {
+        let stride = (self.validation.len() / 4).max(1);
+        let refs: Vec<ImageRef> = self.validation.iter().step_by(stride).take(4).copied().collect();
+        let (x, y) = self.reconstruct(&refs)?;
+        let names = &self.data.description.instruments;
+        let rows = to_images(&x)?.into_iter().zip(to_images(&y)?).zip(&refs);
+        let rows = rows.map(|((x, y), at)| (names[at.instrument].clone(), vec![x, y])).collect();
+        Ok(Some(Panels { columns: vec!["image".into(), "reconstruction".into()], rows }))
+    }
+
+    fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
+        let latent = self.latent_statistics()?;
+        let mut checkpoint = Checkpoint::new(Kind::Autoencoder, &self.config.model)?;
+        checkpoint.latent = latent;
+        checkpoint.provenance = record.provenance.clone();
+        checkpoint.metrics = record.metrics.clone();
+        checkpoint.tensors = stored(self.store.export()?);
+        checkpoint.write(path, Precision::F32).context("autoencoder checkpoint")
+    }
+}
