@@ -17,16 +17,22 @@ pub fn draw_curves(folder: &Folder) -> Result<()> {
 pub fn curves(lines: &[Value]) -> Curves {
     let mut losses = Lines::default();
     let mut validation = Lines::default();
-    let mut optimiser = Lines::default();
+    let mut rate = Lines::default();
+    let mut norm = Lines::default();
     for line in lines {
         let Some(step) = line["step"].as_f64() else { continue };
         losses.add("weighted sum", step, &line["loss"]);
         losses.add_all(step, &line["terms"]);
         validation.add_all(step, &line["validation"]);
-        optimiser.add("learning rate", step, &line["learning_rate"]);
-        optimiser.add("gradient norm", step, &line["gradient_norm"]);
+        rate.add("learning rate", step, &line["learning_rate"]);
+        norm.add("gradient norm", step, &line["gradient_norm"]);
     }
-    let charts = [("training losses", losses), ("validation", validation), ("optimiser", optimiser)];
+    let charts = [
+        ("training losses", losses),
+        ("validation", validation),
+        ("learning rate", rate),
+        ("gradient norm before clipping", norm),
+    ];
     let charts = charts.into_iter().map(|(title, lines)| (title.to_string(), lines.curves()));
     Curves { charts: charts.filter(|(_, curves)| !curves.is_empty()).collect() }
 }

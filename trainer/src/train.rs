@@ -102,8 +102,8 @@ pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 }
 
 fn load_config(args: &Args) -> Result<RunConfig> {
-    let own = Folder::at(&args.out).config();
-    let file = if args.resume { Some(own.as_path()) } else { args.config.as_deref() };
+    let own = if args.resume { Some(Folder::open(&args.out)?.config()) } else { None };
+    let file = own.as_deref().or(args.config.as_deref());
     let mut overrides = args.overrides.clone();
     if let Some(data) = &args.data {
         let data = data

@@ -1,4 +1,4 @@
-//! Lines over steps, on a logarithmic axis where every value is above zero.
+//! Lines over steps, on a logarithmic axis where values are above zero and span a decade.
 
 use std::path::Path;
 
@@ -63,7 +63,7 @@ fn draw_chart(area: &Area, title: &str, curves: &[Curve]) -> Result<(), Box<dyn 
     let last = if last > first { last } else { first + 1.0 };
     let mut builder = ChartBuilder::on(area);
     builder.caption(title, (font::FAMILY, 18)).margin(8).x_label_area_size(28).y_label_area_size(64);
-    if low > 0.0 {
+    if low > 0.0 && high > 10.0 * low {
         let y = (low / 1.05..high * 1.05).log_scale();
         draw_lines(builder.build_cartesian_2d(first..last, y)?, curves)
     } else {
@@ -87,6 +87,7 @@ where
         .configure_mesh()
         .y_label_formatter(&label)
         .x_label_formatter(&|v| format!("{v:.0}"))
+        .light_line_style(TRANSPARENT)
         .label_style(text)
         .draw()?;
     for (curve, [r, g, b]) in curves.iter().zip(colour::PALETTE.into_iter().cycle()) {

@@ -11,7 +11,7 @@ pub mod stop;
 pub mod task;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -263,8 +263,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The run config without the model's part, which the file carries anyway.
+/// The run config without the model's part, which the file carries anyway, and with names in place of paths: where
+/// things lie on the maker's disk is nobody's business.
 fn training_config(config: &RunConfig) -> Value {
+    let name = |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (data, feature_network) = (name(&config.data), name(&config.feature_network));
+    let config = RunConfig { data, feature_network, ..config.clone() };
     let mut value = serde_json::to_value(config).unwrap_or(Value::Null);
     if let Some(fields) = value.as_object_mut() {
         fields.remove("model");
