@@ -15,6 +15,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Render(data::render::Args),
+    Demo(data::demo::Args),
     /// Trains a model.
     Train(train::Args),
 }
@@ -23,6 +24,7 @@ enum Command {
 pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Render(args) => Ok(data::render::run(&args).map(drop)?),
+        Command::Demo(args) => Ok(data::demo::run(&args)?),
         Command::Train(args) => train::run(args).map(drop),
     }
 }

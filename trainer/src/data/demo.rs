@@ -131,7 +131,7 @@ fn play(written: &[Written], beat_s: f32, name: &str) -> Score {
 /// The first strain of "Greensleeves" (England, 16th century) over broken chords; a beat is an eighth.
 fn greensleeves() -> Score {
     const MELODY: [(f32, u8); 31] = [
-        (1.0, 69), // bar 1: the upbeat lies before it
+        (1.0, 69), // the upbeat
         (2.0, 72),
         (1.0, 74),
         (1.5, 76),
@@ -163,8 +163,7 @@ fn greensleeves() -> Score {
         (1.0, 71),
         (1.5, 72),
     ];
-    const CADENCE: [(f32, u8); 7] =
-        [(0.5, 71), (1.0, 69), (1.5, 68), (0.5, 66), (1.0, 68), (3.0, 69), (4.0, 69)];
+    const CADENCE: [(f32, u8); 6] = [(0.5, 71), (1.0, 69), (1.5, 68), (0.5, 66), (1.0, 68), (4.0, 69)];
     const A_MINOR: [u8; 3] = [57, 60, 64];
     const G_MAJOR: [u8; 3] = [55, 59, 62];
     const E_MAJOR: [u8; 3] = [56, 59, 64];
@@ -186,7 +185,7 @@ fn greensleeves() -> Score {
         }
     }
     for key in A_MINOR {
-        written.push((43.0, 7.0, key, 50.0));
+        written.push((43.0, 4.0, key, 50.0));
     }
     play(&written, 0.4, "greensleeves")
 }
@@ -205,7 +204,7 @@ fn prelude() -> Score {
         }
     }
     for key in [60, 64, 67, 72] {
-        written.push((48.0, 6.0, key, 70.0));
+        written.push((48.0, 4.0, key, 70.0));
     }
     play(&written, 0.19, "prelude")
 }

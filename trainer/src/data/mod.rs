@@ -26,3 +26,4 @@ pub mod render;
 pub mod room;
 pub mod score;
 pub mod synth;
+pub mod toy_soundfont;
