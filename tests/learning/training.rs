@@ -1,13 +1,16 @@
 //! Whole runs of `trainer train` on a tiny dataset, in seconds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use engine::checkpoint::{Checkpoint, StoredTensor};
 use engine::image::MelImage;
 use trainer::classifier::Judge;
 use trainer::data::dataset::SpectrogramDataset;
 use trainer::data::description::Split;
 use trainer::train::{self, Args, DeviceKind, Model};
 use trainer::train_loop::Summary;
+use trainer::train_loop::folder::Folder;
 
 use crate::fixture;
 
@@ -35,6 +38,13 @@ fn workspace() -> (tempfile::TempDir, PathBuf) {
     let data = folder.path().join("data");
     fixture::write(&data);
     (folder, data)
+}
+
+/// All tensors of a run's state, by name.
+fn state(run: &Path) -> BTreeMap<String, Vec<f32>> {
+    let file = run.join("state.safetensors");
+    let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu).expect("state");
+    tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1::<f32>().unwrap())).collect()
 }
 
 #[test]
@@ -70,17 +80,69 @@ fn a_stopped_classifier_goes_on_bit_for_bit() {
     let stopped = run(arguments(Model::Classifier, &data, &halves, &[]));
     assert_eq!(stopped.step, 1);
     run(Args { resume: true, config: None, ..arguments(Model::Classifier, &data, &halves, &[]) });
-    let tensors = |run: &Path| {
-        let file = run.join("state.safetensors");
-        let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu).expect("state");
-        let mut tensors: Vec<_> = tensors
-            .into_iter()
-            .map(|(name, tensor)| (name, tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()))
-            .collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        tensors
+    assert!(state(&whole) == state(&halves), "weights, moments and average are the same");
+}
+
+/// The tensors of a model file whose names start with `part`.
+fn weights(file: &Path, part: &str) -> BTreeMap<String, StoredTensor> {
+    let checkpoint = Checkpoint::read(file).expect("a model file");
+    let of_part = |(name, _): &(String, StoredTensor)| name.starts_with(&format!("{part}."));
+    checkpoint.tensors.into_iter().filter(of_part).collect()
+}
+
+#[test]
+fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
+    let (folder, data) = workspace();
+    let run_folder = |name: &str| folder.path().join(name);
+    let (ears, autoencoder, ldm) = (run_folder("ears"), run_folder("autoencoder"), run_folder("ldm"));
+    run(arguments(Model::Classifier, &data, &ears, &[]));
+    let feature_network = format!("feature_network={}", ears.join("last.safetensors").display());
+    let with_features = |weight: &'static str| [feature_network.clone(), weight.to_string()];
+
+    let args = arguments(Model::Autoencoder, &data, &autoencoder, &[]);
+    run(Args { overrides: with_features("loss.perceptual=0.01").to_vec(), ..args });
+    let trained = autoencoder.join("last.safetensors");
+    let args = Args { init: Some(trained.clone()), ..arguments(Model::Ldm, &data, &ldm, &[]) };
+    let summary = run(Args { overrides: with_features("loss.style=0.01").to_vec(), ..args.clone() });
+    assert!(summary.metrics.is_object());
+
+    for (run, terms) in [(&autoencoder, "mse l1 kl perceptual"), (&ldm, "diffusion label style")] {
+        let lines = Folder::at(run).lines().expect("log");
+        for term in terms.split(' ') {
+            assert!(lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)), "{term}");
+        }
+    }
+    assert!(ldm.join("panels-000030.png").is_file() && ldm.join("curves.png").is_file());
+    for part in ["encoder", "decoder"] {
+        let frozen = weights(&trained, part);
+        assert!(!frozen.is_empty() && frozen == weights(&ldm.join("last.safetensors"), part), "{part} moved");
+    }
+    for part in ["style", "unet"] {
+        assert!(!weights(&ldm.join("last.safetensors"), part).is_empty(), "{part}");
+    }
+    let silent = Args { overrides: vec!["loss.style=1".into()], out: run_folder("deaf"), ..args };
+    let refused = format!("{:#}", train::run(silent).expect_err("no feature network"));
+    assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
+}
+
+#[test]
+fn a_stopped_ldm_goes_on_bit_for_bit() {
+    let (folder, data) = workspace();
+    let run_folder = |name: &str| folder.path().join(name);
+    let autoencoder = run_folder("autoencoder");
+    run(arguments(Model::Autoencoder, &data, &autoencoder, &["steps=2"]));
+    let start = |out: &Path| Args {
+        init: Some(autoencoder.join("last.safetensors")),
+        ..arguments(Model::Ldm, &data, out, &["steps=6"])
     };
-    assert!(tensors(&whole) == tensors(&halves), "weights, moments and average are the same");
+    let (whole, halves) = (run_folder("whole"), run_folder("halves"));
+    run(start(&whole));
+    std::fs::create_dir_all(&halves).expect("folder");
+    std::fs::write(halves.join("stop"), "").expect("stop file");
+    assert_eq!(run(start(&halves)).step, 1);
+    // Neither data nor autoencoder need be named again.
+    run(Args { resume: true, config: None, data: None, init: None, ..start(&halves) });
+    assert!(state(&whole) == state(&halves), "weights, moments and average are the same");
 }
 
 #[test]

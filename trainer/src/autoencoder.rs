@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::RunConfig;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
+use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, kl, l1, mse};
 use crate::optim::Parameters;
 use crate::plot::Panels;
@@ -65,6 +66,7 @@ pub struct AutoencoderTask {
     store: ParamStore,
     ops: Candle,
     nets: Autoencoder<Candle>,
+    listener: Option<VggishFeatureLoss>,
     pca_mse: f64,
 }
 
@@ -99,7 +101,9 @@ impl AutoencoderTask {
             None => start_linear(&mut store, &pca),
         }
         let nets = Autoencoder::load(&mut &mut store, &config.model.autoencoder)?;
-        Ok(Self { config, data, train, validation, store, ops: Candle::new(device.clone()), nets, pca_mse })
+        let listener = setup.listener("perceptual", config.loss.perceptual)?;
+        let ops = Candle::new(device.clone());
+        Ok(Self { config, data, train, validation, store, ops, nets, listener, pca_mse })
     }
 
     fn reconstruct(&mut self, refs: &[ImageRef]) -> Result<(Tensor, Tensor)> {
@@ -164,6 +168,9 @@ impl Task for AutoencoderTask {
         losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
         losses.add("l1", weights.l1, || Ok(l1::l1(&y, &x)?))?;
         losses.add("kl", weights.kl, || Ok(kl::kl(&z)?))?;
+        if let Some(listener) = &mut self.listener {
+            losses.add("perceptual", weights.perceptual, || Ok(listener.perceptual(&y, &x)?))?;
+        }
         Ok(losses)
     }
 

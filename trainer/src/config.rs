@@ -112,6 +112,8 @@ impl Default for Intervals {
 pub struct RunConfig {
     /// Folder of the rendered dataset.
     pub data: String,
+    /// Model file to start from; empty for none. The ldm needs a trained autoencoder here.
+    pub init: String,
     /// Every random number of the run comes from this and the step.
     pub seed: u64,
     /// Steps in all.
@@ -149,6 +151,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             data: String::new(),
+            init: String::new(),
             seed: 1,
             steps: 3000,
             batch: 32,

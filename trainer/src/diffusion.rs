@@ -23,6 +23,7 @@ use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
 use crate::level_free::level_free_distance_db;
+use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::Panels;
@@ -42,6 +43,7 @@ pub struct DiffusionTask {
     dims: [usize; 3],
     forward: ForwardDiffusion,
     channel_weights: Tensor,
+    listener: Option<VggishFeatureLoss>,
     validation: Vec<Pair>,
     store: ParamStore,
     ops: Candle,
@@ -119,6 +121,7 @@ impl DiffusionTask {
             dims,
             forward,
             channel_weights,
+            listener: setup.listener("style", setup.config.loss.style)?,
             validation,
             store,
             ops,
@@ -258,17 +261,53 @@ impl DiffusionTask {
         let batch = self.batch(&pairs, &draws)?;
         let (prediction, _) = self.predict(&batch)?;
         let x0 = self.estimate(&batch, &prediction, last)?;
-        let (mean, std) = (&self.base.latent.mean, &self.base.latent.std);
         let device = self.ops.device().clone();
-        let std = Tensor::from_slice(std, std.len(), &device)?;
-        let raw = x0.broadcast_mul(&std)?.broadcast_add(&Tensor::from_slice(mean, mean.len(), &device)?)?;
-        let outputs = to_images(&self.autoencoder.decoder.forward(&mut self.ops, &raw)?)?;
+        let outputs = to_images(&self.decode(&x0)?)?;
         let role = |of: fn(&Pair) -> ImageRef| -> Result<Vec<MelImage>> {
             to_images(&image_batch(&self.data, &pairs.iter().map(of).collect::<Vec<_>>(), &device)?)
         };
         let (contents, styles, targets) = (role(|p| p.content)?, role(|p| p.style)?, role(|p| p.target)?);
         let rows = contents.into_iter().zip(styles).zip(targets).zip(outputs);
         Ok(rows.map(|(((content, style), target), output)| [content, style, target, output]).collect())
+    }
+
+    /// Standardised latent `(B, H, W, C)` -> images `(B, n_mels, frames, 1)`, not clipped.
+    fn decode(&mut self, latent: &Tensor) -> Result<Tensor> {
+        let device = self.ops.device();
+        let (mean, std) = (&self.base.latent.mean, &self.base.latent.std);
+        let (mean, std) =
+            (Tensor::from_slice(mean, mean.len(), device)?, Tensor::from_slice(std, std.len(), device)?);
+        let raw = latent.broadcast_mul(&std)?.broadcast_add(&mean)?;
+        Ok(self.autoencoder.decoder.forward(&mut self.ops, &raw)?)
+    }
+
+    /// Distance of the feature statistics of the decoded estimates and of the targets (the reports' style loss, with its
+    /// gradient).
+    fn style_loss(
+        &mut self,
+        batch: &Batch,
+        pairs: &[Pair],
+        draws: &[Draw],
+        prediction: &Tensor,
+    ) -> Result<Tensor> {
+        // An estimate is linear in the noisy latent and the prediction: two unit inputs tell the coefficients.
+        let coefficients = draws.iter().map(|draw| {
+            let mut out = [0.0; 2];
+            self.forward.x0(&[1.0, 0.0], &[0.0, 1.0], draw.timestep, &mut out);
+            out
+        });
+        let (of_noisy, of_prediction): (Vec<f32>, Vec<f32>) = coefficients.map(|[a, b]| (a, b)).unzip();
+        let column = |values| Tensor::from_vec(values, (draws.len(), 1, 1, 1), self.ops.device());
+        let estimate = batch
+            .noisy
+            .broadcast_mul(&column(of_noisy)?)?
+            .add(&prediction.broadcast_mul(&column(of_prediction)?)?)?;
+        let output = self.decode(&estimate)?;
+        let targets: Vec<ImageRef> = pairs.iter().map(|pair| pair.target).collect();
+        let target = image_batch(&self.data, &targets, self.ops.device())?;
+        let listener =
+            self.listener.as_mut().context("loss.style: expected a feature network, found none")?;
+        Ok(listener.style(&output, &target)?)
     }
 
     /// The clean latent that a prediction stands for.
@@ -345,9 +384,10 @@ impl Task for DiffusionTask {
         let draws: Vec<Draw> = pairs.iter().map(|_| self.draw(rng)).collect();
         let batch = self.batch(&pairs, &draws)?;
         let (prediction, logits) = self.predict(&batch)?;
-        let (weights, mut losses) = (&self.config.loss, Losses::default());
+        let (weights, mut losses) = (self.config.loss.clone(), Losses::default());
         losses.add("diffusion", weights.diffusion, || self.prediction_loss(&batch, &prediction))?;
         losses.add("label", weights.label, || Ok(label::label(&logits, &batch.labels)?))?;
+        losses.add("style", weights.style, || self.style_loss(&batch, &pairs, &draws, &prediction))?;
         Ok(losses)
     }
 

@@ -10,6 +10,7 @@ use crate::autoencoder::AutoencoderTask;
 use crate::classifier::ClassifierTask;
 use crate::config::RunConfig;
 use crate::diffusion::DiffusionTask;
+use crate::losses::vggish::VggishFeatureLoss;
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
 use crate::train_loop::{self, Options, Summary, Task};
@@ -50,7 +51,7 @@ pub struct Args {
     /// Run folder.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// Model file to start from.
+    /// Model file to start from (the config's `init`).
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
     /// Go on with the run in the run folder, exactly as if it had never stopped.
@@ -77,6 +78,21 @@ pub struct Setup<'a> {
     pub init: Option<&'a Path>,
 }
 
+impl Setup<'_> {
+    /// The network that a feature loss of this weight listens through; none for weight 0.
+    pub fn listener(&self, term: &str, weight: f64) -> Result<Option<VggishFeatureLoss>> {
+        if weight == 0.0 {
+            return Ok(None);
+        }
+        let path = &self.config.feature_network;
+        anyhow::ensure!(
+            !path.is_empty(),
+            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file, found none"
+        );
+        Ok(Some(VggishFeatureLoss::read(Path::new(path), &self.device).context("feature_network")?))
+    }
+}
+
 /// Runs `trainer train`.
 pub fn run(args: Args) -> Result<Summary> {
     let config = load_config(&args)?;
@@ -85,7 +101,8 @@ pub fn run(args: Args) -> Result<Summary> {
         "data: expected the folder of a rendered dataset, found `{}`",
         config.data
     );
-    let setup = Setup { config: &config, device: open_device(args.device)?, init: args.init.as_deref() };
+    let init = (!config.init.is_empty()).then(|| Path::new(&config.init));
+    let setup = Setup { config: &config, device: open_device(args.device)?, init };
     let mut task = build(args.model, &setup)?;
     Stop::catch_signals();
     let options = Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
@@ -105,11 +122,13 @@ fn load_config(args: &Args) -> Result<RunConfig> {
     let own = if args.resume { Some(Folder::open(&args.out)?.config()) } else { None };
     let file = own.as_deref().or(args.config.as_deref());
     let mut overrides = args.overrides.clone();
-    if let Some(data) = &args.data {
-        let data = data
-            .to_str()
-            .with_context(|| format!("data: expected a UTF-8 path, found {}", data.display()))?;
-        overrides.push(format!("data={data:?}"));
+    for (field, path) in [("data", &args.data), ("init", &args.init)] {
+        if let Some(path) = path {
+            let path = path
+                .to_str()
+                .with_context(|| format!("{field}: expected a UTF-8 path, found {}", path.display()))?;
+            overrides.push(format!("{field}={path:?}"));
+        }
     }
     RunConfig::load(file, &overrides)
 }

@@ -267,8 +267,12 @@ impl<'a> Run<'a> {
 /// things lie on the maker's disk is nobody's business.
 fn training_config(config: &RunConfig) -> Value {
     let name = |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (data, feature_network) = (name(&config.data), name(&config.feature_network));
-    let config = RunConfig { data, feature_network, ..config.clone() };
+    let config = RunConfig {
+        data: name(&config.data),
+        init: name(&config.init),
+        feature_network: name(&config.feature_network),
+        ..config.clone()
+    };
     let mut value = serde_json::to_value(config).unwrap_or(Value::Null);
     if let Some(fields) = value.as_object_mut() {
         fields.remove("model");
