@@ -1,1 +1,114 @@
-//! Judges the audio.
+//! Judges what the shipped model makes of two piano clips: the demo, and a piece on a soundfont that training never saw.
+//!
+//! `cargo xtask check` hands over the files that the README's command wrote, in the folder `LUTHIER_OUTPUTS`; without them the same
+//! transfer runs here, through the same stream (the samples are the same).
+
+use std::path::{Path, PathBuf};
+
+use engine::audio_file::{Audio, decode};
+use engine::checkpoint::Checkpoint;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Pipeline};
+use engine::playable::Playable;
+use engine::settings::Settings;
+use engine::stream::render;
+use tests::equalised::residual;
+use tests::notes::judge;
+use tests::score::{self, Note};
+use tests::{skip, workspace};
+use trainer::classifier::Judge;
+
+const TARGET: &str = "violin";
+const MODEL: &str = "presets/luthier.safetensors";
+
+/// Share of the input's own notes that the measure must still find in the output.
+const NOTES_KEPT: f64 = 0.85;
+/// The measure must tell the true score from a transposed one this clearly.
+const WRONG_SCORE: f64 = 0.6;
+/// An equaliser leaves less than this (`tests/support/equalised.rs`), whatever its curve.
+const EQUALISER_RESIDUAL: f64 = 0.1;
+
+struct Clip {
+    input: &'static str,
+    score: &'static str,
+    /// The file's name in `LUTHIER_OUTPUTS`.
+    output: &'static str,
+}
+
+const DEMO: Clip =
+    Clip { input: "presets/demo/piano.flac", score: "presets/demo/piano.mid", output: "demo.wav" };
+const UNSEEN: Clip = Clip {
+    input: "tests/fixtures/unseen_piano.flac",
+    score: "tests/fixtures/unseen_piano.mid",
+    output: "unseen.wav",
+};
+
+impl Clip {
+    fn output(&self, input: &Audio) -> Audio {
+        match std::env::var_os("LUTHIER_OUTPUTS") {
+            Some(folder) => decode(PathBuf::from(folder).join(self.output)).expect("the command's output"),
+            None => transfer(input),
+        }
+    }
+}
+
+/// What the command does with its default settings.
+fn transfer(input: &Audio) -> Audio {
+    let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
+    let playable = Playable::packed(&checkpoint).expect("a playable model");
+    let reference = decode(workspace(Path::new("presets/styles").join(TARGET).with_extension("flac"))).expect("a style");
+    let style = playable.style(&mut Packed::default(), &reference).expect("tokens");
+    let networks = Executed::new(playable.model(), Packed::default());
+    let pipeline =
+        Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
+    let grid = pipeline.grid().clone();
+    let (channels, report) =
+        render(grid, &input.channels, Box::new(pipeline), &Settings::default(), &mut |_| ()).expect("rendered");
+    assert_eq!(report.first_error, None);
+    Audio { sample_rate_hz: input.sample_rate_hz, channels }
+}
+
+fn transposed(score: &[Note]) -> Vec<Note> {
+    score.iter().map(|note| Note { pitch: note.pitch + 1, ..*note }).collect()
+}
+
+fn check(clip: &Clip) {
+    if !workspace(MODEL).exists() {
+        return skip(clip.input, "no shipped model in presets/");
+    }
+    let input = decode(workspace(clip.input)).expect("the clip");
+    let score = score::read(&workspace(clip.score)).expect("its score");
+    let output = clip.output(&input);
+    let shape = |audio: &Audio| (audio.sample_rate_hz, audio.channels.len(), audio.frames());
+    assert_eq!(shape(&input), shape(&output), "rate, channels and length");
+
+    let mut ear = Judge::read(&workspace("tests/fixtures/classifier.safetensors")).expect("the classifier");
+    let heard = ear.judge_audio(&output.channels, output.sample_rate_hz).expect("judged");
+    let named: Vec<(&String, &f32)> = ear.instruments().iter().zip(&heard).collect();
+    let (best, _) = named.iter().max_by(|a, b| a.1.total_cmp(b.1)).expect("instruments");
+    println!("{}: heard {named:?}", clip.input);
+    assert_eq!(best.as_str(), TARGET, "{}: heard {named:?}", clip.input);
+
+    let (dry, wet, rate_hz) = (input.mono(), output.mono(), input.sample_rate_hz);
+    let (before, after) = (judge(&dry, rate_hz, &score), judge(&wet, rate_hz, &score));
+    let wrong = judge(&wet, rate_hz, &transposed(&score));
+    println!("{}: notes before {before:?}, after {after:?}, by a wrong score {wrong:?}", clip.input);
+    assert!(before.recall() > 0.8, "the measure does not find the input's own notes: {before:?}");
+    assert!(after.recall() > NOTES_KEPT * before.recall(), "notes lost: {before:?} {after:?}");
+    assert!(after.precision() > NOTES_KEPT * before.precision(), "notes added: {before:?} {after:?}");
+    assert!(wrong.recall() < WRONG_SCORE * after.recall(), "any score fits: {after:?} {wrong:?}");
+
+    let left = residual(&dry, &wet);
+    println!("{}: {left:.3} of the output is no equalised input", clip.input);
+    assert!(left > EQUALISER_RESIDUAL, "{}: hardly more than an equaliser, {left}", clip.input);
+}
+
+#[test]
+fn the_demo_becomes_a_violin_playing_the_same_notes() {
+    check(&DEMO);
+}
+
+#[test]
+fn an_unseen_piece_on_an_unseen_soundfont_becomes_a_violin_playing_the_same_notes() {
+    check(&UNSEEN);
+}

@@ -3,9 +3,18 @@
 //! Every command is a file. What is wrong with the user's input is said in one sentence on standard error, with exit code
 //! 2; a check or test that fails ends with exit code 1.
 
+mod bench;
 mod check;
+mod choices;
 mod cuda_toolkit;
+mod generate;
+mod inspect;
+mod model;
+mod picture;
+mod progress;
+mod style;
 mod test;
+mod transfer;
 mod workspace;
 
 use std::process::ExitCode;
@@ -26,8 +35,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Transfer(transfer::Args),
+    Generate(generate::Args),
+    Inspect(inspect::Args),
     Test(test::Args),
     Check(check::Args),
+    Bench(bench::Args),
     CudaToolkit(cuda_toolkit::Args),
 }
 
@@ -39,8 +52,12 @@ fn main() -> ExitCode {
         Err(error) => return refuse_arguments(&error),
     };
     let result = match cli.command {
+        Command::Transfer(args) => transfer::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::CudaToolkit(args) => cuda_toolkit::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -20,12 +20,19 @@ pub use params::ParamStore;
 #[derive(Clone, Debug)]
 pub struct Candle {
     device: Device,
+    /// Whether the heavy operations are our own.
+    own: bool,
 }
 
 impl Candle {
     /// An executor on `device`.
     pub fn new(device: Device) -> Self {
-        Self { device }
+        Self { own: device.is_cpu(), device }
+    }
+
+    /// An executor of candle's operations alone, to measure ours against.
+    pub fn stock(device: Device) -> Self {
+        Self { own: false, device }
     }
 
     /// The device of its tensors.
@@ -111,10 +118,7 @@ impl Backend for Candle {
         if found != conv.spec.c_in {
             return Err(Error::Compute(format!("a layer of {} channels was given {found}", conv.spec.c_in)));
         }
-        match self.device {
-            Device::Cpu => conv::conv(x, conv),
-            _ => attached_conv::conv(x, conv),
-        }
+        if self.own { conv::conv(x, conv) } else { attached_conv::conv(x, conv) }
     }
 
     fn norm(
@@ -132,10 +136,7 @@ impl Backend for Candle {
             shift = shift.broadcast_mul(&m)?.add(&s)?;
             scale = scale.broadcast_mul(&m)?;
         }
-        match self.device {
-            Device::Cpu => norm::norm(x, &scale, &shift, silu),
-            _ => composed_norm(x, &scale, &shift, silu),
-        }
+        if self.own { norm::norm(x, &scale, &shift, silu) } else { composed_norm(x, &scale, &shift, silu) }
     }
 
     fn silu(&mut self, x: &Tensor) -> Result<Tensor> {
@@ -155,22 +156,17 @@ impl Backend for Candle {
             .max()
             .unwrap_or(0);
         let parts = parts.iter().map(|p| expand_batch(p, batch)).collect::<Result<Vec<_>>>()?;
-        match self.device {
-            Device::Cpu => rearrange::concat(&parts),
-            _ => Ok(Tensor::cat(&parts, 3)?.contiguous()?),
-        }
+        if self.own { rearrange::concat(&parts) } else { Ok(Tensor::cat(&parts, 3)?.contiguous()?) }
     }
 
     fn upsample2(&mut self, x: &Tensor) -> Result<Tensor> {
-        match self.device {
-            Device::Cpu => rearrange::upsample2(x),
-            // candle's upsample_nearest2d overwrites gradients: reshape and broadcast instead.
-            _ => {
-                let [b, h, w, c] = dims(x)?;
-                let wide = x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?;
-                Ok(wide.contiguous()?.reshape((b, 2 * h, 2 * w, c))?)
-            }
+        if self.own {
+            return rearrange::upsample2(x);
         }
+        // candle's upsample_nearest2d overwrites gradients: reshape and broadcast instead.
+        let [b, h, w, c] = dims(x)?;
+        let wide = x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?;
+        Ok(wide.contiguous()?.reshape((b, 2 * h, 2 * w, c))?)
     }
 
     fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {

@@ -1,0 +1,108 @@
+//! Sound from noise and a style alone: no content, no input (report 2, section 4.8).
+
+use crate::cancel::Cancel;
+use crate::config::ModelConfig;
+use crate::diffusion::ddim::{DdimSampler, Prefix};
+use crate::diffusion::forward::ForwardDiffusion;
+use crate::diffusion::{guidance, noise};
+use crate::image::MelImage;
+use crate::models::model::Guide;
+use crate::pipeline::TransferModel;
+use crate::settings::Settings;
+use crate::style::StyleTokens;
+use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
+use crate::vocoder::mel_inverse::mel_to_magnitude;
+use crate::{Error, Result};
+
+/// Griffin-Lim runs over the whole piece at once; this bounds its memory.
+pub const SECONDS_MAX: f64 = 600.0;
+const GRIFFIN_LIM_ITERATIONS: usize = 64;
+
+/// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
+///
+/// Windows continue one another through a clean prefix, as in a transfer; steps, guidance, eta, temperature and seed are the
+/// settings'.
+///
+/// # Errors
+/// If `seconds` is not above 0 and at most [`SECONDS_MAX`], on cancelling, and where the networks fail.
+pub fn generate(
+    model: &mut dyn TransferModel,
+    style: &StyleTokens,
+    seconds: f64,
+    settings: &Settings,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<f32>> {
+    if !(seconds > 0.0 && seconds <= SECONDS_MAX) {
+        return Err(Error::invalid("seconds", format!("above 0, at most {SECONDS_MAX}"), seconds));
+    }
+    let config = model.config().clone();
+    let len = (seconds * f64::from(config.mel.sample_rate_hz)).round() as usize;
+    let frames = 1 + len / config.mel.hop_length;
+    let image = dream(model, &config, style, frames, settings, cancel, progress)?;
+    let magnitude = mel_to_magnitude(&image, &config.mel);
+    let (n_fft, hop) = (config.mel.n_fft, config.mel.hop_length);
+    Ok(griffin_lim(&magnitude, n_fft, hop, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, settings.seed))
+}
+
+/// Window after window until there are `frames`; joined to one image.
+fn dream(
+    model: &mut dyn TransferModel,
+    config: &ModelConfig,
+    style: &StyleTokens,
+    frames: usize,
+    settings: &Settings,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(usize),
+) -> Result<MelImage> {
+    let reduction = config.autoencoder.reduction();
+    let dims @ [height, width, channels] =
+        [config.mel.n_mels / reduction, config.window.frames / reduction, config.autoencoder.latent_channels];
+    let (hop, prefix) = (config.window.hop_frames / reduction, config.window.prefix_frames / reduction);
+    let diffusion = ForwardDiffusion::new(&config.diffusion)?;
+    let schedule = diffusion.schedule();
+    let steps = settings.steps.min(schedule.len());
+    let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps, settings.eta)?;
+    let mut rows: Vec<Vec<f32>> = vec![Vec::new(); config.mel.n_mels];
+    let mut before: Option<Vec<f32>> = None;
+    for window in 0.. {
+        let column = (window * hop) as u64;
+        let mut latent = noise::window(settings.seed, column, height, width, channels);
+        noise::temper(&mut latent, settings.temperature);
+        let given = before.as_deref().map(|latent| last_columns(latent, prefix, width, channels));
+        let given = given.map(|clean| Prefix::columns(&clean, prefix, dims)).transpose()?;
+        let prefix_columns = if given.is_some() { prefix } else { 0 };
+        let mut predict = |x: &[f32], timestep: usize| {
+            cancel.check()?;
+            let with = Guide { content: None, style: Some(style), prefix_columns };
+            let guides = [with, Guide { style: None, ..with }];
+            let asked = if settings.guidance_scale == 1.0 { &guides[..1] } else { &guides[..] };
+            let answers = model.denoise(x, dims, timestep, asked)?;
+            Ok(match answers.as_slice() {
+                [cond, uncond] => guidance::combine(cond, uncond, settings.guidance_scale),
+                _ => answers.into_iter().next().unwrap_or_default(),
+            })
+        };
+        let mut fresh =
+            |step| noise::window(noise::step_seed(settings.seed, step), column, height, width, channels);
+        sampler.sample(&mut latent, 0, &mut predict, &mut fresh, given.as_ref())?;
+        let image = model.decode(&latent, dims)?;
+        let first = if window == 0 { 0 } else { config.window.prefix_frames };
+        for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {
+            row.extend_from_slice(&values[first..]);
+        }
+        before = Some(latent);
+        progress(rows[0].len().min(frames));
+        if rows[0].len() >= frames {
+            break;
+        }
+    }
+    let data = rows.iter().flat_map(|row| &row[..frames]).copied().collect();
+    Ok(MelImage { n_mels: config.mel.n_mels, frames, data })
+}
+
+/// The last `columns` of a latent, `(H, columns, C)`.
+fn last_columns(latent: &[f32], columns: usize, width: usize, channels: usize) -> Vec<f32> {
+    let rows = latent.chunks_exact(width * channels);
+    rows.flat_map(|row| &row[(width - columns) * channels..]).copied().collect()
+}

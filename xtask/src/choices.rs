@@ -1,0 +1,87 @@
+//! The options that choose a sound, shared by the commands that make one. The engine judges their values.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use engine::settings::{Settings, VocoderKind};
+
+/// Where the networks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The fastest one that this build has and this machine offers.
+    Auto,
+    /// The packed CPU engine.
+    Cpu,
+    /// A CUDA GPU.
+    Cuda,
+}
+
+/// How magnitudes become audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Vocoder {
+    /// The input's own partials under the model's gain.
+    Guided,
+    /// From the model's mel spectrogram alone.
+    GriffinLim,
+}
+
+/// Options of the sampler and the model.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Sampling {
+    /// DDIM steps, 1 to 1000
+    #[arg(long, default_value_t = Settings::default().steps)]
+    pub steps: usize,
+    /// Noise seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Classifier-free guidance scale, 0 to 10; 1 is none
+    #[arg(long, default_value_t = Settings::default().guidance_scale, allow_negative_numbers = true)]
+    pub guidance: f32,
+    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw)
+    #[arg(long, default_value_t = Settings::default().temperature, allow_negative_numbers = true)]
+    pub temperature: f32,
+    /// Where the networks run
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+    /// Model file [default: the shipped one]
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+}
+
+/// Options of a transfer alone.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Blend {
+    /// 0 (the input) to 1 (all new)
+    #[arg(long, default_value_t = Settings::default().strength, allow_negative_numbers = true)]
+    pub strength: f32,
+    /// 0 (dry) to 1 (wet)
+    #[arg(long, default_value_t = Settings::default().mix, allow_negative_numbers = true)]
+    pub mix: f32,
+    /// How magnitudes become audio
+    #[arg(long, value_enum, default_value_t = Vocoder::Guided)]
+    pub vocoder: Vocoder,
+}
+
+/// The engine's settings for these options.
+///
+/// # Errors
+/// One sentence that names an option out of range.
+pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Settings> {
+    let mut settings = Settings {
+        steps: sampling.steps,
+        guidance_scale: sampling.guidance,
+        temperature: sampling.temperature,
+        seed: sampling.seed,
+        ..Settings::default()
+    };
+    if let Some(blend) = blend {
+        settings.strength = blend.strength;
+        settings.mix = blend.mix;
+        settings.vocoder = match blend.vocoder {
+            Vocoder::Guided => VocoderKind::Guided,
+            Vocoder::GriffinLim => VocoderKind::GriffinLim,
+        };
+    }
+    settings.validate()?;
+    Ok(settings)
+}

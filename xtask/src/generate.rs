@@ -1,0 +1,60 @@
+//! `cargo xtask generate`: sound from noise and a style alone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use engine::audio_file::{Audio, SampleFormat, Writer};
+use engine::cancel::Cancel;
+use engine::generate::generate;
+
+use crate::choices::{self, Sampling};
+use crate::model::Player;
+use crate::progress::Progress;
+use crate::style;
+
+/// Invent sound from noise and a style alone
+#[derive(clap::Args)]
+pub struct Args {
+    /// A shipped style (piano, guitar, harp, violin) or a recording to take the style from
+    #[arg(long)]
+    style: String,
+    /// Length in seconds
+    #[arg(long, allow_negative_numbers = true)]
+    seconds: f64,
+    /// .wav or .flac to write, mono at the model's sample rate
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    sampling: Sampling,
+}
+
+/// Generates the file and says how long it took.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let settings = choices::settings(&args.sampling, None)?;
+    let style_path = style::recording(&args.style)?;
+    let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
+    let rate_hz = player.config.mel.sample_rate_hz;
+    let mut writer = Writer::create(&args.out, rate_hz, 1, SampleFormat::Int24)?;
+    let tokens =
+        player.style(&style::reference(&style_path)?).with_context(|| style_path.display().to_string())?;
+    let frames = (args.seconds * f64::from(rate_hz)) as u64;
+    let progress = Progress::new(Some(frames), rate_hz);
+    let hop = player.config.mel.hop_length;
+    let mut networks = player.networks();
+    let samples =
+        generate(networks.as_mut(), &tokens, args.seconds, &settings, &Cancel::default(), &mut |done| {
+            progress.at((done * hop) as u64);
+        })?;
+    writer.push(&[&samples])?;
+    writer.finish()?;
+    let seconds = Audio { sample_rate_hz: rate_hz, channels: vec![samples] }.seconds();
+    let taken = progress.finish().as_secs_f64();
+    println!(
+        "{seconds:.2} s of audio in {taken:.2} s, real-time factor {:.3}, {}, seed {}",
+        taken / seconds,
+        player.device,
+        settings.seed
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask inspect`: what a model file says of itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use engine::checkpoint::Checkpoint;
+use serde_json::{Value, json};
+
+use crate::model;
+
+/// Show a model's config, sizes, latent statistics, provenance and metrics
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model file [default: the shipped one]
+    model: Option<PathBuf>,
+    /// As JSON, for other programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the model's description.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let path = model::path(args.model.as_deref());
+    let checkpoint = model::read(&path)?;
+    let description = describe(&checkpoint);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&description)?);
+    } else {
+        println!("{}", path.display());
+        print_text(&checkpoint, &description)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(checkpoint: &Checkpoint) -> Value {
+    let parts = checkpoint.parts();
+    let total: usize = parts.iter().map(|(_, count)| count).sum();
+    json!({
+        "sha256": checkpoint.sha256,
+        "config": checkpoint.config,
+        "parameters": { "parts": parts.into_iter().collect::<std::collections::BTreeMap<_, _>>(), "total": total },
+        "latent": { "mean": checkpoint.latent.mean, "std": checkpoint.latent.std },
+        "provenance": checkpoint.provenance,
+        "metrics": checkpoint.metrics,
+    })
+}
+
+fn print_text(checkpoint: &Checkpoint, description: &Value) -> Result<()> {
+    println!("sha256 {}\n", checkpoint.sha256);
+    println!("{:<24}{:>14}", "part", "parameters");
+    let parts = checkpoint.parts();
+    for (part, count) in &parts {
+        println!("{part:<24}{count:>14}");
+    }
+    println!("{:<24}{:>14}\n", "total", parts.iter().map(|(_, count)| count).sum::<usize>());
+    let latent = &checkpoint.latent;
+    println!("latent, {} channels", latent.mean.len());
+    println!("  mean  {}", range(&latent.mean));
+    println!("  std   {}\n", range(&latent.std));
+    for section in ["config", "provenance", "metrics"] {
+        println!("{section}\n{}\n", indent(&serde_json::to_string_pretty(&description[section])?));
+    }
+    Ok(())
+}
+
+fn range(values: &[f32]) -> String {
+    let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    format!("{low:.4} to {high:.4}")
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

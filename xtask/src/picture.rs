@@ -1,0 +1,251 @@
+//! Spectrograms of recordings as one PNG: a panel each, above one another, on one scale of time.
+
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use engine::audio_file::Reader;
+use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
+use engine::dsp::stft::Stft;
+use image::{ImageFormat, Rgb, RgbImage};
+use plotters::prelude::*;
+use plotters::style::register_font;
+use tempfile::NamedTempFile;
+
+const WIDTH: usize = 1200;
+const HEIGHT: usize = 256;
+/// Space for frequencies at the left, for each panel's name above it, and for seconds below.
+const LEFT: usize = 64;
+const TEXT: usize = 24;
+const RANGE_DB: f32 = 80.0;
+const N_FFT: usize = 4096;
+/// FFTs that one column averages at most, so that an hour is drawn in seconds.
+const FRAMES_A_COLUMN: usize = 4;
+const TICKS_HZ: [f32; 7] = [125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
+
+/// Nine points of matplotlib's `magma` (CC0), evenly spaced; perceptually uniform from black to pale yellow.
+const MAGMA: [[u8; 3]; 9] = [
+    [0, 0, 4],
+    [28, 16, 68],
+    [79, 18, 123],
+    [129, 37, 129],
+    [181, 54, 122],
+    [229, 80, 100],
+    [251, 135, 97],
+    [254, 194, 135],
+    [252, 253, 191],
+];
+
+/// A mel spectrogram of a whole file, `HEIGHT` bands by at most `WIDTH` columns, in dB.
+pub struct Panel {
+    name: String,
+    seconds: f64,
+    /// Column after column, lowest band first.
+    columns_db: Vec<[f32; HEIGHT]>,
+    /// Lower edge to upper edge; the Nyquist frequency is the upper one.
+    nyquist_hz: f32,
+}
+
+impl Panel {
+    /// Reads a file block by block; memory does not grow with its length. `seconds` of it is drawn.
+    ///
+    /// # Errors
+    /// As reading the file.
+    pub fn of_file(name: &str, path: &Path, seconds: f64) -> Result<Self> {
+        let mut reader = Reader::open(path)?;
+        let sample_rate_hz = reader.sample_rate_hz();
+        let samples = (seconds * f64::from(sample_rate_hz)).ceil().max(1.0) as usize;
+        let mut columns = Columns::new(sample_rate_hz, samples.div_ceil(WIDTH).max(64));
+        while columns.samples < samples {
+            let Some(block) = reader.read()? else { break };
+            columns.push(block);
+        }
+        columns.finish();
+        Ok(Self {
+            name: name.into(),
+            seconds: (columns.samples.min(samples)) as f64 / f64::from(sample_rate_hz),
+            columns_db: columns.done,
+            nyquist_hz: sample_rate_hz as f32 / 2.0,
+        })
+    }
+
+    /// The row of a frequency, counted from the top of the panel.
+    fn row(&self, hz: f32) -> Option<usize> {
+        let share = hz_to_mel(f64::from(hz)) / hz_to_mel(f64::from(self.nyquist_hz));
+        (share < 1.0).then(|| ((1.0 - share) * (HEIGHT - 1) as f64) as usize)
+    }
+}
+
+/// Collects samples and turns each full column into mel bands.
+struct Columns {
+    stft: Stft,
+    filterbank: MelFilterbank,
+    column_samples: usize,
+    waiting: Vec<f32>,
+    samples: usize,
+    done: Vec<[f32; HEIGHT]>,
+}
+
+impl Columns {
+    fn new(sample_rate_hz: u32, column_samples: usize) -> Self {
+        Self {
+            stft: Stft::new(N_FFT, N_FFT / 4),
+            filterbank: MelFilterbank::new(sample_rate_hz as f32, N_FFT, HEIGHT),
+            column_samples,
+            waiting: vec![0.0; N_FFT / 2],
+            samples: 0,
+            done: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, block: &[Vec<f32>]) {
+        let scale = 1.0 / block.len() as f32;
+        let frames = block[0].len();
+        self.waiting.extend((0..frames).map(|n| block.iter().map(|c| c[n]).sum::<f32>() * scale));
+        self.samples += frames;
+        // The first half window before a column's first sample is kept for its frames.
+        while self.waiting.len() >= self.column_samples + N_FFT {
+            self.emit();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.waiting.resize(self.waiting.len() + N_FFT / 2, 0.0);
+        while self.waiting.len() > N_FFT && self.done.len() < WIDTH {
+            self.emit();
+        }
+    }
+
+    fn emit(&mut self) {
+        let count = self.column_samples.div_ceil(N_FFT / 2).clamp(1, FRAMES_A_COLUMN);
+        let mut mel = [0.0_f32; HEIGHT];
+        for frame in 0..count {
+            let center = N_FFT / 2 + self.column_samples * (2 * frame + 1) / (2 * count);
+            let power: Vec<f32> =
+                self.stft.frame(&self.waiting, center as isize).iter().map(|bin| bin.norm_sqr()).collect();
+            self.filterbank.apply(&power, |band, value| mel[band] += value / count as f32);
+        }
+        self.done.push(mel.map(|power| power_to_db(power, 1e-10)));
+        self.waiting.drain(..self.column_samples.min(self.waiting.len()));
+    }
+}
+
+/// A PNG to be: its temporary sibling exists, so that its path can be written.
+pub struct Canvas {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Canvas {
+    /// Takes a path that can be written.
+    ///
+    /// # Errors
+    /// One sentence for another ending than .png, or a path that cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+        ensure!(png, "{}: expected a name that ends in .png", path.display());
+        ensure!(!path.is_dir(), "{}: expected a file to write, found a folder", path.display());
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = NamedTempFile::new_in(folder)
+            .map_err(|error| anyhow!("{}: cannot be written: {}", path.display(), error.kind()))?;
+        Ok(Self { path: path.to_path_buf(), file })
+    }
+
+    /// Draws the panels and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn draw(mut self, panels: &[Panel]) -> Result<()> {
+        let (width, height) = (LEFT + WIDTH + 8, panels.len() * (TEXT + HEIGHT) + TEXT);
+        let mut picture = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
+        for (index, panel) in panels.iter().enumerate() {
+            paint(&mut picture, panel, index * (TEXT + HEIGHT) + TEXT);
+        }
+        let picture = label(picture, panels)?;
+        let mut bytes = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
+        let shown = self.path.display().to_string();
+        self.file.write_all(&bytes).with_context(|| shown.clone())?;
+        self.file.persist(&self.path).context(shown)?;
+        Ok(())
+    }
+}
+
+fn paint(picture: &mut RgbImage, panel: &Panel, top: usize) {
+    let peak_db = panel.columns_db.iter().flatten().copied().fold(f32::MIN, f32::max);
+    for (x, column) in panel.columns_db.iter().take(WIDTH).enumerate() {
+        for (band, db) in column.iter().enumerate() {
+            let colour = magma((db - peak_db) / RANGE_DB + 1.0);
+            picture.put_pixel((LEFT + x) as u32, (top + HEIGHT - 1 - band) as u32, Rgb(colour));
+        }
+    }
+}
+
+fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
+    const FAMILY: &str = "sans-serif";
+    register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|_| anyhow!("picture: the font could not be read"))?;
+    let (width, height) = picture.dimensions();
+    let mut pixels = picture.into_raw();
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        let font = |size: u32| (FAMILY, size).into_font().color(&BLACK);
+        let text = |text: String, x: usize, y: usize, size| {
+            root.draw(&Text::new(text, (x as i32, y as i32), font(size))).map_err(|e| anyhow!("picture: {e}"))
+        };
+        for (index, panel) in panels.iter().enumerate() {
+            let top = index * (TEXT + HEIGHT) + TEXT;
+            text(format!("{} ({:.1} s)", panel.name, panel.seconds), LEFT, top - TEXT + 4, 17)?;
+            for hz in TICKS_HZ {
+                if let Some(row) = panel.row(hz) {
+                    text(format!("{hz} Hz"), 6, top + row - 6, 13)?;
+                }
+            }
+        }
+        root.present().map_err(|e| anyhow!("picture: {e}"))?;
+    }
+    RgbImage::from_raw(width, height, pixels).context("picture: the buffer has the wrong size")
+}
+
+/// The colour of a value in `[0, 1]`; what lies outside is clamped.
+fn magma(value: f32) -> [u8; 3] {
+    let position = value.clamp(0.0, 1.0) * (MAGMA.len() - 1) as f32;
+    let left = (position as usize).min(MAGMA.len() - 2);
+    let share = position - left as f32;
+    std::array::from_fn(|i| {
+        let (from, to) = (f32::from(MAGMA[left][i]), f32::from(MAGMA[left + 1][i]));
+        (from + share * (to - from)).round() as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::audio_file::{Audio, SampleFormat, encode};
+
+    use super::*;
+
+    #[test]
+    fn a_tone_is_brightest_at_its_own_height_and_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tone.wav");
+        let tone = |n: usize| {
+            let sounding = (22_050..44_100).contains(&n);
+            if sounding { 0.5 * (std::f32::consts::TAU * 1000.0 * n as f32 / 44_100.0).sin() } else { 0.0 }
+        };
+        let audio = Audio { sample_rate_hz: 44_100, channels: vec![(0..88_200).map(tone).collect()] };
+        encode(&path, &audio, SampleFormat::Int24).expect("written");
+        let panel = Panel::of_file("tone", &path, 2.0).expect("drawn");
+        assert!(panel.columns_db.len().abs_diff(WIDTH) <= 12, "{} columns", panel.columns_db.len());
+        let peak = |column: usize| {
+            let db = panel.columns_db[column * panel.columns_db.len() / 100];
+            let (band, db) = db.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("bands");
+            (HEIGHT - 1 - band, *db)
+        };
+        let (row, loud) = peak(35);
+        assert!(row.abs_diff(panel.row(1000.0).expect("in range")) <= 2);
+        assert!(peak(15).1 < loud - 60.0 && peak(70).1 < loud - 60.0);
+        let picture = folder.path().join("tone.png");
+        Canvas::create(&picture).expect("created").draw(&[panel]).expect("drawn");
+        assert_eq!(image::open(&picture).expect("a PNG").width() as usize, LEFT + WIDTH + 8);
+    }
+}

@@ -1,0 +1,153 @@
+//! `cargo xtask transfer`: a recording in, the same notes on another instrument out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use engine::audio_file::{Reader, SampleFormat, Writer};
+use engine::pipeline::Pipeline;
+use engine::settings::Settings;
+use engine::stream::{OfflineStream, Report};
+
+use crate::choices::{self, Blend, Sampling};
+use crate::model::Player;
+use crate::picture::{self, Panel};
+use crate::progress::Progress;
+use crate::style;
+
+/// Turn the instrument of a recording into another one
+#[derive(clap::Args)]
+pub struct Args {
+    /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
+    input: PathBuf,
+    /// A shipped style (piano, guitar, harp, violin) or a recording to take the style from
+    #[arg(long)]
+    style: String,
+    /// .wav or .flac to write; has the input's sample rate, channels and length
+    #[arg(long)]
+    out: PathBuf,
+    /// Write 32-bit float samples instead of 24-bit integers (.wav only)
+    #[arg(long)]
+    float: bool,
+    /// Draw the spectrograms of input, style and output
+    #[arg(long, value_name = "FILE.png")]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    sampling: Sampling,
+    #[command(flatten)]
+    blend: Blend,
+}
+
+/// Peaks below this (-90 dBFS) are nothing to transfer.
+const SILENT_PEAK: f32 = 3e-5;
+/// Longest stretch of input and output that a picture shows.
+const PICTURE_SECONDS: f64 = 60.0;
+
+/// What a transfer did.
+struct Done {
+    seconds: f64,
+    taken: Duration,
+    clipped_samples: u64,
+}
+
+/// Transfers the file and says how long it took.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let settings = choices::settings(&args.sampling, Some(&args.blend))?;
+    let style_path = style::recording(&args.style)?;
+    let reader = Reader::open(&args.input)?;
+    refuse_same_file(&args.input, &args.out)?;
+    // Created before the work, so that a path which cannot be written is known before anybody waits.
+    let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
+    let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
+    let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
+    let reference = style::reference(&style_path)?;
+    let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
+    let tokens = player.style(&reference).with_context(|| style_path.display().to_string())?;
+    let pipeline = Pipeline::new(player.networks(), reader.sample_rate_hz(), reader.channels(), tokens)?;
+    let done = stream(args, reader, writer, pipeline, &settings)?;
+    if let Some(canvas) = picture {
+        draw(canvas, args, &style_path)?;
+    }
+    if done.clipped_samples > 0 {
+        eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
+    }
+    println!("{}", summary(&done, &player.device, settings.seed));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Moves the file through the engine's stream in blocks, so that memory does not grow with its length.
+fn stream(
+    args: &Args,
+    mut reader: Reader,
+    mut writer: Writer,
+    pipeline: Pipeline,
+    settings: &Settings,
+) -> Result<Done> {
+    let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
+    let progress = Progress::new(reader.declared_frames(), rate_hz);
+    let mut stream = OfflineStream::new(pipeline.grid().clone(), channels, Box::new(pipeline), settings)?;
+    let mut wet = vec![Vec::new(); channels];
+    let mut peak = 0.0_f32;
+    while let Some(block) = reader.read()? {
+        peak = block.iter().flatten().fold(peak, |peak, x| peak.max(x.abs()));
+        let block: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
+        stream.push(&block, &mut wet)?;
+        write(&mut writer, &mut wet)?;
+        progress.at(stream.delivered_samples());
+    }
+    ensure!(peak > SILENT_PEAK, "{}: expected audio that sounds, found silence", args.input.display());
+    let report = stream.finish(&mut wet)?;
+    refuse_failures(&report)?;
+    write(&mut writer, &mut wet)?;
+    let clipped_samples = writer.clipped_samples();
+    writer.finish()?;
+    let seconds = report.samples as f64 / f64::from(rate_hz);
+    Ok(Done { seconds, taken: progress.finish(), clipped_samples })
+}
+
+/// Hands finished samples to the file and forgets them.
+fn write(writer: &mut Writer, wet: &mut [Vec<f32>]) -> Result<()> {
+    let block: Vec<&[f32]> = wet.iter().map(Vec::as_slice).collect();
+    writer.push(&block)?;
+    wet.iter_mut().for_each(Vec::clear);
+    Ok(())
+}
+
+/// A plugin plays on without a window that failed; a file with a hole in it would be a wrong answer.
+fn refuse_failures(report: &Report) -> Result<()> {
+    if let Some(error) = &report.first_error {
+        bail!(
+            "{} of {} windows failed: {error}",
+            report.stats.failed,
+            report.stats.failed + report.stats.wet
+        );
+    }
+    Ok(())
+}
+
+fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+    if let (Ok(a), Ok(b)) = (input.canonicalize(), output.canonicalize()) {
+        ensure!(a != b, "{}: expected another file than the input to write", output.display());
+    }
+    Ok(())
+}
+
+fn draw(canvas: picture::Canvas, args: &Args, style: &Path) -> Result<()> {
+    let panels = [
+        Panel::of_file("input", &args.input, PICTURE_SECONDS)?,
+        Panel::of_file("style", style, engine::playable::REFERENCE_SECONDS_MAX)?,
+        Panel::of_file("output", &args.out, PICTURE_SECONDS)?,
+    ];
+    canvas.draw(&panels)
+}
+
+/// The line that a transfer ends with.
+fn summary(done: &Done, device: &str, seed: u64) -> String {
+    let taken = done.taken.as_secs_f64();
+    let factor = taken / done.seconds;
+    format!(
+        "{:.2} s of audio in {taken:.2} s, real-time factor {factor:.3}, {device}, seed {seed}",
+        done.seconds
+    )
+}

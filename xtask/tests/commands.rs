@@ -1,0 +1,268 @@
+//! The commands as a user meets them: what they write, and how they refuse.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use candle_core::Device;
+use engine::audio_file::{Audio, SampleFormat, decode, encode};
+use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision, StoredTensor};
+use engine::config::ModelConfig;
+use engine::models::model::Model;
+use engine::nn::candle::{Candle, ParamStore};
+use tempfile::TempDir;
+
+/// A folder with inputs that are made once: nothing in it may change but what a test names.
+struct Bench {
+    folder: TempDir,
+}
+
+fn golden(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/audio_files").join(name);
+    path.to_string_lossy().into_owned()
+}
+
+/// A model with random weights, small enough to play in milliseconds.
+fn tiny_model() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let mut config = ModelConfig::default();
+        config.autoencoder.channels = vec![8, 8, 16];
+        config.autoencoder.latent_channels = 8;
+        config.style.channels = vec![8, 8, 8, 16, 16, 16];
+        config.style.dim = 16;
+        config.unet.channels = vec![16, 16, 16];
+        config.unet.embedding = 16;
+        let mut store = ParamStore::new(&Device::Cpu, 3);
+        let latent = LatentStats::identity(8);
+        Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone()).expect("built");
+        let mut checkpoint = Checkpoint::new(Kind::Model, &config).expect("a checkpoint");
+        checkpoint.latent = latent;
+        for (name, (shape, data)) in store.export().expect("exported") {
+            checkpoint.tensors.insert(name, StoredTensor { shape, data });
+        }
+        checkpoint.to_bytes(Precision::F32).expect("bytes")
+    })
+}
+
+fn melody(sample_rate_hz: u32, frames: usize, channels: usize) -> Audio {
+    let sample = |n: usize, c: usize| {
+        let time = n as f32 / sample_rate_hz as f32;
+        let hz = [262.0, 330.0, 392.0][(time / 0.25) as usize % 3] * (1 + c) as f32;
+        0.2 * (std::f32::consts::TAU * hz * time).sin() * (-6.0 * (time % 0.25)).exp()
+    };
+    let channel = |c| (0..frames).map(|n| sample(n, c)).collect();
+    Audio { sample_rate_hz, channels: (0..channels).map(channel).collect() }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bench = Self { folder };
+        encode(bench.path("in.wav"), &melody(44_100, 50_001, 2), SampleFormat::Int24).expect("written");
+        encode(bench.path("mono.flac"), &melody(22_050, 30_007, 1), SampleFormat::Int24).expect("written");
+        let silence = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.0; 30_000]] };
+        encode(bench.path("silent.wav"), &silence, SampleFormat::Int24).expect("written");
+        std::fs::write(bench.path("text.wav"), "no samples in here").expect("written");
+        std::fs::write(bench.path("model.safetensors"), tiny_model()).expect("written");
+        std::fs::write(bench.path("cut.safetensors"), &tiny_model()[..tiny_model().len() / 2]).expect("written");
+        std::fs::create_dir(bench.path("folder.wav")).expect("made");
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.folder.path()).expect("listed");
+        entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.current_dir(self.folder.path()).args(line.split_whitespace());
+        command.output().expect("xtask runs")
+    }
+
+    /// One sentence that contains `part`, exit code 2, and nothing left behind.
+    fn refuses(&self, line: &str, part: &str) {
+        let before = self.names();
+        let output = self.run(line);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(2), "`{line}` said: {out}{err}");
+        assert!(err.trim_end().lines().count() == 1 && err.starts_with("error: "), "`{line}` said: {err}");
+        assert!(err.contains(part), "`{line}` said: {err}, without: {part}");
+        assert!(out.is_empty(), "`{line}` printed {out}");
+        assert_eq!(before, self.names(), "`{line}` left something behind");
+    }
+
+    /// Success; what it printed.
+    fn does(&self, line: &str) -> String {
+        let output = self.run(line);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "`{line}` said: {err}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[test]
+fn every_bad_input_is_one_sentence() {
+    let bench = Bench::new();
+    let rest = "--style mono.flac --out out.wav --model model.safetensors";
+    for (input, part) in [
+        ("nowhere.wav", "no such file"),
+        ("text.wav", "expected a WAV, FLAC, MP3 or OGG"),
+        ("silent.wav", "found silence"),
+        ("folder.wav", "found a folder"),
+        (golden("empty.wav").as_str(), "without a single sample"),
+        (golden("nan.wav").as_str(), "NaN"),
+        (golden("quad.wav").as_str(), "found 4 channels"),
+    ] {
+        bench.refuses(&format!("transfer {input} {rest}"), part);
+    }
+}
+
+#[test]
+fn every_bad_option_is_one_sentence() {
+    let bench = Bench::new();
+    let rest = "in.wav --style mono.flac --out out.wav --model model.safetensors";
+    for (option, part) in [
+        ("--steps 0", "steps: expected 1 to 1000, found 0"),
+        ("--steps 1001", "found 1001"),
+        ("--steps many", "many"),
+        ("--guidance -1", "guidance: expected 0 to 10, found -1"),
+        ("--guidance 11", "found 11"),
+        ("--guidance nan", "found NaN"),
+        ("--strength 1.5", "strength: expected 0 to 1, found 1.5"),
+        ("--mix -0.1", "mix: expected 0 to 1"),
+        ("--mix inf", "found inf"),
+        ("--temperature 2", "temperature: expected 0 to 1"),
+        ("--seed -1", "-1"),
+        ("--device gpu", "gpu"),
+        ("--vocoder magic", "magic"),
+        ("--unheard-of", "--unheard-of"),
+        ("--picture picture.jpg", ".png"),
+        ("--picture nowhere/picture.png", "cannot be written"),
+    ] {
+        bench.refuses(&format!("transfer {rest} {option}"), part);
+    }
+    if !cfg!(feature = "cuda") {
+        bench.refuses(&format!("transfer {rest} --device cuda"), "this build has no CUDA");
+    }
+    bench.refuses("transfer in.wav --out out.wav", "--style");
+    bench.refuses("transfer in.wav --style mono.flac", "--out");
+    bench.refuses("transpose in.wav", "transpose");
+}
+
+#[test]
+fn every_bad_style_is_one_sentence() {
+    let bench = Bench::new();
+    for (style, part) in [
+        ("kazoo", "or an audio file, found `kazoo`"),
+        ("nowhere.flac", "no such file"),
+        ("text.wav", "expected a WAV"),
+        ("silent.wav", "found silence"),
+    ] {
+        bench.refuses(&format!("transfer in.wav --style {style} --out out.wav --model model.safetensors"), part);
+        bench.refuses(
+            &format!("generate --seconds 1 --style {style} --out out.wav --model model.safetensors"),
+            part,
+        );
+    }
+}
+
+#[test]
+fn every_path_that_cannot_be_written_is_one_sentence() {
+    let bench = Bench::new();
+    for (out, part) in [
+        ("nowhere/out.wav", "cannot be written"),
+        ("folder.wav", "found a folder"),
+        ("out.mp3", "ends in .wav or .flac"),
+        ("out", "ends in .wav or .flac"),
+        ("in.wav", "another file than the input"),
+    ] {
+        bench.refuses(&format!("transfer in.wav --style mono.flac --out {out} --model model.safetensors"), part);
+    }
+    bench.refuses(
+        "transfer in.wav --style mono.flac --out out.flac --float --model model.safetensors",
+        "FLAC holds no float",
+    );
+}
+
+#[test]
+fn every_bad_model_is_one_sentence() {
+    let bench = Bench::new();
+    for model in ["nowhere.safetensors", "text.wav", "in.wav", "cut.safetensors", "folder.wav"] {
+        bench.refuses(&format!("transfer in.wav --style mono.flac --out out.wav --model {model}"), model);
+        bench.refuses(&format!("inspect {model}"), model);
+    }
+    let mut extra = Checkpoint::from_bytes(tiny_model()).expect("read");
+    extra.tensors.insert("unet.surplus.weight".into(), StoredTensor { shape: vec![1], data: vec![0.0] });
+    std::fs::write(bench.path("extra.safetensors"), extra.to_bytes(Precision::F32).expect("bytes")).expect("written");
+    extra.tensors.remove("unet.surplus.weight");
+    let (lost, _) = extra.tensors.pop_first().expect("a tensor");
+    std::fs::write(bench.path("lost.safetensors"), extra.to_bytes(Precision::F32).expect("bytes")).expect("written");
+    let line = "transfer in.wav --style mono.flac --out out.wav --model";
+    bench.refuses(&format!("{line} extra.safetensors"), "unet.surplus.weight");
+    bench.refuses(&format!("{line} lost.safetensors"), &lost);
+}
+
+#[test]
+fn every_bad_length_is_one_sentence() {
+    let bench = Bench::new();
+    for seconds in ["0", "-1", "nan", "1e9"] {
+        let line = format!("generate --style mono.flac --seconds {seconds} --out out.wav --model model.safetensors");
+        bench.refuses(&line, "seconds: expected above 0");
+    }
+}
+
+#[test]
+fn a_transfer_has_the_inputs_shape_in_every_format() {
+    let bench = Bench::new();
+    let mp3 = golden("stereo.mp3");
+    for (input, out) in
+        [("in.wav", "a.wav"), ("in.wav", "a.flac"), ("mono.flac", "b.wav"), ("mono.flac", "c.flac"), (&mp3, "d.wav")]
+    {
+        let said = bench.does(&format!(
+            "transfer {input} --style mono.flac --steps 2 --out {out} --model model.safetensors --picture a.png"
+        ));
+        assert!(said.contains("real-time factor") && said.ends_with("seed 0\n"), "{said}");
+        let (before, after) = (decode(bench.folder.path().join(input)).expect("input"), decode(bench.path(out)).expect("output"));
+        assert_eq!(before.sample_rate_hz, after.sample_rate_hz);
+        assert_eq!(before.frames(), after.frames());
+        assert_eq!(before.channels.len(), after.channels.len());
+        assert!(after.channels.iter().flatten().any(|x| x.abs() > 1e-3));
+        assert!(std::fs::read(bench.path("a.png")).expect("a picture").starts_with(b"\x89PNG"));
+    }
+}
+
+#[test]
+fn a_transfer_repeats_bit_for_bit_and_follows_its_seed() {
+    let bench = Bench::new();
+    let transfer = |out: &str, options: &str| {
+        bench.does(&format!("transfer in.wav --style mono.flac --steps 2 --out {out} --model model.safetensors {options}"));
+        std::fs::read(bench.path(out)).expect("output")
+    };
+    let first = transfer("a.wav", "--temperature 1");
+    assert!(first == transfer("b.wav", "--temperature 1"), "the same command gave another file");
+    assert!(first != transfer("c.wav", "--temperature 1 --seed 1"), "the seed changed nothing");
+    let dry = transfer("d.wav", "--mix 0");
+    assert!(dry == std::fs::read(bench.path("in.wav")).expect("input"), "the dry signal is not the input");
+}
+
+#[test]
+fn generate_and_inspect_tell_what_they_made() {
+    let bench = Bench::new();
+    bench.does("generate --style mono.flac --seconds 4.5 --steps 2 --out g.wav --model model.safetensors");
+    let audio = decode(bench.path("g.wav")).expect("audio");
+    assert_eq!((audio.sample_rate_hz, audio.frames(), audio.channels.len()), (22_050, 99_225, 1));
+    let json: serde_json::Value =
+        serde_json::from_str(&bench.does("inspect model.safetensors --json")).expect("JSON");
+    let parts = json["parameters"]["parts"].as_object().expect("parts");
+    let sum: u64 = parts.values().map(|count| count.as_u64().expect("a count")).sum();
+    assert_eq!(json["parameters"]["total"], sum);
+    assert_eq!(parts.keys().collect::<Vec<_>>(), ["decoder", "encoder", "style", "unet"]);
+    assert!(bench.does("inspect model.safetensors").contains("total"));
+}
