@@ -4,3 +4,4 @@ mod diffusion;
 mod dsp;
 mod networks;
 mod optim;
+mod vocoder;

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{data, train};
+use crate::{data, evaluate, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
@@ -18,6 +18,9 @@ enum Command {
     Demo(data::demo::Args),
     /// Trains a model.
     Train(train::Args),
+    /// Compares results with the truth, beside baselines.
+    #[command(subcommand)]
+    Evaluate(evaluate::Command),
 }
 
 /// Runs the command line of this process.
@@ -26,5 +29,6 @@ pub fn run() -> anyhow::Result<()> {
         Command::Render(args) => Ok(data::render::run(&args).map(drop)?),
         Command::Demo(args) => Ok(data::demo::run(&args)?),
         Command::Train(args) => train::run(args).map(drop),
+        Command::Evaluate(command) => Ok(evaluate::run(&command)?),
     }
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod diffusion;
+pub mod evaluate;
 pub mod level_free;
 pub mod losses;
 pub mod optim;

@@ -11,59 +11,60 @@ pub const MOMENTUM: f32 = 0.99;
 /// Keeps the division by a magnitude finite, far below anything audible.
 const TINY: f32 = 1e-16;
 
-/// The iteration and its memory, which is kept between calls.
+/// One channel's iteration, with memory that is kept between runs.
 #[derive(Default)]
 pub struct GriffinLim {
-    /// Magnitudes with the current phases, `[frame][bin]`.
+    /// The magnitudes to find phases for, `[frame][bin]`. May be changed between two steps.
+    pub magnitude: Vec<f32>,
+    /// The magnitudes with the current phases.
     spectrum: Vec<Complex32>,
     /// The spectrum of the signal that `spectrum` gives.
     rebuilt: Vec<Complex32>,
-    /// `rebuilt` of the iteration before.
+    /// `rebuilt` of the step before.
     previous: Vec<Complex32>,
+    signal: Vec<f32>,
 }
 
 impl GriffinLim {
-    /// An empty memory.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Finds phases for `magnitude` and writes the signal (`len` samples) to `out`.
+    /// Begins with the magnitudes in [`GriffinLim::magnitude`] and the phases of `start`, both laid out
+    /// `[frame][bin]` with frames placed as in [`Stft`].
     ///
-    /// `magnitude` and `start` are laid out `[frame][bin]` with frames placed as in [`Stft`]; only the phases
-    /// of `start` are read. 0 iterations play the magnitudes with those phases. A bin that has no phase
-    /// (exactly 0) stays silent until an iteration gives it one.
+    /// A bin that has no phase (exactly 0) stays silent until a step gives it one.
     ///
     /// # Panics
-    /// If the two differ in size or are no whole number of frames.
-    #[allow(clippy::too_many_arguments)]
-    pub fn run(
-        &mut self,
-        stft: &mut Stft,
-        magnitude: &[f32],
-        start: &[Complex32],
-        iterations: usize,
-        momentum: f32,
-        first_center: isize,
-        len: usize,
-        out: &mut Vec<f32>,
-    ) {
-        assert_eq!(magnitude.len(), start.len(), "magnitudes and phases");
-        let frames = magnitude.len() / stft.bins();
+    /// If the two differ in size.
+    pub fn begin(&mut self, start: &[Complex32]) {
+        assert_eq!(self.magnitude.len(), start.len(), "magnitudes and phases");
         self.spectrum.clear();
-        self.spectrum.extend(start.iter().zip(magnitude).map(|(&z, &m)| with_magnitude(z, m)));
+        self.spectrum.extend(start.iter().zip(&self.magnitude).map(|(&z, &m)| with_magnitude(z, m)));
         self.previous.clear();
-        self.previous.resize(magnitude.len(), Complex32::default());
+        self.previous.resize(start.len(), Complex32::default());
+    }
+
+    /// The first half of a step: the spectrum of the signal (`len` samples) that the current one gives.
+    pub fn rebuild(&mut self, stft: &mut Stft, first_center: isize, len: usize) {
+        let frames = self.spectrum.len() / stft.bins();
+        stft.inverse(&self.spectrum, first_center, len, &mut self.signal);
+        stft.forward(&self.signal, frames, first_center, &mut self.rebuilt);
+    }
+
+    /// What [`GriffinLim::rebuild`] found, `[frame][bin]`, and the magnitudes, to be moved towards it.
+    pub fn rebuilt(&mut self) -> (&[Complex32], &mut [f32]) {
+        (&self.rebuilt, &mut self.magnitude)
+    }
+
+    /// The second half: the rebuilt phases, pushed on by the momentum, at the wanted magnitudes.
+    pub fn project(&mut self, momentum: f32) {
         let pull = momentum / (1.0 + momentum);
-        for _ in 0..iterations {
-            stft.inverse(&self.spectrum, first_center, len, out);
-            stft.forward(out, frames, first_center, &mut self.rebuilt);
-            let seen = self.rebuilt.iter().zip(&self.previous);
-            for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(magnitude) {
-                *y = with_magnitude(now - before * pull, m);
-            }
-            std::mem::swap(&mut self.previous, &mut self.rebuilt);
+        let seen = self.rebuilt.iter().zip(&self.previous);
+        for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(&self.magnitude) {
+            *y = with_magnitude(now - before * pull, m);
         }
+        std::mem::swap(&mut self.previous, &mut self.rebuilt);
+    }
+
+    /// The signal (`len` samples) at the wanted magnitudes with the phases found.
+    pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
         stft.inverse(&self.spectrum, first_center, len, out);
     }
 }
@@ -89,9 +90,29 @@ pub fn griffin_lim(
 ) -> Vec<f32> {
     let mut state = seed;
     let phases: Vec<Complex32> = magnitude.iter().map(|_| Complex32::cis(turn(&mut state))).collect();
+    from_phases(magnitude, &phases, &mut Stft::new(n_fft, hop_length), iterations, momentum, len)
+}
+
+/// [`griffin_lim`] from the phases of `start` (`[frame][bin]`) instead of random ones.
+///
+/// # Panics
+/// If `magnitude` and `start` differ in size or are no whole number of frames.
+pub fn from_phases(
+    magnitude: &[f32],
+    start: &[Complex32],
+    stft: &mut Stft,
+    iterations: usize,
+    momentum: f32,
+    len: usize,
+) -> Vec<f32> {
+    let mut state = GriffinLim { magnitude: magnitude.to_vec(), ..GriffinLim::default() };
+    state.begin(start);
+    for _ in 0..iterations {
+        state.rebuild(stft, 0, len);
+        state.project(momentum);
+    }
     let mut out = Vec::new();
-    let mut stft = Stft::new(n_fft, hop_length);
-    GriffinLim::new().run(&mut stft, magnitude, &phases, iterations, momentum, 0, len, &mut out);
+    state.finish(stft, 0, len, &mut out);
     out
 }
 
@@ -122,12 +143,11 @@ mod tests {
     #[test]
     fn true_phases_return_the_signal() {
         let (mut stft, signal) = (Stft::new(1024, 256), melody(12_000));
-        let (mut spectrum, mut out) = (Vec::new(), Vec::new());
+        let mut spectrum = Vec::new();
         stft.forward(&signal, 1 + 12_000 / 256, 0, &mut spectrum);
         let magnitude: Vec<f32> = spectrum.iter().map(|z| z.norm()).collect();
         for iterations in [0, 8] {
-            GriffinLim::new()
-                .run(&mut stft, &magnitude, &spectrum, iterations, MOMENTUM, 0, 12_000, &mut out);
+            let out = from_phases(&magnitude, &spectrum, &mut stft, iterations, MOMENTUM, 12_000);
             let worst = out.iter().zip(&signal).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-4, "{iterations} iterations: {worst}");
         }

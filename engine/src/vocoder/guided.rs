@@ -6,8 +6,15 @@ use crate::config::MelConfig;
 use crate::dsp::stft::{Complex32, Stft};
 use crate::image::MelImage;
 
-/// Griffin-Lim iterations after the gain.
+/// Griffin-Lim iterations after the gain. Four are nearly as near to the target, more are not nearer.
 pub const DEFAULT_ITERATIONS: usize = 8;
+
+/// The share of the iterations, at their end, in which magnitudes settle: they may move to what the phases make
+/// of them as long as their mel stays the target's. Keeping them to the gain's to the end costs 0.3 dB of mel LSD.
+const SETTLING_SHARE: f32 = 0.5;
+
+/// How far a settling magnitude moves at once, in power.
+const SETTLING_STEP: f32 = 0.5;
 
 /// Frames overlap fourfold, as the model's do by default.
 const FRAMES_PER_WINDOW: usize = 4;
@@ -47,16 +54,18 @@ pub struct GuidedVocoder {
     law: GainLaw,
     /// Host samples between two frames of the images.
     image_hop_samples: f64,
-    refine: GriffinLim,
+    /// One a channel.
+    refine: Vec<GriffinLim>,
     /// One channel without what is not sound.
     signal: Vec<f32>,
     /// `[channel][frame][bin]`.
     spectra: Vec<Vec<Complex32>>,
     /// Power of one frame, mean over channels.
     power: Vec<f32>,
-    /// Linear gain, `[frame][bin]`, one for all channels.
+    /// The target's mel in dB on the host's frames, `[frame][band]`.
+    wanted_db: Vec<f32>,
+    /// Linear gain of one frame.
     gain: Vec<f32>,
-    magnitude: Vec<f32>,
 }
 
 impl GuidedVocoder {
@@ -68,12 +77,12 @@ impl GuidedVocoder {
             law: GainLaw::new(host_rate_hz, n_fft, mel),
             image_hop_samples: mel.hop_length as f64 * f64::from(host_rate_hz)
                 / f64::from(mel.sample_rate_hz),
-            refine: GriffinLim::new(),
+            refine: Vec::new(),
             signal: Vec::new(),
             spectra: Vec::new(),
             power: vec![0.0; stft.bins()],
-            gain: Vec::new(),
-            magnitude: Vec::new(),
+            wanted_db: Vec::new(),
+            gain: vec![0.0; stft.bins()],
             stft,
         }
     }
@@ -100,18 +109,23 @@ impl GuidedVocoder {
         let grid = Grid::over(request.origin, len, self.stft.n_fft(), self.stft.hop_length());
         self.analyse(request.channels, &grid);
         self.shape(request, &grid);
-        for (spectrum, out) in self.spectra.iter().zip(out) {
-            play(
-                &mut self.stft,
-                &mut self.refine,
-                &mut self.magnitude,
-                spectrum,
-                &self.gain,
-                &grid,
-                request.iterations,
-                len,
-                out,
-            );
+        for (refine, spectrum) in self.refine.iter_mut().zip(&self.spectra) {
+            refine.begin(spectrum);
+        }
+        let settle_from = request.iterations - (request.iterations as f32 * SETTLING_SHARE) as usize;
+        for iteration in 0..request.iterations {
+            for refine in &mut self.refine {
+                refine.rebuild(&mut self.stft, grid.first_center, len);
+            }
+            if iteration >= settle_from {
+                self.settle(request.gain, grid.frames);
+            }
+            for refine in &mut self.refine {
+                refine.project(MOMENTUM);
+            }
+        }
+        for (refine, out) in self.refine.iter_mut().zip(out) {
+            refine.finish(&mut self.stft, grid.first_center, len, out);
         }
     }
 
@@ -125,40 +139,61 @@ impl GuidedVocoder {
         }
     }
 
-    /// The gain of every frame.
+    /// Every channel's magnitudes under the one gain, and the mel that they are to have.
     fn shape(&mut self, request: &Request, grid: &Grid) {
-        let images = Images { content: request.content, target: request.target, gain: request.gain };
-        let (bins, share) = (self.stft.bins(), 1.0 / self.spectra.len().max(1) as f32);
-        self.gain.resize(grid.frames * bins, 0.0);
-        for (t, gain) in self.gain.chunks_exact_mut(bins).enumerate() {
-            self.power.fill(0.0);
-            for spectrum in &self.spectra {
-                let frame = &spectrum[t * bins..(t + 1) * bins];
-                self.power.iter_mut().zip(frame).for_each(|(p, x)| *p += x.norm_sqr() * share);
-            }
+        let images = Images { content: request.content, target: request.target };
+        let (bins, bands, analysis) =
+            (self.stft.bins(), request.content.n_mels, self.law.analysis(request.gain));
+        self.refine.resize_with(self.spectra.len(), GriffinLim::default);
+        self.refine.iter_mut().for_each(|refine| refine.magnitude.clear());
+        self.wanted_db.resize(grid.frames * bands, 0.0);
+        for t in 0..grid.frames {
             let center = (grid.first_frame + t as i64) * self.stft.hop_length() as i64;
             let position = (center as f64 - request.first_frame_position_samples) / self.image_hop_samples;
-            self.law.frame(&images, position, &self.power, gain);
+            let frame = t * bins..(t + 1) * bins;
+            mean_power(&mut self.power, self.spectra.iter().map(|s| &s[frame.clone()]), |z| z.norm_sqr());
+            let wanted_db = &mut self.wanted_db[t * bands..(t + 1) * bands];
+            self.law.shape(&images, position, &self.power, analysis, wanted_db, &mut self.gain);
+            for (refine, spectrum) in self.refine.iter_mut().zip(&self.spectra) {
+                let shaped = spectrum[frame.clone()].iter().zip(&self.gain).map(|(x, g)| x.norm() * g);
+                refine.magnitude.extend(shaped);
+            }
+        }
+    }
+
+    /// Moves every channel's magnitudes towards the rebuilt ones, and all by one gain back to the wanted mel.
+    fn settle(&mut self, level_gain: f32, frames: usize) {
+        let (bins, analysis) = (self.stft.bins(), self.law.analysis(level_gain));
+        let bands = self.wanted_db.len() / frames.max(1);
+        for refine in &mut self.refine {
+            let (rebuilt, magnitude) = refine.rebuilt();
+            for (m, z) in magnitude.iter_mut().zip(rebuilt) {
+                *m = (SETTLING_STEP * z.norm_sqr() + (1.0 - SETTLING_STEP) * *m * *m).sqrt();
+            }
+        }
+        for t in 0..frames {
+            let frame = t * bins..(t + 1) * bins;
+            mean_power(&mut self.power, self.refine.iter().map(|r| &r.magnitude[frame.clone()]), |m| m * m);
+            let wanted_db = &self.wanted_db[t * bands..(t + 1) * bands];
+            self.law.settle(&self.power, analysis, wanted_db, &mut self.gain);
+            for refine in &mut self.refine {
+                refine.magnitude[frame.clone()].iter_mut().zip(&self.gain).for_each(|(m, g)| *m *= g);
+            }
         }
     }
 }
 
-/// One channel: its spectrum under the gain, refined, as audio.
-#[allow(clippy::too_many_arguments)]
-fn play(
-    stft: &mut Stft,
-    refine: &mut GriffinLim,
-    magnitude: &mut Vec<f32>,
-    spectrum: &[Complex32],
-    gain: &[f32],
-    grid: &Grid,
-    iterations: usize,
-    len: usize,
-    out: &mut Vec<f32>,
+/// The mean of the channels' powers in one frame.
+fn mean_power<'a, T: Copy + 'a>(
+    out: &mut [f32],
+    channels: impl ExactSizeIterator<Item = &'a [T]>,
+    power: impl Fn(T) -> f32,
 ) {
-    magnitude.clear();
-    magnitude.extend(spectrum.iter().zip(gain).map(|(x, g)| x.norm() * g));
-    refine.run(stft, magnitude, spectrum, iterations, MOMENTUM, grid.first_center, len, out);
+    let share = 1.0 / channels.len().max(1) as f32;
+    out.fill(0.0);
+    for channel in channels {
+        out.iter_mut().zip(channel).for_each(|(p, &x)| *p += power(x) * share);
+    }
 }
 
 /// A sample, or 0 where it is not a number.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::dsp::mel::MelFrontEnd;
 
-/// The level gain of the images: the part is quiet.
-const GAIN: f32 = 4.0;
+/// The level gain of the images. Louder ones would touch the top of their range.
+const GAIN: f32 = 0.7;
 
 const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 88_200, 96_000];
 
@@ -157,7 +157,6 @@ fn overlapping_windows_agree_where_they_overlap() {
 
 #[test]
 fn silence_stays_silence() {
-    let mel = MelConfig::default();
     let (content, loud) = (MelImage::filled(128, 64, 0.0), MelImage::filled(128, 64, 0.8));
     for (rate_hz, iterations) in RATES_HZ.into_iter().zip([0, 8, 8, 0, 8]) {
         let silence = vec![0.0; rate_hz as usize];
@@ -174,7 +173,6 @@ fn silence_stays_silence() {
     let hiss: Vec<f32> = (0..44_100).map(|_| noise()).collect();
     let out = render(44_100, &request(&[&hiss], &content, &murmur));
     assert!(energy(&out[0]) < energy(&hiss) * 1e4, "{:e} from {:e}", energy(&out[0]), energy(&hiss));
-    assert_eq!(mel.floor_db(), -40.0, "the test's levels are those of the default image");
 }
 
 #[test]

@@ -1,0 +1,76 @@
+//! Distances between two takes of one score.
+
+use engine::dsp::stft::{Complex32, Stft};
+use engine::image::MelImage;
+
+/// FFT length of [`SpectralConvergence`], in samples.
+const CONVERGENCE_N_FFT: usize = 1024;
+/// Length over which [`level_db`] measures.
+const LEVEL_S: f32 = 0.1;
+/// Power that counts as silence in a level.
+const SILENCE: f64 = 1e-9;
+
+/// Root mean square difference of two mel images in dB, over all bands and frames.
+///
+/// Both are floored where the images are (`range_db` is that of the images' config).
+pub fn mel_lsd_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
+    let squares = a.data.iter().zip(&b.data).map(|(a, b)| f64::from((a - b) * range_db).powi(2));
+    (squares.sum::<f64>() / a.data.len() as f64).sqrt()
+}
+
+/// Spectral convergence (Arik, Jun and Diamos 2018): the norm of the difference of two magnitude spectrograms
+/// over the norm of the expected one.
+pub struct SpectralConvergence {
+    stft: Stft,
+    got: Vec<Complex32>,
+    expected: Vec<Complex32>,
+}
+
+impl Default for SpectralConvergence {
+    fn default() -> Self {
+        let stft = Stft::new(CONVERGENCE_N_FFT, CONVERGENCE_N_FFT / 4);
+        Self { stft, got: Vec::new(), expected: Vec::new() }
+    }
+}
+
+impl SpectralConvergence {
+    /// Of `got` from `expected`, over all channels.
+    pub fn of(&mut self, got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
+        let (mut error, mut norm) = (0.0, 0.0);
+        for (got, expected) in got.iter().zip(expected) {
+            let frames = 1 + got.len().min(expected.len()) / self.stft.hop_length();
+            self.stft.forward(got, frames, 0, &mut self.got);
+            self.stft.forward(expected, frames, 0, &mut self.expected);
+            for (a, b) in self.got.iter().zip(&self.expected) {
+                error += f64::from(a.norm() - b.norm()).powi(2);
+                norm += f64::from(b.norm_sqr());
+            }
+        }
+        (error / norm.max(f64::MIN_POSITIVE)).sqrt()
+    }
+}
+
+/// Level in dB of full scale of 0.1 s around a time, mean over channels.
+pub fn level_db(channels: &[Vec<f32>], time_s: f32, rate_hz: u32) -> f64 {
+    let at = |s: f32| (s.max(0.0) * rate_hz as f32) as usize;
+    let (from, to) = (at(time_s - LEVEL_S / 2.0), at(time_s + LEVEL_S / 2.0));
+    let inside = channels.iter().flat_map(|c| &c[from.min(c.len())..to.min(c.len())]);
+    let (sum, count) = inside.fold((0.0, 0), |(sum, n), &x| (sum + f64::from(x).powi(2), n + 1));
+    10.0 * (sum / f64::from(count.max(1)) + SILENCE).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_those_of_their_definitions() {
+        let (a, b) = (MelImage::filled(4, 3, 0.5), MelImage::filled(4, 3, 0.4));
+        assert!((mel_lsd_db(&a, &b, 80.0) - 8.0).abs() < 1e-4);
+        let tone: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.1).sin()).collect();
+        let half: Vec<f32> = tone.iter().map(|x| x * 0.5).collect();
+        let convergence = SpectralConvergence::default().of(&[half], std::slice::from_ref(&tone));
+        assert!((convergence - 0.5).abs() < 1e-3, "{convergence}");
+        assert!((level_db(&[tone], 0.5, 22_050) + 3.01).abs() < 0.05);
+    }
+}
