@@ -95,7 +95,12 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     let source = MemSource::from_samples(&interleaved, channels.len(), BITS, SYNTH_RATE_HZ as usize);
     let config =
         flacenc::config::Encoder::default().into_verified().map_err(|(_, e)| Error::file(path, e))?;
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+        .map_err(|e| Error::file(path, e))?;
+    // The smallest block does not count the last one (RFC 9639, 8.2); a header that counts it is taken for variable blocks.
+    stream
+        .stream_info_mut()
+        .set_block_sizes(config.block_size, config.block_size)
         .map_err(|e| Error::file(path, e))?;
     let mut sink = ByteSink::new();
     stream.write(&mut sink).map_err(|e| Error::file(path, e))?;
