@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use engine::checkpoint::{Checkpoint, StoredTensor};
+use engine::diffusion::ddim::DdimSampler;
+use engine::diffusion::forward::ForwardDiffusion;
+use engine::diffusion::noise;
 use engine::image::MelImage;
+use engine::models::model::{Guide, Model};
+use engine::nn::candle::{Candle, ParamStore};
 use trainer::classifier::Judge;
-use trainer::data::dataset::SpectrogramDataset;
+use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::Split;
-use trainer::train::{self, Args, DeviceKind, Model};
+use trainer::train::{self, Args, DeviceKind, Model as Trained};
 use trainer::train_loop::Summary;
 use trainer::train_loop::folder::Folder;
 
 use crate::fixture;
 
-fn arguments(model: Model, data: &Path, out: &Path, overrides: &[&str]) -> Args {
+fn arguments(model: Trained, data: &Path, out: &Path, overrides: &[&str]) -> Args {
     Args {
         model,
         config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../trainer/configs/tiny.toml"))),
@@ -43,7 +49,7 @@ fn workspace() -> (tempfile::TempDir, PathBuf) {
 /// All tensors of a run's state, by name.
 fn state(run: &Path) -> BTreeMap<String, Vec<f32>> {
     let file = run.join("state.safetensors");
-    let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu).expect("state");
+    let tensors = candle_core::safetensors::load(file, &Device::Cpu).expect("state");
     tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1::<f32>().unwrap())).collect()
 }
 
@@ -52,7 +58,7 @@ fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
     let (folder, data) = workspace();
     let out = folder.path().join("run");
     let summary =
-        run(arguments(Model::Classifier, &data, &out, &["steps=150", "batch=16", "validation_items=32"]));
+        run(arguments(Trained::Classifier, &data, &out, &["steps=150", "batch=16", "validation_items=32"]));
     assert!(summary.metrics["accuracy"].as_f64().expect("accuracy") > 0.9, "{}", summary.metrics);
 
     let dataset = SpectrogramDataset::open(&data).expect("dataset");
@@ -74,12 +80,12 @@ fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
 fn a_stopped_classifier_goes_on_bit_for_bit() {
     let (folder, data) = workspace();
     let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
-    run(arguments(Model::Classifier, &data, &whole, &[]));
+    run(arguments(Trained::Classifier, &data, &whole, &[]));
     std::fs::create_dir_all(&halves).expect("folder");
     std::fs::write(halves.join("stop"), "").expect("stop file");
-    let stopped = run(arguments(Model::Classifier, &data, &halves, &[]));
+    let stopped = run(arguments(Trained::Classifier, &data, &halves, &[]));
     assert_eq!(stopped.step, 1);
-    run(Args { resume: true, config: None, ..arguments(Model::Classifier, &data, &halves, &[]) });
+    run(Args { resume: true, config: None, ..arguments(Trained::Classifier, &data, &halves, &[]) });
     assert!(state(&whole) == state(&halves), "weights, moments and average are the same");
 }
 
@@ -95,14 +101,14 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
     let (ears, autoencoder, ldm) = (run_folder("ears"), run_folder("autoencoder"), run_folder("ldm"));
-    run(arguments(Model::Classifier, &data, &ears, &[]));
+    run(arguments(Trained::Classifier, &data, &ears, &[]));
     let feature_network = format!("feature_network={}", ears.join("last.safetensors").display());
     let with_features = |weight: &'static str| [feature_network.clone(), weight.to_string()];
 
-    let args = arguments(Model::Autoencoder, &data, &autoencoder, &[]);
+    let args = arguments(Trained::Autoencoder, &data, &autoencoder, &[]);
     run(Args { overrides: with_features("loss.perceptual=0.01").to_vec(), ..args });
     let trained = autoencoder.join("last.safetensors");
-    let args = Args { init: Some(trained.clone()), ..arguments(Model::Ldm, &data, &ldm, &[]) };
+    let args = Args { init: Some(trained.clone()), ..arguments(Trained::Ldm, &data, &ldm, &[]) };
     let summary = run(Args { overrides: with_features("loss.style=0.01").to_vec(), ..args.clone() });
     assert!(summary.metrics.is_object());
 
@@ -125,15 +131,74 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
 }
 
+/// One DDIM sample of four steps.
+fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64) -> Vec<f32> {
+    let mut ops = Candle::new(Device::Cpu);
+    let dims @ [h, w, c] = model.latent_dims(content.n_mels, content.frames);
+    let content = model.encode(&mut ops, content).expect("encode");
+    let tokens = model.style_tokens(&mut ops, std::slice::from_ref(style)).expect("style");
+    let forward = ForwardDiffusion::new(&model.config().diffusion).expect("diffusion");
+    let sampler = DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
+    let mut latent = noise::window(seed, 0, h, w, c);
+    let mut denoise = |x_t: &[f32], t: usize| {
+        let guide = Guide { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
+        Ok(model.denoise(&mut ops, x_t, dims, t, &[guide])?.swap_remove(0))
+    };
+    sampler.sample(&mut latent, 0, &mut denoise, &mut |_| vec![0.0; h * w * c], None).expect("sample");
+    model.decode(&mut Candle::new(Device::Cpu), &latent, dims).expect("decode").data
+}
+
+#[test]
+fn another_style_changes_the_output_more_than_another_seed() {
+    let (folder, data) = workspace();
+    let run_folder = |name: &str| folder.path().join(name);
+    let (autoencoder, ldm) = (run_folder("autoencoder"), run_folder("ldm"));
+    run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=100"]));
+    let init = Some(autoencoder.join("last.safetensors"));
+    let overrides = &["steps=400", "batch=16", "ema_decay=0.95", "every.validate=200"];
+    run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, overrides) });
+
+    let checkpoint = Checkpoint::read(ldm.join("last.safetensors")).expect("model");
+    let (config, latent) = (checkpoint.model_config().expect("config"), checkpoint.latent);
+    let mut store = ParamStore::frozen(&Device::Cpu);
+    for (name, tensor) in checkpoint.tensors {
+        store.insert(name, tensor.shape, tensor.data);
+    }
+    let model = Model::<Candle>::load(&mut &mut store, config, latent.mean, latent.std).expect("networks");
+    let dataset = SpectrogramDataset::open(&data).expect("dataset");
+    let test = dataset.pieces(Split::Test);
+    let image = |piece: usize, instrument: usize, chunk: usize| {
+        let mut image = MelImage { n_mels: fixture::SIDE, frames: fixture::SIDE, data: Vec::new() };
+        dataset.extend_f32(ImageRef { piece, setup: 0, instrument, chunk }, &mut image.data);
+        image
+    };
+    let distance = |a: &[f32], b: &[f32]| {
+        (a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64).sqrt()
+    };
+    let (mut by_style, mut by_seed, mut to_target, mut to_content) = (0.0, 0.0, 0.0, 0.0);
+    for chunk in 0..4 {
+        let content = image(test[0], 0, chunk);
+        let out =
+            |instrument: usize, seed: u64| sample(&model, &content, &image(test[1], instrument, chunk), seed);
+        let violin = out(3, 1);
+        by_style += distance(&violin, &out(1, 1));
+        by_seed += distance(&violin, &out(3, 2));
+        to_target += distance(&violin, &image(test[0], 3, chunk).data);
+        to_content += distance(&content.data, &image(test[0], 3, chunk).data);
+    }
+    assert!(by_style > 1.5 * by_seed, "style {by_style}, seed {by_seed}");
+    assert!(to_target < 0.8 * to_content, "output to target {to_target}, content to target {to_content}");
+}
+
 #[test]
 fn a_stopped_ldm_goes_on_bit_for_bit() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
     let autoencoder = run_folder("autoencoder");
-    run(arguments(Model::Autoencoder, &data, &autoencoder, &["steps=2"]));
+    run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=2"]));
     let start = |out: &Path| Args {
         init: Some(autoencoder.join("last.safetensors")),
-        ..arguments(Model::Ldm, &data, out, &["steps=6"])
+        ..arguments(Trained::Ldm, &data, out, &["steps=6"])
     };
     let (whole, halves) = (run_folder("whole"), run_folder("halves"));
     run(start(&whole));
@@ -151,12 +216,12 @@ fn what_cannot_be_trained_is_said_in_a_sentence() {
     let out = folder.path().join("run");
     let refused = |args: Args| format!("{:#}", train::run(args).expect_err("refused"));
     let nowhere = folder.path().join("nowhere");
-    assert!(refused(arguments(Model::Classifier, &nowhere, &out, &[])).contains("rendered dataset"));
-    assert!(refused(arguments(Model::Classifier, &data, &out, &["bach=2"])).contains("bach"));
-    let resumed = Args { resume: true, ..arguments(Model::Classifier, &data, &out, &[]) };
+    assert!(refused(arguments(Trained::Classifier, &nowhere, &out, &[])).contains("rendered dataset"));
+    assert!(refused(arguments(Trained::Classifier, &data, &out, &["bach=2"])).contains("bach"));
+    let resumed = Args { resume: true, ..arguments(Trained::Classifier, &data, &out, &[]) };
     assert!(refused(resumed).contains("expected a run to resume"));
     {
-        let cuda = Args { device: DeviceKind::Cuda, ..arguments(Model::Classifier, &data, &out, &[]) };
+        let cuda = Args { device: DeviceKind::Cuda, ..arguments(Trained::Classifier, &data, &out, &[]) };
         assert!(refused(cuda).contains("--features cuda"));
     }
     assert!(!out.exists(), "nothing is left behind");
