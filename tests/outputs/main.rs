@@ -56,14 +56,16 @@ impl Clip {
 fn transfer(input: &Audio) -> Audio {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
     let playable = Playable::packed(&checkpoint).expect("a playable model");
-    let reference = decode(workspace(Path::new("presets/styles").join(TARGET).with_extension("flac"))).expect("a style");
+    let reference =
+        decode(workspace(Path::new("presets/styles").join(TARGET).with_extension("flac"))).expect("a style");
     let style = playable.style(&mut Packed::default(), &reference).expect("tokens");
     let networks = Executed::new(playable.model(), Packed::default());
-    let pipeline =
-        Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
+    let pipeline = Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style)
+        .expect("a pipeline");
     let grid = pipeline.grid().clone();
     let (channels, report) =
-        render(grid, &input.channels, Box::new(pipeline), &Settings::default(), &mut |_| ()).expect("rendered");
+        render(grid, &input.channels, Box::new(pipeline), &Settings::default(), &mut |_| ())
+            .expect("rendered");
     assert_eq!(report.first_error, None);
     Audio { sample_rate_hz: input.sample_rate_hz, channels }
 }

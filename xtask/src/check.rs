@@ -87,7 +87,7 @@ fn architecture() -> Result<bool> {
     let mut clean = true;
     for (package, forbidden) in FORBIDDEN {
         let mut tree = workspace::cargo();
-        tree.args(["tree", "--package", package, "--edges", "all", "--target", "all", "--prefix", "none"]);
+        tree.args(["tree", "--package", package, "--edges", "all", "--prefix", "none"]);
         tree.args(["--format", "{p}"]);
         let found: Vec<String> =
             names(&mut tree)?.into_iter().filter(|n| forbidden.contains(&n.as_str())).collect();

@@ -1,4 +1,4 @@
-//! Spectrograms of recordings as one PNG: a panel each, above one another, on one scale of time.
+//! Spectrograms of recordings as one PNG: a panel each, above one another, every one over the full width.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};

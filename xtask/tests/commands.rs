@@ -36,7 +36,8 @@ fn tiny_model() -> &'static [u8] {
         config.unet.embedding = 16;
         let mut store = ParamStore::new(&Device::Cpu, 3);
         let latent = LatentStats::identity(8);
-        Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone()).expect("built");
+        Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone())
+            .expect("built");
         let mut checkpoint = Checkpoint::new(Kind::Model, &config).expect("a checkpoint");
         checkpoint.latent = latent;
         for (name, (shape, data)) in store.export().expect("exported") {
@@ -66,7 +67,8 @@ impl Bench {
         encode(bench.path("silent.wav"), &silence, SampleFormat::Int24).expect("written");
         std::fs::write(bench.path("text.wav"), "no samples in here").expect("written");
         std::fs::write(bench.path("model.safetensors"), tiny_model()).expect("written");
-        std::fs::write(bench.path("cut.safetensors"), &tiny_model()[..tiny_model().len() / 2]).expect("written");
+        std::fs::write(bench.path("cut.safetensors"), &tiny_model()[..tiny_model().len() / 2])
+            .expect("written");
         std::fs::create_dir(bench.path("folder.wav")).expect("made");
         bench
     }
@@ -165,7 +167,10 @@ fn every_bad_style_is_one_sentence() {
         ("text.wav", "expected a WAV"),
         ("silent.wav", "found silence"),
     ] {
-        bench.refuses(&format!("transfer in.wav --style {style} --out out.wav --model model.safetensors"), part);
+        bench.refuses(
+            &format!("transfer in.wav --style {style} --out out.wav --model model.safetensors"),
+            part,
+        );
         bench.refuses(
             &format!("generate --seconds 1 --style {style} --out out.wav --model model.safetensors"),
             part,
@@ -183,7 +188,10 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
         ("out", "ends in .wav or .flac"),
         ("in.wav", "another file than the input"),
     ] {
-        bench.refuses(&format!("transfer in.wav --style mono.flac --out {out} --model model.safetensors"), part);
+        bench.refuses(
+            &format!("transfer in.wav --style mono.flac --out {out} --model model.safetensors"),
+            part,
+        );
     }
     bench.refuses(
         "transfer in.wav --style mono.flac --out out.flac --float --model model.safetensors",
@@ -200,10 +208,12 @@ fn every_bad_model_is_one_sentence() {
     }
     let mut extra = Checkpoint::from_bytes(tiny_model()).expect("read");
     extra.tensors.insert("unet.surplus.weight".into(), StoredTensor { shape: vec![1], data: vec![0.0] });
-    std::fs::write(bench.path("extra.safetensors"), extra.to_bytes(Precision::F32).expect("bytes")).expect("written");
+    std::fs::write(bench.path("extra.safetensors"), extra.to_bytes(Precision::F32).expect("bytes"))
+        .expect("written");
     extra.tensors.remove("unet.surplus.weight");
     let (lost, _) = extra.tensors.pop_first().expect("a tensor");
-    std::fs::write(bench.path("lost.safetensors"), extra.to_bytes(Precision::F32).expect("bytes")).expect("written");
+    std::fs::write(bench.path("lost.safetensors"), extra.to_bytes(Precision::F32).expect("bytes"))
+        .expect("written");
     let line = "transfer in.wav --style mono.flac --out out.wav --model";
     bench.refuses(&format!("{line} extra.safetensors"), "unet.surplus.weight");
     bench.refuses(&format!("{line} lost.safetensors"), &lost);
@@ -213,7 +223,8 @@ fn every_bad_model_is_one_sentence() {
 fn every_bad_length_is_one_sentence() {
     let bench = Bench::new();
     for seconds in ["0", "-1", "nan", "1e9"] {
-        let line = format!("generate --style mono.flac --seconds {seconds} --out out.wav --model model.safetensors");
+        let line =
+            format!("generate --style mono.flac --seconds {seconds} --out out.wav --model model.safetensors");
         bench.refuses(&line, "seconds: expected above 0");
     }
 }
@@ -222,14 +233,21 @@ fn every_bad_length_is_one_sentence() {
 fn a_transfer_has_the_inputs_shape_in_every_format() {
     let bench = Bench::new();
     let mp3 = golden("stereo.mp3");
-    for (input, out) in
-        [("in.wav", "a.wav"), ("in.wav", "a.flac"), ("mono.flac", "b.wav"), ("mono.flac", "c.flac"), (&mp3, "d.wav")]
-    {
+    for (input, out) in [
+        ("in.wav", "a.wav"),
+        ("in.wav", "a.flac"),
+        ("mono.flac", "b.wav"),
+        ("mono.flac", "c.flac"),
+        (&mp3, "d.wav"),
+    ] {
         let said = bench.does(&format!(
             "transfer {input} --style mono.flac --steps 2 --out {out} --model model.safetensors --picture a.png"
         ));
         assert!(said.contains("real-time factor") && said.ends_with("seed 0\n"), "{said}");
-        let (before, after) = (decode(bench.folder.path().join(input)).expect("input"), decode(bench.path(out)).expect("output"));
+        let (before, after) = (
+            decode(bench.folder.path().join(input)).expect("input"),
+            decode(bench.path(out)).expect("output"),
+        );
         assert_eq!(before.sample_rate_hz, after.sample_rate_hz);
         assert_eq!(before.frames(), after.frames());
         assert_eq!(before.channels.len(), after.channels.len());
@@ -242,7 +260,9 @@ fn a_transfer_has_the_inputs_shape_in_every_format() {
 fn a_transfer_repeats_bit_for_bit_and_follows_its_seed() {
     let bench = Bench::new();
     let transfer = |out: &str, options: &str| {
-        bench.does(&format!("transfer in.wav --style mono.flac --steps 2 --out {out} --model model.safetensors {options}"));
+        bench.does(&format!(
+            "transfer in.wav --style mono.flac --steps 2 --out {out} --model model.safetensors {options}"
+        ));
         std::fs::read(bench.path(out)).expect("output")
     };
     let first = transfer("a.wav", "--temperature 1");
