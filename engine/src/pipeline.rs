@@ -28,10 +28,10 @@ use crate::settings::Settings;
 use crate::stream::{Grid, Stage, Timings, WindowInput, WindowOutput, WindowProcessor};
 use crate::style::StyleTokens;
 use intake::Intake;
-use transfer::{Transfer, WetWindow};
+use transfer::WetWindow;
 use voice::{Performance, Voice};
 
-pub use transfer::{Executed, TransferModel};
+pub use transfer::{Executed, Transfer, TransferModel};
 
 /// Where a model's windows lie on a stream of a host rate.
 ///

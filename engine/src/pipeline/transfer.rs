@@ -86,7 +86,7 @@ pub(super) struct WetWindow {
 }
 
 /// The model and its diffusion process.
-pub(super) struct Transfer {
+pub struct Transfer {
     model: Box<dyn TransferModel>,
     diffusion: ForwardDiffusion,
     prediction: Prediction,
@@ -123,7 +123,7 @@ impl Transfer {
     }
 
     /// The last latent columns, `(H, prefix, C)`, of the window before, as they look at this window's level gain.
-    pub fn prefix(&mut self, previous: &WetWindow, gain: f32) -> Result<Vec<f32>> {
+    pub(super) fn prefix(&mut self, previous: &WetWindow, gain: f32) -> Result<Vec<f32>> {
         let mut image = previous.image.clone();
         let shift = 20.0 * (gain / previous.gain).log10() / self.range_db;
         for value in &mut image.data {
