@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{data, evaluate, train};
+use crate::{data, evaluate, export, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
@@ -18,6 +18,7 @@ enum Command {
     Demo(data::demo::Args),
     /// Trains a model.
     Train(train::Args),
+    Export(export::Args),
     /// Compares results with the truth, beside baselines.
     #[command(subcommand)]
     Evaluate(evaluate::Command),
@@ -29,6 +30,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Render(args) => Ok(data::render::run(&args).map(drop)?),
         Command::Demo(args) => Ok(data::demo::run(&args)?),
         Command::Train(args) => train::run(args).map(drop),
+        Command::Export(args) => Ok(export::run(&args)?),
         Command::Evaluate(command) => Ok(evaluate::run(&command)?),
     }
 }

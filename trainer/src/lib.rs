@@ -10,6 +10,7 @@ pub mod config;
 pub mod data;
 pub mod diffusion;
 pub mod evaluate;
+pub mod export;
 pub mod level_free;
 pub mod losses;
 pub mod optim;

@@ -101,7 +101,8 @@ mod tests {
         };
         let images: Vec<_> = (0..9).map(|i| image((i % 3) as f32 / 3.0, (i / 3) as f32 / 5.0)).collect();
         let two = PrincipalComponents::fit(&images, 16, 4, 2).expect("fit");
-        assert!(two.mse(&images, 16) < 1e-9);
+        // A difference of two f32 energies of order 1.
+        assert!(two.mse(&images, 16) < 1e-6);
         let one = PrincipalComponents::fit(&images, 16, 4, 1).expect("fit");
         assert!(one.mse(&images, 16) > 1e-4);
         let dot: f32 = two.components[0].iter().zip(&two.components[1]).map(|(a, b)| a * b).sum();
