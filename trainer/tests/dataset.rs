@@ -24,6 +24,7 @@ fn args(out: PathBuf, soundfont: &Path, pieces: u64) -> Args {
         soundfonts: vec![soundfont.to_path_buf()],
         instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
         pieces,
+        max_chunks: 3,
         midi: None,
         midi_excerpts: 2,
         setups_per_font: 3,
@@ -131,13 +132,13 @@ fn tuning_is_in_cents() {
 #[test]
 fn windows_of_a_continuous_piece_overlap_by_the_prefix() {
     let folder = tempfile::tempdir().unwrap();
-    let data = dataset(folder.path(), 6, Split::Train);
+    let data = dataset(folder.path(), 10, Split::Train);
     let window = &data.description.window;
     let piece = data
         .description
         .pieces
         .iter()
-        .position(|p| p.kind == PieceKind::Continuous)
+        .position(|p| p.kind == PieceKind::Continuous && p.chunks > 2)
         .expect("a continuous piece");
     let setup = data.description.pieces[piece].setups[0];
     let at = |chunk| ImageRef { piece, setup, instrument: 0, chunk };
@@ -243,7 +244,7 @@ fn midi_files_become_pieces_with_their_notes() {
     };
     render::run(&args).unwrap();
     let data = SpectrogramDataset::open(&args.out).unwrap();
-    assert_eq!(data.description.pieces.len(), 2, "one composed, one of the file (40 s hold one excerpt)");
+    assert_eq!(data.description.pieces.len(), 3, "one composed, two excerpts of the file");
     let score = data.score(1, 2).unwrap();
     assert!(!score.notes.is_empty() && score.notes.iter().all(|n| (55..=88).contains(&n.key)));
 }

@@ -31,6 +31,8 @@ const PEAK: f32 = 0.95;
 const RING_S: f32 = 1.5;
 /// Seed of the study and of the hand's inaccuracies.
 const SEED: u64 = 2025;
+/// The end of a clip, where what still sounds is faded out.
+const FADE_S: f32 = 0.05;
 /// Length of a style reference: what the level looks back on.
 const STYLE_S: f32 = 12.0;
 
@@ -82,7 +84,13 @@ fn clip(bank: &SoundBank, program: u8, score: &Score, path: &Path, mono: bool) -
     let rms = (all().map(|v| f64::from(v * v)).sum::<f64>() / all().count().max(1) as f64).sqrt() as f32;
     let peak = all().fold(0.0f32, |p, v| p.max(v.abs()));
     let gain = (10.0f32.powf(CLIP_DBFS / 20.0) / rms.max(1e-9)).min(PEAK / peak.max(1e-9));
-    channels.iter_mut().flatten().for_each(|v| *v *= gain);
+    let fade_samples = FADE_S * SYNTH_RATE_HZ as f32;
+    for channel in &mut channels {
+        let end = channel.len();
+        for (n, value) in channel.iter_mut().enumerate() {
+            *value *= gain * ((end - n) as f32 / fade_samples).min(1.0);
+        }
+    }
     write_flac(path, &channels)
 }
 

@@ -38,6 +38,9 @@ pub struct Args {
     /// Pieces from the built-in composer.
     #[arg(long, default_value_t = 560)]
     pub pieces: u64,
+    /// Windows of a piece, at most; the fewest are two thirds of it.
+    #[arg(long, default_value_t = 11)]
+    pub max_chunks: usize,
     /// Folder of MIDI files to take more pieces from.
     #[arg(long)]
     pub midi: Option<PathBuf>,
@@ -111,7 +114,8 @@ impl Session {
         }
         let banks: Vec<SoundBank> =
             args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
-        let shape = PieceShape::new(&mel, &window, instruments::common_range(&instruments)?);
+        let shape = PieceShape::new(&mel, &window, instruments::common_range(&instruments)?)
+            .with_max_chunks(args.max_chunks.max(1));
         let setups = Setup::pool(args.seed, &banks, &instruments, args.setups_per_font)?;
         let mut pieces: Vec<PieceEntry> = (0..args.pieces)
             .into_par_iter()

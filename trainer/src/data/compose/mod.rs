@@ -59,6 +59,11 @@ impl PieceShape {
         Self { window_s, hop_s, min_chunks: 7, max_chunks: 11, lowest_key, highest_key }
     }
 
+    /// Pieces of at most so many windows, and of at least two thirds of that.
+    pub fn with_max_chunks(self, max_chunks: usize) -> Self {
+        Self { min_chunks: (2 * max_chunks).div_ceil(3).min(self.min_chunks).max(1), max_chunks, ..self }
+    }
+
     /// How long a continuous piece of so many windows is.
     pub fn continuous_s(&self, chunks: usize) -> f32 {
         self.window_s + (chunks - 1) as f32 * self.hop_s
