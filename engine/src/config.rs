@@ -294,7 +294,7 @@ impl ModelConfig {
         }
         bound("unet.embedding", unet.embedding, 8, 4096)?;
         bound("unet.frequency_channels", unet.frequency_channels, 2, 64)?;
-        if unet.frequency_channels % 2 != 0 {
+        if !unet.frequency_channels.is_multiple_of(2) {
             return Err(Error::checkpoint(
                 "unet.frequency_channels",
                 "an even number",

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision, StoredTensor};
 use engine::image::MelImage;
 use engine::models::{Autoencoder, DECODER, ENCODER};
-use engine::nn::candle::{Candle, ParamStore};
+use engine::nn::candle::{Candle, NamedTensors, ParamStore};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +53,7 @@ pub fn fill(store: &mut ParamStore, tensors: &BTreeMap<String, StoredTensor>) {
 }
 
 /// Weights as a checkpoint stores them.
-pub fn stored(weights: BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> BTreeMap<String, StoredTensor> {
+pub fn stored(weights: NamedTensors) -> BTreeMap<String, StoredTensor> {
     weights.into_iter().map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect()
 }
 

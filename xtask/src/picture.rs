@@ -72,7 +72,7 @@ impl Panel {
     /// The row of a frequency, counted from the top of the panel.
     fn row(&self, hz: f32) -> Option<usize> {
         let share = hz_to_mel(f64::from(hz)) / hz_to_mel(f64::from(self.nyquist_hz));
-        (share < 1.0).then(|| ((1.0 - share) * (HEIGHT - 1) as f64) as usize)
+        (share < 1.0).then_some(((1.0 - share) * (HEIGHT - 1) as f64) as usize)
     }
 }
 

@@ -101,16 +101,14 @@ impl Writer {
         if matches!(self.sink, Some(Sink::Wav(_))) && self.frames * self.frame_bytes() > WAV_BYTES_MAX {
             return Err(self.fail("a WAV file ends at 4 GiB, write .flac instead"));
         }
-        let interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
+        let mut interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
         let clipped = &mut self.clipped_samples;
         let result = match (&mut self.sink, self.format) {
-            (Some(Sink::Wav(wav)), SampleFormat::Float32) => interleaved
-                .map(|x| wav.write_sample(x))
-                .collect::<hound::Result<()>>()
-                .map_err(|e| e.to_string()),
+            (Some(Sink::Wav(wav)), SampleFormat::Float32) => {
+                interleaved.try_for_each(|x| wav.write_sample(x)).map_err(|e| e.to_string())
+            }
             (Some(Sink::Wav(wav)), SampleFormat::Int24) => interleaved
-                .map(|x| wav.write_sample(to_int24(x, clipped)))
-                .collect::<hound::Result<()>>()
+                .try_for_each(|x| wav.write_sample(to_int24(x, clipped)))
                 .map_err(|e| e.to_string()),
             (Some(Sink::Flac(flac)), _) => {
                 let samples: Vec<i32> = interleaved.map(|x| to_int24(x, clipped)).collect();

@@ -35,9 +35,7 @@ impl<'a> Matrix<'a> {
 ///
 /// One thread on purpose: the order of the sums, and so every bit, is independent of the machine's load.
 pub fn matmul(
-    m: usize,
-    n: usize,
-    k: usize,
+    [m, n, k]: [usize; 3],
     a: Matrix,
     b: Matrix,
     out: &mut [f32],

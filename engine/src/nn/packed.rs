@@ -158,9 +158,7 @@ impl Backend for Packed {
             &self.columns[..]
         };
         matmul(
-            rows,
-            c_out,
-            patch,
+            [rows, c_out, patch],
             Matrix::rows(columns, patch),
             Matrix::rows(&conv.weight, c_out),
             &mut y,
@@ -267,12 +265,10 @@ impl Backend for Packed {
                 let query = Matrix { data: &scaled[at..], row_stride: c, col_stride: 1 };
                 let keys = Matrix { data: &k.data[source + head * d..], row_stride: 1, col_stride: c };
                 let values = Matrix { data: &v.data[source + head * d..], row_stride: c, col_stride: 1 };
-                matmul(positions, tokens, d, query, keys, &mut self.scores, tokens, false);
+                matmul([positions, tokens, d], query, keys, &mut self.scores, tokens, false);
                 kernels::softmax_rows(&mut self.scores, tokens);
                 matmul(
-                    positions,
-                    d,
-                    tokens,
+                    [positions, d, tokens],
                     Matrix::rows(&self.scores, tokens),
                     values,
                     &mut out[at..],

@@ -111,7 +111,7 @@ impl Voice {
             griffin_lim(&magnitude, mel.n_fft, mel.hop_length, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, seed);
         // What was raised for the model goes back to the input's level.
         audio.iter_mut().for_each(|sample| *sample /= performance.gain);
-        let (first, host) = self.to_host_rate(&audio, self.grid.first_model_sample(window.index));
+        let (first, host) = self.at_host_rate(&audio, self.grid.first_model_sample(window.index));
         for channel in wet.iter_mut() {
             let offset = window.segment.start as i64 - first;
             for (n, sample) in channel.iter_mut().enumerate() {
@@ -124,7 +124,7 @@ impl Voice {
 
     /// A piece of audio that begins at a model sample, at the host's rate, and the host position where that begins:
     /// before it, silence leads in from where samples of both rates fall together.
-    fn to_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
+    fn at_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
         let (host, model) = (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
         let common = gcd(host as u64, model as u64) as i64;
         let period = model / common;

@@ -207,7 +207,7 @@ impl Bench {
                 Ok(out)
             }
             Way::RandomPhase | Way::ContentPhase => {
-                let mono = self.from_mel(way, content, target);
+                let mono = self.mel_alone(way, content, target);
                 let mut up = resample(&[mono], self.mel.sample_rate_hz, SYNTH_RATE_HZ)?.remove(0);
                 up.resize(content.channels[0].len(), 0.0);
                 Ok(vec![up.clone(), up])
@@ -216,7 +216,7 @@ impl Bench {
     }
 
     /// Mono audio at the model's rate from the image's magnitudes.
-    fn from_mel(&self, way: Way, content: &Take, target: &MelImage) -> Vec<f32> {
+    fn mel_alone(&self, way: Way, content: &Take, target: &MelImage) -> Vec<f32> {
         let (n_fft, hop, len) = (self.mel.n_fft, self.mel.hop_length, content.model_rate[0].len());
         let magnitude = mel_to_magnitude(target, &self.mel);
         if matches!(way, Way::RandomPhase) {

@@ -95,9 +95,7 @@ impl Conv {
                 y.chunks_exact_mut(c_out).for_each(|row| row.copy_from_slice(bias));
                 let rows = group.images * positions;
                 matmul(
-                    rows,
-                    c_out,
-                    patch,
+                    [rows, c_out, patch],
                     Matrix::rows(columns, patch),
                     Matrix::transposed(weight, patch),
                     y,
@@ -120,10 +118,10 @@ impl Conv {
                 let rows = dy.len() / c_out;
                 let (dy, weight) = (Matrix::rows(dy, c_out), Matrix::rows(weight, patch));
                 if self.shape.is_pointwise() {
-                    return matmul(rows, patch, c_out, dy, weight, dx, patch, false);
+                    return matmul([rows, patch, c_out], dy, weight, dx, patch, false);
                 }
                 scratch.resize(rows * patch, 0.0);
-                matmul(rows, patch, c_out, dy, weight, scratch, patch, false);
+                matmul([rows, patch, c_out], dy, weight, scratch, patch, false);
                 for (image, columns) in
                     dx.chunks_exact_mut(self.image_len()).zip(scratch.chunks_exact(positions * patch))
                 {
@@ -148,7 +146,14 @@ impl Conv {
                     let group = Group { x, images: x.len() / self.image_len() };
                     let columns = Matrix::rows(self.patches(&group, &mut scratch), patch);
                     let rows = dy.len() / c_out;
-                    matmul(c_out, patch, rows, Matrix::transposed(dy, c_out), columns, &mut dw, patch, true);
+                    matmul(
+                        [c_out, patch, rows],
+                        Matrix::transposed(dy, c_out),
+                        columns,
+                        &mut dw,
+                        patch,
+                        true,
+                    );
                     dy.chunks_exact(c_out).for_each(|row| add(&mut db, row));
                 }
                 (dw, db)

@@ -14,7 +14,7 @@ use candle_core::{D, Device, Tensor};
 
 use super::backend::{Backend, ConvSpec, GROUPS, NORM_EPS};
 use crate::{Error, Result};
-pub use params::ParamStore;
+pub use params::{NamedTensors, ParamStore};
 
 /// The executor.
 #[derive(Clone, Debug)]

@@ -8,6 +8,9 @@ use crate::nn::backend::{ConvSpec, Init};
 use crate::nn::packed::{TensorSource, fetch, to_channels_last};
 use crate::{Error, Result};
 
+/// Shape and row-major data by name.
+pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// Named weights. Convolutions lie as `[c_out, k, k, c_in]` in memory and as torch's `[c_out, c_in, k, k]` outside.
 #[derive(Debug)]
 pub struct ParamStore {
@@ -15,7 +18,7 @@ pub struct ParamStore {
     seed: u64,
     trainable: bool,
     params: BTreeMap<String, Param>,
-    initial: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    initial: NamedTensors,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl ParamStore {
     }
 
     /// All weights in torch's shapes and order, sorted by name.
-    pub fn export(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    pub fn export(&self) -> Result<NamedTensors> {
         self.params
             .iter()
             .map(|(name, param)| Ok((name.clone(), param.stored(param.var.as_tensor())?)))
