@@ -3,5 +3,6 @@
 mod allocation;
 mod exactness;
 mod fakes;
+mod model;
 mod offline;
 mod trouble;
