@@ -112,10 +112,11 @@ fn tuning_is_in_cents() {
     let held = Score::new(vec![Note { duration_s: 4.0, ..note(0.0, 69) }], 4.0);
     let mut hertz = |cents: f32| {
         let left = player.play(&held, 40, cents, 4 * 44_100).left[44_100..].to_vec();
-        // A violin's fundamental period from upward zero crossings would trip over harmonics: count the best lag.
+        // Zero crossings would trip over harmonics: the best lag, over 20 periods. Over more, a lag off by a whole period
+        // would come within the range of the search.
         let energy = |lag: f64| -> f64 {
             let at = |n: usize| {
-                let x = n as f64 + 200.0 * lag;
+                let x = n as f64 + 20.0 * lag;
                 let (i, f) = (x as usize, x.fract() as f32);
                 left[i] * (1.0 - f) + left[i + 1] * f
             };
