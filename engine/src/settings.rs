@@ -42,7 +42,7 @@ impl Default for Settings {
             guidance_scale: 1.0,
             strength: 1.0,
             eta: 0.0,
-            temperature: 0.5,
+            temperature: 0.25,
             seed: 0,
             mix: 1.0,
             vocoder: VocoderKind::Guided,
