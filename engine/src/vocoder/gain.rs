@@ -1,17 +1,24 @@
 //! The gain that leads from the content's mel to the target's, on the bins of the host's STFT.
+//!
+//! It only weighs what the content holds. Filling bands that the content lacks, with shaped noise or with harmonics of
+//! the rectified content 30 to 60 dB down, was measured: 0.1 dB of mel LSD, at the price of softer onsets. It was left
+//! out.
 
 use crate::config::MelConfig;
 use crate::dsp::mel::{MelFilterbank, power_to_db};
 use crate::image::MelImage;
 
-/// The most that a bin is raised: the range of the default image. 60 dB leave decayed notes short.
+/// The most that a bin is raised: the range of the default image. With 60 dB notes that have decayed (piano to
+/// violin, 1.5 s after onset) come out twice as far from the target's level.
 pub const MAX_BOOST_DB: f32 = 80.0;
 /// The most that a bin is lowered.
 pub const MAX_CUT_DB: f32 = 80.0;
 /// How often the gain is corrected until its result, analysed again, has the wanted mel.
 ///
-/// A loud partial of one band leaks through the interpolation into its neighbour's sum. On true targets, mel
-/// LSD falls from 3.3 dB (one correction) over 2.5 (two) to 2.3 (four); eight gain nothing that is heard.
+/// A loud partial of one band leaks through the interpolation into its neighbour's sum. On true targets mel LSD is
+/// 3.3 dB after one correction, 2.5 after two, 2.3 after four, 2.1 after eight (which already cost right notes).
+/// It takes the target at its word: on a target blurred over a band and a frame, one correction kept note F1 at .54
+/// and four at .49, for the same LSD.
 pub const CORRECTIONS: usize = 4;
 /// The most that one correction moves a band.
 const CORRECTION_STEP_DB: f32 = 20.0;
