@@ -18,13 +18,24 @@ use crate::{Error, Result};
 pub const SECONDS_MAX: f64 = 600.0;
 const GRIFFIN_LIM_ITERATIONS: usize = 64;
 
+/// Refuses a length that [`generate`] does not make.
+///
+/// # Errors
+/// If it is not above 0 and at most [`SECONDS_MAX`].
+pub fn validate_seconds(seconds: f64) -> Result<()> {
+    if seconds > 0.0 && seconds <= SECONDS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid("seconds", format!("above 0, at most {SECONDS_MAX}"), seconds))
+}
+
 /// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
 ///
 /// Windows continue one another through a clean prefix, as in a transfer; steps, guidance, eta, temperature and seed are the
 /// settings'.
 ///
 /// # Errors
-/// If `seconds` is not above 0 and at most [`SECONDS_MAX`], on cancelling, and where the networks fail.
+/// As [`validate_seconds`], on cancelling, and where the networks fail.
 pub fn generate(
     model: &mut dyn TransferModel,
     style: &StyleTokens,
@@ -33,9 +44,7 @@ pub fn generate(
     cancel: &Cancel,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<f32>> {
-    if !(seconds > 0.0 && seconds <= SECONDS_MAX) {
-        return Err(Error::invalid("seconds", format!("above 0, at most {SECONDS_MAX}"), seconds));
-    }
+    validate_seconds(seconds)?;
     let config = model.config().clone();
     let len = (seconds * f64::from(config.mel.sample_rate_hz)).round() as usize;
     let frames = 1 + len / config.mel.hop_length;

@@ -22,11 +22,13 @@ const TARGET: &str = "violin";
 const MODEL: &str = "presets/luthier.safetensors";
 
 /// Share of the input's own notes that the measure must still find in the output.
-const NOTES_KEPT: f64 = 0.85;
-/// The measure must tell the true score from a transposed one this clearly.
-const WRONG_SCORE: f64 = 0.6;
-/// An equaliser leaves less than this (`tests/support/equalised.rs`), whatever its curve.
-const EQUALISER_RESIDUAL: f64 = 0.1;
+const RECALL_KEPT: f64 = 0.85;
+/// What the score asks for among what is found, relative to the input.
+const PRECISION_KEPT: f64 = 0.75;
+/// The measure must tell the true score from a transposed one: this share of its recall at most.
+const WRONG_SCORE: f64 = 0.3;
+/// An equaliser leaves 0.02 at most (`tests/support/equalised.rs`), half-trained models left 0.35.
+const EQUALISER_RESIDUAL: f64 = 0.15;
 
 struct Clip {
     input: &'static str,
@@ -96,8 +98,8 @@ fn check(clip: &Clip) {
     let wrong = judge(&wet, rate_hz, &transposed(&score));
     println!("{}: notes before {before:?}, after {after:?}, by a wrong score {wrong:?}", clip.input);
     assert!(before.recall() > 0.8, "the measure does not find the input's own notes: {before:?}");
-    assert!(after.recall() > NOTES_KEPT * before.recall(), "notes lost: {before:?} {after:?}");
-    assert!(after.precision() > NOTES_KEPT * before.precision(), "notes added: {before:?} {after:?}");
+    assert!(after.recall() > RECALL_KEPT * before.recall(), "notes lost: {before:?} {after:?}");
+    assert!(after.precision() > PRECISION_KEPT * before.precision(), "notes added: {before:?} {after:?}");
     assert!(wrong.recall() < WRONG_SCORE * after.recall(), "any score fits: {after:?} {wrong:?}");
 
     let left = residual(&dry, &wet);

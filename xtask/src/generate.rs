@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use engine::audio_file::{Audio, SampleFormat, Writer};
 use engine::cancel::Cancel;
-use engine::generate::generate;
+use engine::generate::{generate, validate_seconds};
 
 use crate::choices::{self, Sampling};
 use crate::model::Player;
@@ -32,6 +32,7 @@ pub struct Args {
 /// Generates the file and says how long it took.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, None)?;
+    validate_seconds(args.seconds)?;
     let style_path = style::recording(&args.style)?;
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let rate_hz = player.config.mel.sample_rate_hz;

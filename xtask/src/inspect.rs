@@ -55,9 +55,11 @@ fn print_text(checkpoint: &Checkpoint, description: &Value) -> Result<()> {
     }
     println!("{:<24}{:>14}\n", "total", parts.iter().map(|(_, count)| count).sum::<usize>());
     let latent = &checkpoint.latent;
-    println!("latent, {} channels", latent.mean.len());
-    println!("  mean  {}", range(&latent.mean));
-    println!("  std   {}\n", range(&latent.std));
+    if !latent.mean.is_empty() {
+        println!("latent, {} channels", latent.mean.len());
+        println!("  mean  {}", range(&latent.mean));
+        println!("  std   {}\n", range(&latent.std));
+    }
     for section in ["config", "provenance", "metrics"] {
         println!("{section}\n{}\n", indent(&serde_json::to_string_pretty(&description[section])?));
     }

@@ -14,6 +14,8 @@ use engine::style::StyleTokens;
 use crate::choices::Device;
 use crate::workspace;
 
+const NO_CUDA: &str = "--device cuda: this build has no CUDA, choose `cpu` or build with `--features cuda`";
+
 /// The model file that was asked for, or the shipped one.
 pub fn path(chosen: Option<&Path>) -> PathBuf {
     chosen.map_or_else(|| workspace::presets("luthier.safetensors"), Path::to_path_buf)
@@ -49,6 +51,9 @@ impl Player {
     /// # Errors
     /// One sentence for a file that is no playable model, and for a device that is not there.
     pub fn open(chosen: Option<&Path>, device: Device) -> Result<Self> {
+        if device == Device::Cuda && cfg!(not(feature = "cuda")) {
+            bail!("{NO_CUDA}");
+        }
         let path = path(chosen);
         let checkpoint = read(&path)?;
         let on = match device {
@@ -103,7 +108,7 @@ fn cuda(checkpoint: &Checkpoint) -> Result<engine::Result<On>> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_: &Checkpoint) -> Result<engine::Result<On>> {
-    bail!("--device cuda: this build has no CUDA, choose `cpu` or build with `--features cuda`")
+    bail!("{NO_CUDA}")
 }
 
 fn threads() -> usize {

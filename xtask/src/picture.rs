@@ -21,7 +21,7 @@ const RANGE_DB: f32 = 80.0;
 const N_FFT: usize = 4096;
 /// FFTs that one column averages at most, so that an hour is drawn in seconds.
 const FRAMES_A_COLUMN: usize = 4;
-const TICKS_HZ: [f32; 7] = [125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
+const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 
 /// Nine points of matplotlib's `magma` (CC0), evenly spaced; perceptually uniform from black to pale yellow.
 const MAGMA: [[u8; 3]; 9] = [
@@ -47,14 +47,15 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Reads a file block by block; memory does not grow with its length. `seconds` of it is drawn.
+    /// Reads a file block by block; memory does not grow with its length. At most `seconds` of it are drawn.
     ///
     /// # Errors
     /// As reading the file.
     pub fn of_file(name: &str, path: &Path, seconds: f64) -> Result<Self> {
         let mut reader = Reader::open(path)?;
         let sample_rate_hz = reader.sample_rate_hz();
-        let samples = (seconds * f64::from(sample_rate_hz)).ceil().max(1.0) as usize;
+        let longest = (seconds * f64::from(sample_rate_hz)).ceil().max(1.0) as usize;
+        let samples = reader.declared_frames().map_or(longest, |frames| longest.min(frames.max(1) as usize));
         let mut columns = Columns::new(sample_rate_hz, samples.div_ceil(WIDTH).max(64));
         while columns.samples < samples {
             let Some(block) = reader.read()? else { break };
@@ -146,7 +147,8 @@ impl Canvas {
         ensure!(png, "{}: expected a name that ends in .png", path.display());
         ensure!(!path.is_dir(), "{}: expected a file to write, found a folder", path.display());
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder)
+        let file = builder()
+            .tempfile_in(folder)
             .map_err(|error| anyhow!("{}: cannot be written: {}", path.display(), error.kind()))?;
         Ok(Self { path: path.to_path_buf(), file })
     }
@@ -169,6 +171,14 @@ impl Canvas {
         self.file.persist(&self.path).context(shown)?;
         Ok(())
     }
+}
+
+/// Temporary files are the user's alone by default; a picture is as readable as any new file.
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 fn paint(picture: &mut RgbImage, panel: &Panel, top: usize) {
