@@ -1,6 +1,7 @@
 //! Rendering files: the latency removed, exactly as long as the input, memory that does not grow.
 
 use engine::Error;
+use engine::cancel::Cancel;
 use engine::config::ModelConfig;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
@@ -53,6 +54,28 @@ fn failures_are_reported_with_their_reason() {
     assert!(out == signal, "dry");
     assert!(report.first_error.is_some_and(|text| text.contains("out of memory")));
     assert_eq!(report.stats.wet, 0);
+}
+
+/// The last windows reach beyond the input: they are called off when the render ends, wherever their work stands.
+#[test]
+fn a_window_called_off_at_the_end_has_not_failed() {
+    for len in [2048, 20_000, 44_100] {
+        let signal = vec![Lcg(5).noise(len)];
+        let grid = grid(&short(), 44_100);
+        let beyond = (0..).find(|&window| grid.segment(window).start >= len as u64).expect("a window");
+        let processor = before(1, move |index, cancel: &Cancel| {
+            while index >= beyond {
+                cancel.check()?;
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
+        let (out, report) =
+            render(grid.clone(), &signal, processor, &Settings::default(), &mut |_| ()).expect("rendered");
+        assert!(out == signal);
+        assert_eq!((report.first_error, report.stats.failed), (None, 0), "{len} samples");
+        assert_eq!(report.stats.wet, beyond, "{len} samples");
+    }
 }
 
 #[test]

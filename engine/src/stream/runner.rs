@@ -86,6 +86,11 @@ impl Runner {
                 self.join(parcel);
                 Outcome::Wet
             }
+            // Somebody closes the stream: nobody waits for this window, and it has not failed.
+            Err(Error::Cancelled) if self.cancel.is_cancelled() => {
+                self.tail = None;
+                Outcome::Skipped
+            }
             Err(error) => {
                 self.tail = None;
                 self.status.record_failure(|| format!("window {}: {error}", parcel.input.index));
