@@ -2,6 +2,7 @@
 
 mod fixture;
 mod gradients;
+mod judge;
 mod networks;
 mod overfit;
 mod resume;

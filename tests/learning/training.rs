@@ -11,6 +11,7 @@ use engine::diffusion::noise;
 use engine::image::MelImage;
 use engine::models::model::{Guide, Model};
 use engine::nn::candle::{Candle, ParamStore};
+use engine::settings::Settings;
 use trainer::classifier::Judge;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::Split;
@@ -131,7 +132,7 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
 }
 
-/// One DDIM sample of four steps.
+/// One DDIM sample of four steps, from as much noise as the plugin's default.
 fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64) -> Vec<f32> {
     let mut ops = Candle::new(Device::Cpu);
     let dims @ [h, w, c] = model.latent_dims(content.n_mels, content.frames);
@@ -140,6 +141,7 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
     let forward = ForwardDiffusion::new(&model.config().diffusion).expect("diffusion");
     let sampler = DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
     let mut latent = noise::window(seed, 0, h, w, c);
+    noise::temper(&mut latent, Settings::default().temperature);
     let mut denoise = |x_t: &[f32], t: usize| {
         let guide = Guide { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
         Ok(model.denoise(&mut ops, x_t, dims, t, &[guide])?.swap_remove(0))
@@ -155,7 +157,8 @@ fn another_style_changes_the_output_more_than_another_seed() {
     let (autoencoder, ldm) = (run_folder("autoencoder"), run_folder("ldm"));
     run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=100"]));
     let init = Some(autoencoder.join("last.safetensors"));
-    let overrides = &["steps=400", "batch=16", "ema_decay=0.95", "every.validate=200"];
+    let overrides =
+        &["steps=300", "batch=16", "ema_decay=0.95", "every.validate=100", "schedule.rule=warmup-cosine"];
     run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, overrides) });
 
     let checkpoint = Checkpoint::read(ldm.join("last.safetensors")).expect("model");

@@ -49,25 +49,24 @@ impl Clip {
     fn output(&self, input: &Audio) -> Audio {
         match std::env::var_os("LUTHIER_OUTPUTS") {
             Some(folder) => decode(PathBuf::from(folder).join(self.output)).expect("the command's output"),
-            None => transfer(input),
+            None => transfer(input, TARGET, &Settings::default()),
         }
     }
 }
 
-/// What the command does with its default settings.
-fn transfer(input: &Audio) -> Audio {
+/// What the command does.
+fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
     let playable = Playable::packed(&checkpoint).expect("a playable model");
     let reference =
-        decode(workspace(Path::new("presets/styles").join(TARGET).with_extension("flac"))).expect("a style");
+        decode(workspace(Path::new("presets/styles").join(style).with_extension("flac"))).expect("a style");
     let style = playable.style(&mut Packed::default(), &reference).expect("tokens");
     let networks = Executed::new(playable.model(), Packed::default());
     let pipeline = Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style)
         .expect("a pipeline");
     let grid = pipeline.grid().clone();
     let (channels, report) =
-        render(grid, &input.channels, Box::new(pipeline), &Settings::default(), &mut |_| ())
-            .expect("rendered");
+        render(grid, &input.channels, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
     assert_eq!(report.first_error, None);
     Audio { sample_rate_hz: input.sample_rate_hz, channels }
 }
@@ -115,4 +114,20 @@ fn the_demo_becomes_a_violin_playing_the_same_notes() {
 #[test]
 fn an_unseen_piece_on_an_unseen_soundfont_becomes_a_violin_playing_the_same_notes() {
     check(&UNSEEN);
+}
+
+#[test]
+fn the_style_decides_more_than_the_seed() {
+    let mut input = decode(workspace(DEMO.input)).expect("the clip");
+    let six_seconds = 6 * input.sample_rate_hz as usize;
+    input.channels.iter_mut().for_each(|channel| channel.truncate(six_seconds));
+    let output =
+        |style: &str, seed: u64| transfer(&input, style, &Settings { seed, ..Settings::default() }).mono();
+    let violin = output(TARGET, 1);
+    let difference = |other: Vec<f32>| -> f32 {
+        violin.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+    };
+    let (by_seed, by_style) = (difference(output(TARGET, 2)), difference(output("guitar", 1)));
+    println!("another style changes {by_style}, another seed {by_seed}");
+    assert!(by_seed > 0.0 && by_style > 2.0 * by_seed, "style {by_style}, seed {by_seed}");
 }

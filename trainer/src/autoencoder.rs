@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{Device, Tensor};
-use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision, StoredTensor};
-use engine::image::MelImage;
+use candle_core::Tensor;
+use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision};
 use engine::models::{Autoencoder, DECODER, ENCODER};
-use engine::nn::candle::{Candle, NamedTensors, ParamStore};
+use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -16,46 +15,20 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::RunConfig;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
+use crate::images::{image_batch, to_images};
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, kl, l1, mse};
 use crate::optim::Parameters;
 use crate::plot::Panels;
 use crate::principal_components::PrincipalComponents;
-use crate::train::Setup;
+use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task};
+use crate::weights::{fill, stored};
 
 /// Images that the principal components and the latent's statistics are measured on.
 const MEASURED_IMAGES: usize = 1500;
 /// Images a forward pass outside training.
 const BATCH: usize = 16;
-/// Images `(B, n_mels, frames, 1)` in `[0, 1]`.
-pub fn image_batch(data: &SpectrogramDataset, refs: &[ImageRef], device: &Device) -> Result<Tensor> {
-    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
-    let mut values = Vec::with_capacity(refs.len() * n_mels * frames);
-    refs.iter().for_each(|&at| data.extend_f32(at, &mut values));
-    Ok(Tensor::from_vec(values, (refs.len(), n_mels, frames, 1), device)?)
-}
-
-/// Rows of a batch `(B, n_mels, frames, 1)` as images.
-pub fn to_images(batch: &Tensor) -> Result<Vec<MelImage>> {
-    let (count, n_mels, frames, _) = batch.dims4()?;
-    let values = batch.flatten_all()?.to_vec1::<f32>()?;
-    let image =
-        |data: &[f32]| MelImage { n_mels, frames, data: data.iter().map(|v| v.clamp(0.0, 1.0)).collect() };
-    Ok(values.chunks_exact(values.len() / count.max(1)).map(image).collect())
-}
-
-/// The tensors of a checkpoint, as a store of starts or constants.
-pub fn fill(store: &mut ParamStore, tensors: &BTreeMap<String, StoredTensor>) {
-    for (name, tensor) in tensors {
-        store.insert(name.clone(), tensor.shape.clone(), tensor.data.clone());
-    }
-}
-
-/// Weights as a checkpoint stores them.
-pub fn stored(weights: NamedTensors) -> BTreeMap<String, StoredTensor> {
-    weights.into_iter().map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect()
-}
 
 /// The task.
 pub struct AutoencoderTask {

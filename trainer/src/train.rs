@@ -10,7 +10,7 @@ use crate::autoencoder::AutoencoderTask;
 use crate::classifier::ClassifierTask;
 use crate::config::RunConfig;
 use crate::diffusion::DiffusionTask;
-use crate::losses::vggish::VggishFeatureLoss;
+use crate::setup::Setup;
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
 use crate::train_loop::{self, Options, Summary, Task};
@@ -66,31 +66,6 @@ pub struct Args {
     /// Changes of the config: `schedule.learning_rate=1e-3`.
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-}
-
-/// What a task is made from.
-pub struct Setup<'a> {
-    /// The run's config.
-    pub config: &'a RunConfig,
-    /// Where the networks live.
-    pub device: Device,
-    /// The model file to start from.
-    pub init: Option<&'a Path>,
-}
-
-impl Setup<'_> {
-    /// The network that a feature loss of this weight listens through; none for weight 0.
-    pub fn listener(&self, term: &str, weight: f64) -> Result<Option<VggishFeatureLoss>> {
-        if weight == 0.0 {
-            return Ok(None);
-        }
-        let path = &self.config.feature_network;
-        anyhow::ensure!(
-            !path.is_empty(),
-            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file, found none"
-        );
-        Ok(Some(VggishFeatureLoss::read(Path::new(path), &self.device).context("feature_network")?))
-    }
 }
 
 /// Runs `trainer train`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{D, Tensor};
-use engine::checkpoint::{Checkpoint, Kind, Precision, StoredTensor};
+use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -17,8 +17,9 @@ use crate::data::description::Split;
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::Panels;
-use crate::train::Setup;
+use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task};
+use crate::weights::{fill, stored};
 
 /// Images judged at once in validation.
 const VALIDATION_BATCH: usize = 32;
@@ -52,9 +53,7 @@ impl ClassifierTask {
         if let Some(path) = setup.init {
             let checkpoint = Checkpoint::read(path)?;
             checkpoint.require(Kind::Classifier)?;
-            for (name, tensor) in checkpoint.tensors {
-                weights.insert(name, tensor.shape, tensor.data);
-            }
+            fill(&mut weights, &checkpoint.tensors);
         }
         let network = Classifier::load(&mut &mut weights, &shape)?;
         let training = sounding(&dataset, Split::Train, usize::MAX)?;
@@ -178,9 +177,7 @@ impl Task for ClassifierTask {
         let mut checkpoint = Checkpoint::new(Kind::Classifier, &self.shape)?;
         checkpoint.provenance = record.provenance.clone();
         checkpoint.metrics = record.metrics.clone();
-        let tensors = self.weights.export()?.into_iter();
-        checkpoint.tensors =
-            tensors.map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect();
+        checkpoint.tensors = stored(self.weights.export()?);
         checkpoint.write(path, Precision::F16).context("classifier")
     }
 }

@@ -1,0 +1,145 @@
+//! One batch for the denoiser: latents noised to their timesteps, and what it is told beside them.
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use engine::config::ModelConfig;
+use engine::diffusion::forward::ForwardDiffusion;
+use engine::diffusion::noise;
+use engine::models::position::SinusoidalPositionEmbedding;
+use engine::models::unet::MASK_CHANNELS;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::DiffusionTraining;
+
+/// Random choices of one example.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    pub timestep: usize,
+    pub prefix_columns: usize,
+    pub keep_style: bool,
+    pub keep_content: bool,
+    pub noise_seed: u64,
+}
+
+impl Draw {
+    /// An example of training.
+    pub fn random(rng: &mut ChaCha8Rng, training: &DiffusionTraining, model: &ModelConfig) -> Self {
+        let last = model.diffusion.train_timesteps - 1;
+        let prefix = model.window.prefix_frames / model.autoencoder.reduction();
+        Self {
+            timestep: if rng.random_bool(training.terminal_share) {
+                last
+            } else {
+                rng.random_range(0..=last)
+            },
+            prefix_columns: if rng.random_bool(training.prefix_probability) { prefix } else { 0 },
+            keep_style: !rng.random_bool(training.style_drop),
+            keep_content: !rng.random_bool(training.content_drop),
+            noise_seed: rng.random(),
+        }
+    }
+
+    /// An example of validation: everything given, no prefix.
+    pub fn plain(timestep: usize, noise_seed: u64) -> Self {
+        Self { timestep, prefix_columns: 0, keep_style: true, keep_content: true, noise_seed }
+    }
+}
+
+/// Tensors of one batch.
+pub struct Batch {
+    pub noisy: Tensor,
+    pub content: Tensor,
+    pub mask: Tensor,
+    pub timestep: Tensor,
+    /// Images `(B, n_mels, frames, 1)`.
+    pub style: Tensor,
+    /// 0 where the style is dropped, `(B, 1, 1, 1)`.
+    pub keep_style: Tensor,
+    pub target: Tensor,
+    /// 1 where the loss counts: not in the prefix, `(B, H, W, 1)`.
+    pub counts: Tensor,
+    /// The styles' instruments.
+    pub labels: Tensor,
+}
+
+/// Values of the examples so far, one after another.
+pub struct BatchValues<'a> {
+    forward: &'a ForwardDiffusion,
+    dims: [usize; 3],
+    count: usize,
+    noisy: Vec<f32>,
+    content: Vec<f32>,
+    mask: Vec<f32>,
+    timestep: Vec<f32>,
+    keep_style: Vec<f32>,
+    target: Vec<f32>,
+    counts: Vec<f32>,
+}
+
+impl<'a> BatchValues<'a> {
+    /// No examples yet; `dims` are a latent's height, width and channels.
+    pub fn new(forward: &'a ForwardDiffusion, dims: [usize; 3]) -> Self {
+        Self {
+            forward,
+            dims,
+            count: 0,
+            noisy: Vec::new(),
+            content: Vec::new(),
+            mask: Vec::new(),
+            timestep: Vec::new(),
+            keep_style: Vec::new(),
+            target: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    /// Adds an example of clean latents.
+    pub fn push(&mut self, draw: &Draw, content: &[f32], clean: &[f32]) {
+        let [h, w, c] = self.dims;
+        let size = h * w * c;
+        let noise = noise::gaussian(draw.noise_seed, 0, size, 1);
+        let (start, end) = (self.noisy.len(), self.noisy.len() + size);
+        self.noisy.resize(end, 0.0);
+        self.target.resize(end, 0.0);
+        let noisy = &mut self.noisy[start..];
+        self.forward.q_sample(clean, &noise, draw.timestep, noisy);
+        self.forward.target(clean, &noise, draw.timestep, &mut self.target[start..]);
+        for (noisy, clean) in noisy.chunks_exact_mut(w * c).zip(clean.chunks_exact(w * c)) {
+            noisy[..draw.prefix_columns * c].copy_from_slice(&clean[..draw.prefix_columns * c]);
+        }
+        match draw.keep_content {
+            true => self.content.extend_from_slice(content),
+            false => self.content.resize(end, 0.0),
+        }
+        let given = f32::from(u8::from(draw.keep_content));
+        for position in 0..h * w {
+            let in_prefix = f32::from(u8::from(position % w < draw.prefix_columns));
+            self.mask.extend([in_prefix, given]);
+            self.counts.push(1.0 - in_prefix);
+        }
+        self.timestep.extend(SinusoidalPositionEmbedding::embed(
+            draw.timestep as f32,
+            SinusoidalPositionEmbedding::TIMESTEP_DIM,
+        ));
+        self.keep_style.push(f32::from(u8::from(draw.keep_style)));
+        self.count += 1;
+    }
+
+    /// The batch, with its style images and their instruments.
+    pub fn finish(self, style: Tensor, labels: Vec<u32>, device: &Device) -> Result<Batch> {
+        let (count, [h, w, c]) = (self.count, self.dims);
+        let tensor = |values, shape| Tensor::from_vec(values, shape, device);
+        Ok(Batch {
+            noisy: tensor(self.noisy, (count, h, w, c))?,
+            content: tensor(self.content, (count, h, w, c))?,
+            mask: tensor(self.mask, (count, h, w, MASK_CHANNELS))?,
+            timestep: tensor(self.timestep, (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM))?,
+            style,
+            keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
+            target: tensor(self.target, (count, h, w, c))?,
+            counts: tensor(self.counts, (count, h, w, 1))?,
+            labels: Tensor::from_vec(labels, count, device)?,
+        })
+    }
+}

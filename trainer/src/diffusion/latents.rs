@@ -1,0 +1,80 @@
+//! The frozen autoencoder: images as standardised latents and back.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use candle_core::Tensor;
+use engine::checkpoint::{Checkpoint, LatentStats};
+use engine::config::ModelConfig;
+use engine::models::Autoencoder;
+use engine::nn::candle::{Candle, ParamStore};
+use half::f16;
+
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::images::image_batch;
+use crate::weights::fill;
+
+/// Latents of a dataset's images, zero mean and unit variance each channel.
+pub struct Latents {
+    autoencoder: Autoencoder<Candle>,
+    statistics: LatentStats,
+    dims: [usize; 3],
+    known: HashMap<ImageRef, Vec<f16>>,
+}
+
+impl Latents {
+    /// The autoencoder of a checkpoint; its variables are constants here.
+    pub fn new(base: &Checkpoint, config: &ModelConfig, ops: &Candle) -> Result<Self> {
+        let mut frozen = ParamStore::frozen(ops.device());
+        fill(&mut frozen, &base.tensors);
+        let autoencoder = Autoencoder::load(&mut &mut frozen, &config.autoencoder)?;
+        let reduction = config.autoencoder.reduction();
+        let dims = [
+            config.mel.n_mels / reduction,
+            config.window.frames / reduction,
+            config.autoencoder.latent_channels,
+        ];
+        Ok(Self { autoencoder, statistics: base.latent.clone(), dims, known: HashMap::new() })
+    }
+
+    /// Height, width and channels of a latent.
+    pub fn dims(&self) -> [usize; 3] {
+        self.dims
+    }
+
+    /// The latent of an image `(H, W, C)`, encoded when it is first asked for.
+    ///
+    /// Images go through the encoder one by one: a latent must not depend on the company it was encoded in, or a
+    /// resumed run, which asks in another order, would differ in the last bit.
+    pub fn of(&mut self, ops: &mut Candle, data: &SpectrogramDataset, at: ImageRef) -> Result<Vec<f32>> {
+        if !self.known.contains_key(&at) {
+            let image = image_batch(data, &[at], ops.device())?;
+            let latent = self.autoencoder.encoder.forward(ops, &image)?.flatten_all()?.to_vec1::<f32>()?;
+            self.known.insert(at, self.standardised(&latent));
+        }
+        Ok(self.known[&at].iter().map(|value| value.to_f32()).collect())
+    }
+
+    fn standardised(&self, latent: &[f32]) -> Vec<f16> {
+        let LatentStats { mean, std } = &self.statistics;
+        let channels = mean.iter().zip(std).cycle();
+        latent.iter().zip(channels).map(|(v, (mean, std))| f16::from_f32((v - mean) / std)).collect()
+    }
+
+    /// Standardised latents `(B, H, W, C)` -> images `(B, n_mels, frames, 1)`, not clipped.
+    pub fn decode(&self, ops: &mut Candle, latent: &Tensor) -> Result<Tensor> {
+        let row = |values: &[f32]| Tensor::from_slice(values, values.len(), ops.device());
+        let (mean, std) = (row(&self.statistics.mean)?, row(&self.statistics.std)?);
+        let raw = latent.broadcast_mul(&std)?.broadcast_add(&mean)?;
+        Ok(self.autoencoder.decoder.forward(ops, &raw)?)
+    }
+
+    /// Weight of each channel's error: `std^power`, scaled to mean 1 (a channel that spreads wide moves the image more
+    /// than one that does not).
+    pub fn channel_weights(&self, power: f64, ops: &Candle) -> Result<Tensor> {
+        let raw: Vec<f64> = self.statistics.std.iter().map(|s| f64::from(*s).powf(power)).collect();
+        let mean = raw.iter().sum::<f64>() / raw.len() as f64;
+        let weights: Vec<f32> = raw.iter().map(|v| (v / mean) as f32).collect();
+        Ok(Tensor::from_vec(weights, raw.len(), ops.device())?)
+    }
+}

@@ -1,0 +1,24 @@
+//! Images of a dataset as a batch, and a batch as images.
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use engine::image::MelImage;
+
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
+
+/// Images `(B, n_mels, frames, 1)` in `[0, 1]`.
+pub fn image_batch(data: &SpectrogramDataset, refs: &[ImageRef], device: &Device) -> Result<Tensor> {
+    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
+    let mut values = Vec::with_capacity(refs.len() * n_mels * frames);
+    refs.iter().for_each(|&at| data.extend_f32(at, &mut values));
+    Ok(Tensor::from_vec(values, (refs.len(), n_mels, frames, 1), device)?)
+}
+
+/// Rows of a batch `(B, n_mels, frames, 1)` as images.
+pub fn to_images(batch: &Tensor) -> Result<Vec<MelImage>> {
+    let (count, n_mels, frames, _) = batch.dims4()?;
+    let values = batch.flatten_all()?.to_vec1::<f32>()?;
+    let image =
+        |data: &[f32]| MelImage { n_mels, frames, data: data.iter().map(|v| v.clamp(0.0, 1.0)).collect() };
+    Ok(values.chunks_exact(values.len() / count.max(1)).map(image).collect())
+}
