@@ -26,6 +26,7 @@ pub mod models;
 pub mod nn;
 pub mod pipeline;
 pub mod playable;
+pub mod reference;
 pub mod settings;
 pub mod stream;
 pub mod style;

@@ -9,28 +9,28 @@
 //! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is [`crate::stream`]'s.
 
 mod intake;
+mod rolling_style;
+mod style_source;
 mod transfer;
 mod voice;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::ops::Range;
 
-use parking_lot::Mutex;
-
-use crate::Result;
 use crate::cancel::Cancel;
 use crate::config::ModelConfig;
 use crate::dsp::resample::Resampler;
 use crate::image::MelImage;
-use crate::settings::Settings;
 use crate::stream::{Grid, Stage, Timings, WindowInput, WindowOutput, WindowProcessor};
-use crate::style::StyleTokens;
+use crate::{Error, Result};
 use intake::Intake;
 use transfer::WetWindow;
 use voice::{Performance, Voice};
 
+pub use rolling_style::RollingStyle;
+pub use style_source::{SharedStyle, StyleSource};
 pub use transfer::{Executed, Transfer, TransferModel};
 
 /// Where a model's windows lie on a stream of a host rate.
@@ -42,27 +42,23 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
     Grid::new(config, host_rate_hz, resampler.look_ahead_samples())
 }
 
-/// The style that a pipeline plays, exchangeable while it plays. Locks: not for the audio thread.
-#[derive(Clone, Debug)]
-pub struct SharedStyle(Arc<Mutex<Arc<StyleTokens>>>);
-
-impl SharedStyle {
-    /// Windows that begin from now on sound like `style`.
-    pub fn set(&self, style: StyleTokens) {
-        *self.0.lock() = Arc::new(style);
-    }
-
-    /// The current style.
-    pub fn get(&self) -> Arc<StyleTokens> {
-        Arc::clone(&self.0.lock())
-    }
+/// One window's images, for somebody who wants to see them.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowView<'a> {
+    /// The host position (samples since reset) on which frame 0 is centred; negative before the stream.
+    pub first_frame_position: i64,
+    /// Host samples from frame to frame.
+    pub frame_samples: f64,
+    /// The host samples that the window plays.
+    pub segment: &'a Range<u64>,
+    /// What came in, levelled.
+    pub content: &'a MelImage,
+    /// What goes out, at the same level; the content itself where the window plays dry.
+    pub wet: &'a MelImage,
 }
 
-impl From<StyleTokens> for SharedStyle {
-    fn from(style: StyleTokens) -> Self {
-        Self(Arc::new(Mutex::new(Arc::new(style))))
-    }
-}
+/// Called on the worker with every window's images.
+pub type Observer = Box<dyn FnMut(&WindowView) + Send>;
 
 /// The whole chain for one stream, with everything that goes on from window to window.
 ///
@@ -70,15 +66,17 @@ impl From<StyleTokens> for SharedStyle {
 pub struct Pipeline {
     grid: Grid,
     intake: Intake,
-    transfer: Transfer,
+    /// None while there is no model: windows then play dry.
+    transfer: Option<Transfer>,
     voice: Voice,
-    style: SharedStyle,
+    style: Box<dyn StyleSource>,
+    observer: Option<Observer>,
     /// The last window, if it was wet: its end is the next one's prefix.
     previous: Option<WetWindow>,
 }
 
 impl Pipeline {
-    /// A pipeline for `channels` channels at `host_rate_hz`. Settings come with every window.
+    /// A pipeline for `channels` channels at `host_rate_hz`, with one style. Settings come with every window.
     ///
     /// # Errors
     /// As [`grid`], or if the model's config is not usable.
@@ -88,16 +86,57 @@ impl Pipeline {
         channels: usize,
         style: impl Into<SharedStyle>,
     ) -> Result<Self> {
-        let config = model.config().clone();
-        let grid = grid(&config, host_rate_hz)?;
+        let style: SharedStyle = style.into();
+        let mut pipeline = Self::without_model(model.config(), host_rate_hz, channels, Box::new(style))?;
+        pipeline.set_model(model)?;
+        Ok(pipeline)
+    }
+
+    /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until it is given one.
+    ///
+    /// # Errors
+    /// As [`grid`].
+    pub fn without_model(
+        config: &ModelConfig,
+        host_rate_hz: u32,
+        channels: usize,
+        style: Box<dyn StyleSource>,
+    ) -> Result<Self> {
+        let grid = grid(config, host_rate_hz)?;
         Ok(Self {
-            intake: Intake::new(&config, grid.clone(), channels)?,
+            intake: Intake::new(config, grid.clone(), channels)?,
             voice: Voice::new(&config.mel, grid.clone())?,
-            transfer: Transfer::new(model)?,
-            style: style.into(),
+            transfer: None,
+            style,
+            observer: None,
             previous: None,
             grid,
         })
+    }
+
+    /// Windows that begin from now on are played by `model`; they continue those of the model before.
+    ///
+    /// # Errors
+    /// If the model's windows are not those that the pipeline was made for.
+    pub fn set_model(&mut self, model: Box<dyn TransferModel>) -> Result<()> {
+        let config = model.config();
+        if grid(config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel() {
+            let expected = "the windows and the mel spectrogram that the stream was opened with";
+            return Err(Error::checkpoint("window", expected, "others"));
+        }
+        self.transfer = Some(Transfer::new(model)?);
+        self.style.model_changed();
+        Ok(())
+    }
+
+    /// Windows that begin from now on play dry.
+    pub fn remove_model(&mut self) {
+        self.transfer = None;
+    }
+
+    /// Shows every window's images to `observer`.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
     }
 
     /// Where the windows lie; what a stream for this pipeline is opened with.
@@ -105,59 +144,72 @@ impl Pipeline {
         &self.grid
     }
 
-    /// A handle to exchange the style.
-    pub fn style(&self) -> SharedStyle {
-        self.style.clone()
-    }
-
-    /// The wet image of a content image.
-    fn wet_image(
+    /// The window's image as it shall sound; none where there is nothing to play it or to imitate.
+    fn image(
         &mut self,
-        index: u64,
+        window: &WindowInput,
         content: &MelImage,
         gain: f32,
-        settings: &Settings,
         timings: &mut Timings,
         cancel: &Cancel,
-    ) -> Result<MelImage> {
+    ) -> Result<Option<MelImage>> {
+        let index = window.index;
         let previous = self.previous.take().filter(|previous| previous.index + 1 == index);
-        let style = self.style.get();
-        let prefix =
-            previous.map(|previous| timings.measure(Stage::Encode, || self.transfer.prefix(&previous, gain)));
+        let Some(transfer) = &mut self.transfer else { return Ok(None) };
+        let style = timings.measure(Stage::Encode, || self.style.style(window, transfer.model()))?;
+        let Some(style) = style else { return Ok(None) };
         cancel.check()?;
-        let latent = timings.measure(Stage::Encode, || self.transfer.encode(content))?;
+        let prefix =
+            previous.map(|previous| timings.measure(Stage::Encode, || transfer.prefix(&previous, gain)));
+        cancel.check()?;
+        let latent = timings.measure(Stage::Encode, || transfer.encode(content))?;
         cancel.check()?;
         let first_frame = self.grid.first_frame(index);
         let clean = timings.measure(Stage::Denoise, || {
             let prefix = prefix.transpose()?;
-            self.transfer.denoise(&latent, prefix.as_deref(), &style, first_frame, settings, cancel)
+            transfer.denoise(&latent, prefix.as_deref(), &style, first_frame, &window.settings, cancel)
         })?;
-        timings.measure(Stage::Decode, || self.transfer.decode(&clean))
+        timings.measure(Stage::Decode, || transfer.decode(&clean)).map(Some)
+    }
+
+    fn show(&mut self, window: &WindowInput, content: &MelImage, wet: &MelImage) {
+        let Some(observer) = &mut self.observer else { return };
+        let to_host = f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
+        let first = self.grid.first_model_sample(window.index) as f64 * to_host;
+        observer(&WindowView {
+            first_frame_position: first as i64,
+            frame_samples: self.voice.mel().hop_length as f64 * to_host,
+            segment: &window.segment,
+            content,
+            wet,
+        });
     }
 }
 
 impl WindowProcessor for Pipeline {
     fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
-        let WindowOutput { wet, timings } = out;
+        let WindowOutput { wet, timings, dry } = out;
         timings.measure(Stage::Resample, || self.intake.take(window));
+        let model = self.transfer.as_mut().map(Transfer::model);
+        timings.measure(Stage::Resample, || self.style.listen(window, model));
         let (content, gain) = timings.measure(Stage::Mel, || self.intake.content(window.index))?;
         cancel.check()?;
-        let silent = content.data.iter().all(|&value| value == 0.0);
-        let image = if silent {
-            self.previous = None;
-            content.clone()
-        } else {
-            self.wet_image(window.index, &content, gain, &window.settings, timings, cancel)?
+        if content.data.iter().all(|&value| value == 0.0) {
+            // Nothing that the model could hear: what there is stays as it is, and silence silent.
+            self.show(window, &content, &content);
+            timings.measure(Stage::Vocode, || self.intake.dry(window.segment.start, wet))?;
+            self.previous = Some(WetWindow { index: window.index, image: content, gain });
+            return Ok(());
+        }
+        let Some(image) = self.image(window, &content, gain, timings, cancel)? else {
+            self.show(window, &content, &content);
+            *dry = true;
+            return Ok(());
         };
         cancel.check()?;
-        timings.measure(Stage::Vocode, || match silent {
-            // Nothing that the model could hear: what there is stays as it is, and silence silent.
-            true => self.intake.dry(window.segment.start, wet),
-            false => {
-                let performance = Performance { content: &content, target: &image, gain };
-                self.voice.play(&performance, &self.intake, window, wet)
-            }
-        })?;
+        self.show(window, &content, &image);
+        let performance = Performance { content: &content, target: &image, gain };
+        timings.measure(Stage::Vocode, || self.voice.play(&performance, &self.intake, window, wet))?;
         self.previous = Some(WetWindow { index: window.index, image, gain });
         Ok(())
     }
@@ -165,10 +217,12 @@ impl WindowProcessor for Pipeline {
     fn skip(&mut self, window: &WindowInput) {
         self.previous = None;
         self.intake.take(window);
+        self.style.listen(window, None);
     }
 
     fn reset(&mut self) {
         self.previous = None;
         self.intake.reset();
+        self.style.reset();
     }
 }

@@ -25,7 +25,7 @@ pub const REFERENCE_SECONDS_MAX: f64 = 12.0;
 /// Mean value below which a window of a reference says nothing about its sound.
 const SILENT_IMAGE_MEAN: f32 = 0.01;
 /// What counts as sound at the start of a reference (-60 dBFS).
-const SILENT_SAMPLE: f32 = 1e-3;
+pub(crate) const SILENT_SAMPLE: f32 = 1e-3;
 
 /// Networks with everything that playing them needs, on one executor.
 pub struct Playable<B: Backend> {
@@ -67,6 +67,11 @@ impl<B: Backend> Playable<B> {
     /// The networks; any number of streams may share them.
     pub fn model(&self) -> Arc<Model<B>> {
         Arc::clone(&self.model)
+    }
+
+    /// SHA-256 of the model file in lower-case hex; what its styles are marked with.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// What the model was built from.
@@ -137,27 +142,27 @@ pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<M
         resampler.flush(&mut resampled);
         channels.push(resampled);
     }
-    let images = windows(config, &channels);
+    let images = window_images(config, &channels.iter().map(Vec::as_slice).collect::<Vec<_>>());
     if images.is_empty() {
         return Err(Error::invalid("style reference", "a recording that sounds", "silence"));
     }
     Ok(images)
 }
 
-/// Window after window without overlap, each at the level that a stream would have reached at its end.
-fn windows(config: &ModelConfig, channels: &[Vec<f32>]) -> Vec<MelImage> {
+/// The images of a signal at the model's rate, window after window without overlap, each at the level that a stream
+/// would have reached at its end; those that say nothing are left out.
+pub(crate) fn window_images(config: &ModelConfig, channels: &[&[f32]]) -> Vec<MelImage> {
     let window_samples = config.window.frames * config.mel.hop_length;
-    let len = channels.first().map_or(0, Vec::len);
+    let len = channels.first().map_or(0, |channel| channel.len());
     let count = (len / window_samples).max(1);
     let mut front_end = MelFrontEnd::new(&config.mel);
     let mut level = Level::new(config.mel.sample_rate_hz);
-    let whole: Vec<&[f32]> = channels.iter().map(Vec::as_slice).collect();
     let mut images = Vec::new();
     for k in 0..count {
         let (begin, end) = (k * window_samples, len.min((k + 1) * window_samples));
         let news: Vec<&[f32]> = channels.iter().map(|c| &c[begin..end]).collect();
         level.push(&news);
-        let image = front_end.image(&whole, begin as isize, config.window.frames, level.gain());
+        let image = front_end.image(channels, begin as isize, config.window.frames, level.gain());
         let mean = image.data.iter().sum::<f32>() / image.data.len() as f32;
         if mean > SILENT_IMAGE_MEAN {
             images.push(image);

@@ -33,6 +33,12 @@ pub struct Settings {
     pub mix: f32,
     /// How magnitudes become audio.
     pub vocoder: VocoderKind,
+    /// Which of several styles is played; a processor with one style ignores it.
+    #[serde(default)]
+    pub style_slot: u16,
+    /// Whether a style that follows the sidechain stays as it is.
+    #[serde(default)]
+    pub style_held: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +52,8 @@ impl Default for Settings {
             seed: 0,
             mix: 1.0,
             vocoder: VocoderKind::Guided,
+            style_slot: 0,
+            style_held: false,
         }
     }
 }

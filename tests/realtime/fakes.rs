@@ -8,7 +8,7 @@ use engine::cancel::Cancel;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::settings::Settings;
 use engine::stream::{
-    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, WorkerThread, open,
+    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, Work, open,
 };
 use engine::{Error, Result};
 
@@ -70,6 +70,7 @@ impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> 
             sidechain_sounds: false,
             segment: window.segment.clone(),
             settings: window.settings.clone(),
+            waited_for: window.waited_for,
         };
         self.inner.process(&empty, out, cancel)
     }
@@ -115,11 +116,7 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Grid {
 }
 
 /// A stream that waits for its worker.
-pub fn offline(
-    grid: Grid,
-    channels: usize,
-    processor: Box<dyn WindowProcessor>,
-) -> (AudioThread, WorkerThread) {
+pub fn offline(grid: Grid, channels: usize, processor: Box<dyn WindowProcessor>) -> (AudioThread, Work) {
     let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     audio.set_offline(true);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::Error;
 use engine::settings::Settings;
-use engine::stream::{AudioThread, StreamConfig, WindowProcessor, WorkerThread, open};
+use engine::stream::{AudioThread, StreamConfig, WindowProcessor, Work, open};
 
 use crate::fakes::{
     Lcg, Passthrough, before, counter, delayed, grid, live, max_step, offline, play, short, sine, work_for,
@@ -13,7 +13,7 @@ use crate::fakes::{
 
 const RATE_HZ: u32 = 44_100;
 
-fn realtime(processor: Box<dyn WindowProcessor>, deadline_samples: u64) -> (AudioThread, WorkerThread) {
+fn realtime(processor: Box<dyn WindowProcessor>, deadline_samples: u64) -> (AudioThread, Work) {
     let config =
         StreamConfig { grid: grid(&short(), RATE_HZ), channels: 1, sidechain: false, deadline_samples };
     open(&config, processor, &Settings::default()).expect("a stream")

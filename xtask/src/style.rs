@@ -2,14 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use engine::audio_file::{Audio, Reader};
-use engine::playable::REFERENCE_SECONDS_MAX;
 
 use crate::workspace;
-
-/// Seconds of a recording that may be silent before its style begins.
-const LEAD_SECONDS: f64 = 60.0;
 
 /// The names of the styles that are shipped.
 pub fn names() -> Vec<String> {
@@ -53,25 +49,5 @@ fn list(names: &[String]) -> String {
 /// # Errors
 /// As reading the file, or if what was read is silent.
 pub fn reference(path: &Path) -> Result<Audio> {
-    let mut reader = Reader::open(path)?;
-    let sample_rate_hz = reader.sample_rate_hz();
-    let mut audio = Audio { sample_rate_hz, channels: vec![Vec::new(); reader.channels()] };
-    let mut sounding_from = None;
-    while let Some(block) = reader.read()? {
-        if sounding_from.is_none() && block.iter().flatten().any(|x| x.abs() > 1e-3) {
-            sounding_from = Some(audio.seconds());
-        }
-        audio
-            .channels
-            .iter_mut()
-            .zip(block)
-            .for_each(|(channel, samples)| channel.extend_from_slice(samples));
-        let enough = sounding_from.map_or(LEAD_SECONDS, |start| start + REFERENCE_SECONDS_MAX + 1.0);
-        if audio.seconds() > enough {
-            break;
-        }
-    }
-    sounding_from
-        .with_context(|| format!("{}: expected a style that sounds, found silence", path.display()))?;
-    Ok(audio)
+    Ok(engine::reference::read(Reader::open(path)?, &path.display().to_string())?)
 }

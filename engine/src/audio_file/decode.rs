@@ -1,6 +1,7 @@
 //! Reading: symphonia's demuxers and decoders behind one block-wise reader that refuses what we cannot use.
 
 use std::fs::File;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use symphonia::core::audio::GenericAudioBufferRef;
@@ -8,7 +9,7 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use super::SAMPLE_RATES_HZ;
@@ -40,7 +41,16 @@ impl Reader {
     /// [`SAMPLE_RATES_HZ`] or more than two channels.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let format = probe(path)?;
+        Self::start(path, probe(path)?)
+    }
+
+    /// The same for a file that is part of the program; errors call it `name`.
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: &'static [u8]) -> Result<Self> {
+        let name = name.as_ref();
+        Self::start(name, probe_stream(name, Box::new(Cursor::new(bytes)))?)
+    }
+
+    fn start(path: &Path, format: Box<dyn FormatReader>) -> Result<Self> {
         let refuse = || Error::file(path, format!("{FORMATS}, found no audio track that could be decoded"));
         let track = format.default_track(TrackType::Audio).ok_or_else(refuse)?;
         let params = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(refuse)?;
@@ -182,11 +192,15 @@ fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
     if metadata.is_file() && metadata.len() == 0 {
         return Err(Error::file(path, format!("{FORMATS}, found an empty file")));
     }
+    probe_stream(path, Box::new(file))
+}
+
+fn probe_stream(path: &Path, source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>> {
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
         hint.with_extension(extension);
     }
-    let stream = MediaSourceStream::new(Box::new(file), Default::default());
+    let stream = MediaSourceStream::new(source, Default::default());
     symphonia::default::get_probe()
         .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|_| Error::file(path, format!("{FORMATS}, found something else")))

@@ -46,6 +46,14 @@ impl Checkpoint {
 
     /// Checks and decodes the bytes of a file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut checkpoint = Self::describe(bytes)?;
+        checkpoint.tensors = tensors(bytes)?;
+        checkpoint.sha256 = hex(&Sha256::digest(bytes));
+        Ok(checkpoint)
+    }
+
+    /// What a file says of itself, checked, without its tensors and its hash: fast whatever its size.
+    pub fn describe(bytes: &[u8]) -> Result<Self> {
         check_file_len(bytes.len() as u64)?;
         let metadata = check_header(bytes)?;
         let config = json(&metadata, "config")?;
@@ -54,17 +62,16 @@ impl Checkpoint {
             (Kind::Classifier, false) => LatentStats::default(),
             _ => typed("latent", json(&metadata, "latent")?)?,
         };
-        let mut checkpoint = Self {
+        let checkpoint = Self {
             kind,
             config,
             latent,
             provenance: json(&metadata, "provenance")?,
             metrics: json(&metadata, "metrics")?,
             tensors: BTreeMap::new(),
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: String::new(),
         };
         checkpoint.validate_description()?;
-        checkpoint.tensors = tensors(bytes)?;
         Ok(checkpoint)
     }
 }

@@ -1,12 +1,12 @@
 use std::f64::consts::TAU;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::config::{MelConfig, WindowConfig};
 use crate::models::model::{Guide, LatentDims};
-use crate::settings::VocoderKind;
+use crate::settings::{Settings, VocoderKind};
 use crate::stream::{OfflineStream, render};
-use crate::{Error, Result};
+use crate::style::StyleTokens;
 
 /// What the denoiser was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,10 @@ impl Analytic {
 impl TransferModel for Analytic {
     fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    fn style_tokens(&mut self, _: &[MelImage]) -> Result<StyleTokens> {
+        Ok(style())
     }
 
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {

@@ -19,6 +19,9 @@ pub trait TransferModel: Send {
     /// What the model was built from.
     fn config(&self) -> &ModelConfig;
 
+    /// Reference images -> style.
+    fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens>;
+
     /// Image -> latent.
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>>;
 
@@ -54,6 +57,10 @@ where
 {
     fn config(&self) -> &ModelConfig {
         self.model.config()
+    }
+
+    fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
+        self.model.style_tokens(&mut self.ops, images)
     }
 
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
@@ -110,6 +117,11 @@ impl Transfer {
             range_db: config.mel.range_db,
             model,
         })
+    }
+
+    /// The networks themselves.
+    pub fn model(&mut self) -> &mut dyn TransferModel {
+        &mut *self.model
     }
 
     /// Image -> latent.

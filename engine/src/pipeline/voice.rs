@@ -46,6 +46,11 @@ impl Voice {
         })
     }
 
+    /// The mel spectrogram that both read.
+    pub fn mel(&self) -> &MelConfig {
+        &self.mel
+    }
+
     /// Writes the window's segment to `wet` (channels x `window.segment.len()`).
     pub fn play(
         &mut self,

@@ -11,10 +11,10 @@ use super::chunk::{Parcel, buffers};
 use super::chunker::Chunker;
 use super::grid::Grid;
 use super::latency::latency_samples;
+use super::pool::{Lane, Pool, Work};
 use super::processor::WindowProcessor;
 use super::runner::Runner;
-use super::shared::Status;
-use super::worker_thread::WorkerThread;
+use super::shared::{Stats, Status};
 use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ impl StreamConfig {
     }
 }
 
-/// Opens a stream: the audio thread's half, and the worker that runs `processor`. Allocates everything.
+/// Opens a stream with a thread of its own to run `processor`. Allocates everything.
 ///
 /// # Errors
 /// If the width is not 1 or 2, or the system gives no thread.
@@ -58,7 +58,20 @@ pub fn open(
     config: &StreamConfig,
     processor: Box<dyn WindowProcessor>,
     settings: &Settings,
-) -> Result<(AudioThread, WorkerThread)> {
+) -> Result<(AudioThread, Work)> {
+    open_on(&Arc::new(Pool::new(1)?), config, processor, settings)
+}
+
+/// Opens a stream whose `processor` runs on a pool, beside those of other streams.
+///
+/// # Errors
+/// If the width is not 1 or 2, or a setting is out of range.
+pub fn open_on(
+    pool: &Arc<Pool>,
+    config: &StreamConfig,
+    processor: Box<dyn WindowProcessor>,
+    settings: &Settings,
+) -> Result<(AudioThread, Work)> {
     if !(1..=2).contains(&config.channels) {
         return Err(Error::invalid("channels", "1 or 2", config.channels));
     }
@@ -69,12 +82,14 @@ pub fn open(
     let (results_in, results) = RingBuffer::new(count);
     let (status, cancel) = (Arc::new(Status::default()), Cancel::default());
     let runner = Runner::new(processor, grid.clone(), channels, Arc::clone(&status), cancel.clone());
-    let worker = WorkerThread::spawn(runner, jobs_out, results_in, cancel, Arc::clone(&status))?;
+    let lane = Lane { runner, jobs: jobs_out, results: results_in };
+    let work = pool.add(lane, cancel, Arc::clone(&status));
+    let deadline = Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
     let parcels = (0..count).map(|_| Parcel::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
     let pieces = |count: usize| buffers(count, PIECE_SAMPLES);
     let mut audio = AudioThread {
-        chunker: Chunker::new(grid.clone(), jobs, worker.thread(), parcels),
+        chunker: Chunker::new(grid.clone(), jobs, pool.waker(), deadline, parcels),
         assembler: Assembler::new(grid, channels, latency, count, Arc::clone(&status)),
         results,
         status,
@@ -86,7 +101,7 @@ pub fn open(
         output: pieces(channels),
     };
     audio.set_settings(settings);
-    Ok((audio, worker))
+    Ok((audio, work))
 }
 
 /// The half of a stream that lives on the audio thread.
@@ -118,9 +133,15 @@ impl AudioThread {
         Arc::clone(&self.status)
     }
 
+    /// The counters. Neither locks nor waits.
+    pub fn stats(&self) -> Stats {
+        self.status.stats()
+    }
+
     /// Whether `process` may wait for the worker. Then no window is late, and the output depends on the input alone.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
+        self.chunker.set_waited_for(offline);
     }
 
     /// Settings for the windows that are completed from now on, and the mix for the samples that are played from now

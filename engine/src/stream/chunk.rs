@@ -1,6 +1,7 @@
 //! One window's samples and its wet audio, in buffers that travel round and come home.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::grid::Grid;
 use super::timings::Timings;
@@ -23,6 +24,8 @@ pub struct WindowInput {
     pub segment: Range<u64>,
     /// The settings when the window was complete.
     pub settings: Settings,
+    /// Whether the caller waits for this window however long it takes (an offline render).
+    pub waited_for: bool,
 }
 
 impl WindowInput {
@@ -44,6 +47,8 @@ pub struct WindowOutput {
     pub wet: Vec<Vec<f32>>,
     /// Where the time went.
     pub timings: Timings,
+    /// Set where there is nothing wet to play, though nothing has failed: the window plays dry.
+    pub dry: bool,
 }
 
 /// How a window's journey ended.
@@ -53,6 +58,8 @@ pub(super) enum Outcome {
     Pending,
     /// The wet audio is there.
     Wet,
+    /// There was nothing wet to play.
+    Dry,
     /// The processor gave an error or panicked; play dry.
     Failed,
     /// Its time was over, or the stream was reset, before the worker came to it.
@@ -64,6 +71,8 @@ pub(super) enum Outcome {
 pub(super) struct Parcel {
     /// Which life of the stream (counted by resets) the window belongs to.
     pub epoch: u64,
+    /// When the worker should be done.
+    pub due: Instant,
     /// To the worker.
     pub input: WindowInput,
     /// From the worker.
@@ -97,10 +106,11 @@ impl Parcel {
             sidechain_sounds: false,
             segment: 0..0,
             settings: Settings::default(),
+            waited_for: false,
         };
         let wet = buffers(channels, grid.max_segment_samples());
-        let output = WindowOutput { wet, timings: Timings::default() };
-        Self { epoch: 0, input, output, rho: 1.0, outcome: Outcome::Pending }
+        let output = WindowOutput { wet, timings: Timings::default(), dry: false };
+        Self { epoch: 0, due: Instant::now(), input, output, rho: 1.0, outcome: Outcome::Pending }
     }
 
     /// Makes the parcel ready to collect window `index`, whose first new sample is `first_sample`.

@@ -1,11 +1,12 @@
 //! Audio thread, first half: collects host blocks into windows and sends each when it is complete.
 
-use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use rtrb::Producer;
 
 use super::chunk::{Outcome, Parcel};
 use super::grid::Grid;
+use super::pool::Waker;
 use crate::settings::Settings;
 
 /// Collects samples into parcels. Nothing here allocates, locks or waits.
@@ -13,7 +14,9 @@ use crate::settings::Settings;
 pub(super) struct Chunker {
     grid: Grid,
     jobs: Producer<Parcel>,
-    worker: Option<Thread>,
+    waker: Waker,
+    /// What the worker may take for a window.
+    deadline: Duration,
     /// Parcels at home.
     free: Vec<Parcel>,
     /// The parcel that collects window `index`; none while all were away when the window began.
@@ -23,16 +26,24 @@ pub(super) struct Chunker {
     index: u64,
     arrived: u64,
     settings: Settings,
+    waited_for: bool,
 }
 
 impl Chunker {
     /// A chunker that owns `free` parcels and sends them through `jobs` (which has room for all).
-    pub fn new(grid: Grid, jobs: Producer<Parcel>, worker: Option<Thread>, free: Vec<Parcel>) -> Self {
+    pub fn new(
+        grid: Grid,
+        jobs: Producer<Parcel>,
+        waker: Waker,
+        deadline: Duration,
+        free: Vec<Parcel>,
+    ) -> Self {
         let settings = Settings::default();
         let mut chunker = Self {
             grid,
             jobs,
-            worker,
+            waker,
+            deadline,
             free,
             current: None,
             away: 0,
@@ -40,6 +51,7 @@ impl Chunker {
             index: 0,
             arrived: 0,
             settings,
+            waited_for: false,
         };
         chunker.begin_window(0);
         chunker
@@ -48,6 +60,11 @@ impl Chunker {
     /// Settings for the windows that are completed from now on.
     pub fn set_settings(&mut self, settings: &Settings) {
         self.settings = settings.clone();
+    }
+
+    /// Whether the windows that are completed from now on are waited for.
+    pub fn set_waited_for(&mut self, waited_for: bool) {
+        self.waited_for = waited_for;
     }
 
     /// How many parcels are with the worker, or on the way there or back.
@@ -98,12 +115,12 @@ impl Chunker {
     fn send(&mut self) {
         if let Some(mut parcel) = self.current.take() {
             parcel.input.settings = self.settings.clone();
+            parcel.input.waited_for = self.waited_for;
+            parcel.due = Instant::now() + self.deadline;
             match self.jobs.push(parcel) {
                 Ok(()) => {
                     self.away += 1;
-                    if let Some(worker) = &self.worker {
-                        worker.unpark();
-                    }
+                    self.waker.wake();
                 }
                 Err(rtrb::PushError::Full(mut parcel)) => {
                     parcel.outcome = Outcome::Skipped;

@@ -1,7 +1,7 @@
 //! Blocks in, blocks out: the window that moves over a stream. Knows no tensors.
 //!
 //! ```text
-//! audio thread:  block -> Chunker --jobs--> worker thread: Runner { WindowProcessor }
+//! audio thread:  block -> Chunker --jobs--> Pool: Runner { WindowProcessor }
 //!                block <- Assembler <-------- results
 //! ```
 //!
@@ -20,18 +20,18 @@ pub mod grid;
 pub mod history;
 pub mod latency;
 pub mod offline;
+pub mod pool;
 pub mod processor;
 pub mod runner;
 pub mod shared;
 pub mod timings;
-pub mod worker_thread;
 
-pub use audio_thread::{AudioThread, StreamConfig, open};
+pub use audio_thread::{AudioThread, StreamConfig, open, open_on};
 pub use chunk::{WindowInput, WindowOutput};
 pub use grid::Grid;
 pub use history::History;
 pub use offline::{OfflineStream, Report, render};
+pub use pool::{Pool, Work};
 pub use processor::WindowProcessor;
 pub use shared::{Stats, Status};
 pub use timings::{Stage, Timings};
-pub use worker_thread::WorkerThread;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::audio_thread::{AudioThread, StreamConfig, open};
 use super::grid::Grid;
+use super::pool::Work;
 use super::processor::WindowProcessor;
 use super::shared::{Stats, Status};
 use super::timings::Timings;
-use super::worker_thread::WorkerThread;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub struct Report {
 pub struct OfflineStream {
     // The worker goes last: parcels of the audio half may still be with it.
     audio: AudioThread,
-    worker: WorkerThread,
+    worker: Work,
     status: Arc<Status>,
     channels: usize,
     /// Output samples that are still latency.

@@ -71,6 +71,7 @@ impl Runner {
             channel.resize(len, 0.0);
         }
         parcel.output.timings = Default::default();
+        parcel.output.dry = false;
         let Parcel { input, output, .. } = &mut *parcel;
         let worked = catch_unwind(AssertUnwindSafe(|| self.processor.process(input, output, &self.cancel)));
         let result = match worked {
@@ -81,6 +82,10 @@ impl Runner {
             }
         };
         match result {
+            Ok(()) if parcel.output.dry => {
+                self.tail = None;
+                Outcome::Dry
+            }
             Ok(()) => {
                 self.status.record_wet(&parcel.output.timings);
                 self.join(parcel);

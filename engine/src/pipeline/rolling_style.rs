@@ -1,0 +1,127 @@
+//! A style that follows the sidechain: the last seconds of it that sounded.
+
+use std::sync::Arc;
+
+use super::{StyleSource, TransferModel};
+use crate::Result;
+use crate::config::ModelConfig;
+use crate::dsp::resample::Resampler;
+use crate::playable::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE, window_images};
+use crate::stream::WindowInput;
+use crate::style::StyleTokens;
+
+/// Silence is found block by block, in model samples (23 ms at 22.05 kHz).
+const GATE_BLOCK_SAMPLES: usize = 512;
+/// So many blocks after the last one that sounded still belong to it: its decay, and the pause between two notes.
+const GATE_HOLD_BLOCKS: usize = 8;
+
+/// Listens to the sidechain. What it hears depends on the samples since reset alone.
+pub struct RollingStyle {
+    config: ModelConfig,
+    resamplers: Vec<Resampler>,
+    /// Sounding samples at the model's rate, the last [`REFERENCE_SECONDS_MAX`] at most.
+    heard: Vec<Vec<f32>>,
+    /// Samples that do not fill a block yet.
+    pending: Vec<Vec<f32>>,
+    /// Blocks for which the gate stays open.
+    open_blocks: usize,
+    /// The style of what was heard, until something new is.
+    tokens: Option<Arc<StyleTokens>>,
+}
+
+impl RollingStyle {
+    /// Hears nothing yet.
+    ///
+    /// # Errors
+    /// If the rates cannot be converted.
+    pub fn new(config: &ModelConfig, host_rate_hz: u32, channels: usize) -> Result<Self> {
+        let resampler = || Resampler::new(host_rate_hz, config.mel.sample_rate_hz);
+        Ok(Self {
+            resamplers: (0..channels).map(|_| resampler()).collect::<Result<_>>()?,
+            config: config.clone(),
+            heard: vec![Vec::new(); channels],
+            pending: vec![Vec::new(); channels],
+            open_blocks: 0,
+            tokens: None,
+        })
+    }
+
+    /// How much has been heard, 0 to [`REFERENCE_SECONDS_MAX`].
+    pub fn seconds(&self) -> f32 {
+        self.heard.first().map_or(0, Vec::len) as f32 / self.config.mel.sample_rate_hz as f32
+    }
+
+    /// The style of what was heard, with as many windows as it fills; `None` before it fills one.
+    ///
+    /// # Errors
+    /// If the model's executor fails.
+    pub fn tokens(&mut self, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
+        if self.tokens.is_none() {
+            let window_samples = self.config.window.frames * self.config.mel.hop_length;
+            let len = self.heard.first().map_or(0, Vec::len);
+            let windows = len / window_samples;
+            // The newest windows: what is left over is the oldest.
+            let start = len - windows * window_samples;
+            let channels: Vec<&[f32]> = self.heard.iter().map(|channel| &channel[start..]).collect();
+            let images = if windows > 0 { window_images(&self.config, &channels) } else { Vec::new() };
+            if !images.is_empty() {
+                self.tokens = Some(Arc::new(model.style_tokens(&images)?));
+            }
+        }
+        Ok(self.tokens.clone())
+    }
+
+    /// Lets the gate judge every whole block that is pending.
+    fn gate(&mut self) {
+        let whole = self.pending.first().map_or(0, Vec::len) / GATE_BLOCK_SAMPLES * GATE_BLOCK_SAMPLES;
+        for start in (0..whole).step_by(GATE_BLOCK_SAMPLES) {
+            let block = start..start + GATE_BLOCK_SAMPLES;
+            let sounds = |channel: &Vec<f32>| channel[block.clone()].iter().any(|x| x.abs() > SILENT_SAMPLE);
+            if self.pending.iter().any(sounds) {
+                self.open_blocks = GATE_HOLD_BLOCKS + 1;
+            }
+            if self.open_blocks > 0 {
+                self.open_blocks -= 1;
+                self.tokens = None;
+                for (heard, pending) in self.heard.iter_mut().zip(&self.pending) {
+                    heard.extend_from_slice(&pending[block.clone()]);
+                }
+            }
+        }
+        self.pending.iter_mut().for_each(|channel| drop(channel.drain(..whole)));
+    }
+
+    fn forget(&mut self) {
+        let longest = (REFERENCE_SECONDS_MAX * f64::from(self.config.mel.sample_rate_hz)) as usize;
+        for channel in &mut self.heard {
+            let excess = channel.len().saturating_sub(longest);
+            channel.drain(..excess);
+        }
+    }
+}
+
+impl StyleSource for RollingStyle {
+    fn listen(&mut self, window: &WindowInput, _: Option<&mut dyn TransferModel>) {
+        for ((resampler, samples), pending) in
+            self.resamplers.iter_mut().zip(&window.sidechain).zip(&mut self.pending)
+        {
+            resampler.push(samples, pending);
+        }
+        self.gate();
+        self.forget();
+    }
+
+    fn style(&mut self, _: &WindowInput, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
+        self.tokens(model)
+    }
+
+    fn model_changed(&mut self) {
+        self.tokens = None;
+    }
+
+    fn reset(&mut self) {
+        self.resamplers.iter_mut().for_each(Resampler::reset);
+        self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
+        (self.open_blocks, self.tokens) = (0, None);
+    }
+}

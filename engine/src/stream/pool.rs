@@ -1,0 +1,195 @@
+//! The threads that compute, shared by many streams: a bounded number, and the window that is due first comes first.
+//!
+//! An audio thread pushes a parcel into its stream's own ring and wakes the pool. It never touches the pool's lock,
+//! which only those take who compute, open or close.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+use rtrb::{Consumer, Producer};
+
+use super::chunk::Parcel;
+use super::runner::Runner;
+use super::shared::Status;
+use crate::cancel::Cancel;
+use crate::{Error, Result};
+
+/// One stream's work: its windows are computed one after another, by whichever thread is free.
+pub(super) struct Lane {
+    pub runner: Runner,
+    pub jobs: Consumer<Parcel>,
+    pub results: Producer<Parcel>,
+}
+
+impl Lane {
+    /// When the next window is due; offline renders wait for those who cannot. None where there is no window.
+    fn due(&self) -> Option<(bool, Instant)> {
+        self.jobs.peek().ok().map(|parcel| (parcel.input.waited_for, parcel.due))
+    }
+
+    fn run_one(&mut self) {
+        if let Ok(mut parcel) = self.jobs.pop() {
+            self.runner.run(&mut parcel);
+            // There are as many places as parcels; a parcel that found none would be freed here, not there.
+            let _ = self.results.push(parcel);
+        }
+    }
+}
+
+struct Entry {
+    id: u64,
+    /// None while a thread computes.
+    lane: Option<Box<Lane>>,
+}
+
+#[derive(Default)]
+struct Desk {
+    lanes: Mutex<Vec<Entry>>,
+    /// A lane has come back from a thread.
+    returned: Condvar,
+    stop: AtomicBool,
+    last_id: AtomicU64,
+}
+
+impl Desk {
+    /// The lane whose next window is due first.
+    fn take(&self) -> Option<(u64, Box<Lane>)> {
+        let mut lanes = self.lanes.lock();
+        let due = |entry: &Entry| entry.lane.as_ref().and_then(|lane| lane.due());
+        let first =
+            lanes.iter_mut().filter_map(|entry| Some((due(entry)?, entry))).min_by_key(|(due, _)| *due);
+        let (_, entry) = first?;
+        entry.lane.take().map(|lane| (entry.id, lane))
+    }
+
+    fn give_back(&self, id: u64, lane: Box<Lane>) {
+        let mut lanes = self.lanes.lock();
+        if let Some(entry) = lanes.iter_mut().find(|entry| entry.id == id) {
+            entry.lane = Some(lane);
+        }
+        self.returned.notify_all();
+    }
+
+    /// Takes a lane out for good, waiting until no thread has it.
+    fn close(&self, id: u64) -> Option<Box<Lane>> {
+        let mut lanes = self.lanes.lock();
+        loop {
+            let place = lanes.iter().position(|entry| entry.id == id)?;
+            if lanes[place].lane.is_some() {
+                return lanes.swap_remove(place).lane;
+            }
+            self.returned.wait(&mut lanes);
+        }
+    }
+}
+
+/// Threads that compute windows. Dropping it ends and joins them; streams that are still open get nothing more.
+pub struct Pool {
+    desk: Arc<Desk>,
+    threads: Vec<JoinHandle<()>>,
+    waker: Waker,
+}
+
+impl Pool {
+    /// Starts `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn new(threads: usize) -> Result<Self> {
+        let desk = Arc::new(Desk::default());
+        let mut pool = Self { desk, threads: Vec::new(), waker: Waker(Arc::new([])) };
+        for _ in 0..threads.max(1) {
+            let desk = Arc::clone(&pool.desk);
+            let thread = thread::Builder::new().name("luthier worker".into()).spawn(move || work(&desk));
+            pool.threads.push(thread.map_err(|error| Error::Compute(format!("no worker thread: {error}")))?);
+        }
+        pool.waker = Waker(pool.threads.iter().map(|thread| thread.thread().clone()).collect());
+        Ok(pool)
+    }
+
+    /// Adds a stream.
+    pub(super) fn add(self: &Arc<Self>, lane: Lane, cancel: Cancel, status: Arc<Status>) -> Work {
+        let id = self.desk.last_id.fetch_add(1, Ordering::Relaxed);
+        status.worker_alive.store(true, Ordering::Release);
+        self.desk.lanes.lock().push(Entry { id, lane: Some(Box::new(lane)) });
+        Work { pool: Arc::clone(self), id, cancel, status }
+    }
+
+    /// What wakes the threads.
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.desk.stop.store(true, Ordering::Release);
+        self.threads.iter().for_each(|thread| thread.thread().unpark());
+        for thread in self.threads.drain(..) {
+            // Panics of processors are caught before they reach the thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Wakes a pool's threads. Neither allocates nor waits: for audio threads.
+#[derive(Clone, Debug)]
+pub(super) struct Waker(Arc<[Thread]>);
+
+impl Waker {
+    /// Something has come.
+    pub fn wake(&self) {
+        self.0.iter().for_each(Thread::unpark);
+    }
+}
+
+/// A stream's work on a pool. Dropping it calls the work off.
+pub struct Work {
+    pool: Arc<Pool>,
+    id: u64,
+    cancel: Cancel,
+    status: Arc<Status>,
+}
+
+impl Work {
+    /// Counters, first error and timings; may be kept by an editor.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Calls the work off and waits until no thread is at it: as long as one stage of the processor takes. It always
+    /// waits to the end, because a host may unload our code right after.
+    pub fn stop(&mut self) {
+        self.cancel.cancel();
+        drop(self.pool.desk.close(self.id));
+        self.status.worker_alive.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Work").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+fn work(desk: &Desk) {
+    while !desk.stop.load(Ordering::Acquire) {
+        match desk.take() {
+            Some((id, mut lane)) => {
+                lane.run_one();
+                desk.give_back(id, lane);
+            }
+            // A wake-up since the last look makes this return at once: none is lost.
+            None => thread::park(),
+        }
+    }
+}

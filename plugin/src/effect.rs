@@ -1,0 +1,260 @@
+//! The effect itself, as nice-plug drives it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use engine::config::ModelConfig;
+use engine::stream::{StreamConfig, open_on};
+use nice_plug::prelude::*;
+use nice_plug_egui::{EguiEditor, RepaintNotifier};
+
+use crate::editor::{self, EditorApp, EditorWindow};
+use crate::factory;
+use crate::instance::Instance;
+use crate::model_slot::ModelState;
+use crate::params::LuthierParams;
+use crate::performer::Performer;
+use crate::playing::Playing;
+use crate::project::ModelChoice;
+use crate::registry::heard;
+use crate::shared::{Gravity, Request};
+use crate::workshop::Workshop;
+
+/// What a window may take to compute, as a part of the hop: with all of it several instances whose windows fall
+/// together may fill the machine to that part, and none is late.
+const DEADLINE_OF_HOP: f64 = 0.75;
+/// How long an activation waits for a model whose windows it must know.
+const MODEL_WAIT: Duration = Duration::from_secs(10);
+
+/// One instance.
+pub struct Luthier {
+    params: Arc<LuthierParams>,
+    instance: Arc<Instance>,
+    window: EditorWindow,
+    repaint: RepaintNotifier,
+    /// Between `activate` and `deactivate`.
+    playing: Option<Playing>,
+    // Goes last: the stream's work has ended before the workshop closes.
+    workshop: Arc<Workshop>,
+}
+
+impl Default for Luthier {
+    fn default() -> Self {
+        let instance = Arc::new(Instance::default());
+        let workshop = Workshop::enter();
+        listen_for_states(&instance, &workshop);
+        listen_for_requests(&instance, &workshop);
+        Self {
+            params: Arc::new(LuthierParams::new(Arc::clone(&instance.project))),
+            instance,
+            window: editor::window(),
+            repaint: RepaintNotifier::new(),
+            playing: None,
+            workshop,
+        }
+    }
+}
+
+/// A loaded state may name another model.
+fn listen_for_states(instance: &Arc<Instance>, workshop: &Workshop) {
+    let (weak, loader, registry) = (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+    instance.project.set_listener(Box::new(move || {
+        let Some(instance) = weak.upgrade() else { return };
+        // At once, so that an offline render that begins now waits for it.
+        instance.model.set(ModelState::Loading);
+        let (weak, registry) = (weak.clone(), Arc::clone(&registry));
+        loader.send(move || {
+            if let Some(instance) = weak.upgrade() {
+                instance.settle_model(&registry);
+            }
+        });
+    }));
+}
+
+fn listen_for_requests(instance: &Arc<Instance>, workshop: &Workshop) {
+    let (weak, loader, registry) = (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+    instance.shared.set_handler(Box::new(move |request| {
+        let (weak, registry) = (weak.clone(), Arc::clone(&registry));
+        loader.send(move || {
+            if let Some(instance) = weak.upgrade() {
+                fulfil(&instance, &registry, request);
+            }
+        });
+    }));
+}
+
+fn fulfil(instance: &Instance, registry: &crate::registry::Registry, request: Request) {
+    match request {
+        Request::LoadModel(path) => instance.load_model(registry, &path),
+        Request::LoadShippedModel => {
+            instance.project.set_model(ModelChoice::Shipped);
+            instance.settle_model(registry);
+        }
+        Request::LoadStyle(path) => instance.load_style(registry, &path),
+        Request::Capture => instance.capture.store(true, Relaxed),
+    }
+}
+
+impl Luthier {
+    /// The config of the model that will play: its windows decide the latency.
+    fn config(&self) -> ModelConfig {
+        let shipped = self.instance.project.model() == ModelChoice::Shipped;
+        if !shipped {
+            self.instance.model.wait_until(Instant::now() + MODEL_WAIT);
+        }
+        match self.instance.model.get() {
+            (_, ModelState::Ready(model)) if !shipped => model.config().clone(),
+            _ => heard(factory::model_config().clone()),
+        }
+    }
+
+    /// Has the model loaded, where it is not.
+    fn fetch_model(&self) {
+        let (instance, registry) = (Arc::downgrade(&self.instance), self.workshop.registry());
+        self.workshop.loader().send(move || {
+            if let Some(instance) = instance.upgrade()
+                && matches!(instance.model.get(), (_, ModelState::Loading))
+            {
+                instance.settle_model(&registry);
+            }
+        });
+    }
+
+    fn open(&self, sample_rate_hz: u32, channels: usize) -> engine::Result<Playing> {
+        let performer = Performer::new(Arc::clone(&self.instance), &self.config(), sample_rate_hz, channels)?;
+        let grid = performer.grid().clone();
+        let deadline_samples = (grid.hop_samples() as f64 * DEADLINE_OF_HOP) as u64;
+        let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
+        let (audio, work) =
+            open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
+        Ok(Playing::new(audio, work, channels, sample_rate_hz))
+    }
+}
+
+impl Plugin for Luthier {
+    const NAME: &'static str = "Luthier";
+    const VENDOR: &'static str = "Luthier";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    // `PortNames::main_input` would rename the output as well.
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
+
+    type Editor = EguiEditor<EditorApp>;
+    type SysExMessage = ();
+    // Not used: nice-plug has one such thread for all instances, and it may end with the host.
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        Arc::clone(&self.params) as Arc<dyn Params>
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        let app = EditorApp::new(Arc::clone(&self.params), Arc::clone(&self.instance.shared));
+        editor::create(&self.window, &self.repaint, app)
+    }
+
+    fn activate(
+        &mut self,
+        layout: &AudioIOLayout,
+        config: &BufferConfig,
+        context: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        self.playing = None;
+        self.fetch_model();
+        let sample_rate_hz = config.sample_rate.round() as u32;
+        let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
+        let offline = config.process_mode == ProcessMode::Offline;
+        match self.open(sample_rate_hz, channels) {
+            Ok(mut playing) => {
+                playing.set_offline(offline);
+                self.playing = Some(playing);
+            }
+            // The host goes on, and hears its own input.
+            Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),
+        }
+        let latency = self.playing.as_ref().map_or(0, Playing::latency_samples);
+        self.instance.shared.words.lock().device = format!("CPU, {} threads", self.workshop.threads());
+        let status = &self.instance.shared.status;
+        status.channels.store(channels as u32, Relaxed);
+        status.sample_rate_hz.store(sample_rate_hz, Relaxed);
+        status.latency_samples.store(latency, Relaxed);
+        status.offline.store(offline, Relaxed);
+        status.active.store(true, Relaxed);
+        context.set_latency_samples(latency);
+        true
+    }
+
+    fn reset(&mut self) {
+        if let Some(playing) = &mut self.playing {
+            playing.reset();
+        }
+    }
+
+    fn deactivate(&mut self) {
+        self.playing = None;
+        self.instance.shared.status.active.store(false, Relaxed);
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        aux: &mut AuxiliaryBuffers,
+        _: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let Some(playing) = &mut self.playing else { return ProcessStatus::Normal };
+        let mut sidechain: [&[f32]; 2] = [&[]; 2];
+        if let Some(port) = aux.inputs.first() {
+            for (slot, channel) in sidechain.iter_mut().zip(port.as_slice_immutable()) {
+                *slot = channel;
+            }
+        }
+        playing.process(buffer.as_slice(), &sidechain, &self.params, &self.instance.shared);
+        ProcessStatus::Tail(playing.latency_samples())
+    }
+}
+
+impl Drop for Luthier {
+    fn drop(&mut self) {
+        self.playing = None;
+    }
+}
+
+const fn layout(channels: u32, name: &'static str) -> AudioIOLayout {
+    AudioIOLayout {
+        main_input_channels: NonZeroU32::new(channels),
+        main_output_channels: NonZeroU32::new(channels),
+        aux_input_ports: match channels {
+            1 => const { &[new_nonzero_u32(1)] },
+            _ => const { &[new_nonzero_u32(2)] },
+        },
+        names: PortNames {
+            layout: Some(name),
+            aux_inputs: &["Style reference"],
+            ..PortNames::const_default()
+        },
+        ..AudioIOLayout::const_default()
+    }
+}
+
+impl ClapPlugin for Luthier {
+    const CLAP_ID: &'static str = "audio.luthier.luthier";
+    const CLAP_DESCRIPTION: Option<&'static str> = Some("Turns one instrument into another");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[
+        ClapFeature::AudioEffect,
+        ClapFeature::Stereo,
+        ClapFeature::Mono,
+        ClapFeature::Custom("timbre-transfer"),
+    ];
+}
+
+impl Vst3Plugin for Luthier {
+    const VST3_CLASS_ID: [u8; 16] = *b"LuthierStyleFxV1";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Fx, Vst3SubCategory::Modulation];
+}

@@ -1,0 +1,93 @@
+//! The channels of one block, complete whatever the host handed over.
+
+use std::ptr;
+
+use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS};
+
+/// Stands in for channels that a host left out. Allocated at activation.
+#[derive(Default)]
+pub struct Scratch {
+    silence: Vec<f32>,
+    trash: Vec<f32>,
+}
+
+impl Scratch {
+    /// Makes room for the largest piece.
+    pub fn prepare(&mut self) {
+        self.silence.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
+        self.trash.resize(MAX_BLOCK_SAMPLES as usize * MAX_CHANNELS, 0.0);
+    }
+
+    /// Whether [`Self::prepare`] has been called.
+    pub fn is_prepared(&self) -> bool {
+        !self.silence.is_empty()
+    }
+}
+
+/// One bus as a host gave it: an array of channel pointers, any of which may be null.
+#[derive(Clone, Copy)]
+pub struct Bus {
+    /// The array; may be null.
+    pub channels: *mut *mut f32,
+    /// How many entries the array has.
+    pub count: usize,
+}
+
+impl Bus {
+    /// A bus that is not there.
+    pub const NONE: Self = Self { channels: ptr::null_mut(), count: 0 };
+
+    /// The pointer of a channel, advanced by `offset` samples; null where there is none.
+    ///
+    /// # Safety
+    /// If `channels` is not null, it points to `count` pointers, each of which is null or points to more than
+    /// `offset` samples.
+    unsafe fn channel(self, index: usize, offset: usize) -> *mut f32 {
+        if self.channels.is_null() || index >= self.count {
+            return ptr::null_mut();
+        }
+        // SAFETY: the array has more than `index` entries.
+        let channel = unsafe { *self.channels.add(index) };
+        if channel.is_null() {
+            return channel;
+        }
+        // SAFETY: the channel has more than `offset` samples.
+        unsafe { channel.add(offset) }
+    }
+}
+
+/// Pointers to every channel of main input, sidechain and output, none of them null.
+pub struct Channels {
+    /// Main input and sidechain.
+    pub inputs: [[*mut f32; MAX_CHANNELS]; 2],
+    /// Main output.
+    pub output: [*mut f32; MAX_CHANNELS],
+}
+
+impl Channels {
+    /// The channels of a piece of a block that begins at `offset`: what is missing reads as silence and is written to
+    /// nowhere.
+    ///
+    /// # Safety
+    /// As [`Bus`] says, for a block longer than `offset`. The piece has at most [`MAX_BLOCK_SAMPLES`], and `scratch`
+    /// is prepared.
+    pub unsafe fn complete(inputs: [Bus; 2], output: Bus, offset: usize, scratch: &mut Scratch) -> Self {
+        // Somebody may have written to what was meant to be read.
+        scratch.silence.fill(0.0);
+        let silence = scratch.silence.as_mut_ptr();
+        let or = |channel: *mut f32, other: *mut f32| if channel.is_null() { other } else { channel };
+        let mut channels =
+            Self { inputs: [[silence; MAX_CHANNELS]; 2], output: [ptr::null_mut(); MAX_CHANNELS] };
+        for c in 0..MAX_CHANNELS {
+            for (row, bus) in channels.inputs.iter_mut().zip(inputs) {
+                // SAFETY: the caller's promise.
+                row[c] = or(unsafe { bus.channel(c, offset) }, silence);
+            }
+            // SAFETY: the trash has room for MAX_CHANNELS pieces.
+            let trash = unsafe { scratch.trash.as_mut_ptr().add(c * MAX_BLOCK_SAMPLES as usize) };
+            // SAFETY: the caller's promise.
+            channels.output[c] = or(unsafe { output.channel(c, offset) }, trash);
+        }
+        channels
+    }
+}

@@ -1,0 +1,254 @@
+//! The VST3 component: every call is forwarded to nice-plug's wrapper, some after a check ([`super::vst3_forward`] has
+//! the others).
+
+use std::mem::{ManuallyDrop, zeroed};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use nice_plug::prelude::Vst3Plugin;
+use nice_plug::wrapper::vst3::Wrapper;
+use parking_lot::Mutex;
+use vst3::Class;
+use vst3::Steinberg::Vst::ChannelContext::IInfoListener;
+use vst3::Steinberg::Vst::*;
+use vst3::Steinberg::*;
+
+use super::channels::{Bus, Channels, Scratch};
+use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, vst3_state};
+
+/// nice-plug's wrapper with a check in front of it.
+pub struct Guard<P: Vst3Plugin> {
+    pub(super) inner: ManuallyDrop<Wrapper<P>>,
+    /// Channels of main input, sidechain and main output: equally many, 1 or 2.
+    channels: AtomicU32,
+    active: AtomicBool,
+    /// Only ever tried: a host that sets up while it processes gets no sound for a block.
+    scratch: Mutex<Scratch>,
+}
+
+impl<P: Vst3Plugin> Class for Guard<P> {
+    type Interfaces = (
+        IComponent,
+        IEditController,
+        IAudioProcessor,
+        IMidiMapping,
+        INoteExpressionController,
+        IProcessContextRequirements,
+        IUnitInfo,
+        IInfoListener,
+    );
+}
+
+impl<P: Vst3Plugin> Drop for Guard<P> {
+    fn drop(&mut self) {
+        // nice-plug's background thread may have died with tasks queued, and then its handle panics here, inside of
+        // the host's `release`.
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.inner) }
+        }));
+        // The panic's own message may be what cannot be dropped.
+        std::mem::forget(dropped);
+    }
+}
+
+impl<P: Vst3Plugin> Guard<P> {
+    /// A component with a plugin of its own.
+    pub fn new() -> Self {
+        Self {
+            inner: ManuallyDrop::new(Wrapper::new()),
+            channels: AtomicU32::new(MAX_CHANNELS as u32),
+            active: AtomicBool::new(false),
+            scratch: Mutex::default(),
+        }
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn set_active(&self, state: TBool) -> tresult {
+        // SAFETY: the host's call as it came.
+        let result = unsafe { self.inner.setActive(state) };
+        self.active.store(state != 0 && result == kResultOk, Ordering::SeqCst);
+        result
+    }
+
+    /// Main input, sidechain and output have the same width, 1 or 2.
+    ///
+    /// # Safety
+    /// As the interface asks: where the arrays are not null, they have as many entries as told.
+    pub(super) unsafe fn set_bus_arrangements(
+        &self,
+        inputs: *mut SpeakerArrangement,
+        num_inputs: int32,
+        outputs: *mut SpeakerArrangement,
+        num_outputs: int32,
+    ) -> tresult {
+        if inputs.is_null() || outputs.is_null() || num_inputs != 2 || num_outputs != 1 {
+            return kResultFalse;
+        }
+        // SAFETY: two entries and one, as just checked.
+        let arrangements = unsafe { [*inputs, *inputs.add(1), *outputs] };
+        let width = arrangements[0].count_ones();
+        if !(1..=MAX_CHANNELS as u32).contains(&width) || arrangements.iter().any(|a| a.count_ones() != width)
+        {
+            return kResultFalse;
+        }
+        // SAFETY: the host's arrays, checked above.
+        let result = unsafe { self.inner.setBusArrangements(inputs, num_inputs, outputs, num_outputs) };
+        if result == kResultOk {
+            self.channels.store(width, Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn set_up_processing(&self, setup: *mut ProcessSetup) -> tresult {
+        if setup.is_null() {
+            return kInvalidArgument;
+        }
+        // SAFETY: not null, so it is a setup.
+        let mut setup = unsafe { *setup };
+        let single = setup.symbolicSampleSize == SymbolicSampleSizes_::kSample32 as int32;
+        if !single || !(setup.sampleRate.is_finite() && setup.sampleRate >= 1.0) {
+            return kResultFalse;
+        }
+        setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);
+        self.scratch.lock().prepare();
+        // nice-plug keeps the configuration before it reads the new process mode: the second call makes it fresh.
+        // SAFETY: a valid setup of our own.
+        unsafe {
+            self.inner.setupProcessing(&mut setup);
+            self.inner.setupProcessing(&mut setup)
+        }
+    }
+
+    /// # Safety
+    /// As the interface asks: what is not null is as long as told.
+    pub(super) unsafe fn process_checked(&self, data: *mut ProcessData) -> tresult {
+        if data.is_null() {
+            return kInvalidArgument;
+        }
+        // SAFETY: not null, so it is the host's block.
+        let data = unsafe { &mut *data };
+        if data.numSamples <= 0 {
+            // Parameters alone, and no bus that could be touched.
+            let mut flush = without_buses(data, 0);
+            // SAFETY: a block of our own without samples.
+            return unsafe { self.inner.process(&mut flush) };
+        }
+        let Some(mut scratch) = self.scratch.try_lock() else { return kResultFalse };
+        let single = data.symbolicSampleSize == SymbolicSampleSizes_::kSample32 as int32;
+        if !single || !self.active.load(Ordering::SeqCst) || !scratch.is_prepared() {
+            return kResultFalse;
+        }
+        // SAFETY: the host's promise about its buses.
+        unsafe { self.process_pieces(data, &mut scratch) }
+    }
+
+    /// # Safety
+    /// `data` holds the host's block of at least one sample; the component is set up and active.
+    unsafe fn process_pieces(&self, data: &mut ProcessData, scratch: &mut Scratch) -> tresult {
+        let len = data.numSamples as usize;
+        // SAFETY: where the bus arrays are not null, they have as many entries as told.
+        let (inputs, output) = unsafe {
+            let input = |index| bus(data.inputs, data.numInputs, index);
+            ([input(0), input(1)], bus(data.outputs, data.numOutputs, 0))
+        };
+        let mut result = kResultOk;
+        for start in (0..len).step_by(MAX_BLOCK_SAMPLES as usize) {
+            let piece = (len - start).min(MAX_BLOCK_SAMPLES as usize);
+            // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is prepared.
+            let mut channels = unsafe { Channels::complete(inputs, output, start, scratch) };
+            let mut block = without_buses(data, piece as int32);
+            if start > 0 {
+                // Changes belong to the first piece.
+                block.inputParameterChanges = ptr::null_mut();
+                block.outputParameterChanges = ptr::null_mut();
+            }
+            let width = self.channels.load(Ordering::SeqCst) as int32;
+            let [main, side] = &mut channels.inputs;
+            let mut buses_in = [audio_bus(main, width), audio_bus(side, width)];
+            let mut buses_out = [audio_bus(&mut channels.output, width)];
+            (block.numInputs, block.inputs) = (2, buses_in.as_mut_ptr());
+            (block.numOutputs, block.outputs) = (1, buses_out.as_mut_ptr());
+            // SAFETY: every channel of every bus is there and as long as the piece.
+            result = unsafe { self.inner.process(&mut block) };
+            if result != kResultOk {
+                break;
+            }
+        }
+        if !data.outputs.is_null() && data.numOutputs > 0 {
+            // SAFETY: there is at least one output bus. What we play is never told to be silent.
+            unsafe { (*data.outputs).silenceFlags = 0 };
+        }
+        result
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn set_component_state(&self, stream: *mut IBStream) -> tresult {
+        // SAFETY: the host's stream.
+        let Some(state) = (unsafe { vst3_state::read(stream) }) else { return kResultFalse };
+        let stream = vst3_state::stream(state);
+        // SAFETY: a stream of our own that holds a state which we wrote.
+        unsafe { IComponentTrait::setState(&*self.inner, stream.as_ptr()) }
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn parameter_info(&self, index: int32, info: *mut ParameterInfo) -> tresult {
+        // SAFETY: no arguments.
+        if index < 0 || index >= unsafe { self.inner.getParameterCount() } {
+            return kInvalidArgument;
+        }
+        // SAFETY: the index is in range.
+        unsafe { self.inner.getParameterInfo(index, info) }
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn set_parameter(&self, id: ParamID, value: ParamValue) -> tresult {
+        if !value.is_finite() {
+            return kInvalidArgument;
+        }
+        // SAFETY: the host's call, with a value that is a number.
+        unsafe { self.inner.setParamNormalized(id, value.clamp(0.0, 1.0)) }
+    }
+}
+
+/// The block's parameters and context with `len` samples of no bus.
+fn without_buses(data: &ProcessData, len: int32) -> ProcessData {
+    ProcessData {
+        numSamples: len,
+        numInputs: 0,
+        numOutputs: 0,
+        inputs: ptr::null_mut(),
+        outputs: ptr::null_mut(),
+        ..*data
+    }
+}
+
+/// A host's bus.
+///
+/// # Safety
+/// If `buses` is not null, it has `count` entries.
+unsafe fn bus(buses: *mut AudioBusBuffers, count: int32, index: int32) -> Bus {
+    if buses.is_null() || index >= count {
+        return Bus::NONE;
+    }
+    // SAFETY: the array has more than `index` entries, and blocks are of single precision.
+    unsafe {
+        let bus = &*buses.add(index as usize);
+        Bus { channels: bus.__field0.channelBuffers32, count: bus.numChannels.max(0) as usize }
+    }
+}
+
+fn audio_bus(channels: &mut [*mut f32; MAX_CHANNELS], width: int32) -> AudioBusBuffers {
+    // SAFETY: numbers and pointers alone, for which zeros are values.
+    let mut bus: AudioBusBuffers = unsafe { zeroed() };
+    bus.numChannels = width;
+    bus.__field0.channelBuffers32 = channels.as_mut_ptr();
+    bus
+}

@@ -1,0 +1,153 @@
+//! The interfaces of [`Guard`]: calls that need no check go to nice-plug's wrapper as they are.
+// The names are the interfaces'.
+#![allow(non_snake_case)]
+
+use std::ffi::c_char;
+
+use nice_plug::prelude::Vst3Plugin;
+use vst3::Steinberg::Vst::ChannelContext::IInfoListenerTrait;
+use vst3::Steinberg::Vst::*;
+use vst3::Steinberg::*;
+
+use super::vst3::Guard;
+
+/// Implements an interface's methods by the wrapper's own.
+macro_rules! forward {
+    ($interface:ident { $(fn $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)* } $($checked:item)*) => {
+        impl<P: Vst3Plugin> $interface for Guard<P> {
+            $(unsafe fn $method(&self, $($argument: $type),*) $(-> $result)? {
+                // SAFETY: the host's call as it came.
+                unsafe { $interface::$method(&*self.inner, $($argument),*) }
+            })*
+            $($checked)*
+        }
+    };
+}
+
+forward!(IPluginBaseTrait {
+    fn initialize(context: *mut FUnknown) -> tresult;
+    fn terminate() -> tresult;
+});
+
+forward!(IComponentTrait {
+    fn getControllerClassId(class_id: *mut TUID) -> tresult;
+    fn setIoMode(mode: IoMode) -> tresult;
+    fn getBusCount(kind: MediaType, direction: BusDirection) -> int32;
+    fn getBusInfo(kind: MediaType, direction: BusDirection, index: int32, info: *mut BusInfo) -> tresult;
+    fn getRoutingInfo(input: *mut RoutingInfo, output: *mut RoutingInfo) -> tresult;
+    fn activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool) -> tresult;
+    fn getState(state: *mut IBStream) -> tresult;
+}
+unsafe fn setActive(&self, state: TBool) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_active(state) }
+}
+unsafe fn setState(&self, state: *mut IBStream) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_component_state(state) }
+});
+
+forward!(IEditControllerTrait {
+    fn setComponentState(state: *mut IBStream) -> tresult;
+    fn setState(state: *mut IBStream) -> tresult;
+    fn getState(state: *mut IBStream) -> tresult;
+    fn getParameterCount() -> int32;
+    fn getParamStringByValue(id: ParamID, value: ParamValue, string: *mut String128) -> tresult;
+    fn getParamValueByString(id: ParamID, string: *mut TChar, value: *mut ParamValue) -> tresult;
+    fn normalizedParamToPlain(id: ParamID, value: ParamValue) -> ParamValue;
+    fn plainParamToNormalized(id: ParamID, value: ParamValue) -> ParamValue;
+    fn getParamNormalized(id: ParamID) -> ParamValue;
+    fn setComponentHandler(handler: *mut IComponentHandler) -> tresult;
+    fn createView(name: FIDString) -> *mut IPlugView;
+}
+unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.parameter_info(index, info) }
+}
+unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_parameter(id, value) }
+});
+
+forward!(IAudioProcessorTrait {
+    fn getBusArrangement(direction: BusDirection, index: int32, arrangement: *mut SpeakerArrangement) -> tresult;
+    fn canProcessSampleSize(size: int32) -> tresult;
+    fn getLatencySamples() -> uint32;
+    fn setProcessing(state: TBool) -> tresult;
+    fn getTailSamples() -> uint32;
+}
+unsafe fn setBusArrangements(
+    &self,
+    inputs: *mut SpeakerArrangement,
+    num_inputs: int32,
+    outputs: *mut SpeakerArrangement,
+    num_outputs: int32,
+) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_bus_arrangements(inputs, num_inputs, outputs, num_outputs) }
+}
+unsafe fn setupProcessing(&self, setup: *mut ProcessSetup) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_up_processing(setup) }
+}
+unsafe fn process(&self, data: *mut ProcessData) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.process_checked(data) }
+});
+
+forward!(IMidiMappingTrait {
+    fn getMidiControllerAssignment(bus: int32, channel: int16, number: CtrlNumber, id: *mut ParamID) -> tresult;
+});
+
+forward!(INoteExpressionControllerTrait {
+    fn getNoteExpressionCount(bus: int32, channel: int16) -> int32;
+    fn getNoteExpressionInfo(bus: int32, channel: int16, index: int32, info: *mut NoteExpressionTypeInfo) -> tresult;
+    fn getNoteExpressionStringByValue(
+        bus: int32,
+        channel: int16,
+        id: NoteExpressionTypeID,
+        value: NoteExpressionValue,
+        string: *mut String128
+    ) -> tresult;
+    fn getNoteExpressionValueByString(
+        bus: int32,
+        channel: int16,
+        id: NoteExpressionTypeID,
+        string: *const TChar,
+        value: *mut NoteExpressionValue
+    ) -> tresult;
+});
+
+forward!(IProcessContextRequirementsTrait {
+    fn getProcessContextRequirements() -> uint32;
+});
+
+forward!(IUnitInfoTrait {
+    fn getUnitCount() -> int32;
+    fn getUnitInfo(index: int32, info: *mut UnitInfo) -> tresult;
+    fn getProgramListCount() -> int32;
+    fn getProgramListInfo(index: int32, info: *mut ProgramListInfo) -> tresult;
+    fn getProgramName(list: ProgramListID, index: int32, name: *mut String128) -> tresult;
+    fn getProgramInfo(
+        list: ProgramListID,
+        index: int32,
+        attribute: *const c_char,
+        value: *mut String128
+    ) -> tresult;
+    fn hasProgramPitchNames(list: ProgramListID, index: int32) -> tresult;
+    fn getProgramPitchName(list: ProgramListID, index: int32, pitch: int16, name: *mut String128) -> tresult;
+    fn getSelectedUnit() -> UnitID;
+    fn selectUnit(unit: UnitID) -> tresult;
+    fn getUnitByBus(
+        kind: MediaType,
+        direction: BusDirection,
+        bus: int32,
+        channel: int32,
+        unit: *mut UnitID
+    ) -> tresult;
+    fn setUnitProgramData(list_or_unit: int32, index: int32, data: *mut IBStream) -> tresult;
+});
+
+forward!(IInfoListenerTrait {
+    fn setChannelContextInfos(list: *mut IAttributeList) -> tresult;
+});

@@ -1,0 +1,156 @@
+//! What a host automates and a project keeps.
+
+use std::sync::Arc;
+
+use engine::settings::Settings;
+use nice_plug::prelude::*;
+
+use crate::project::{Project, ProjectField};
+use crate::style_slot;
+
+/// Largest seed; small enough to be typed, and exact as a host's floating-point value.
+const SEED_MAX: i32 = 9999;
+/// Range of the gains to both sides of 0 dB.
+const GAIN_MAX_DB: f32 = 24.0;
+
+/// How many DDIM steps a window takes. New choices go to the end.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// 4 steps.
+    #[id = "draft"]
+    Draft,
+    /// 10 steps.
+    #[id = "standard"]
+    Standard,
+    /// 50 steps.
+    #[id = "fine"]
+    Fine,
+}
+
+impl Steps {
+    /// The number of steps.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Draft => 4,
+            Self::Standard => 10,
+            Self::Fine => 50,
+        }
+    }
+}
+
+/// The parameters. Their ids are never re-used for another meaning.
+#[derive(Params)]
+pub struct LuthierParams {
+    /// What a project keeps beside the parameters.
+    #[persist = "project"]
+    pub project: ProjectField,
+    /// The instrument to play on, a place of [`style_slot`].
+    #[id = "style"]
+    pub style: IntParam,
+    /// 0 (the content) to 1 (all new).
+    #[id = "strength"]
+    pub strength: FloatParam,
+    /// Classifier-free guidance scale, 0 to 10; 1 is none.
+    #[id = "guidance"]
+    pub guidance: FloatParam,
+    /// Quality against computing time.
+    #[id = "steps"]
+    pub steps: EnumParam<Steps>,
+    /// 0 (delayed dry) to 1 (wet).
+    #[id = "mix"]
+    pub mix: FloatParam,
+    /// Gain before everything, dB.
+    #[id = "ingain"]
+    pub input_gain: FloatParam,
+    /// Gain after everything, dB.
+    #[id = "outgain"]
+    pub output_gain: FloatParam,
+    /// Noise seed.
+    #[id = "seed"]
+    pub seed: IntParam,
+    /// Whether a style that follows the sidechain stays as it is.
+    #[id = "freeze"]
+    pub freeze: BoolParam,
+    /// Whether the delayed input is heard, untouched.
+    #[id = "bypass"]
+    pub bypass: BoolParam,
+}
+
+impl LuthierParams {
+    /// The parameters at their defaults, with a project of their own.
+    pub fn new(project: Arc<Project>) -> Self {
+        Self {
+            project: ProjectField(project),
+            style: style(),
+            strength: percentage("Strength", 1.0),
+            guidance: FloatParam::new("Guidance", 1.0, FloatRange::Linear { min: 0.0, max: 10.0 })
+                // A step, so that a host which hands 1 back through its own arithmetic still means 1.
+                .with_step_size(0.1)
+                .with_value_to_string(formatters::v2s_f32_rounded(1)),
+            steps: EnumParam::new("Steps", Steps::Standard),
+            mix: percentage("Mix", 1.0),
+            input_gain: gain("Input gain"),
+            output_gain: gain("Output gain"),
+            seed: IntParam::new("Seed", 0, IntRange::Linear { min: 0, max: SEED_MAX }),
+            freeze: BoolParam::new("Freeze", false),
+            bypass: BoolParam::new("Bypass", false).make_bypass(),
+        }
+    }
+
+    /// The engine's settings for the current values. Does not allocate.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            steps: self.steps.value().count(),
+            guidance_scale: number(&self.guidance),
+            strength: number(&self.strength),
+            seed: self.seed.value().max(0) as u64,
+            mix: number(&self.mix),
+            style_slot: self.style.value().clamp(0, style_slot::COUNT - 1) as u16,
+            style_held: self.freeze.value(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// A parameter's value, or its default where a host automates what is not a number.
+pub fn number(param: &FloatParam) -> f32 {
+    let value = param.value();
+    if value.is_finite() { value } else { param.default_plain_value() }
+}
+
+fn style() -> IntParam {
+    IntParam::new("Style", 0, IntRange::Linear { min: 0, max: style_slot::COUNT - 1 })
+        .with_value_to_string(Arc::new(style_slot::name))
+        .with_string_to_value(Arc::new(style_slot::parse))
+}
+
+fn percentage(name: &str, default: f32) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min: 0.0, max: 1.0 })
+        .with_unit(" %")
+        .with_value_to_string(formatters::v2s_f32_percentage(0))
+        .with_string_to_value(formatters::s2v_f32_percentage())
+}
+
+fn gain(name: &str) -> FloatParam {
+    FloatParam::new(name, 0.0, FloatRange::Linear { min: -GAIN_MAX_DB, max: GAIN_MAX_DB })
+        .with_step_size(0.1)
+        .with_unit(" dB")
+        .with_value_to_string(formatters::v2s_f32_rounded(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_engines_and_survive_a_hosts_arithmetic() {
+        let params = LuthierParams::new(Arc::default());
+        assert_eq!(params.settings(), Settings::default());
+        for param in
+            [&params.guidance, &params.strength, &params.mix, &params.input_gain, &params.output_gain]
+        {
+            let there_and_back = param.preview_plain(param.preview_normalized(param.value()));
+            assert_eq!(there_and_back, param.value(), "{}", param.name());
+        }
+    }
+}

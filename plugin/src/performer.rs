@@ -1,0 +1,108 @@
+//! The worker's side of an instance: a pipeline that is given its model and its style when they are there.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::cancel::Cancel;
+use engine::config::ModelConfig;
+use engine::pipeline::{Pipeline, RollingStyle};
+use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor};
+use engine::{Error, Result};
+
+use crate::instance::Instance;
+use crate::model_slot::ModelState;
+use crate::shared::Gravity;
+use crate::styles::{Current, Styles};
+
+/// Plays one stream.
+pub struct Performer {
+    instance: Arc<Instance>,
+    pipeline: Pipeline,
+    current: Current,
+    /// The generation of the model slot that was looked at last.
+    generation: u64,
+    hop_seconds: f32,
+}
+
+impl Performer {
+    /// A performer for models with the windows of `config`.
+    ///
+    /// # Errors
+    /// If the rate is not 8 to 192 kHz.
+    pub fn new(
+        instance: Arc<Instance>,
+        config: &ModelConfig,
+        host_rate_hz: u32,
+        channels: usize,
+    ) -> Result<Self> {
+        let current = Current::default();
+        let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
+        let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
+        let mut pipeline = Pipeline::without_model(config, host_rate_hz, channels, Box::new(styles))?;
+        let shared = Arc::clone(&instance.shared);
+        pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
+        let hop_seconds = pipeline.grid().hop_samples() as f32 / host_rate_hz as f32;
+        Ok(Self { instance, pipeline, current, generation: 0, hop_seconds })
+    }
+
+    /// Where the windows lie.
+    pub fn grid(&self) -> &Grid {
+        self.pipeline.grid()
+    }
+
+    /// Takes the instance's model where it has changed. Only an offline render waits for one that is loading.
+    fn take_model(&mut self, wait: bool, cancel: &Cancel) -> Result<()> {
+        if wait {
+            self.instance.model.wait(cancel)?;
+        }
+        if self.generation == self.instance.model.generation() {
+            return Ok(());
+        }
+        let (generation, state) = self.instance.model.get();
+        match state {
+            // What plays plays on.
+            ModelState::Loading => {}
+            ModelState::Ready(model) => match self.pipeline.set_model(model.networks()) {
+                Ok(()) => *self.current.lock() = Some(model),
+                Err(_) => {
+                    let text = "The model has windows of another length: it plays when the host restarts the plugin.";
+                    self.instance.shared.say(Gravity::Warning, text);
+                }
+            },
+            ModelState::Missing => {
+                self.pipeline.remove_model();
+                *self.current.lock() = None;
+            }
+        }
+        self.generation = generation;
+        Ok(())
+    }
+}
+
+impl WindowProcessor for Performer {
+    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+        self.take_model(window.waited_for, cancel)?;
+        let start = Instant::now();
+        let result = self.pipeline.process(window, out, cancel);
+        let factor = start.elapsed().as_secs_f32() / self.hop_seconds;
+        let shared = &self.instance.shared;
+        shared.status.real_time_factor.set(factor);
+        match &result {
+            Err(error) if !matches!(error, Error::Cancelled) => {
+                shared.say(Gravity::Warning, format!("A window plays dry: {error}."));
+            }
+            Ok(()) if out.dry => shared.words.lock().style.clear(),
+            _ => {}
+        }
+        result
+    }
+
+    fn skip(&mut self, window: &WindowInput) {
+        self.pipeline.skip(window);
+    }
+
+    fn reset(&mut self) {
+        self.pipeline.reset();
+        self.instance.shared.pictures.lock().clear();
+    }
+}

@@ -1,0 +1,167 @@
+//! What a project keeps beside the parameters: which model, and the styles that are not in the factory.
+//!
+//! The host keeps it as JSON inside of the plugin's state. A state of a newer version is refused before it comes here
+//! ([`crate::guard`]); what is damaged in one of ours is left out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nice_plug::params::persist::PersistentField;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::factory;
+use crate::kept_style::{KeptStyle, WrittenStyle};
+
+/// The version of the state that this build writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Which model plays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ModelChoice {
+    /// The one that is shipped with this build.
+    #[default]
+    Shipped,
+    /// A file of the user's.
+    File {
+        /// What the editor calls it.
+        name: String,
+        /// SHA-256 of the file in lower-case hex; another file at its place is not the same model.
+        sha256: String,
+        /// Where it was.
+        path: PathBuf,
+    },
+}
+
+/// How a model choice is written: always by hash, so that a project knows its model in every build.
+#[derive(Serialize, Deserialize)]
+struct WrittenModel {
+    name: String,
+    sha256: String,
+    path: PathBuf,
+}
+
+/// A project's content as it is written.
+#[derive(Serialize, Deserialize)]
+pub struct Written {
+    version: u32,
+    model: WrittenModel,
+    #[serde(default)]
+    captured: Option<WrittenStyle>,
+    #[serde(default)]
+    file: Option<WrittenStyle>,
+    #[serde(default)]
+    held: Option<WrittenStyle>,
+}
+
+#[derive(Clone, Default)]
+struct Content {
+    model: ModelChoice,
+    captured: Option<KeptStyle>,
+    file: Option<KeptStyle>,
+    held: Option<KeptStyle>,
+}
+
+/// Called when a host has loaded a state.
+type Listener = Box<dyn Fn() + Send + Sync>;
+
+/// One instance's part of the project.
+#[derive(Default)]
+pub struct Project {
+    content: Mutex<Content>,
+    listener: Mutex<Option<Listener>>,
+}
+
+impl Project {
+    /// Which model plays.
+    pub fn model(&self) -> ModelChoice {
+        self.content.lock().model.clone()
+    }
+
+    /// Chooses another model.
+    pub fn set_model(&self, model: ModelChoice) {
+        self.content.lock().model = model;
+    }
+
+    /// The Captured style.
+    pub fn captured(&self) -> Option<KeptStyle> {
+        self.content.lock().captured.clone()
+    }
+
+    /// Keeps a style as the Captured one.
+    pub fn set_captured(&self, style: KeptStyle) {
+        self.content.lock().captured = Some(style);
+    }
+
+    /// The File style.
+    pub fn file(&self) -> Option<KeptStyle> {
+        self.content.lock().file.clone()
+    }
+
+    /// Keeps a style as the File one.
+    pub fn set_file(&self, style: KeptStyle) {
+        self.content.lock().file = Some(style);
+    }
+
+    /// What Freeze holds of the sidechain's style.
+    pub fn held(&self) -> Option<KeptStyle> {
+        self.content.lock().held.clone()
+    }
+
+    /// Holds the sidechain's style, or lets go of it.
+    pub fn set_held(&self, style: Option<KeptStyle>) {
+        self.content.lock().held = style;
+    }
+
+    /// `listener` hears of every state that a host loads.
+    pub(crate) fn set_listener(&self, listener: Listener) {
+        *self.listener.lock() = Some(listener);
+    }
+
+    fn write(&self) -> Written {
+        let Content { model, captured, file, held } = self.content.lock().clone();
+        let model = match model {
+            ModelChoice::Shipped => WrittenModel {
+                name: factory::MODEL_NAME.into(),
+                sha256: factory::model_sha256().into(),
+                path: PathBuf::new(),
+            },
+            ModelChoice::File { name, sha256, path } => WrittenModel { name, sha256, path },
+        };
+        let write = |style: Option<KeptStyle>| style.as_ref().map(KeptStyle::write);
+        Written { version: VERSION, model, captured: write(captured), file: write(file), held: write(held) }
+    }
+
+    fn read(&self, written: Written) {
+        let WrittenModel { name, sha256, path } = written.model;
+        let shipped = sha256 == factory::model_sha256();
+        let model = if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
+        let read = |style: Option<WrittenStyle>| style.and_then(KeptStyle::read);
+        *self.content.lock() = Content {
+            model,
+            captured: read(written.captured),
+            file: read(written.file),
+            held: read(written.held),
+        };
+        if let Some(listener) = &*self.listener.lock() {
+            listener();
+        }
+    }
+}
+
+/// The project among the parameters. nice-plug does not activate again after a state was loaded: whoever depends on it
+/// listens.
+pub struct ProjectField(pub Arc<Project>);
+
+impl PersistentField<'_, Written> for ProjectField {
+    fn set(&self, new_value: Written) {
+        self.0.read(new_value);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&Written) -> R,
+    {
+        f(&self.0.write())
+    }
+}

@@ -1,0 +1,156 @@
+//! The style that the Style parameter asks for, window by window. Runs on the worker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use engine::pipeline::{RollingStyle, StyleSource, TransferModel};
+use engine::stream::WindowInput;
+use engine::style::StyleTokens;
+use engine::{Error, Result};
+use parking_lot::Mutex;
+
+use crate::instance::Instance;
+use crate::kept_style::KeptStyle;
+use crate::registry::LoadedModel;
+use crate::shared::Gravity;
+use crate::style_slot::{self, StyleSlot};
+
+/// The model that the pipeline plays. One thread at a time holds pipeline and styles.
+pub type Current = Arc<Mutex<Option<Arc<LoadedModel>>>>;
+
+/// The answer to "which style": none plays dry.
+type Answer = Result<Option<Arc<StyleTokens>>>;
+
+/// Chooses among the factory's, the project's and the sidechain's styles.
+pub struct Styles {
+    instance: Arc<Instance>,
+    current: Current,
+    rolling: RollingStyle,
+}
+
+impl Styles {
+    /// The styles of one stream.
+    pub fn new(instance: Arc<Instance>, current: Current, rolling: RollingStyle) -> Self {
+        Self { instance, current, rolling }
+    }
+
+    fn choose(
+        &mut self,
+        window: &WindowInput,
+        loaded: &LoadedModel,
+        model: &mut dyn TransferModel,
+    ) -> Answer {
+        let project = &self.instance.project;
+        match StyleSlot::of(i32::from(window.settings.style_slot)) {
+            StyleSlot::Factory(index) => {
+                let tokens = loaded.factory_style(index);
+                tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
+            }
+            StyleSlot::Sidechain => self.sidechain(window.settings.style_held, loaded, model),
+            StyleSlot::Captured => Ok(self.kept(project.captured(), loaded, "nothing has been captured yet")),
+            StyleSlot::File => {
+                Ok(self.kept(project.file(), loaded, "no recording has been opened as a style yet"))
+            }
+            StyleSlot::Reserved => {
+                self.instance.shared.say(Gravity::Warning, "Playing dry: this place has no style yet.");
+                Ok(None)
+            }
+        }
+    }
+
+    /// A style of the project's, if there is one that this model understands.
+    fn kept(
+        &self,
+        style: Option<KeptStyle>,
+        loaded: &LoadedModel,
+        missing: &str,
+    ) -> Option<Arc<StyleTokens>> {
+        let reason = match style {
+            Some(style) if style.tokens.model == loaded.sha256() => return Some(style.tokens),
+            Some(style) => format!("the style {} was made with another model", style.name),
+            None => missing.into(),
+        };
+        self.instance.shared.say(Gravity::Warning, format!("Playing dry: {reason}."));
+        None
+    }
+
+    /// What the sidechain plays; with `hold`, what it played when that began.
+    fn sidechain(&mut self, hold: bool, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Answer {
+        let project = Arc::clone(&self.instance.project);
+        let held = project.held().filter(|held| held.tokens.model == loaded.sha256());
+        match held {
+            Some(held) if hold => return Ok(Some(held.tokens)),
+            Some(_) => project.set_held(None),
+            None => {}
+        }
+        let style = self.heard(loaded, model)?;
+        match &style {
+            Some(style) if hold => project.set_held(Some(style.clone())),
+            Some(_) => {}
+            None => self
+                .instance
+                .shared
+                .say(Gravity::Warning, "Playing dry: the sidechain has not been heard for long enough yet."),
+        }
+        Ok(style.map(|style| style.tokens))
+    }
+
+    /// The sidechain's present style.
+    fn heard(&mut self, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Result<Option<KeptStyle>> {
+        let tokens = self.rolling.tokens(model)?;
+        Ok(tokens.map(|tokens| KeptStyle {
+            name: "Sidechain".into(),
+            path: PathBuf::new(),
+            tokens: Arc::new(StyleTokens { model: loaded.sha256().into(), ..(*tokens).clone() }),
+        }))
+    }
+
+    fn capture(&mut self, loaded: &LoadedModel, model: &mut dyn TransferModel) {
+        let shared = Arc::clone(&self.instance.shared);
+        match self.heard(loaded, model) {
+            Ok(Some(style)) => {
+                self.instance.project.set_captured(style);
+                shared.status.captures.fetch_add(1, Relaxed);
+                shared.say(Gravity::Note, "The sidechain's style is captured and kept in the project.");
+            }
+            Ok(None) => shared.say(
+                Gravity::Warning,
+                "Nothing captured: the sidechain has not been heard for long enough yet.",
+            ),
+            Err(error) => shared.say(Gravity::Warning, format!("Nothing captured: {error}.")),
+        }
+    }
+}
+
+impl StyleSource for Styles {
+    fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>) {
+        self.rolling.listen(window, None);
+        self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
+        let loaded = self.current.lock().clone();
+        if let (Some(model), Some(loaded)) = (model, loaded)
+            && self.instance.capture.swap(false, Relaxed)
+        {
+            self.capture(&loaded, model);
+        }
+    }
+
+    fn style(&mut self, window: &WindowInput, model: &mut dyn TransferModel) -> Answer {
+        let Some(loaded) = self.current.lock().clone() else { return Ok(None) };
+        let tokens = self.choose(window, &loaded, model)?;
+        let mut words = self.instance.shared.words.lock();
+        words.style.clear();
+        if tokens.is_some() {
+            words.style = style_slot::name(i32::from(window.settings.style_slot));
+        }
+        Ok(tokens)
+    }
+
+    fn model_changed(&mut self) {
+        self.rolling.model_changed();
+    }
+
+    fn reset(&mut self) {
+        self.rolling.reset();
+    }
+}

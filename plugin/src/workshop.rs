@@ -1,0 +1,65 @@
+//! What all instances of one process share. The first one opens it, the last one closes it: nothing of ours runs when
+//! a host unloads the plugin.
+
+use std::sync::{Arc, Weak};
+
+use engine::stream::Pool;
+use engine::{Error, Result};
+use parking_lot::Mutex;
+
+use crate::loader::{Loader, LoaderHandle};
+use crate::registry::Registry;
+
+/// More threads than this are of no use: windows of one stream follow each other.
+const MAX_THREADS: usize = 8;
+
+/// The threads and the models.
+pub struct Workshop {
+    loader: Loader,
+    registry: Arc<Registry>,
+    /// None where the system gave no thread.
+    pool: Option<Arc<Pool>>,
+}
+
+impl Workshop {
+    /// The process's workshop; opens it for the first instance. Instances hold it, and nobody else.
+    pub fn enter() -> Arc<Self> {
+        static OPEN: Mutex<Weak<Workshop>> = Mutex::new(Weak::new());
+        let mut open = OPEN.lock();
+        open.upgrade().unwrap_or_else(|| {
+            let pool = Pool::new(threads()).ok().map(Arc::new);
+            let workshop = Arc::new(Self { loader: Loader::spawn(), registry: Arc::default(), pool });
+            *open = Arc::downgrade(&workshop);
+            workshop
+        })
+    }
+
+    /// The threads that compute, for all instances.
+    ///
+    /// # Errors
+    /// If the system gave none.
+    pub fn pool(&self) -> Result<&Arc<Pool>> {
+        self.pool.as_ref().ok_or_else(|| Error::Compute("the system gives no thread".into()))
+    }
+
+    /// How many threads compute.
+    pub fn threads(&self) -> usize {
+        threads()
+    }
+
+    /// Sends tasks to the thread that reads files.
+    pub fn loader(&self) -> LoaderHandle {
+        self.loader.handle()
+    }
+
+    /// The models in memory.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+}
+
+/// One for each core but the one that the host plays on.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).clamp(1, MAX_THREADS)
+}
