@@ -1,7 +1,7 @@
 //! The thread that reads files, for all instances: nothing that takes its time runs where a host waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 /// Something to do, soon.
@@ -12,15 +12,17 @@ enum Order {
     Stop,
 }
 
-/// Hands tasks to the loader; may outlive it, and then does nothing.
+/// Hands tasks to the loader; may outlive it, when the instances that the tasks were for are gone.
 #[derive(Clone)]
 pub struct LoaderHandle(Sender<Order>);
 
 impl LoaderHandle {
-    /// Has `task` done after those before it. Not for the audio thread.
+    /// Has `task` done after those before it; at once and here, where the system gave no thread. Not for the audio
+    /// thread.
     pub fn send(&self, task: impl FnOnce() + Send + 'static) {
-        // Without a loader nobody waits for the task either.
-        let _ = self.0.send(Order::Do(Box::new(task)));
+        if let Err(SendError(Order::Do(task))) = self.0.send(Order::Do(Box::new(task))) {
+            task();
+        }
     }
 }
 
@@ -31,7 +33,7 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts the thread. Where the system gives none, nothing is ever loaded.
+    /// Starts the thread.
     pub fn spawn() -> Self {
         let (sender, orders) = channel();
         let thread = thread::Builder::new().name("luthier loader".into()).spawn(move || work(&orders));

@@ -1,5 +1,8 @@
 //! The style that the Style parameter asks for, window by window. Runs on the worker.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

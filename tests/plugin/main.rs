@@ -1,1 +1,10 @@
-//! plugin
+//! The plugin in hosts of our own: exact in time, equal to the command line to the bit, and safe from its hosts.
+
+mod allocation;
+mod bounce;
+mod bundle;
+mod clap_host;
+mod hostile;
+mod latency;
+mod signal;
+mod state;

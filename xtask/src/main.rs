@@ -4,17 +4,22 @@
 //! 2; a check or test that fails ends with exit code 1.
 
 mod bench;
+mod bundle;
 mod check;
 mod choices;
 mod cuda_toolkit;
+mod dist;
 mod generate;
 mod inspect;
+mod install;
 mod model;
 mod picture;
 mod progress;
+mod sidechain;
 mod style;
 mod test;
 mod transfer;
+mod validate;
 mod workspace;
 
 use std::process::ExitCode;
@@ -42,6 +47,10 @@ enum Command {
     Check(check::Args),
     Bench(bench::Args),
     CudaToolkit(cuda_toolkit::Args),
+    Bundle(bundle::Args),
+    Install(install::Args),
+    Dist(dist::Args),
+    Validate(validate::Args),
 }
 
 const BAD_INPUT: u8 = 2;
@@ -59,6 +68,10 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::CudaToolkit(args) => cuda_toolkit::run(&args),
+        Command::Bundle(args) => bundle::run(&args),
+        Command::Install(args) => install::run(&args),
+        Command::Dist(args) => dist::run(&args),
+        Command::Validate(args) => validate::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", one_line(&format!("{error:#}")));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use engine::audio_file::{Reader, SampleFormat, Writer};
-use engine::pipeline::Pipeline;
+use engine::pipeline::{Pipeline, RollingStyle};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, Report};
 
@@ -14,6 +14,7 @@ use crate::choices::{self, Blend, Sampling};
 use crate::model::Player;
 use crate::picture::{self, Panel};
 use crate::progress::Progress;
+use crate::sidechain::Sidechain;
 use crate::style;
 
 /// Turn the instrument of a recording into another one
@@ -22,8 +23,11 @@ pub struct Args {
     /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
     input: PathBuf,
     /// A shipped style (piano, guitar, harp, violin) or a recording to take the style from
-    #[arg(long)]
-    style: String,
+    #[arg(long, required_unless_present = "sidechain")]
+    style: Option<String>,
+    /// A recording that plays beside the input, as in the plugin's sidechain: the style follows its last 12 seconds
+    #[arg(long, value_name = "FILE", conflicts_with = "style")]
+    sidechain: Option<PathBuf>,
     /// .wav or .flac to write; has the input's sample rate, channels and length
     #[arg(long)]
     out: PathBuf,
@@ -54,18 +58,28 @@ struct Done {
 /// Transfers the file and says how long it took.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, Some(&args.blend))?;
-    let style_path = style::recording(&args.style)?;
+    let style_path = match (&args.style, &args.sidechain) {
+        (Some(style), _) => style::recording(style)?,
+        (None, sidechain) => sidechain.clone().unwrap_or_default(),
+    };
     let reader = Reader::open(&args.input)?;
+    let sidechain = args.sidechain.as_deref().map(|path| Sidechain::open(path, &reader)).transpose()?;
     refuse_same_file(&args.input, &args.out)?;
     // Created before the work, so that a path which cannot be written is known before anybody waits.
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
     let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
-    let reference = style::reference(&style_path)?;
+    let reference = if sidechain.is_none() { Some(style::reference(&style_path)?) } else { None };
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
-    let tokens = player.style(&reference).with_context(|| style_path.display().to_string())?;
-    let pipeline = Pipeline::new(player.networks(), reader.sample_rate_hz(), reader.channels(), tokens)?;
-    let done = stream(args, reader, writer, pipeline, &settings)?;
+    let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
+    let pipeline = match reference {
+        Some(reference) => {
+            let tokens = player.style(&reference).with_context(|| style_path.display().to_string())?;
+            Pipeline::new(player.networks(), rate_hz, channels, tokens)?
+        }
+        None => following(&player, rate_hz, channels)?,
+    };
+    let done = stream(args, (reader, sidechain), writer, pipeline, &settings)?;
     if let Some(canvas) = picture {
         draw(canvas, args, &style_path)?;
     }
@@ -76,23 +90,37 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A pipeline whose style follows the sidechain.
+fn following(player: &Player, rate_hz: u32, channels: usize) -> Result<Pipeline> {
+    let style = RollingStyle::new(&player.config, rate_hz, channels)?;
+    let mut pipeline = Pipeline::without_model(&player.config, rate_hz, channels, Box::new(style))?;
+    pipeline.set_model(player.networks())?;
+    Ok(pipeline)
+}
+
 /// Moves the file through the engine's stream in blocks, so that memory does not grow with its length.
 fn stream(
     args: &Args,
-    mut reader: Reader,
+    (mut reader, mut sidechain): (Reader, Option<Sidechain>),
     mut writer: Writer,
     pipeline: Pipeline,
     settings: &Settings,
 ) -> Result<Done> {
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let progress = Progress::new(reader.declared_frames(), rate_hz);
-    let mut stream = OfflineStream::new(pipeline.grid().clone(), channels, Box::new(pipeline), settings)?;
+    let open = if sidechain.is_some() { OfflineStream::with_sidechain } else { OfflineStream::new };
+    let mut stream = open(pipeline.grid().clone(), channels, Box::new(pipeline), settings)?;
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {
         peak = block.iter().flatten().fold(peak, |peak, x| peak.max(x.abs()));
         let block: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
-        stream.push(&block, &mut wet)?;
+        let beside = match &mut sidechain {
+            Some(sidechain) => sidechain.next(block.first().map_or(0, |channel| channel.len()))?,
+            None => Vec::new(),
+        };
+        let beside: Vec<&[f32]> = beside.iter().map(Vec::as_slice).collect();
+        stream.push_beside(&block, &beside, &mut wet)?;
         write(&mut writer, &mut wet)?;
         progress.at(stream.delivered_samples());
     }

@@ -50,7 +50,27 @@ impl OfflineStream {
         processor: Box<dyn WindowProcessor>,
         settings: &Settings,
     ) -> Result<Self> {
-        let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
+        Self::open(grid, channels, false, processor, settings)
+    }
+
+    /// Opens a stream with a sidechain of as many channels.
+    pub fn with_sidechain(
+        grid: Grid,
+        channels: usize,
+        processor: Box<dyn WindowProcessor>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        Self::open(grid, channels, true, processor, settings)
+    }
+
+    fn open(
+        grid: Grid,
+        channels: usize,
+        sidechain: bool,
+        processor: Box<dyn WindowProcessor>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let config = StreamConfig { grid, channels, sidechain, deadline_samples: 0 };
         let (mut audio, worker) = open(&config, processor, settings)?;
         audio.set_offline(true);
         let status = worker.status();
@@ -64,6 +84,19 @@ impl OfflineStream {
     /// # Errors
     /// If the block's shape is not the stream's.
     pub fn push(&mut self, block: &[&[f32]], output: &mut [Vec<f32>]) -> Result<()> {
+        self.push_beside(block, &[], output)
+    }
+
+    /// The same with what the sidechain plays meanwhile; where it is shorter, it is silent.
+    ///
+    /// # Errors
+    /// If the block's shape is not the stream's.
+    pub fn push_beside(
+        &mut self,
+        block: &[&[f32]],
+        sidechain: &[&[f32]],
+        output: &mut [Vec<f32>],
+    ) -> Result<()> {
         let len = block.first().map_or(0, |channel| channel.len());
         if block.len() != self.channels || block.iter().any(|channel| channel.len() != len) {
             let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
@@ -81,7 +114,11 @@ impl OfflineStream {
                 scratch.clear();
                 scratch.extend_from_slice(&channel[start..end]);
             }
-            self.process_block(output);
+            let mut beside: [&[f32]; 2] = [&[]; 2];
+            for (slot, channel) in beside.iter_mut().zip(sidechain) {
+                *slot = &channel[start.min(channel.len())..end.min(channel.len())];
+            }
+            self.process_block(&beside, output);
             start = end;
         }
         Ok(())
@@ -96,7 +133,7 @@ impl OfflineStream {
                 scratch.clear();
                 scratch.resize(len, 0.0);
             }
-            self.process_block(output);
+            self.process_block(&[], output);
         }
         self.worker.stop();
         Ok(Report {
@@ -117,13 +154,13 @@ impl OfflineStream {
         self.delivered
     }
 
-    fn process_block(&mut self, output: &mut [Vec<f32>]) {
+    fn process_block(&mut self, sidechain: &[&[f32]], output: &mut [Vec<f32>]) {
         let len = self.block.first().map_or(0, Vec::len);
         let mut io: [&mut [f32]; 2] = [&mut [], &mut []];
         for (slot, channel) in io.iter_mut().zip(&mut self.block) {
             *slot = channel;
         }
-        self.audio.process(&mut io[..self.channels], &[]);
+        self.audio.process(&mut io[..self.channels], sidechain);
         let skip = self.to_drop.min(len as u64) as usize;
         self.to_drop -= skip as u64;
         for (out, channel) in output.iter_mut().zip(&self.block) {

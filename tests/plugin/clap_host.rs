@@ -1,0 +1,257 @@
+//! A well-behaved CLAP host.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
+use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
+use clack_extensions::params::{
+    HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamInfoBuffer,
+    ParamRescanFlags, PluginParams,
+};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_extensions::state::PluginState;
+use clack_host::events::event_types::ParamValueEvent;
+use clack_host::prelude::*;
+
+use crate::allocation::calls_of;
+use crate::bundle;
+
+/// What the plugin asked for.
+#[derive(Default)]
+pub struct Shared {
+    restarts: AtomicU32,
+}
+
+impl<'a> SharedHandler<'a> for Shared {
+    fn request_restart(&self) {
+        self.restarts.fetch_add(1, SeqCst);
+    }
+    fn request_process(&self) {}
+    fn request_callback(&self) {}
+}
+
+impl HostParamsImplShared for Shared {
+    fn request_flush(&self) {}
+}
+
+/// The host's main thread.
+pub struct Main;
+
+impl<'a> MainThreadHandler<'a> for Main {}
+
+impl HostLatencyImpl for Main {
+    fn changed(&self) {}
+}
+
+impl HostParamsImplMainThread for Main {
+    fn rescan(&self, _: ParamRescanFlags) {}
+    fn clear(&self, _: ClapId, _: ParamClearFlags) {}
+}
+
+/// The host's types.
+pub struct Host;
+
+impl HostHandlers for Host {
+    type Shared<'a> = Shared;
+    type MainThread<'a> = Main;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _: &Self::Shared<'_>) {
+        builder.register::<HostLatency>().register::<HostParams>();
+    }
+}
+
+/// One instance in the host.
+pub struct Clap {
+    instance: PluginInstance<Host>,
+    processor: Option<StoppedPluginAudioProcessor<Host>>,
+    /// Blocks processed so far.
+    pub blocks: usize,
+    /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
+    pub allocations: usize,
+}
+
+/// The library, opened.
+pub fn entry() -> PluginEntry {
+    // SAFETY: our own library, which does nothing when it is loaded.
+    unsafe { PluginEntry::load(bundle::library()) }.expect("the library is a CLAP")
+}
+
+impl Clap {
+    /// A new instance.
+    pub fn new(entry: &PluginEntry) -> Self {
+        let info = HostInfo::new("Luthier's tests", "Luthier", "", "1").expect("a host");
+        let factory = entry.get_plugin_factory().expect("a factory");
+        let id =
+            factory.plugin_descriptors().next().and_then(|plugin| plugin.id()).expect("a plugin").to_owned();
+        let instance = PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
+            .expect("an instance");
+        Self { instance, processor: None, blocks: 0, allocations: 0 }
+    }
+
+    /// Chooses the layout of so many channels; stereo is the first.
+    pub fn set_channels(&mut self, channels: usize) {
+        let mut handle = self.instance.plugin_handle();
+        let layouts: PluginAudioPortsConfig = handle.get_extension().expect("layouts");
+        let mut buffer = AudioPortsConfigBuffer::new();
+        let layout = layouts.get(&mut handle, 2 - channels as u32, &mut buffer).expect("a layout").id;
+        layouts.select(&mut handle, layout).expect("selected");
+    }
+
+    /// Renders offline or in real time from the next activation on.
+    pub fn set_offline(&mut self, offline: bool) {
+        let mut handle = self.instance.plugin_handle();
+        let render: PluginRender = handle.get_extension().expect("render");
+        let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
+        render.set(&mut handle, mode).expect("set");
+    }
+
+    /// Activates and returns the latency in samples.
+    pub fn activate(&mut self, sample_rate_hz: u32, max_block: usize) -> usize {
+        let configuration = PluginAudioConfiguration {
+            sample_rate: f64::from(sample_rate_hz),
+            min_frames_count: 1,
+            max_frames_count: max_block as u32,
+        };
+        self.processor = Some(self.instance.activate(|_, _| (), configuration).expect("activated"));
+        self.latency()
+    }
+
+    /// The latency that the plugin reports.
+    pub fn latency(&mut self) -> usize {
+        let mut handle = self.instance.plugin_handle();
+        let latency: PluginLatency = handle.get_extension().expect("latency");
+        latency.get(&mut handle) as usize
+    }
+
+    /// Deactivates.
+    pub fn deactivate(&mut self) {
+        self.instance.deactivate(self.processor.take().expect("active"));
+    }
+
+    /// The id of a parameter.
+    pub fn param(&mut self, name: &str) -> ClapId {
+        let mut handle = self.instance.plugin_handle();
+        let params: PluginParams = handle.get_extension().expect("params");
+        for index in 0..params.count(&mut handle) {
+            let mut buffer = ParamInfoBuffer::new();
+            let info = params.get_info(&mut handle, index, &mut buffer).expect("a parameter");
+            if info.name == name.as_bytes() {
+                return info.id;
+            }
+        }
+        panic!("no parameter {name}");
+    }
+
+    /// A parameter's value as the host counts it: steps for a stepped one, else 0 to 1.
+    pub fn value(&mut self, name: &str) -> f64 {
+        let id = self.param(name);
+        let mut handle = self.instance.plugin_handle();
+        let params: PluginParams = handle.get_extension().expect("params");
+        params.get_value(&mut handle, id).expect("a value")
+    }
+
+    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; parameters are set with the
+    /// first block.
+    pub fn play(
+        &mut self,
+        input: &[Vec<f32>],
+        sidechain: &[Vec<f32>],
+        mut next_block: impl FnMut(usize) -> usize + Send,
+        values: &[(ClapId, f64)],
+    ) -> Vec<Vec<f32>> {
+        let stopped = self.processor.take().expect("active");
+        // The audio thread is another one.
+        let (stopped, output, blocks, allocations) = std::thread::scope(|scope| {
+            let play = move || {
+                let mut processor = stopped.start_processing().expect("started");
+                let mut output = vec![Vec::new(); input.len()];
+                let len = input[0].len();
+                let (mut start, mut blocks, mut allocations) = (0, 0, 0);
+                while start < len {
+                    let block = start..len.min(start + next_block(start).max(1));
+                    let values = if start == 0 { values } else { &[] };
+                    start = block.end;
+                    allocations += process(&mut processor, input, sidechain, block, values, &mut output);
+                    blocks += 1;
+                }
+                (processor.stop_processing(), output, blocks, allocations)
+            };
+            scope.spawn(play).join().expect("played")
+        });
+        self.processor = Some(stopped);
+        self.blocks += blocks;
+        self.allocations += allocations;
+        output
+    }
+
+    /// The state as a project would keep it.
+    pub fn save(&mut self) -> Vec<u8> {
+        let mut handle = self.instance.plugin_handle();
+        let state: PluginState = handle.get_extension().expect("state");
+        let mut bytes = Vec::new();
+        state.save(&mut handle, &mut bytes).expect("saved");
+        bytes
+    }
+
+    /// Whether the plugin takes a state.
+    pub fn load(&mut self, bytes: &[u8]) -> bool {
+        let mut handle = self.instance.plugin_handle();
+        let state: PluginState = handle.get_extension().expect("state");
+        let mut bytes = bytes;
+        state.load(&mut handle, &mut bytes).is_ok()
+    }
+}
+
+impl Drop for Clap {
+    fn drop(&mut self) {
+        if self.processor.is_some() {
+            self.deactivate();
+        }
+    }
+}
+
+/// One block; returns how often it allocated or freed.
+fn process(
+    processor: &mut StartedPluginAudioProcessor<Host>,
+    input: &[Vec<f32>],
+    sidechain: &[Vec<f32>],
+    block: Range<usize>,
+    values: &[(ClapId, f64)],
+    output: &mut [Vec<f32>],
+) -> usize {
+    let cut = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
+        channels.iter().map(|channel| channel[block.clone()].to_vec()).collect()
+    };
+    let (mut main, mut side) = (cut(input), cut(sidechain));
+    let mut out = vec![vec![f32::NAN; block.len()]; input.len()];
+    let mut events = EventBuffer::new();
+    for (id, value) in values {
+        events.push(&ParamValueEvent::new(0, *id, Pckn::match_all(), *value));
+    }
+    let (events_in, mut nothing) = (InputEvents::from_buffer(&events), EventBuffer::new());
+    let mut events_out = OutputEvents::from_buffer(&mut nothing);
+    let (mut ports_in, mut ports_out) = (AudioPorts::with_capacity(4, 2), AudioPorts::with_capacity(2, 1));
+    let port = |channels| AudioPortBuffer {
+        latency: 0,
+        channels: AudioPortBufferType::f32_input_only(
+            <[Vec<f32>]>::iter_mut(channels).map(InputChannel::variable),
+        ),
+    };
+    let side = if side.is_empty() { None } else { Some(&mut side[..]) };
+    let audio_in =
+        ports_in.with_input_buffers(std::iter::once(&mut main[..]).chain(side).map(port).collect::<Vec<_>>());
+    let mut audio_out = ports_out.with_output_buffers([AudioPortBuffer {
+        latency: 0,
+        channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
+    }]);
+    let steady = Some(block.start as u64);
+    let (processed, allocations) =
+        calls_of(|| processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, None));
+    processed.expect("processed");
+    for (all, block) in output.iter_mut().zip(out) {
+        all.extend(block);
+    }
+    allocations
+}

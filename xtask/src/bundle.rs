@@ -1,0 +1,116 @@
+//! `cargo xtask bundle`: the plugin in the form in which hosts look for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace;
+
+/// Build the plugin and make target/bundled/Luthier.clap and Luthier.vst3
+#[derive(clap::Args)]
+pub struct Args {
+    /// Accepted because other bundlers ask for it: the plugin is always built in release
+    #[arg(long)]
+    release: bool,
+}
+
+/// The plugin's name, which its bundles bear.
+pub const NAME: &str = "Luthier";
+
+/// What was made.
+pub struct Bundles {
+    /// The CLAP: a file, a folder on macOS.
+    pub clap: PathBuf,
+    /// The VST3: a folder.
+    pub vst3: PathBuf,
+}
+
+/// Builds and bundles, and says where.
+pub fn run(_: &Args) -> Result<ExitCode> {
+    let bundles = make()?;
+    println!("{}", bundles.clap.display());
+    println!("{}", bundles.vst3.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the plugin and bundles it.
+///
+/// # Errors
+/// If the build fails or a file cannot be written.
+pub fn make() -> Result<Bundles> {
+    // The whole workspace, so that the built dependencies are those of the tests and tools.
+    let mut build = workspace::cargo();
+    build.args(["build", "--release", "--workspace"]);
+    ensure!(workspace::succeeds(&mut build)?, "the plugin could not be built");
+    let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = workspace::target().join("release").join(name);
+    let folder = workspace::target().join("bundled");
+    let bundles =
+        Bundles { clap: folder.join(format!("{NAME}.clap")), vst3: folder.join(format!("{NAME}.vst3")) };
+    if cfg!(target_os = "macos") {
+        mac_bundle(&library, &bundles.clap)?;
+        mac_bundle(&library, &bundles.vst3)?;
+    } else {
+        copy(&library, &bundles.clap)?;
+        copy(&library, &bundles.vst3.join(vst3_binary()))?;
+    }
+    Ok(bundles)
+}
+
+/// Where a VST3 folder keeps its binary.
+fn vst3_binary() -> PathBuf {
+    let arch = std::env::consts::ARCH;
+    if cfg!(target_os = "windows") {
+        format!("Contents/{arch}-win/{NAME}.vst3").into()
+    } else {
+        format!("Contents/{arch}-linux/{NAME}.so").into()
+    }
+}
+
+fn mac_bundle(library: &Path, bundle: &Path) -> Result<()> {
+    copy(library, &bundle.join("Contents/MacOS").join(NAME))?;
+    write(&bundle.join("Contents/PkgInfo"), "BNDL????")?;
+    let version = env!("CARGO_PKG_VERSION");
+    let entry = |key: &str, value: &str| format!("<key>{key}</key><string>{value}</string>");
+    let entries = [
+        entry("CFBundleExecutable", NAME),
+        entry("CFBundleIdentifier", "audio.luthier.luthier"),
+        entry("CFBundleName", NAME),
+        entry("CFBundlePackageType", "BNDL"),
+        entry("CFBundleShortVersionString", version),
+        entry("CFBundleVersion", version),
+    ];
+    let list = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\"><dict>{}</dict></plist>\n",
+        entries.concat()
+    );
+    write(&bundle.join("Contents/Info.plist"), &list)
+}
+
+/// Copies beside the old file and renames: a host may have the old one open.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("a folder to copy to")?;
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
+    let part = to.with_extension("part");
+    fs::copy(from, &part)
+        .with_context(|| format!("{} cannot be copied to {}", from.display(), part.display()))?;
+    fs::rename(&part, to).with_context(|| format!("{}: cannot be written", to.display()))
+}
+
+/// Copies a file, or a folder with all that is in it.
+pub fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return copy(from, to);
+    }
+    for entry in fs::read_dir(from).with_context(|| format!("{}: cannot be read", from.display()))? {
+        let entry = entry.with_context(|| format!("{}: cannot be read", from.display()))?;
+        copy_all(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
+}

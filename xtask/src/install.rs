@@ -1,0 +1,43 @@
+//! `cargo xtask install`: the plugin where this user's hosts look for it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::bundle::{self, NAME};
+
+/// Build the plugin and copy it to where hosts look
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Builds, bundles, copies, and says where.
+pub fn run(_: &Args) -> Result<ExitCode> {
+    let (clap_folder, vst3_folder) = folders()?;
+    let bundles = bundle::make()?;
+    let places = [
+        (bundles.clap, clap_folder.join(format!("{NAME}.clap"))),
+        (bundles.vst3, vst3_folder.join(format!("{NAME}.vst3"))),
+    ];
+    for (from, to) in places {
+        bundle::copy_all(&from, &to)?;
+        println!("{}", to.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folders for CLAPs and VST3s.
+fn folders() -> Result<(PathBuf, PathBuf)> {
+    let variable = if cfg!(target_os = "windows") { "COMMONPROGRAMFILES" } else { "HOME" };
+    let base = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .with_context(|| format!("{variable}: expected a folder, found nothing"))?;
+    Ok(if cfg!(target_os = "windows") {
+        (base.join("CLAP"), base.join("VST3"))
+    } else if cfg!(target_os = "macos") {
+        let folder = base.join("Library/Audio/Plug-Ins");
+        (folder.join("CLAP"), folder.join("VST3"))
+    } else {
+        (base.join(".clap"), base.join(".vst3"))
+    })
+}
