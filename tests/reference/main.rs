@@ -4,4 +4,5 @@ mod diffusion;
 mod dsp;
 mod networks;
 mod optim;
+mod transcription;
 mod vocoder;

@@ -21,4 +21,5 @@ pub mod report;
 pub mod setup;
 pub mod train;
 pub mod train_loop;
+pub mod transcription;
 pub mod weights;

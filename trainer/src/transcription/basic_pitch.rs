@@ -1,0 +1,165 @@
+//! Basic Pitch: how probable is each key of a piano at each time?
+//!
+//! R. M. Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription and Multipitch
+//! Estimation", ICASSP 2022. The network takes two seconds at once; windows overlap by 30 frames, of which half are
+//! cut from either side, as in the authors' package.
+
+use engine::audio_file::Audio;
+use engine::dsp::resample::Resampler;
+use engine::{Error, Result};
+use rten::{Model, NodeId, Value};
+
+use super::Note;
+use super::note_creation::NoteCreation;
+
+/// The rate of the audio that the network hears.
+pub const RATE_HZ: u32 = 22_050;
+/// Samples from one frame of the posteriors to the next.
+pub const FRAME_SAMPLES: usize = 256;
+/// Keys of the posteriors: those of a piano.
+pub const KEYS: usize = 88;
+/// MIDI number of the first of them.
+pub const LOWEST_KEY: u8 = 21;
+/// Frames that the network gives for one window.
+pub const WINDOW_FRAMES: usize = 172;
+/// Samples of one window.
+pub const WINDOW_SAMPLES: usize = 2 * RATE_HZ as usize - FRAME_SAMPLES;
+
+/// Frames that two windows share.
+const OVERLAP_FRAMES: usize = 30;
+/// Samples from one window to the next.
+const HOP_SAMPLES: usize = WINDOW_SAMPLES - OVERLAP_FRAMES * FRAME_SAMPLES;
+/// Whole frames in a second, by which the package cuts its answer to length.
+const FRAMES_PER_SECOND: u32 = RATE_HZ / FRAME_SAMPLES as u32;
+
+/// The network as its authors publish it (`trainer/models/basic-pitch`).
+static NETWORK: &[u8] = include_bytes!("../../models/basic-pitch/nmp.onnx");
+/// Its outputs.
+const NOTE_OUTPUT: &str = "StatefulPartitionedCall:1";
+const ONSET_OUTPUT: &str = "StatefulPartitionedCall:2";
+
+/// What the network says of every key and frame, in `[0, 1]`, `[frame * KEYS + key]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Posteriors {
+    /// Whether the key sounds.
+    pub notes: Vec<f32>,
+    /// Whether the key begins to sound.
+    pub onsets: Vec<f32>,
+}
+
+impl Posteriors {
+    /// How many frames there are.
+    pub fn frames(&self) -> usize {
+        self.notes.len() / KEYS
+    }
+}
+
+/// The loaded network. Calls may come from several threads at once.
+pub struct BasicPitch {
+    model: Model,
+    input: NodeId,
+    notes: NodeId,
+    onsets: NodeId,
+}
+
+impl BasicPitch {
+    /// Loads the network, which is part of this program.
+    ///
+    /// # Errors
+    /// If this build's runtime cannot run it.
+    pub fn new() -> Result<Self> {
+        let model = Model::load_static_slice(NETWORK).map_err(|e| failed(&e))?;
+        let node = |name| model.node_id(name).map_err(|e| failed(&e));
+        let (notes, onsets) = (node(NOTE_OUTPUT)?, node(ONSET_OUTPUT)?);
+        let input =
+            *model.input_ids().first().ok_or_else(|| Error::Compute("Basic Pitch: no input".into()))?;
+        Ok(Self { model, input, notes, onsets })
+    }
+
+    /// The notes of a recording of any rate from 8 to 192 kHz, with the package's defaults.
+    ///
+    /// # Errors
+    /// If the rate is not usable.
+    pub fn transcribe(&self, audio: &Audio) -> Result<Vec<Note>> {
+        let (mut resampler, mut signal) = (Resampler::new(audio.sample_rate_hz, RATE_HZ)?, Vec::new());
+        resampler.push(&audio.mono(), &mut signal);
+        resampler.flush(&mut signal);
+        Ok(NoteCreation::default().notes(&self.posteriors(&signal)?))
+    }
+
+    /// The posteriors of a mono signal at [`RATE_HZ`], one frame every [`FRAME_SAMPLES`].
+    ///
+    /// # Errors
+    /// If the network cannot be run.
+    pub fn posteriors(&self, signal: &[f32]) -> Result<Posteriors> {
+        let lead = OVERLAP_FRAMES / 2 * FRAME_SAMPLES;
+        let mut posteriors = Posteriors::default();
+        for start in (0..lead + signal.len()).step_by(HOP_SAMPLES) {
+            let sample = |i: usize| (start + i).checked_sub(lead).and_then(|at| signal.get(at)).copied();
+            let window: Vec<f32> = (0..WINDOW_SAMPLES).map(|i| sample(i).unwrap_or(0.0)).collect();
+            self.append(window, &mut posteriors)?;
+        }
+        let frames = signal.len() as f64 * (f64::from(FRAMES_PER_SECOND) / f64::from(RATE_HZ));
+        posteriors.notes.truncate(frames as usize * KEYS);
+        posteriors.onsets.truncate(frames as usize * KEYS);
+        Ok(posteriors)
+    }
+
+    /// Runs one window and appends the frames that are its own.
+    fn append(&self, window: Vec<f32>, to: &mut Posteriors) -> Result<()> {
+        let input = Value::from_shape([1, WINDOW_SAMPLES, 1], window).map_err(|e| failed(&e))?;
+        let outputs = self.model.run_n(vec![(self.input, input.into())], [self.notes, self.onsets], None);
+        let own = OVERLAP_FRAMES / 2 * KEYS..(WINDOW_FRAMES - OVERLAP_FRAMES / 2) * KEYS;
+        for (value, out) in outputs.map_err(|e| failed(&e))?.into_iter().zip([&mut to.notes, &mut to.onsets])
+        {
+            let (shape, data): ([usize; 3], Vec<f32>) = value.into_shape_vec().map_err(|e| failed(&e))?;
+            if shape != [1, WINDOW_FRAMES, KEYS] {
+                return Err(Error::Compute(format!("Basic Pitch: an answer of shape {shape:?}")));
+            }
+            out.extend_from_slice(&data[own.clone()]);
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> Error {
+    Error::Compute(format!("Basic Pitch: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tone with four harmonics from `onset_s` to `end_s`.
+    fn tone(signal: &mut [f32], key: f64, onset_s: f64, end_s: f64) {
+        let hz = 440.0 * ((key - 69.0) / 12.0).exp2();
+        let at = |s: f64| (s * f64::from(RATE_HZ)) as usize;
+        for (i, x) in signal[at(onset_s)..at(end_s)].iter_mut().enumerate() {
+            let time = i as f64 / f64::from(RATE_HZ);
+            let sine = |h: f64| (std::f64::consts::TAU * hz * h * time).sin() / h;
+            *x += (0.1 * (-2.0 * time).exp() * (1..5).map(|h| sine(f64::from(h))).sum::<f64>()) as f32;
+        }
+    }
+
+    fn audio(channels: Vec<Vec<f32>>) -> Audio {
+        Audio { sample_rate_hz: RATE_HZ, channels }
+    }
+
+    #[test]
+    fn tones_are_the_notes_they_are() {
+        let mut signal = vec![0.0; 4 * RATE_HZ as usize];
+        let played = [(60.0, 0.5, 1.5), (67.0, 1.5, 2.5), (76.0, 2.5, 3.5)];
+        played.iter().for_each(|&(key, from_s, to_s)| tone(&mut signal, key, from_s, to_s));
+        let mut heard = BasicPitch::new().unwrap().transcribe(&audio(vec![signal])).unwrap();
+        heard.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
+        assert_eq!(heard.iter().map(|n| n.pitch).collect::<Vec<_>>(), [60.0, 67.0, 76.0], "{heard:?}");
+        assert!(heard.iter().zip(played).all(|(n, p)| (n.onset_s - p.1).abs() < 0.05), "{heard:?}");
+    }
+
+    #[test]
+    fn silence_and_nothing_hold_no_notes() {
+        let ear = BasicPitch::new().unwrap();
+        assert_eq!(ear.transcribe(&audio(vec![vec![0.0; 30_000]; 2])).unwrap(), []);
+        assert_eq!(ear.transcribe(&audio(vec![Vec::new()])).unwrap(), []);
+    }
+}

@@ -1,0 +1,224 @@
+//! From posteriors to notes, as Basic Pitch's authors do it (`basic_pitch.note_creation`, version 0.4.0).
+//!
+//! From every peak of the onsets, last first, a key is followed until it is quiet for a while; what a note covers
+//! is taken away, a semitone around it too. Then the *melodia trick* (after Salamon and Gómez 2012): what is
+//! left is followed from its loudest point both ways.
+
+use super::Note;
+use super::basic_pitch::{
+    FRAME_SAMPLES, KEYS, LOWEST_KEY, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES,
+};
+
+/// A note ends when its key is quiet for so many frames.
+const QUIET_FRAMES: usize = 11;
+/// Frames over which a rise of the note posterior counts as an onset.
+const RISE_FRAMES: usize = 2;
+/// By so much more than they should, in seconds, windows drift: the package's own number.
+const DRIFT_S: f64 = 0.0018;
+
+/// What counts as a note; the default is the package's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoteCreation {
+    /// Onset posterior, 0 to 1, from which a peak begins a note.
+    pub onset_threshold: f64,
+    /// Note posterior, 0 to 1, below which a key is quiet.
+    pub frame_threshold: f64,
+    /// Notes of so many frames or fewer are none.
+    pub min_frames: usize,
+    /// Whether a steep rise of the note posterior is an onset too.
+    pub infer_onsets: bool,
+    /// Whether notes are looked for where there is no onset.
+    pub melodia_trick: bool,
+}
+
+impl Default for NoteCreation {
+    fn default() -> Self {
+        // 11 frames are the 127.7 ms of the package's `minimum_note_length`.
+        Self {
+            onset_threshold: 0.5,
+            frame_threshold: 0.3,
+            min_frames: 11,
+            infer_onsets: true,
+            melodia_trick: true,
+        }
+    }
+}
+
+/// A note in frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameNote {
+    /// Its first frame.
+    pub start: usize,
+    /// The frame after its last.
+    pub end: usize,
+    /// MIDI key.
+    pub key: u8,
+}
+
+impl NoteCreation {
+    /// The notes in seconds, in no particular order.
+    pub fn notes(&self, posteriors: &Posteriors) -> Vec<Note> {
+        let seconds = |n: FrameNote| Note {
+            onset_s: frame_time_s(n.start),
+            offset_s: frame_time_s(n.end),
+            pitch: f64::from(n.key),
+        };
+        self.frame_notes(posteriors).into_iter().map(seconds).collect()
+    }
+
+    /// The notes in frames: those with an onset, last first, then those of the melodia trick, loudest first.
+    pub fn frame_notes(&self, posteriors: &Posteriors) -> Vec<FrameNote> {
+        let frames = posteriors.frames();
+        if frames < 3 {
+            return Vec::new();
+        }
+        let onsets = if self.infer_onsets {
+            with_rises(posteriors)
+        } else {
+            posteriors.onsets.iter().map(|&v| f64::from(v)).collect()
+        };
+        let mut left = Left {
+            frames,
+            threshold: self.frame_threshold,
+            energy: posteriors.notes.iter().map(|&v| f64::from(v)).collect(),
+        };
+        let mut notes = Vec::new();
+        for start in (1..frames - 1).rev() {
+            for key in (0..KEYS).rev() {
+                let value = |frame: usize| onsets[frame * KEYS + key];
+                let here = value(start);
+                if here > value(start - 1) && here > value(start + 1) && here >= self.onset_threshold {
+                    if let Some(note) = self.checked(start, left.end(start, key), key) {
+                        (note.start..note.end).for_each(|frame| left.take(frame, key));
+                        notes.push(note);
+                    }
+                }
+            }
+        }
+        if self.melodia_trick {
+            while let Some((frame, key)) = left.loudest() {
+                let (start, end) = left.follow(frame, key);
+                notes.extend(self.checked(start, end, key));
+            }
+        }
+        notes
+    }
+
+    /// A note, if it is long enough.
+    fn checked(&self, start: usize, end: usize, key: usize) -> Option<FrameNote> {
+        (end > start + self.min_frames).then(|| FrameNote { start, end, key: midi(key) })
+    }
+}
+
+fn midi(key: usize) -> u8 {
+    LOWEST_KEY + key as u8
+}
+
+/// When a frame is, with the windows' drift taken out by the package's rule.
+pub fn frame_time_s(frame: usize) -> f64 {
+    let frame_s = FRAME_SAMPLES as f64 / f64::from(RATE_HZ);
+    let surplus_frames = WINDOW_FRAMES as f64 - WINDOW_SAMPLES as f64 / FRAME_SAMPLES as f64;
+    frame as f64 * frame_s - (frame_s * surplus_frames + DRIFT_S) * (frame / WINDOW_FRAMES) as f64
+}
+
+/// The onsets, or the rises of the notes where those are larger; rises are scaled to the onsets' maximum.
+fn with_rises(posteriors: &Posteriors) -> Vec<f64> {
+    let note = |frame: usize, key: usize| f64::from(posteriors.notes[frame * KEYS + key]);
+    let mut rises = vec![0.0; posteriors.notes.len()];
+    for frame in RISE_FRAMES..posteriors.frames() {
+        for key in 0..KEYS {
+            let rise = |before: usize| note(frame, key) - note(frame - before, key);
+            let smallest = (1..=RISE_FRAMES).map(rise).fold(f64::INFINITY, f64::min);
+            rises[frame * KEYS + key] = smallest.max(0.0);
+        }
+    }
+    let largest_onset = posteriors.onsets.iter().fold(0.0, |a, &b| f64::max(a, f64::from(b)));
+    let largest_rise = rises.iter().copied().fold(0.0, f64::max);
+    let scaled = |rise: f64| if largest_rise > 0.0 { largest_onset * rise / largest_rise } else { 0.0 };
+    posteriors.onsets.iter().zip(rises).map(|(&onset, rise)| f64::from(onset).max(scaled(rise))).collect()
+}
+
+/// What no note has taken yet.
+struct Left {
+    frames: usize,
+    /// Below it a key is quiet.
+    threshold: f64,
+    energy: Vec<f64>,
+}
+
+impl Left {
+    /// The frame after the last one that is not quiet, from an onset on.
+    fn end(&self, start: usize, key: usize) -> usize {
+        let (mut frame, mut quiet) = (start + 1, 0);
+        while frame < self.frames - 1 && quiet < QUIET_FRAMES {
+            quiet = if self.quiet(frame, key) { quiet + 1 } else { 0 };
+            frame += 1;
+        }
+        frame - quiet
+    }
+
+    fn quiet(&self, frame: usize, key: usize) -> bool {
+        self.energy[frame * KEYS + key] < self.threshold
+    }
+
+    /// Takes a key and its neighbours away from one frame.
+    fn take(&mut self, frame: usize, key: usize) {
+        for taken in key.saturating_sub(1)..=(key + 1).min(KEYS - 1) {
+            self.energy[frame * KEYS + taken] = 0.0;
+        }
+    }
+
+    /// The first of the loudest places, if it is above the threshold.
+    fn loudest(&self) -> Option<(usize, usize)> {
+        let louder = |a: (usize, f64), b: (usize, &f64)| if *b.1 > a.1 { (b.0, *b.1) } else { a };
+        let (index, energy) = self.energy.iter().enumerate().fold((0, 0.0), louder);
+        (energy > self.threshold).then_some((index / KEYS, index % KEYS))
+    }
+
+    /// Takes what is connected to a place away, and says from where to where it goes.
+    fn follow(&mut self, middle: usize, key: usize) -> (usize, usize) {
+        self.energy[middle * KEYS + key] = 0.0;
+        let (mut frame, mut quiet) = (middle + 1, 0);
+        while frame < self.frames - 1 && quiet < QUIET_FRAMES {
+            quiet = if self.quiet(frame, key) { quiet + 1 } else { 0 };
+            self.take(frame, key);
+            frame += 1;
+        }
+        let end = (frame - 1).saturating_sub(quiet);
+        let (mut frame, mut quiet) = (middle as isize - 1, 0);
+        while frame > 0 && quiet < QUIET_FRAMES {
+            quiet = if self.quiet(frame as usize, key) { quiet + 1 } else { 0 };
+            self.take(frame as usize, key);
+            frame -= 1;
+        }
+        ((frame + 1) as usize + quiet, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One key that sounds from frame 20 to 49 and begins at 20.
+    fn posteriors(onset: f32) -> Posteriors {
+        let mut posteriors = Posteriors { notes: vec![0.0; 100 * KEYS], onsets: vec![0.0; 100 * KEYS] };
+        (20..50).for_each(|frame| posteriors.notes[frame * KEYS + 39] = 0.8);
+        posteriors.onsets[20 * KEYS + 39] = onset;
+        posteriors
+    }
+
+    #[test]
+    fn an_onset_begins_a_note_and_silence_ends_it() {
+        let notes = NoteCreation::default().frame_notes(&posteriors(0.9));
+        assert_eq!(notes, [FrameNote { start: 20, end: 50, key: 60 }]);
+    }
+
+    #[test]
+    fn what_has_no_onset_is_found_by_the_melodia_trick_alone() {
+        let without = NoteCreation { infer_onsets: false, melodia_trick: false, ..NoteCreation::default() };
+        assert_eq!(without.frame_notes(&posteriors(0.2)), []);
+        let with = NoteCreation { melodia_trick: true, ..without };
+        let notes = with.frame_notes(&posteriors(0.2));
+        assert!(notes.len() == 1 && notes[0].key == 60 && notes[0].start.abs_diff(20) <= 1, "{notes:?}");
+    }
+}
