@@ -7,8 +7,8 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-use super::compose::{self, PieceKind};
-use super::description::{Description, PieceEntry, Source, Split, tensor_name};
+use super::compose::PieceKind;
+use super::description::{Description, PieceEntry, Split, tensor_name};
 use super::score::Score;
 
 /// Mean byte below which a window is silent.
@@ -112,14 +112,7 @@ impl SpectrogramDataset {
     pub fn score(&self, piece: usize, chunk: usize) -> Result<Score> {
         let entry = &self.description.pieces[piece];
         let shape = &self.description.shape;
-        let scores = match entry.source {
-            Source::Composed => compose::piece(self.description.seed, entry.id, shape).scores,
-            Source::Midi(_) => {
-                let path = entry.score_path(&self.folder);
-                let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
-                vec![serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?]
-            }
-        };
+        let scores = self.description.scores(piece, &self.folder)?;
         match entry.kind {
             PieceKind::Isolated => Ok(scores[chunk].clone()),
             PieceKind::Continuous => Ok(scores[0].window(chunk as f32 * shape.hop_s, shape.window_s)),

@@ -9,9 +9,10 @@ use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
-use super::compose::{PieceKind, PieceShape};
+use super::compose::{self, PieceKind, PieceShape};
 use super::instruments::Instrument;
 use super::random;
+use super::score::Score;
 use super::synth::{SoundBank, SoundFontId};
 
 /// Version of the layout on disk.
@@ -190,6 +191,19 @@ impl Description {
                 Err(format!("expected pieces with chunks and setups of the pool, found {piece:?}"))
             }
             None => Ok(()),
+        }
+    }
+
+    /// The scores of piece number `index`, one for all its windows or one each (`folder` is the dataset's).
+    pub fn scores(&self, index: usize, folder: &Path) -> Result<Vec<Score>> {
+        let entry = &self.pieces[index];
+        match entry.source {
+            Source::Composed => Ok(compose::piece(self.seed, entry.id, &self.shape).scores),
+            Source::Midi(_) => {
+                let path = entry.score_path(folder);
+                let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
+                Ok(vec![serde_json::from_str(&text).map_err(|e| Error::file(&path, e))?])
+            }
         }
     }
 

@@ -97,8 +97,8 @@ fn quantised(image: &MelImage) -> impl Iterator<Item = u8> {
     image.data.iter().map(|v| (v * 255.0).round() as u8)
 }
 
-/// Brings the sounding part of all takes of a piece together to [`NOMINAL_DBFS`], as a recording engineer would.
-fn master(takes: &mut [Take]) {
+/// Brings the sounding part of all takes of a piece together to -20 dBFS, as a recording engineer would.
+pub(super) fn master(takes: &mut [Take]) {
     let mut power = 0.0f64;
     let mut blocks = 0usize;
     let silent = 10.0f64.powf(f64::from(SILENT_DBFS) / 10.0);

@@ -25,5 +25,6 @@ pub mod random;
 pub mod render;
 pub mod room;
 pub mod score;
+pub mod studio;
 pub mod synth;
 pub mod toy_soundfont;

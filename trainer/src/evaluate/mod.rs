@@ -1,14 +1,24 @@
 //! How near is it? Every answer is a table with baselines in it, never a single number.
 
+pub mod audio;
+pub mod bootstrap;
+pub mod ceiling;
+pub mod chroma;
 pub mod distance;
+pub mod envelope;
+pub mod rate;
+pub mod seam;
+pub mod table;
 pub mod transfer;
 pub mod vocoder;
 
 /// What to judge.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Judges what the model makes of unseen pieces, beside baselines.
+    /// Judges the model's images of unseen pieces, beside baselines.
     Transfer(transfer::Args),
+    /// Judges what a listener gets: whole clips through the whole chain, transcribed.
+    Audio(audio::Args),
     /// Judges the way from mel images to audio on the true target's image.
     Vocoder(vocoder::Args),
 }
@@ -17,6 +27,7 @@ pub enum Command {
 pub fn run(command: &Command) -> engine::Result<()> {
     match command {
         Command::Transfer(args) => transfer::run(args),
+        Command::Audio(args) => audio::run(args),
         Command::Vocoder(args) => vocoder::run(args),
     }
 }

@@ -1,8 +1,8 @@
 //! `trainer evaluate transfer`: what the model makes of pieces that it never saw, beside baselines.
 //!
-//! Judged on the model's images, before the vocoder: [`super::vocoder`] measures what comes after.
+//! Judged on the model's images, before the vocoder: [`super::vocoder`] measures what comes after, [`super::audio`] all of
+//! it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,14 +18,12 @@ use engine::style::StyleTokens;
 use engine::{Error, Result};
 use serde_json::json;
 
+use super::bootstrap::{mean, ratio_interval};
 use crate::classifier::Judge;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
 use crate::level_free::level_free_distance_db;
-
-/// Draws of the bootstrap over pieces.
-const BOOTSTRAP: u64 = 1000;
 
 /// Judges a model on one split of a rendered dataset: content and target on different instruments.
 #[derive(Clone, Debug, clap::Args)]
@@ -186,31 +184,6 @@ fn match_envelope(content: &MelImage, style: &MelImage) -> MelImage {
     matched
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// 95 % interval of the ratio of two means, by resampling whole pieces (Efron 1979).
-fn interval(above: &[f64], below: &[f64], pieces: &[usize], seed: u64) -> (f64, f64) {
-    let mut by_piece: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-    for ((a, b), piece) in above.iter().zip(below).zip(pieces) {
-        let sums = by_piece.entry(*piece).or_default();
-        *sums = (sums.0 + a, sums.1 + b);
-    }
-    let sums: Vec<(f64, f64)> = by_piece.into_values().collect();
-    let mut ratios: Vec<f64> = (0..BOOTSTRAP)
-        .map(|draw| {
-            let mut rng = crate::data::random::stream(seed, "bootstrap", draw);
-            let picks = (0..sums.len()).map(|_| sums[rand::Rng::random_range(&mut rng, 0..sums.len())]);
-            let (a, b) = picks.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
-            a / b
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share) as usize];
-    (at(0.025), at(0.975))
-}
-
 fn print_table(args: &Args, rows: &[(String, Row)], pieces: &[usize]) -> Result<()> {
     let (truth, copy) = (&rows[0].1, &rows[2].1);
     println!(
@@ -226,7 +199,7 @@ fn print_table(args: &Args, rows: &[(String, Row)], pieces: &[usize]) -> Result<
     for (name, row) in rows {
         let (lsd, right) = (mean(&row.lsd_db), mean(&row.right));
         let (ratio, share) = (lsd / mean(&copy.lsd_db), right / mean(&truth.right));
-        let (low, high) = interval(&row.lsd_db, &copy.lsd_db, pieces, args.seed);
+        let (low, high) = ratio_interval(&row.lsd_db, &copy.lsd_db, pieces, args.seed);
         println!("| {name} | {lsd:.2} | {ratio:.3} ({low:.3} to {high:.3}) | {right:.3} | {share:.3} |");
         table.push(json!({ "name": name, "lsd_db": lsd, "lsd_ratio": ratio, "interval": [low, high], "heard": right, "heard_ratio": share }));
     }
@@ -247,13 +220,5 @@ mod tests {
         let matched = match_envelope(&content, &style);
         let expected = [0.4, 0.6, 0.4, 0.4];
         assert!(matched.data.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", matched.data);
-    }
-
-    #[test]
-    fn the_interval_of_equal_ratios_is_a_point_and_of_others_holds_the_mean() {
-        let (low, high) = interval(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0], &[0, 1, 2], 1);
-        assert_eq!((low, high), (0.5, 0.5));
-        let (low, high) = interval(&[1.0, 3.0, 2.0, 4.0], &[2.0, 2.0, 2.0, 2.0], &[0, 1, 2, 3], 1);
-        assert!(low < 1.25 && 1.25 < high);
     }
 }

@@ -1,26 +1,38 @@
 //! `trainer evaluate vocoder`: the way from a mel image to audio, with a perfect model before it.
 //!
 //! The same score is rendered on two instruments. The *true* image of the target, in 8 bits, is turned to audio in
-//! several ways and compared with the true target. What is lost here, no model can win back.
+//! several ways and compared with the true target and the score. What is lost here, no model can win back. A model's own
+//! image of the target, which is blurred and sometimes wrong, is judged in the same ways: a law that believes every
+//! band may be best for the one and bad for the other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use engine::Result;
+use engine::audio_file::Audio;
+use engine::cancel::Cancel;
+use engine::checkpoint::Checkpoint;
 use engine::config::{MelConfig, WindowConfig};
 use engine::dsp::mel::MelFrontEnd;
-use engine::dsp::resample::Resampler;
 use engine::dsp::stft::Stft;
 use engine::image::MelImage;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Transfer};
+use engine::playable::Playable;
+use engine::settings::Settings;
 use engine::vocoder::griffin_lim::{MOMENTUM, from_phases, griffin_lim};
 use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
 use engine::vocoder::mel_inverse::mel_to_magnitude;
 
 use super::distance::{SpectralConvergence, level_db, mel_lsd_db};
+use super::rate::resampled;
 use crate::data::compose::{self, PieceKind, PieceShape};
 use crate::data::instruments;
 use crate::data::score::Score;
 use crate::data::synth::{Player, SYNTH_RATE_HZ, SoundBank};
+use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
+use crate::transcription::basic_pitch::BasicPitch;
+use crate::transcription::{Note, SHORTEST_NOTE_S};
 
 /// Content and target: what decays becomes what sounds on, and the other way round, and near and far pairs.
 const PAIRS: [(&str, &str); 4] =
@@ -45,6 +57,9 @@ pub struct Args {
     /// Seed of the pieces; the training sets use other ones.
     #[arg(long, default_value_t = 70_001)]
     pub seed: u64,
+    /// Model file, to judge the ways on its images too.
+    #[arg(long)]
+    pub model: Option<PathBuf>,
 }
 
 /// Ways from image to audio.
@@ -69,9 +84,12 @@ const WAYS: [(&str, Way); 6] = [
 #[derive(Clone, Copy, Default)]
 struct Tally {
     takes: f64,
+    f1: f64,
+    unasked: f64,
+    jaccard: f64,
     lsd_db: f64,
     convergence: f64,
-    notes: f64,
+    long_notes: f64,
     level_error_db: f64,
     compute_s: f64,
     audio_s: f64,
@@ -79,38 +97,66 @@ struct Tally {
 
 /// A performance on one instrument.
 struct Take {
-    channels: Vec<Vec<f32>>,
-    /// The channels at the model's rate.
-    model_rate: Vec<Vec<f32>>,
+    audio: Audio,
+    /// The same at the model's rate.
+    model_rate: Audio,
     image: MelImage,
 }
 
-/// Runs the evaluation and prints its table.
+/// What is compared with what.
+struct Trial<'a> {
+    score: &'a Score,
+    content: &'a Take,
+    truth: &'a Take,
+    /// The notes that the transcriber hears in the truth.
+    truth_notes: &'a [Note],
+}
+
+/// Runs the evaluation and prints its tables.
 pub fn run(args: &Args) -> Result<()> {
     let mut bench = Bench::new()?;
+    let mut model = args.model.as_ref().map(|path| Imagination::open(path)).transpose()?;
     let mut player = SoundBank::open(&args.soundfont)?.player()?;
-    let mut tallies = [Tally::default(); WAYS.len()];
-    for score in scores(args)? {
+    let (mut on_truth, mut on_model) = ([Tally::default(); WAYS.len()], [Tally::default(); WAYS.len()]);
+    let scores = scores(args)?;
+    for (i, score) in scores.iter().enumerate() {
         for (content, target) in PAIRS {
-            let content = bench.take(&score, &mut player, content)?;
-            let target = bench.take(&score, &mut player, target)?;
-            for ((_, way), tally) in WAYS.iter().zip(&mut tallies) {
-                bench.judge(*way, &score, &content, &target, tally)?;
+            let style = bench.take(&scores[(i + 1) % scores.len()], &mut player, target)?;
+            let content = bench.take(score, &mut player, content)?;
+            let truth = bench.take(score, &mut player, target)?;
+            let truth_notes = &bench.ear.transcribe(&truth.audio)?;
+            let trial = Trial { score, content: &content, truth: &truth, truth_notes };
+            bench.judge_all(&trial, &truth.image, &mut on_truth)?;
+            if let Some(model) = &mut model {
+                bench.judge_all(&trial, &model.image(&content.image, &style.audio)?, &mut on_model)?;
             }
         }
     }
-    println!("| way | mel LSD dB | spectral convergence | level error 1.5 s after onset, dB | ms a second |");
-    println!("|---|---|---|---|---|");
-    for ((name, _), t) in WAYS.iter().zip(&tallies) {
+    print_table("the true target's image", &on_truth);
+    if model.is_some() {
+        print_table("the model's image", &on_model);
+    }
+    Ok(())
+}
+
+fn print_table(title: &str, tallies: &[Tally]) {
+    println!(
+        "\n| way, on {title} | note F1 | unasked | pitch JD | mel LSD dB | spectral convergence | level error 1.5 s after onset, dB | ms a second |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for ((name, _), t) in WAYS.iter().zip(tallies) {
+        let mean = |sum: f64| sum / t.takes;
         println!(
-            "| {name} | {:.2} | {:.3} | {:.2} | {:.1} |",
-            t.lsd_db / t.takes,
-            t.convergence / t.takes,
-            t.level_error_db / t.notes.max(1.0),
+            "| {name} | {:.3} | {:.3} | {:.3} | {:.2} | {:.3} | {:.2} | {:.1} |",
+            mean(t.f1),
+            mean(t.unasked),
+            mean(t.jaccard),
+            mean(t.lsd_db),
+            mean(t.convergence),
+            t.level_error_db / t.long_notes.max(1.0),
             1e3 * t.compute_s / t.audio_s
         );
     }
-    Ok(())
 }
 
 /// The continuous pieces among the first of the seed's, cut to length.
@@ -124,12 +170,49 @@ fn scores(args: &Args) -> Result<Vec<Score>> {
     Ok(scores.filter(|score| score.notes.len() > 3).take(args.pieces as usize).collect())
 }
 
+/// A model's idea of a target.
+struct Imagination {
+    playable: Playable<Packed>,
+    transfer: Transfer,
+}
+
+impl Imagination {
+    fn open(path: &Path) -> Result<Self> {
+        let playable = Playable::packed(&Checkpoint::read(path)?)?;
+        let transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
+        Ok(Self { playable, transfer })
+    }
+
+    /// What the model makes of a content image with its default settings, window by window.
+    fn image(&mut self, content: &MelImage, style: &Audio) -> Result<MelImage> {
+        let style = self.playable.style(&mut Packed::default(), style)?;
+        let frames = self.playable.config().window.frames;
+        let mut image = MelImage::filled(content.n_mels, content.frames, 0.0);
+        for start in (0..content.frames).step_by(frames) {
+            let mut window = MelImage::filled(content.n_mels, frames, 0.0);
+            let own = frames.min(content.frames - start);
+            copy_columns(content, start, &mut window, 0, own);
+            let latent = self.transfer.encode(&window)?;
+            let (settings, cancel) = (Settings::default(), Cancel::default());
+            let latent = self.transfer.denoise(&latent, None, &style, start as i64, &settings, &cancel)?;
+            copy_columns(&self.transfer.decode(&latent)?, 0, &mut image, start, own);
+        }
+        Ok(image)
+    }
+}
+
+fn copy_columns(from: &MelImage, start: usize, to: &mut MelImage, at: usize, columns: usize) {
+    let rows = from.data.chunks_exact(from.frames).zip(to.data.chunks_exact_mut(to.frames));
+    rows.for_each(|(from, to)| to[at..at + columns].copy_from_slice(&from[start..start + columns]));
+}
+
 /// What the ways and the distances need.
 struct Bench {
     mel: MelConfig,
     front_end: MelFrontEnd,
     guided: GuidedVocoder,
     convergence: SpectralConvergence,
+    ear: BasicPitch,
 }
 
 impl Bench {
@@ -139,6 +222,7 @@ impl Bench {
             front_end: MelFrontEnd::new(&mel),
             guided: GuidedVocoder::new(SYNTH_RATE_HZ, &mel),
             convergence: SpectralConvergence::default(),
+            ear: BasicPitch::new()?,
             mel,
         })
     }
@@ -149,40 +233,49 @@ impl Bench {
         let stereo = player.play(score, program, 0.0, samples);
         let mut channels = vec![stereo.left, stereo.right];
         level(&mut channels);
-        let model_rate = resample(&channels, SYNTH_RATE_HZ, self.mel.sample_rate_hz)?;
+        let audio = Audio { sample_rate_hz: SYNTH_RATE_HZ, channels };
+        let model_rate = resampled(&audio, self.mel.sample_rate_hz)?;
         let mut image = self.image(&model_rate);
         image.data.iter_mut().for_each(|v| *v = (*v * 255.0).round() / 255.0);
-        Ok(Take { channels, model_rate, image })
+        Ok(Take { audio, model_rate, image })
     }
 
-    fn image(&mut self, model_rate: &[Vec<f32>]) -> MelImage {
-        let channels: Vec<&[f32]> = model_rate.iter().map(Vec::as_slice).collect();
-        let frames = 1 + channels[0].len() / self.mel.hop_length;
+    fn image(&mut self, model_rate: &Audio) -> MelImage {
+        let channels: Vec<&[f32]> = model_rate.channels.iter().map(Vec::as_slice).collect();
+        let frames = 1 + model_rate.frames() / self.mel.hop_length;
         self.front_end.image(&channels, 0, frames, 1.0)
     }
 
-    fn judge(
-        &mut self,
-        way: Way,
-        score: &Score,
-        content: &Take,
-        target: &Take,
-        to: &mut Tally,
-    ) -> Result<()> {
-        let start = Instant::now();
-        let audio = self.play(way, content, &target.image)?;
-        to.compute_s += start.elapsed().as_secs_f64();
-        to.audio_s += f64::from(score.length_s);
-        let image = self.image(&resample(&audio, SYNTH_RATE_HZ, self.mel.sample_rate_hz)?);
-        let truth = self.image(&target.model_rate);
+    fn judge_all(&mut self, trial: &Trial, target: &MelImage, to: &mut [Tally]) -> Result<()> {
+        for ((_, way), tally) in WAYS.iter().zip(to) {
+            let start = Instant::now();
+            let channels = self.play(*way, trial.content, target)?;
+            tally.compute_s += start.elapsed().as_secs_f64();
+            self.judge(trial, &Audio { sample_rate_hz: SYNTH_RATE_HZ, channels }, tally)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, trial: &Trial, audio: &Audio, to: &mut Tally) -> Result<()> {
+        let Trial { score, truth, .. } = trial;
+        let last_onset_s = score.length_s - SHORTEST_NOTE_S;
         to.takes += 1.0;
-        to.lsd_db += mel_lsd_db(&image, &truth, self.mel.range_db);
-        to.convergence += self.convergence.of(&audio, &target.channels);
+        to.audio_s += f64::from(score.length_s);
+        let asked: Vec<Note> =
+            score.notes.iter().filter(|n| n.onset_s < last_onset_s).map(Note::from).collect();
+        let heard = self.ear.transcribe(audio)?;
+        let agreed = agreement(&asked, &heard);
+        to.f1 += agreed.f1();
+        to.unasked += agreed.unasked();
+        to.jaccard += pitch_jaccard_distance(&heard, trial.truth_notes);
+        let image = self.image(&resampled(audio, self.mel.sample_rate_hz)?);
+        to.lsd_db += mel_lsd_db(&image, &self.image(&truth.model_rate), self.mel.range_db);
+        to.convergence += self.convergence.of(&audio.channels, &truth.audio.channels);
         let long = score.notes.iter().filter(|n| n.duration_s > SUSTAINED_S + 0.1);
         for at_s in long.map(|n| n.onset_s + SUSTAINED_S).filter(|&s| s > 0.0 && s + 0.1 < score.length_s) {
-            let level = |channels: &[Vec<f32>]| level_db(channels, at_s, SYNTH_RATE_HZ);
-            to.level_error_db += (level(&audio) - level(&target.channels)).abs();
-            to.notes += 1.0;
+            let level = |audio: &Audio| level_db(&audio.channels, at_s, SYNTH_RATE_HZ);
+            to.level_error_db += (level(audio) - level(&truth.audio)).abs();
+            to.long_notes += 1.0;
         }
         Ok(())
     }
@@ -190,9 +283,9 @@ impl Bench {
     /// Stereo audio at the synthesiser's rate.
     fn play(&mut self, way: Way, content: &Take, target: &MelImage) -> Result<Vec<Vec<f32>>> {
         match way {
-            Way::ContentCopy => Ok(content.channels.clone()),
+            Way::ContentCopy => Ok(content.audio.channels.clone()),
             Way::Guided(iterations) => {
-                let channels: Vec<&[f32]> = content.channels.iter().map(Vec::as_slice).collect();
+                let channels: Vec<&[f32]> = content.audio.channels.iter().map(Vec::as_slice).collect();
                 let mut out = Vec::new();
                 let request = Request {
                     channels: &channels,
@@ -207,9 +300,10 @@ impl Bench {
                 Ok(out)
             }
             Way::RandomPhase | Way::ContentPhase => {
-                let mono = self.mel_alone(way, content, target);
-                let mut up = resample(&[mono], self.mel.sample_rate_hz, SYNTH_RATE_HZ)?.remove(0);
-                up.resize(content.channels[0].len(), 0.0);
+                let channels = vec![self.mel_alone(way, content, target)];
+                let mono = Audio { sample_rate_hz: self.mel.sample_rate_hz, channels };
+                let mut up = resampled(&mono, SYNTH_RATE_HZ)?.channels.remove(0);
+                up.resize(content.audio.frames(), 0.0);
                 Ok(vec![up.clone(), up])
             }
         }
@@ -217,15 +311,13 @@ impl Bench {
 
     /// Mono audio at the model's rate from the image's magnitudes.
     fn mel_alone(&self, way: Way, content: &Take, target: &MelImage) -> Vec<f32> {
-        let (n_fft, hop, len) = (self.mel.n_fft, self.mel.hop_length, content.model_rate[0].len());
+        let (n_fft, hop, len) = (self.mel.n_fft, self.mel.hop_length, content.model_rate.frames());
         let magnitude = mel_to_magnitude(target, &self.mel);
         if matches!(way, Way::RandomPhase) {
             return griffin_lim(&magnitude, n_fft, hop, 32, MOMENTUM, len, 1);
         }
-        let mono: Vec<f32> =
-            (0..len).map(|i| content.model_rate.iter().map(|c| c[i]).sum::<f32>() * 0.5).collect();
         let (mut stft, mut phases) = (Stft::new(n_fft, hop), Vec::new());
-        stft.forward(&mono, target.frames, 0, &mut phases);
+        stft.forward(&content.model_rate.mono(), target.frames, 0, &mut phases);
         from_phases(&magnitude, &phases, &mut stft, 0, MOMENTUM, len)
     }
 }
@@ -236,14 +328,4 @@ fn level(channels: &mut [Vec<f32>]) {
     let power = channels.iter().flatten().map(|x| x * x).sum::<f32>() / samples.max(1) as f32;
     let gain = 10f32.powf(LEVEL_DBFS / 20.0) / power.sqrt().max(1e-9);
     channels.iter_mut().flatten().for_each(|x| *x *= gain);
-}
-
-fn resample(channels: &[Vec<f32>], from_hz: u32, to_hz: u32) -> Result<Vec<Vec<f32>>> {
-    let one = |channel: &Vec<f32>| {
-        let (mut resampler, mut out) = (Resampler::new(from_hz, to_hz)?, Vec::new());
-        resampler.push(channel, &mut out);
-        resampler.flush(&mut out);
-        Ok(out)
-    };
-    channels.iter().map(one).collect()
 }

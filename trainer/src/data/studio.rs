@@ -1,0 +1,75 @@
+//! The studio in which a dataset was rendered, to hear its pieces as audio: images alone cannot be listened to.
+
+use std::path::{Path, PathBuf};
+
+use engine::audio_file::Audio;
+use engine::{Error, Result};
+
+use super::compose::PieceKind;
+use super::description::Description;
+use super::imager::master;
+use super::random;
+use super::score::{Note, Score};
+use super::synth::{SYNTH_RATE_HZ, SoundBank};
+
+/// A dataset's description with its soundfonts in memory.
+pub struct Studio {
+    /// What the dataset was made from.
+    pub description: Description,
+    folder: PathBuf,
+    /// In the order of [`Description::soundfonts`].
+    banks: Vec<SoundBank>,
+}
+
+impl Studio {
+    /// For the dataset in a folder, with the soundfonts that it was rendered with among `soundfonts`.
+    ///
+    /// # Errors
+    /// If the dataset or a soundfont cannot be read, or one is missing.
+    pub fn open(folder: &Path, soundfonts: &[PathBuf]) -> Result<Self> {
+        let description = Description::read(folder)?;
+        let given = soundfonts.iter().map(|path| SoundBank::open(path)).collect::<Result<Vec<_>>>()?;
+        let find = |id: &_| {
+            let bank = given.iter().find(|bank| bank.id == *id).cloned();
+            let found = given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
+            bank.ok_or_else(|| Error::invalid("--soundfonts", format!("the dataset's {id:?}"), found))
+        };
+        let banks = description.soundfonts.iter().map(find).collect::<Result<_>>()?;
+        Ok(Self { description, folder: folder.to_path_buf(), banks })
+    }
+
+    /// The first `seconds` of piece number `index` as one score; isolated windows follow each other.
+    pub fn score(&self, index: usize, seconds: f32) -> Result<Score> {
+        let scores = self.description.scores(index, &self.folder)?;
+        if self.description.pieces[index].kind == PieceKind::Continuous {
+            return Ok(scores[0].window(0.0, seconds));
+        }
+        let window_s = self.description.shape.window_s;
+        let moved = |(k, score): (usize, &Score)| -> Vec<Note> {
+            let start_s = k as f32 * window_s;
+            score.notes.iter().map(|n| Note { onset_s: n.onset_s + start_s, ..*n }).collect()
+        };
+        let notes = scores.iter().enumerate().flat_map(moved).collect();
+        Ok(Score::new(notes, scores.len() as f32 * window_s).window(0.0, seconds))
+    }
+
+    /// A score on an instrument in a setup (indices into the description), as long as it is, at [`SYNTH_RATE_HZ`].
+    ///
+    /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before it: a transfer
+    /// keeps its input's level, whatever the target's was.
+    pub fn record(&self, score: &Score, setup: usize, instrument: usize) -> Result<Audio> {
+        let (number, setup) = (setup, &self.description.setups[setup]);
+        let chain = &setup.chain;
+        let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
+        let mut player = self.banks[setup.soundfont].player()?;
+        let stereo = player.play(score, setup.programs[instrument], chain.tuning_cents, samples);
+        let mut takes = [chain.channels(stereo.left, stereo.right)];
+        master(&mut takes);
+        let key = (number * 1000 + instrument) as u64;
+        let noise = &mut random::stream(self.description.seed, "studio noise", key);
+        chain.apply(&mut takes[0], SYNTH_RATE_HZ as f32, noise);
+        master(&mut takes);
+        let [channels] = takes;
+        Ok(Audio { sample_rate_hz: SYNTH_RATE_HZ, channels })
+    }
+}

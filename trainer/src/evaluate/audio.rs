@@ -1,0 +1,295 @@
+//! `trainer evaluate audio`: what a listener gets, beside baselines.
+//!
+//! Pieces of a split are recorded again in their setups ([`Studio`]), played through the very stream of `cargo xtask
+//! transfer`, transcribed, and compared with the score and with the same piece on the target instrument.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use engine::audio_file::Audio;
+use engine::checkpoint::Checkpoint;
+use engine::dsp::mel::MelFrontEnd;
+use engine::image::MelImage;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::playable::Playable;
+use engine::settings::{Settings, VocoderKind};
+use engine::stream::render;
+use engine::{Error, Result};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use super::chroma::chroma_cosine;
+use super::rate::resampled;
+use super::seam::seam_flux;
+use super::table::{Row, Table};
+use super::{ceiling, envelope};
+use crate::classifier::Judge;
+use crate::data::description::Split;
+use crate::data::random;
+use crate::data::score::Score;
+use crate::data::studio::Studio;
+use crate::level_free::level_free_distance_db;
+use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
+use crate::transcription::basic_pitch::BasicPitch;
+use crate::transcription::{Note, SHORTEST_NOTE_S};
+
+/// Keeps the level of silence finite, -120 dB.
+const SILENCE: f64 = 1e-12;
+
+/// Judges what a listener gets of a split's pieces: content and target on different instruments.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder of a rendered dataset; its images are not needed.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The SF2 soundfonts that it was rendered with.
+    #[arg(long, num_args = 1.., required = true)]
+    pub soundfonts: Vec<PathBuf>,
+    /// Which of its pieces.
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Classifier that judges; it must have been trained on other data.
+    #[arg(long)]
+    pub classifier: PathBuf,
+    /// Clips: pieces in turn, every ordered pair of instruments in turn.
+    #[arg(long, default_value_t = 12)]
+    pub items: usize,
+    /// Seconds of each piece.
+    #[arg(long, default_value_t = 12.0)]
+    pub seconds: f32,
+    /// DDIM step counts, a row each.
+    #[arg(long, num_args = 1.., default_values_t = [1, 4, 10])]
+    pub steps: Vec<usize>,
+    /// Scale of the initial noise.
+    #[arg(long, default_value_t = Settings::default().temperature)]
+    pub temperature: f32,
+    /// Classifier-free guidance.
+    #[arg(long, default_value_t = Settings::default().guidance_scale)]
+    pub guidance: f32,
+    /// Seed of the items and of the noise.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Also writes the table, with an interval for every figure, as JSON.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// One clip: what is played, on what, and as what.
+struct Item {
+    piece: usize,
+    content: Sound,
+    target: Sound,
+    /// The piece that the style is taken from.
+    style_piece: usize,
+    /// An instrument that is neither the content's nor the target's, for the shuffled style.
+    other: usize,
+}
+
+/// A setup and an instrument, indices into the dataset's description.
+#[derive(Clone, Copy)]
+struct Sound {
+    setup: usize,
+    instrument: usize,
+}
+
+/// Everything that one evaluation needs.
+struct Session<'a> {
+    args: &'a Args,
+    studio: Studio,
+    playable: Playable<Packed>,
+    judge: Judge,
+    ear: BasicPitch,
+}
+
+/// What every output of one item is compared with.
+struct Reference {
+    content: Audio,
+    truth_image: MelImage,
+    truth_level_db: f64,
+    truth_notes: Vec<Note>,
+    asked: Vec<Note>,
+    joins: Vec<Range<u64>>,
+    instrument: String,
+}
+
+/// Runs the evaluation and prints its table.
+pub fn run(args: &Args) -> Result<()> {
+    let session = &mut Session {
+        args,
+        studio: Studio::open(&args.data, &args.soundfonts)?,
+        playable: Playable::packed(&Checkpoint::read(&args.model)?)?,
+        judge: Judge::read(&args.classifier)?,
+        ear: BasicPitch::new()?,
+    };
+    let items = session.items()?;
+    let mut table = Table::new(args.seed);
+    for item in &items {
+        let outputs = session.outputs(item)?;
+        let reference = session.reference(item, &outputs[0].1, &outputs[1].1)?;
+        let measures: Vec<_> = outputs
+            .par_iter()
+            .map(|(_, audio)| session.measured(audio, &reference))
+            .collect::<Result<_>>()?;
+        for ((name, audio), mut row) in outputs.into_iter().zip(measures) {
+            row.push(("judged", f64::from(u8::from(session.heard(&audio)? == reference.instrument))));
+            table.push(name, item.piece, row);
+        }
+    }
+    println!(
+        "{} clips of {} s, {} pieces of the {:?} split, temperature {}, guidance {}\n",
+        items.len(),
+        args.seconds,
+        items.len().min(session.pieces().len()),
+        args.split,
+        args.temperature,
+        args.guidance
+    );
+    table.print();
+    args.json.as_ref().map_or(Ok(()), |path| table.write(path))
+}
+
+impl Session<'_> {
+    fn pieces(&self) -> Vec<usize> {
+        let pieces = self.studio.description.pieces.iter().enumerate();
+        pieces.filter(|(_, p)| p.split == self.args.split).map(|(i, _)| i).collect()
+    }
+
+    fn items(&self) -> Result<Vec<Item>> {
+        let pieces = self.pieces();
+        let instruments = self.studio.description.instruments.len();
+        if pieces.len() < 2 || instruments < 3 {
+            let found = format!("{} pieces on {instruments} instruments", pieces.len());
+            return Err(Error::invalid("--data", "2 pieces of the split on 3 instruments", found));
+        }
+        let all = (0..instruments).flat_map(|a| (0..instruments).map(move |b| (a, b)));
+        let mut pairs: Vec<(usize, usize)> = all.filter(|(a, b)| a != b).collect();
+        pairs.shuffle(&mut random::stream(self.args.seed, "instrument pairs", 0));
+        Ok((0..self.args.items).map(|i| self.item(i, &pieces, pairs[i % pairs.len()])).collect())
+    }
+
+    fn item(&self, number: usize, pieces: &[usize], (from, to): (usize, usize)) -> Item {
+        let rng = &mut random::stream(self.args.seed, "audio item", number as u64);
+        let piece = pieces[number % pieces.len()];
+        let setups = self.studio.description.pieces[piece].setups;
+        let [content, target] =
+            [from, to].map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
+        let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
+        let others = (0..self.studio.description.instruments.len()).filter(|i| ![from, to].contains(i));
+        let others: Vec<usize> = others.collect();
+        Item {
+            piece,
+            content,
+            target,
+            style_piece: pieces[style],
+            other: others[rng.random_range(0..others.len())],
+        }
+    }
+
+    /// All rows' audio for one item; the first is the true target, the second the content.
+    fn outputs(&self, item: &Item) -> Result<Vec<(String, Audio)>> {
+        let score = self.studio.score(item.piece, self.args.seconds)?;
+        let studied = self.studio.score(item.style_piece, self.args.seconds)?;
+        let record = |score: &Score, sound: Sound| self.studio.record(score, sound.setup, sound.instrument);
+        let (content, truth) = (record(&score, item.content)?, record(&score, item.target)?);
+        let style = record(&studied, item.target)?;
+        let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
+        let matched = envelope::matched(&content, &style);
+        let ceiling = ceiling::played(self.networks(), &content, &truth)?;
+        let mut outputs = vec![
+            ("true target".to_string(), truth),
+            ("content copy".into(), content.clone()),
+            ("spectral-envelope match".into(), matched),
+            ("autoencoder and vocoder on the true target".into(), ceiling),
+        ];
+        let settings = Settings {
+            temperature: self.args.temperature,
+            guidance_scale: self.args.guidance,
+            seed: self.args.seed,
+            ..Settings::default()
+        };
+        for &steps in &self.args.steps {
+            let settings = Settings { steps, ..settings.clone() };
+            outputs.push((format!("Luthier, {steps} steps"), self.transferred(&content, &style, &settings)?));
+        }
+        let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
+        outputs.push(("Luthier, Griffin-Lim".into(), self.transferred(&content, &style, &plain)?));
+        outputs.push((
+            "Luthier, another instrument's style".into(),
+            self.transferred(&content, &other, &settings)?,
+        ));
+        Ok(outputs)
+    }
+
+    fn networks(&self) -> Box<dyn TransferModel> {
+        Box::new(Executed::new(self.playable.model(), Packed::default()))
+    }
+
+    /// What `cargo xtask transfer` makes of the content.
+    fn transferred(&self, content: &Audio, style: &Audio, settings: &Settings) -> Result<Audio> {
+        let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
+        let tokens = self.playable.style(&mut Packed::default(), style)?;
+        let pipeline = Pipeline::new(self.networks(), rate_hz, channels, tokens)?;
+        let grid = pipeline.grid().clone();
+        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
+        report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
+        Ok(Audio { sample_rate_hz: rate_hz, channels })
+    }
+
+    fn reference(&self, item: &Item, truth: &Audio, content: &Audio) -> Result<Reference> {
+        let score = self.studio.score(item.piece, self.args.seconds)?;
+        let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
+        let grid = engine::pipeline::grid(self.playable.config(), content.sample_rate_hz)?;
+        let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
+        Ok(Reference {
+            content: content.clone(),
+            truth_image: self.image(truth)?,
+            truth_level_db: level_db(truth),
+            truth_notes: self.ear.transcribe(truth)?,
+            asked: heard.map(Note::from).collect(),
+            joins: joins.collect(),
+            instrument: self.studio.description.instruments[item.target.instrument].clone(),
+        })
+    }
+
+    /// The image of a whole recording, level as it is.
+    fn image(&self, audio: &Audio) -> Result<MelImage> {
+        let mel = &self.playable.config().mel;
+        let audio = resampled(audio, mel.sample_rate_hz)?;
+        let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
+        Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))
+    }
+
+    fn measured(&self, audio: &Audio, reference: &Reference) -> Result<Row> {
+        let notes = self.ear.transcribe(audio)?;
+        let agreed = agreement(&reference.asked, &notes);
+        let range_db = self.playable.config().mel.range_db;
+        let lsd_db = level_free_distance_db(&self.image(audio)?, &reference.truth_image, range_db);
+        Ok(vec![
+            ("note F1", agreed.f1()),
+            ("unasked", agreed.unasked()),
+            ("JD", pitch_jaccard_distance(&notes, &reference.truth_notes)),
+            ("LSD", lsd_db),
+            ("chroma", chroma_cosine(audio, &reference.content)),
+            ("level", (level_db(audio) - reference.truth_level_db).abs()),
+            ("seam", seam_flux(audio, &reference.joins)),
+        ])
+    }
+
+    /// The instrument that the judge hears.
+    fn heard(&mut self, audio: &Audio) -> Result<String> {
+        let heard = self.judge.judge_audio(&audio.channels, audio.sample_rate_hz)?;
+        let best = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b]));
+        Ok(self.judge.instruments()[best.expect("at least one instrument")].clone())
+    }
+}
+
+/// RMS of a whole recording in dB of full scale.
+fn level_db(audio: &Audio) -> f64 {
+    let power: f64 = audio.channels.iter().flatten().map(|x| f64::from(*x).powi(2)).sum();
+    10.0 * (power / (audio.frames() * audio.channels.len()).max(1) as f64 + SILENCE).log10()
+}

@@ -1,0 +1,54 @@
+//! Means, and how far they would move with other pieces.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+
+use crate::data::random;
+
+/// Draws of the bootstrap.
+const DRAWS: u64 = 1000;
+
+/// The mean; 0 of nothing.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// 95 % interval of the ratio of two means, by resampling whole pieces (Efron 1979).
+pub fn ratio_interval(above: &[f64], below: &[f64], pieces: &[usize], seed: u64) -> (f64, f64) {
+    let mut by_piece: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for ((a, b), piece) in above.iter().zip(below).zip(pieces) {
+        let sums = by_piece.entry(*piece).or_default();
+        *sums = (sums.0 + a, sums.1 + b);
+    }
+    let sums: Vec<(f64, f64)> = by_piece.into_values().collect();
+    let mut ratios: Vec<f64> = (0..DRAWS)
+        .map(|draw| {
+            let mut rng = random::stream(seed, "bootstrap", draw);
+            let picks = (0..sums.len()).map(|_| sums[rng.random_range(0..sums.len())]);
+            let (a, b) = picks.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
+            a / b
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share) as usize];
+    (at(0.025), at(0.975))
+}
+
+/// 95 % interval of a mean, by resampling whole pieces.
+pub fn mean_interval(values: &[f64], pieces: &[usize], seed: u64) -> (f64, f64) {
+    ratio_interval(values, &vec![1.0; values.len()], pieces, seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_equal_ratios_is_a_point_and_of_others_holds_the_mean() {
+        let (low, high) = ratio_interval(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0], &[0, 1, 2], 1);
+        assert_eq!((low, high), (0.5, 0.5));
+        let (low, high) = mean_interval(&[0.5, 1.5, 1.0, 2.0], &[0, 1, 2, 3], 1);
+        assert!(low < 1.25 && 1.25 < high);
+    }
+}

@@ -1,0 +1,107 @@
+//! The best that a model can do behind this autoencoder and vocoder: it knows the true target.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use engine::Result;
+use engine::audio_file::Audio;
+use engine::cancel::Cancel;
+use engine::config::ModelConfig;
+use engine::dsp::level::Level;
+use engine::dsp::mel::MelFrontEnd;
+use engine::image::MelImage;
+use engine::models::model::{Guide, LatentDims};
+use engine::pipeline::{Pipeline, TransferModel};
+use engine::settings::Settings;
+use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor, render};
+use engine::style::StyleTokens;
+
+use super::rate::resampled;
+
+/// The true target through autoencoder and vocoder, as the stream plays it on the content.
+///
+/// # Errors
+/// If a window fails.
+pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) -> Result<Audio> {
+    let rate_hz = content.sample_rate_hz;
+    let grid = engine::pipeline::grid(networks.config(), rate_hz)?;
+    let window = Arc::new(AtomicUsize::new(0));
+    let images = images(networks.config(), &grid, truth, content.frames())?;
+    let oracle = Oracle { networks, images, window: Arc::clone(&window) };
+    let style = StyleTokens::default();
+    let pipeline = Pipeline::new(Box::new(oracle), rate_hz, content.channels.len(), style)?;
+    let settings = Settings { steps: 1, ..Settings::default() };
+    let told = Box::new(Told { pipeline, window });
+    let (channels, report) = render(grid, &content.channels, told, &settings, &mut |_| ())?;
+    report.first_error.map_or(Ok(()), |error| Err(engine::Error::Compute(error)))?;
+    Ok(Audio { sample_rate_hz: rate_hz, channels })
+}
+
+/// The target's image of every window that a stream of so many host samples has, at the target's own level.
+fn images(config: &ModelConfig, grid: &Grid, truth: &Audio, samples: usize) -> Result<Vec<MelImage>> {
+    let mut channels = resampled(truth, config.mel.sample_rate_hz)?.channels;
+    let windows = (0..).take_while(|k| grid.segment(*k).start < samples as u64);
+    let (mut level, mut front_end) = (Level::new(config.mel.sample_rate_hz), MelFrontEnd::new(&config.mel));
+    let mut heard = 0;
+    let image = |k| {
+        let first_center = grid.first_model_sample(k);
+        let end = (first_center + (config.window.frames * config.mel.hop_length) as i64).max(0) as usize;
+        for channel in &mut channels {
+            channel.resize(channel.len().max(end), 0.0);
+        }
+        let news: Vec<&[f32]> = channels.iter().map(|c| &c[heard..end]).collect();
+        level.push(&news);
+        heard = end;
+        let channels: Vec<&[f32]> = channels.iter().map(Vec::as_slice).collect();
+        front_end.image(&channels, first_center as isize, config.window.frames, level.gain())
+    };
+    Ok(windows.map(image).collect())
+}
+
+/// A model whose every answer is the autoencoder's version of the true target.
+struct Oracle {
+    networks: Box<dyn TransferModel>,
+    images: Vec<MelImage>,
+    /// The window that is being played.
+    window: Arc<AtomicUsize>,
+}
+
+impl TransferModel for Oracle {
+    fn config(&self) -> &ModelConfig {
+        self.networks.config()
+    }
+
+    fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
+        self.networks.encode(image)
+    }
+
+    fn decode(&mut self, _: &[f32], dims: LatentDims) -> Result<MelImage> {
+        let latent = self.networks.encode(&self.images[self.window.load(Relaxed)])?;
+        self.networks.decode(&latent, dims)
+    }
+
+    fn denoise(&mut self, noisy: &[f32], _: LatentDims, _: usize, guides: &[Guide]) -> Result<Vec<Vec<f32>>> {
+        Ok(vec![vec![0.0; noisy.len()]; guides.len()])
+    }
+}
+
+/// A pipeline that says which window it plays.
+struct Told {
+    pipeline: Pipeline,
+    window: Arc<AtomicUsize>,
+}
+
+impl WindowProcessor for Told {
+    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+        self.window.store(window.index as usize, Relaxed);
+        self.pipeline.process(window, out, cancel)
+    }
+
+    fn skip(&mut self, window: &WindowInput) {
+        self.pipeline.skip(window);
+    }
+
+    fn reset(&mut self) {
+        self.pipeline.reset();
+    }
+}
