@@ -40,8 +40,8 @@ const CLIPS: [(&str, &str); 2] =
 
 /// Crates that must not appear among another's dependencies.
 const FORBIDDEN: [(&str, &[&str]); 3] = [
-    ("engine", &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap"]),
-    ("plugin", &["trainer", "xtask"]),
+    ("engine", &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap", "rten"]),
+    ("plugin", &["trainer", "xtask", "rten"]),
     ("trainer", &["plugin", "xtask"]),
 ];
 

@@ -13,17 +13,8 @@ use crate::image::MelImage;
 pub const MAX_BOOST_DB: f32 = 80.0;
 /// The most that a bin is lowered.
 pub const MAX_CUT_DB: f32 = 80.0;
-/// How often the gain is corrected until its result, analysed again, has the wanted mel.
-///
-/// A loud partial of one band leaks through the interpolation into its neighbour's sum. On true targets mel LSD is
-/// 3.3 dB after one correction, 2.5 after two, 2.3 after four, 2.1 after eight (which already cost right notes).
-/// It takes the target at its word: on a target blurred over a band and a frame, one correction kept note F1 at .54
-/// and four at .49, for the same LSD.
-pub const CORRECTIONS: usize = 4;
-/// The most that one correction moves a band.
+/// The most that the correction moves a band.
 const CORRECTION_STEP_DB: f32 = 20.0;
-/// The corrections of [`GainLaw::settle`], which starts near its end.
-const SETTLE_CORRECTIONS: usize = 2;
 /// Above the model's range, where the host's band goes on, a boost of the top band fades by this much until
 /// nothing of it is left: held, it over-brightens. A cut is held.
 const FADE_DB_PER_OCTAVE: f32 = 12.0;
@@ -61,6 +52,8 @@ pub struct GainLaw {
     scale: f32,
     band_db: Vec<f32>,
     gain_db: Vec<f32>,
+    /// The mel in dB that the gain is to lead to.
+    wanted_db: Vec<f32>,
     shaped: Vec<f32>,
     bin_db: Vec<f32>,
 }
@@ -83,6 +76,7 @@ impl GainLaw {
             scale: (mel.n_fft as f32 / n_fft as f32).powi(2),
             band_db: vec![0.0; mel.n_mels],
             gain_db: vec![0.0; mel.n_mels],
+            wanted_db: vec![0.0; mel.n_mels],
             shaped: vec![0.0; bank.bins()],
             bin_db: vec![0.0; bank.bins()],
             mel: mel.clone(),
@@ -95,44 +89,21 @@ impl GainLaw {
         self.scale * level_gain * level_gain
     }
 
-    /// One host frame: the linear gain of every bin (`gain`), and the mel in dB that it leads to (`wanted_db`).
+    /// One host frame: the linear gain of every bin.
     ///
     /// `power` is the frame's power spectrum (mean over channels), `analysis` from [`GainLaw::analysis`];
     /// `position` is the frame's centre in frames of the images, held at their ends.
     ///
     /// # Panics
-    /// If `power` or `gain` has not one value a bin, or `wanted_db` one a band.
-    pub fn shape(
-        &mut self,
-        images: &Images,
-        position: f64,
-        power: &[f32],
-        analysis: f32,
-        wanted_db: &mut [f32],
-        gain: &mut [f32],
-    ) {
+    /// If `power` or `gain` has not one value a bin.
+    pub fn shape(&mut self, images: &Images, position: f64, power: &[f32], analysis: f32, gain: &mut [f32]) {
         self.bank.apply(power, |m, p| self.band_db[m] = power_to_db(p * analysis, SILENCE));
         self.want(images, position);
         spread(&self.places, &self.gain_db, |bin, db| self.bin_db[bin] = db);
-        for ((wanted, is), gained) in wanted_db.iter_mut().zip(&self.band_db).zip(&self.gain_db) {
+        for ((wanted, is), gained) in self.wanted_db.iter_mut().zip(&self.band_db).zip(&self.gain_db) {
             *wanted = is + gained;
         }
-        for _ in 0..CORRECTIONS {
-            self.correct(power, analysis, wanted_db, MAX_CUT_DB, MAX_BOOST_DB);
-        }
-        self.fade_above();
-        self.linear(gain);
-    }
-
-    /// The linear gain that brings a frame of power `power`, already near, to the mel `wanted_db`.
-    ///
-    /// # Panics
-    /// As [`GainLaw::shape`].
-    pub fn settle(&mut self, power: &[f32], analysis: f32, wanted_db: &[f32], gain: &mut [f32]) {
-        self.bin_db.fill(0.0);
-        for _ in 0..SETTLE_CORRECTIONS {
-            self.correct(power, analysis, wanted_db, CORRECTION_STEP_DB, CORRECTION_STEP_DB);
-        }
+        self.correct(power, analysis);
         self.fade_above();
         self.linear(gain);
     }
@@ -157,19 +128,28 @@ impl GainLaw {
         }
     }
 
-    /// Moves `bin_db` so that `power` under it comes nearer to the wanted mel.
-    fn correct(
-        &mut self,
-        power: &[f32],
-        analysis: f32,
-        wanted_db: &[f32],
-        max_cut_db: f32,
-        max_boost_db: f32,
-    ) {
+    /// Moves `bin_db` so that `power` under it comes nearer to the wanted mel: a loud partial of one band leaks
+    /// through the interpolation into its neighbour's sum.
+    ///
+    /// Done once. Repeated, it takes the target at its word in every band, and a model's target is blurred between
+    /// partials and around onsets. Note F1, notes unasked for and mel LSD on true targets | on the shipped model's
+    /// (as [`super::guided::DEFAULT_ITERATIONS`]):
+    ///
+    /// ```text
+    /// none    .637  .667  3.38 dB | .630  .835  9.54 dB
+    /// one     .639  .635  2.68    | .632  .822  9.29
+    /// two     .623  .700  2.40    | .613  .814  9.22
+    /// four    .592  .755  2.15    | .544  .835  9.18
+    /// ```
+    ///
+    /// Smoothing the gain over neighbouring bands, weighted by the content's power, gave .670 | .660 at 4.91 | 9.97 dB:
+    /// left out for its price in LSD. A boost of 40 dB at most gave .656 | .627 at 3.83 | 9.56 dB.
+    fn correct(&mut self, power: &[f32], analysis: f32) {
         for ((shaped, p), db) in self.shaped.iter_mut().zip(power).zip(&self.bin_db) {
             *shaped = p * exp2(db * LOG2_PER_DB);
         }
-        let (missing, floor_db) = (&mut self.band_db, self.mel.floor_db() - CORRECTION_DEPTH_DB);
+        let (missing, wanted_db) = (&mut self.band_db, &self.wanted_db);
+        let floor_db = self.mel.floor_db() - CORRECTION_DEPTH_DB;
         self.bank.apply(&self.shaped, |m, p| {
             let is_db = power_to_db(p * analysis, SILENCE);
             let missing_db = wanted_db[m].max(floor_db) - is_db.max(floor_db);
@@ -178,7 +158,7 @@ impl GainLaw {
         });
         let bin_db = &mut self.bin_db;
         spread(&self.places, &self.band_db, |bin, db| {
-            bin_db[bin] = (bin_db[bin] + db).clamp(-max_cut_db, max_boost_db);
+            bin_db[bin] = (bin_db[bin] + db).clamp(-MAX_CUT_DB, MAX_BOOST_DB);
         });
     }
 
@@ -269,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corrected_gain_reaches_its_mel_across_steep_steps() {
+    fn a_corrected_gain_comes_near_its_mel_across_steep_steps() {
         // Sparse partials and a gain that changes by 8 dB every four bands.
         let mel = MelConfig::default();
         let mut law = GainLaw::new(44_100, 4096, &mel);
@@ -277,26 +257,26 @@ mod tests {
         let content = MelImage::filled(128, 1, 0.5);
         let mut target = content.clone();
         target.data.iter_mut().enumerate().for_each(|(m, v)| *v += if m % 8 < 4 { 0.05 } else { -0.05 });
-        let (mut wanted_db, mut gain) = (vec![0.0; 128], vec![0.0; 2049]);
+        let mut gain = vec![0.0; 2049];
         let images = Images { content: &content, target: &target };
-        law.shape(&images, 0.0, &power, 1.0, &mut wanted_db, &mut gain);
+        law.shape(&images, 0.0, &power, 1.0, &mut gain);
         let shaped: Vec<f32> = power.iter().zip(&gain).map(|(p, g)| p * g * g).collect();
         let mut errors_db = Vec::new();
         let bank = MelFilterbank::with_range(44_100.0, 4096, 128, 0.0, 11_025.0);
-        bank.apply(&shaped, |m, p| errors_db.push((power_to_db(p, 1e-10) - wanted_db[m]).abs()));
+        bank.apply(&shaped, |m, p| errors_db.push((power_to_db(p, 1e-10) - law.wanted_db[m]).abs()));
         let mean_db = errors_db.iter().sum::<f32>() / 128.0;
-        assert!(mean_db < 0.5, "{mean_db} dB: {errors_db:?}");
+        assert!(mean_db < 1.0, "{mean_db} dB: {errors_db:?}");
     }
 
     #[test]
     fn a_boost_fades_above_the_range_and_a_cut_is_held() {
         let mut law = GainLaw::new(44_100, 4096, &MelConfig::default());
         let content = MelImage::filled(128, 1, 0.5);
-        let (mut wanted_db, mut gain) = (vec![0.0; 128], vec![0.0; 2049]);
+        let mut gain = vec![0.0; 2049];
         for (value, at_top_db, at_end_db) in [(0.6, 8.0, 0.0), (0.4, -8.0, -8.0), (0.5, 0.0, 0.0)] {
             let target = MelImage::filled(128, 1, value);
             let images = Images { content: &content, target: &target };
-            law.shape(&images, 0.0, &[1.0; 2049], 1.0, &mut wanted_db, &mut gain);
+            law.shape(&images, 0.0, &[1.0; 2049], 1.0, &mut gain);
             let db = |bin: usize| 20.0 * gain[bin].log10();
             assert!((db(900) - at_top_db).abs() < 0.1 && (db(2048) - at_end_db).abs() < 0.1, "{value}");
         }

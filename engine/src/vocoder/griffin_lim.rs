@@ -14,7 +14,7 @@ const TINY: f32 = 1e-16;
 /// One channel's iteration, with memory that is kept between runs.
 #[derive(Default)]
 pub struct GriffinLim {
-    /// The magnitudes to find phases for, `[frame][bin]`. May be changed between two steps.
+    /// The magnitudes to find phases for, `[frame][bin]`.
     pub magnitude: Vec<f32>,
     /// The magnitudes with the current phases.
     spectrum: Vec<Complex32>,
@@ -46,11 +46,6 @@ impl GriffinLim {
         let frames = self.spectrum.len() / stft.bins();
         stft.inverse(&self.spectrum, first_center, len, &mut self.signal);
         stft.forward(&self.signal, frames, first_center, &mut self.rebuilt);
-    }
-
-    /// What [`GriffinLim::rebuild`] found, `[frame][bin]`, and the magnitudes, to be moved towards it.
-    pub fn rebuilt(&mut self) -> (&[Complex32], &mut [f32]) {
-        (&self.rebuilt, &mut self.magnitude)
     }
 
     /// The second half: the rebuilt phases, pushed on by the momentum, at the wanted magnitudes.

@@ -1,0 +1,102 @@
+//! From a rendered dataset to the table of what a listener gets.
+
+use std::path::{Path, PathBuf};
+
+use engine::audio_file::Audio;
+use engine::dsp::mel::MelFrontEnd;
+use engine::image::MelImage;
+use serde_json::Value;
+use trainer::data::dataset::{ImageRef, SpectrogramDataset};
+use trainer::data::description::Split;
+use trainer::data::render;
+use trainer::data::studio::Studio;
+use trainer::data::{instruments, toy_soundfont};
+use trainer::evaluate::audio;
+use trainer::evaluate::rate::resampled;
+use trainer::level_free::level_free_distance_db;
+
+fn workspace(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// A dataset of six test pieces in `data`, on the toy soundfont `toy.sf2`.
+fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
+    let (soundfont, out) = (folder.join("toy.sf2"), folder.join("data"));
+    toy_soundfont::write(&soundfont).unwrap();
+    let args = render::Args {
+        out: out.clone(),
+        soundfonts: vec![soundfont.clone()],
+        instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
+        pieces: 6,
+        max_chunks: 2,
+        midi: None,
+        midi_excerpts: 1,
+        setups_per_font: 2,
+        split: Some(Split::Test),
+        seed: 5,
+    };
+    render::run(&args).unwrap();
+    (soundfont, out)
+}
+
+#[test]
+fn a_recording_of_the_studio_looks_like_the_datasets_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let (soundfont, data) = rendered(folder.path());
+    let dataset = SpectrogramDataset::open(&data).unwrap();
+    let studio = Studio::open(&data, &[soundfont]).unwrap();
+    let description = &dataset.description;
+    for piece in 0..3 {
+        // Setup 0 is the plain one; with two in the pool every piece has it.
+        let at = ImageRef { piece, setup: 0, instrument: 1, chunk: 0 };
+        let mut expected = Vec::new();
+        dataset.extend_f32(at, &mut expected);
+        let expected = MelImage { n_mels: 128, frames: description.window.frames, data: expected };
+        let score = studio.score(piece, description.shape.window_s + 0.1).unwrap();
+        let audio: Audio = resampled(&studio.record(&score, 0, 1).unwrap(), 22_050).unwrap();
+        let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
+        let image = MelFrontEnd::new(&description.mel).image(&channels, 0, expected.frames, 1.0);
+        let distance_db = level_free_distance_db(&image, &expected, description.mel.range_db);
+        assert!(distance_db < 2.0, "piece {piece}: {distance_db} dB");
+    }
+}
+
+#[test]
+fn the_table_of_a_listener_holds_what_is_known_beforehand() {
+    let model = workspace("presets/luthier.safetensors");
+    if !model.exists() {
+        println!("skipped: the table of a listener: no shipped model in presets/");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (soundfont, data) = rendered(folder.path());
+    let json = folder.path().join("table.json");
+    let args = audio::Args {
+        model,
+        data,
+        soundfonts: vec![soundfont],
+        split: Split::Test,
+        classifier: workspace("tests/fixtures/classifier.safetensors"),
+        items: 2,
+        seconds: 4.0,
+        steps: vec![1],
+        temperature: 0.0,
+        guidance: 1.0,
+        seed: 3,
+        json: Some(json.clone()),
+    };
+    audio::run(&args).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let of = |name: &str, measure: &str| -> f64 {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no row {name}"));
+        row["measures"][measure]["mean"].as_f64().unwrap()
+    };
+    assert_eq!(
+        (of("true target", "LSD"), of("true target", "JD"), of("true target", "level")),
+        (0.0, 0.0, 0.0)
+    );
+    assert!((of("content copy", "chroma") - 1.0).abs() < 1e-6);
+    let ceiling = of("autoencoder and vocoder on the true target", "LSD");
+    assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));
+    assert!(of("Luthier, 1 steps", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
+}
