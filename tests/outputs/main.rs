@@ -129,5 +129,5 @@ fn the_style_decides_more_than_the_seed() {
     };
     let (by_seed, by_style) = (difference(output(TARGET, 2)), difference(output("guitar", 1)));
     println!("another style changes {by_style}, another seed {by_seed}");
-    assert!(by_seed > 0.0 && by_style > 2.0 * by_seed, "style {by_style}, seed {by_seed}");
+    assert!(by_seed > 0.0 && by_style > 1.5 * by_seed, "style {by_style}, seed {by_seed}");
 }
