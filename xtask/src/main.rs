@@ -15,6 +15,7 @@ mod install;
 mod model;
 mod picture;
 mod progress;
+mod screenshots;
 mod sidechain;
 mod style;
 mod test;
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Args),
     Bench(bench::Args),
     CudaToolkit(cuda_toolkit::Args),
+    Screenshots(screenshots::Args),
     Bundle(bundle::Args),
     Install(install::Args),
     Dist(dist::Args),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::CudaToolkit(args) => cuda_toolkit::run(&args),
+        Command::Screenshots(args) => screenshots::run(&args),
         Command::Bundle(args) => bundle::run(&args),
         Command::Install(args) => install::run(&args),
         Command::Dist(args) => dist::run(&args),

@@ -1,26 +1,62 @@
-//! The plugin's window: reads [`Shared`], sets [`LuthierParams`], asks by [`crate::shared::Request`].
+//! The plugin's window: reads [`Shared`], sets [`LuthierParams`], asks by [`Request`].
+//!
+//! From top to bottom: name, meters and message; the styles; before and after; the controls; the status line. It draws
+//! as often as the screen does and touches nothing that the audio thread could wait for.
 
+mod file_browser;
+mod knob;
+mod meter;
+mod portrait;
+mod spectrogram;
+mod status_line;
+mod style_picker;
+mod switch;
+mod theme;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use egui::{CentralPanel, Context, Ui};
+use egui::{
+    Align, CentralPanel, Context, Frame as Ground, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2,
+};
 use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::{ResizeHint, SizeConstraints};
+use nice_plug::prelude::ParamSetter;
 use nice_plug_egui::baseview::HandlerError;
 use nice_plug_egui::baseview::dpi::LogicalSize;
-use nice_plug_egui::widgets::ParamSlider;
 use nice_plug_egui::{
     EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
 };
 
-use crate::params::LuthierParams;
-use crate::shared::Shared;
+use crate::params::{LuthierParams, Steps};
+use crate::shared::{Gravity, Request, Shared};
+use crate::style_slot::{CAPTURED, FILE};
+use file_browser::{Answer, FileBrowser, Wanted};
+use knob::Knob;
+use meter::Meter;
+use portrait::Portraits;
+use spectrogram::Spectrograms;
+use style_picker::StylePicker;
 
 /// Size and zoom of the window.
 pub type EditorWindow = Arc<EguiEditorState>;
 
+/// Default and smallest size of the window, in points.
+const SIZE: [f32; 2] = [920.0, 600.0];
+const SIZE_MIN: [f32; 2] = [760.0, 480.0];
+
+const HEADER: f32 = 34.0;
+const STYLES: f32 = 132.0;
+const CONTROLS: f32 = 108.0;
+const STATUS: f32 = 20.0;
+
 /// The window's state at its default size.
 pub fn window() -> EditorWindow {
-    EguiEditorState::from_size(LogicalSize::new(560.0, 420.0), 1.0)
+    EguiEditorState::from_size(LogicalSize::new(SIZE[0], SIZE[1]), 1.0)
 }
 
 /// The editor that nice-plug opens.
@@ -29,7 +65,15 @@ pub fn create(
     repaint: &RepaintNotifier,
     app: EditorApp,
 ) -> Option<EguiEditor<EditorApp>> {
-    let settings = EguiNiceSettings::new().with_tile("Luthier");
+    let min_size = Some(LogicalSize::new(SIZE_MIN[0], SIZE_MIN[1]));
+    let resize_hint = ResizeHint {
+        can_resize: true,
+        can_resize_horizontally: true,
+        can_resize_vertically: true,
+        size_constraints: SizeConstraints::Logical { min_size, max_size: None },
+        ..ResizeHint::NON_RESIZABLE
+    };
+    let settings = EguiNiceSettings::new().with_tile("Luthier").with_resize_hint(resize_hint);
     create_egui_editor(Arc::clone(window), repaint.clone(), settings, app)
 }
 
@@ -39,61 +83,278 @@ pub struct EditorApp {
     shared: Arc<Shared>,
     /// While the window is open.
     host: Option<GuiContext>,
+    portraits: Portraits,
+    spectrograms: Spectrograms,
+    meters: [Meter; 3],
+    browser: Option<FileBrowser>,
+    /// Where the last file was chosen.
+    folder: PathBuf,
+    /// Captures and style files that have been seen: a new one is chosen at once.
+    seen: [u64; 2],
 }
 
 impl EditorApp {
     /// Shows one instance.
     pub fn new(params: Arc<LuthierParams>, shared: Arc<Shared>) -> Self {
-        Self { params, shared, host: None }
-    }
-
-    fn sliders(&self, ui: &mut Ui, host: &GuiContext) {
-        let (params, setter) = (&self.params, host.param_setter());
-        let mut row = |name: &str, slider: &mut dyn FnMut(&mut Ui)| {
-            ui.horizontal(|ui| {
-                ui.label(name);
-                slider(ui);
-            });
-        };
-        row("Style", &mut |ui| drop(ui.add(ParamSlider::for_param(&params.style, &setter))));
-        row("Strength", &mut |ui| drop(ui.add(ParamSlider::for_param(&params.strength, &setter))));
-        row("Mix", &mut |ui| drop(ui.add(ParamSlider::for_param(&params.mix, &setter))));
-    }
-
-    fn status(&self, ui: &mut Ui) {
-        let status = &self.shared.status;
-        let words = self.shared.words.lock().clone();
-        ui.label(format!(
-            "{}  {}  latency {} samples  real-time factor {:.3}  late {}  failed {}",
-            words.model,
-            words.device,
-            status.latency_samples.load(Relaxed),
-            status.real_time_factor.get(),
-            status.late.load(Relaxed),
-            status.failed.load(Relaxed),
-        ));
-        if let Some(message) = words.message {
-            ui.label(message.text);
+        let seen = counts(&shared);
+        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
+        Self {
+            params,
+            shared,
+            host: None,
+            portraits: Portraits::default(),
+            spectrograms: Spectrograms::default(),
+            meters: Default::default(),
+            browser: None,
+            folder: home.map_or_else(|| PathBuf::from("/"), PathBuf::from),
+            seen,
         }
+    }
+
+    /// The window stands.
+    fn open(&mut self, context: &Context, host: GuiContext) {
+        theme::apply(context);
+        self.forget_textures();
+        self.host = Some(host);
+    }
+
+    /// Textures belong to the window that is gone.
+    fn forget_textures(&mut self) {
+        self.portraits = Portraits::default();
+        self.spectrograms = Spectrograms::default();
+    }
+
+    /// Draws one frame, and asks for the next.
+    fn show(&mut self, ui: &mut Ui) {
+        let Some(host) = self.host.clone() else { return };
+        let ground = Ground::NONE.fill(theme::GROUND);
+        CentralPanel::default().frame(ground).show(ui, |ui| self.everything(ui, &host));
+        ui.ctx().request_repaint();
+    }
+
+    /// Whoever captures or opens something wants to hear it.
+    fn choose_what_is_new(&mut self, setter: &ParamSetter) {
+        let now = counts(&self.shared);
+        for (i, slot) in [CAPTURED, FILE].into_iter().enumerate() {
+            if now[i] != self.seen[i] {
+                setter.begin_set_parameter(&self.params.style);
+                setter.set_parameter(&self.params.style, slot);
+                setter.end_set_parameter(&self.params.style);
+            }
+        }
+        self.seen = now;
+    }
+
+    fn header(&mut self, ui: &mut Ui, rect: Rect) {
+        let painter = ui.painter();
+        let name = painter.layout_no_wrap("Luthier".into(), egui::FontId::proportional(22.0), theme::ACCENT);
+        let place = pos2(rect.left(), rect.center().y - name.size().y / 2.0);
+        let text_left = place.x + name.size().x + 20.0;
+        painter.galley(place, name, theme::ACCENT);
+        let meters = [("Input", theme::ACCENT), ("Output", theme::ACCENT)];
+        let width = 190.0;
+        for (i, (name, color)) in meters.into_iter().enumerate() {
+            let left = rect.right() - (2 - i) as f32 * width - (1 - i) as f32 * 16.0;
+            let bar = Rect::from_min_size(pos2(left, rect.center().y - 5.0), vec2(width, 10.0));
+            self.meters[i].show(ui, bar, name, color);
+        }
+        let message = rect.with_min_x(text_left).with_max_x(rect.right() - 2.0 * width - 36.0);
+        inside(ui, message, |ui| self.message(ui));
+    }
+
+    fn message(&self, ui: &mut Ui) {
+        let Some(message) = self.shared.words.lock().message.clone() else { return };
+        let color = match message.gravity {
+            Gravity::Note => theme::TEXT,
+            Gravity::Warning => theme::WARNING,
+        };
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            if ui.small_button("\u{d7}").on_hover_text("Understood").clicked() {
+                self.shared.words.lock().message = None;
+            }
+            let text = RichText::new(&message.text).font(theme::SMALL).color(color);
+            ui.add(egui::Label::new(text).wrap()).on_hover_text(&message.text);
+        });
+    }
+
+    fn styles(&mut self, ui: &mut Ui, rect: Rect, setter: ParamSetter) {
+        let picker = StylePicker {
+            params: &self.params,
+            shared: &self.shared,
+            setter,
+            portraits: &self.portraits,
+            sidechain: &self.meters[2],
+        };
+        if picker.show(ui, rect) {
+            self.browser = Some(FileBrowser::new(Wanted::Style, self.folder.clone()));
+        }
+    }
+
+    fn sound(&mut self, ui: &mut Ui, rect: Rect) {
+        let status = &self.shared.status;
+        let (position, rate) = (status.position.load(Relaxed), status.sample_rate_hz.load(Relaxed));
+        let style = self.shared.words.lock().style.clone();
+        let after = match style.as_str() {
+            _ if self.shared.pictures.lock().windows.is_empty() => "After".to_string(),
+            _ if self.params.bypass.value() => "After: bypassed".to_string(),
+            "" => "After: dry".into(),
+            style => format!("After: {style}"),
+        };
+        let pictures = self.shared.pictures.lock();
+        self.spectrograms.show(ui, rect, &pictures, position, rate, &after);
+    }
+
+    fn browse(&mut self, ui: &mut Ui, rect: Rect) {
+        let Some(browser) = &mut self.browser else { return };
+        ui.painter().rect_filled(rect, theme::ROUNDING, theme::PANEL);
+        let Some(answer) = inside(ui, rect.shrink(12.0), |ui| browser.show(ui)) else { return };
+        self.folder = browser.folder().to_path_buf();
+        let wanted = browser.wanted();
+        self.browser = None;
+        if let Answer::Chosen(path) = answer {
+            self.shared.request(match wanted {
+                Wanted::Style => Request::LoadStyle(path),
+                Wanted::Model => Request::LoadModel(path),
+            });
+        }
+    }
+
+    fn knobs(&self, ui: &mut Ui, setter: &ParamSetter) {
+        let params = &self.params;
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.horizontal(|ui| {
+            ui.add(Knob::new(
+                &params.strength,
+                setter,
+                "How much is played anew: 0 % is the input's own sound.",
+            ));
+            ui.add(Knob::new(
+                &params.mix,
+                setter,
+                "Between the delayed input (0 %) and the new instrument (100 %).",
+            ));
+            ui.add(Knob::new(
+                &params.guidance,
+                setter,
+                "How strongly the style is insisted on; above 1 it costs twice the time.",
+            ));
+            ui.add(Knob::new(&params.input_gain, setter, "Gain before everything."));
+            ui.add(Knob::new(&params.output_gain, setter, "Gain after everything."));
+            ui.add(Knob::new(
+                &params.seed,
+                setter,
+                "Another number is another take. The same number is the same take, always.",
+            ));
+        });
+    }
+
+    fn switches(&mut self, ui: &mut Ui, setter: &ParamSetter) {
+        let params = Arc::clone(&self.params);
+        ui.spacing_mut().item_spacing = vec2(4.0, 6.0);
+        ui.label(RichText::new("Steps").font(theme::BODY));
+        let steps = [
+            (Steps::Draft, "Draft", "4 steps: the least computing time."),
+            (Steps::Standard, "Standard", "10 steps."),
+            (Steps::Fine, "Fine", "50 steps: for bounces, or a fast machine."),
+        ];
+        switch::choice(ui, &params.steps, setter, &steps);
+        ui.horizontal(|ui| {
+            let freeze = "A style that follows the sidechain stays as it is now.";
+            switch::toggle(ui, &params.freeze, setter, "Freeze", freeze);
+            switch::toggle(
+                ui,
+                &params.bypass,
+                setter,
+                "Bypass",
+                "The input, delayed by the latency, untouched.",
+            );
+            ui.spacing_mut().interact_size.y = switch::HEIGHT;
+            ui.menu_button("Model\u{2026}", |ui| self.models(ui));
+        });
+    }
+
+    fn models(&mut self, ui: &mut Ui) {
+        if ui.button("The shipped model").clicked() {
+            self.shared.request(Request::LoadShippedModel);
+            ui.close();
+        }
+        if ui.button("Open a model file\u{2026}").clicked() {
+            self.browser = Some(FileBrowser::new(Wanted::Model, self.folder.clone()));
+            ui.close();
+        }
+    }
+
+    fn controls(&mut self, ui: &mut Ui, rect: Rect, setter: &ParamSetter) {
+        ui.painter().rect_filled(rect, theme::ROUNDING, theme::PANEL);
+        let rect = rect.shrink(8.0);
+        let right = rect.right() - 270.0;
+        inside(ui, rect.with_max_x(right), |ui| self.knobs(ui, setter));
+        inside(ui, rect.with_min_x(right + 10.0), |ui| self.switches(ui, setter));
+    }
+
+    fn follow_meters(&mut self, ui: &Ui) {
+        let seconds = ui.input(|input| input.stable_dt).min(0.1);
+        let meters = &self.shared.meters;
+        for (shown, peaks) in self.meters.iter_mut().zip([&meters.input, &meters.output, &meters.sidechain]) {
+            shown.follow(peaks, seconds);
+        }
+    }
+
+    fn everything(&mut self, ui: &mut Ui, host: &GuiContext) {
+        let setter = host.param_setter();
+        self.choose_what_is_new(&setter);
+        self.follow_meters(ui);
+        self.portraits.make_one(ui.ctx());
+        let whole = ui.max_rect().shrink(theme::GAP);
+        let mut top = whole.top();
+        let mut strip = |height: f32| {
+            let rect = Rect::from_min_size(pos2(whole.left(), top), vec2(whole.width(), height));
+            top += height + theme::GAP;
+            rect
+        };
+        let header = strip(HEADER);
+        let styles = strip(STYLES);
+        let fixed = HEADER + STYLES + CONTROLS + STATUS + 4.0 * theme::GAP;
+        let sound = strip((whole.height() - fixed).max(60.0));
+        let (controls, status) = (strip(CONTROLS), strip(STATUS));
+        self.header(ui, header);
+        if self.browser.is_some() {
+            self.browse(ui, styles.union(sound));
+        } else {
+            self.styles(ui, styles, host.param_setter());
+            self.sound(ui, sound);
+        }
+        self.controls(ui, controls, &setter);
+        status_line::show(ui, status, &self.shared);
     }
 }
 
+fn counts(shared: &Shared) -> [u64; 2] {
+    [shared.status.captures.load(Relaxed), shared.status.files.load(Relaxed)]
+}
+
+/// Lays something out inside of `rect`.
+fn inside<R>(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+        ui.set_clip_rect(rect.intersect(ui.clip_rect()));
+        add(ui)
+    })
+    .inner
+}
+
 impl NiceEguiApp for EditorApp {
-    fn build(&mut self, _: Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
-        self.host = Some(host);
+    fn build(&mut self, context: Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
+        self.open(&context, host);
         Ok(())
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
-        let Some(host) = self.host.clone() else { return };
-        CentralPanel::default().show(ui, |ui| {
-            ui.heading("Luthier");
-            self.sliders(ui, &host);
-            self.status(ui);
-        });
+        self.show(ui);
     }
 
     fn editor_closed(&mut self) {
         self.host = None;
+        self.browser = None;
+        self.forget_textures();
     }
 }

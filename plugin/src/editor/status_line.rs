@@ -1,0 +1,90 @@
+//! The line at the foot: what computes, how fast, how late, with which model.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use egui::{Align2, Color32, Rect, Sense, Ui, pos2, vec2};
+
+use super::theme;
+use crate::shared::{Shared, Status};
+
+/// Above this share of the time there is, windows are about to be late.
+const BUSY: f32 = 0.7;
+
+/// Between two items, in points.
+const GAP: f32 = 22.0;
+
+/// One item of the line.
+struct Item {
+    text: String,
+    color: Color32,
+    meaning: &'static str,
+}
+
+/// Draws the line over `rect`.
+pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
+    let mut left = rect.left();
+    for (i, item) in items(shared).into_iter().enumerate() {
+        if i > 0 {
+            let dot = pos2(left - GAP / 2.0, rect.center().y);
+            ui.painter().text(dot, Align2::CENTER_CENTER, "\u{b7}", theme::SMALL, theme::FAINT);
+        }
+        let galley = ui.painter().layout_no_wrap(item.text, theme::SMALL, item.color);
+        let place = Rect::from_min_size(pos2(left, rect.center().y - galley.size().y / 2.0), galley.size());
+        left = place.right() + GAP;
+        ui.painter().galley(place.min, galley, item.color);
+        let id = ui.scope_id().with(("status", i));
+        ui.interact(place.expand2(vec2(4.0, 4.0)), id, Sense::hover()).on_hover_text(item.meaning);
+    }
+}
+
+fn items(shared: &Shared) -> Vec<Item> {
+    let (status, words) = (&shared.status, shared.words.lock().clone());
+    let item = |text: String, meaning| Item { text, color: theme::FAINT, meaning };
+    let model = if words.model.is_empty() { "no model".to_string() } else { words.model };
+    let mut items = vec![item(model, "The model that plays.")];
+    if !words.device.is_empty() {
+        items.push(item(words.device, "Where the networks run."));
+    }
+    if !status.active.load(Relaxed) {
+        items.push(item("not active".into(), "The host has not activated the plugin."));
+        return items;
+    }
+    let factor = status.real_time_factor.get();
+    items.push(Item {
+        text: format!("real-time factor {factor:.2}"),
+        color: if factor > BUSY { theme::WARNING } else { theme::FAINT },
+        meaning: "Computing time over audio time of the last window: below 1 it keeps up.",
+    });
+    items.push(item(
+        latency(status),
+        "The delay that the host compensates. It does not change while you play.",
+    ));
+    items.extend(troubles(status));
+    if status.offline.load(Relaxed) {
+        items.push(item("rendering offline".into(), "Every window is waited for: nothing is late."));
+    }
+    items
+}
+
+fn latency(status: &Status) -> String {
+    let (samples, rate) = (status.latency_samples.load(Relaxed), status.sample_rate_hz.load(Relaxed));
+    let ms = 1000.0 * f64::from(samples) / f64::from(rate.max(1));
+    format!("latency {ms:.0} ms ({samples} samples)")
+}
+
+fn troubles(status: &Status) -> Vec<Item> {
+    let counted = |count: u64, what: &str, meaning| {
+        (count > 0).then(|| Item { text: format!("{count} {what}"), color: theme::WARNING, meaning })
+    };
+    let late = counted(
+        status.late.load(Relaxed),
+        "late",
+        "Windows that were not there in time since activation: they played dry. Choose fewer steps, or bounce offline.",
+    );
+    let failed = counted(
+        status.failed.load(Relaxed),
+        "failed",
+        "Windows that could not be computed since activation: they played dry.",
+    );
+    late.into_iter().chain(failed).collect()
+}

@@ -1,0 +1,149 @@
+//! The row of styles: the factory's instruments with their pictures, and the user's own sources.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use egui::{Align2, Color32, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+use nice_plug::prelude::ParamSetter;
+
+use super::meter::Meter;
+use super::portrait::Portraits;
+use super::{switch, theme};
+use crate::params::LuthierParams;
+use crate::shared::{Request, Shared};
+use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
+
+/// Seconds of sidechain from which a style can be read, and as many as are used.
+const SIDECHAIN_SECONDS: [f32; 2] = [3.0, 12.0];
+const NAME_HEIGHT: f32 = 28.0;
+
+/// What the picker needs to draw and to act.
+pub struct StylePicker<'a> {
+    pub params: &'a LuthierParams,
+    pub shared: &'a Shared,
+    pub setter: ParamSetter<'a>,
+    pub portraits: &'a Portraits,
+    pub sidechain: &'a Meter,
+}
+
+impl StylePicker<'_> {
+    /// Draws the row over `rect`. Answers whether the user wants to choose a file.
+    pub fn show(&self, ui: &mut Ui, rect: Rect) -> bool {
+        let slots: Vec<i32> = (0..FACTORY.len() as i32).chain([SIDECHAIN, CAPTURED, FILE]).collect();
+        let width = (rect.width() - theme::GAP * (slots.len() - 1) as f32) / slots.len() as f32;
+        let mut wants_file = false;
+        for (i, &slot) in slots.iter().enumerate() {
+            let left = rect.left() + i as f32 * (width + theme::GAP);
+            let card = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
+            let picture = card.with_max_y(card.bottom() - NAME_HEIGHT);
+            let response = self.card(ui, card, slot);
+            match slot {
+                SIDECHAIN => self.sidechain(ui, picture),
+                CAPTURED => self.captured(ui, picture),
+                FILE => wants_file |= self.file(ui, picture),
+                _ => self.portrait(ui, picture, slot as usize),
+            }
+            self.frame(ui, card, slot, &response);
+        }
+        wants_file
+    }
+
+    fn card(&self, ui: &mut Ui, card: Rect, slot: i32) -> Response {
+        let id = ui.scope_id().with(("style", slot));
+        let response = ui.interact(card, id, Sense::click()).on_hover_text(meaning(slot));
+        ui.painter().rect_filled(card, theme::ROUNDING, theme::PANEL);
+        if response.clicked() {
+            let style = &self.params.style;
+            self.setter.begin_set_parameter(style);
+            self.setter.set_parameter(style, slot);
+            self.setter.end_set_parameter(style);
+        }
+        response
+    }
+
+    /// Name and border, over the picture.
+    fn frame(&self, ui: &Ui, card: Rect, slot: i32, response: &Response) {
+        let chosen = self.params.style.value() == slot;
+        let (color, width) = match chosen {
+            true => (theme::ACCENT, 2.0),
+            false if response.hovered() || response.has_focus() => (theme::FAINT, 1.0),
+            false => (theme::LINE, 1.0),
+        };
+        ui.painter().rect_stroke(card, theme::ROUNDING, Stroke::new(width, color), StrokeKind::Inside);
+        let place = pos2(card.center().x, card.bottom() - NAME_HEIGHT / 2.0);
+        let text = if chosen { theme::ACCENT } else { theme::TEXT };
+        let name = crate::style_slot::name(slot);
+        ui.painter().text(place, Align2::CENTER_CENTER, name, theme::NAME, text);
+    }
+
+    fn portrait(&self, ui: &Ui, rect: Rect, index: usize) {
+        if let Some(texture) = self.portraits.get(index) {
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            let shade = if self.params.style.value() == index as i32 { 255 } else { 170 };
+            ui.painter().image(texture.id(), rect.shrink(2.0), whole, Color32::from_gray(shade));
+        }
+    }
+
+    fn sidechain(&self, ui: &mut Ui, rect: Rect) {
+        let rect = rect.shrink(8.0);
+        let line = Rect::from_min_size(rect.min, vec2(rect.width(), 10.0));
+        self.sidechain.show(ui, line, "Level", theme::SIDECHAIN);
+        let seconds = self.shared.status.sidechain_seconds.get();
+        let text = match seconds {
+            s if s >= SIDECHAIN_SECONDS[0] => format!("{s:.0} s heard"),
+            s if s > 0.0 => format!("{s:.1} of {:.0} s", SIDECHAIN_SECONDS[0]),
+            _ if self.sidechain.sounds() => "listening".into(),
+            _ => "send a track here".into(),
+        };
+        let bar = Rect::from_min_size(pos2(rect.left(), rect.top() + 18.0), vec2(rect.width(), 3.0));
+        let share = (seconds / SIDECHAIN_SECONDS[1]).clamp(0.0, 1.0);
+        ui.painter().rect_filled(bar, 1.0, theme::RAISED);
+        ui.painter().rect_filled(bar.with_max_x(bar.left() + share * bar.width()), 1.0, theme::SIDECHAIN);
+        let place = pos2(rect.center().x, rect.top() + 36.0);
+        ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
+    }
+
+    fn captured(&self, ui: &mut Ui, rect: Rect) {
+        let count = self.shared.status.captures.load(Relaxed);
+        let text = if count == 0 { "nothing yet" } else { "kept in the project" };
+        let place = pos2(rect.center().x, rect.top() + 20.0);
+        ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
+        let meaning = "Keep what the sidechain plays now as a style of this project.";
+        if switch::action(ui, button(rect), "Capture", meaning) {
+            self.shared.request(Request::Capture);
+        }
+    }
+
+    fn file(&self, ui: &mut Ui, rect: Rect) -> bool {
+        let file = self.shared.words.lock().style_file.clone();
+        let text = if file.is_empty() { "any recording".to_string() } else { shortened(&file, 16) };
+        let place = pos2(rect.center().x, rect.top() + 20.0);
+        ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
+        let meaning = "Read the style from a recording: WAV, FLAC, MP3 or OGG. The project keeps it.";
+        switch::action(ui, button(rect), "Open\u{2026}", meaning)
+    }
+}
+
+/// A button at the foot of a picture.
+fn button(rect: Rect) -> Rect {
+    Rect::from_center_size(
+        pos2(rect.center().x, rect.bottom() - 20.0),
+        vec2((rect.width() - 16.0).min(90.0), 22.0),
+    )
+}
+
+fn meaning(slot: i32) -> &'static str {
+    match slot {
+        SIDECHAIN => "Follow what another track plays into the sidechain input \"Style reference\".",
+        CAPTURED => "The sound that was captured from the sidechain.",
+        FILE => "The sound of a recording.",
+        _ => "Play on this instrument.",
+    }
+}
+
+/// At most `most` characters, the end of a long name replaced by an ellipsis.
+fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.into();
+    }
+    name.chars().take(most - 1).chain(['\u{2026}']).collect()
+}

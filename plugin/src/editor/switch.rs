@@ -1,0 +1,64 @@
+//! Parameters with few values: a row of choices, and one that is on or off.
+
+use egui::{Align2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use nice_plug::prelude::{BoolParam, Enum, EnumParam, ParamSetter};
+
+use super::theme;
+
+/// Of every button, in points.
+pub const HEIGHT: f32 = 26.0;
+
+/// One button; what is `on` is lit.
+fn button(ui: &mut Ui, text: &str, width: f32, on: bool) -> Response {
+    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
+    let (fill, color) = match on {
+        true => (theme::ACCENT, theme::GROUND),
+        false if response.hovered() => (theme::LINE, theme::TEXT),
+        false => (theme::RAISED, theme::TEXT),
+    };
+    ui.painter().rect_filled(rect, theme::ROUNDING, fill);
+    if response.has_focus() {
+        ui.painter().rect_stroke(rect, theme::ROUNDING, Stroke::new(1.0, theme::TEXT), StrokeKind::Inside);
+    }
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, text, theme::BODY, color);
+    response
+}
+
+/// A row of all values; each comes with what it means.
+pub fn choice<E: Enum + PartialEq + Copy + 'static>(
+    ui: &mut Ui,
+    param: &EnumParam<E>,
+    setter: &ParamSetter,
+    values: &[(E, &str, &str)],
+) {
+    ui.spacing_mut().item_spacing = Vec2::splat(4.0);
+    ui.horizontal(|ui| {
+        for &(value, name, meaning) in values {
+            let response = button(ui, name, 66.0, param.value() == value).on_hover_text(meaning);
+            if response.clicked() {
+                setter.begin_set_parameter(param);
+                setter.set_parameter(param, value);
+                setter.end_set_parameter(param);
+            }
+        }
+    });
+}
+
+/// A button that stays pressed.
+pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, meaning: &str) {
+    if button(ui, name, 80.0, param.value()).on_hover_text(meaning).clicked() {
+        setter.begin_set_parameter(param);
+        setter.set_parameter(param, !param.value());
+        setter.end_set_parameter(param);
+    }
+}
+
+/// A button that does something.
+pub fn action(ui: &mut Ui, rect: Rect, name: &str, meaning: &str) -> bool {
+    let response = ui.interact(rect, ui.scope_id().with(name), Sense::click()).on_hover_text(meaning);
+    let fill = if response.hovered() { theme::LINE } else { theme::RAISED };
+    ui.painter().rect_filled(rect, theme::ROUNDING, fill);
+    let centre = pos2(rect.center().x, rect.center().y);
+    ui.painter().text(centre, Align2::CENTER_CENTER, name, theme::SMALL, theme::TEXT);
+    response.clicked()
+}

@@ -1,0 +1,142 @@
+//! An open editor on a [`Screen`], with a host that sets parameters at once and writes down what it was told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use egui::{Event, Key, Pos2};
+use nice_plug::context::PluginApi;
+use nice_plug::context::gui::{GuiContext, GuiContextInner};
+use nice_plug::params::internals::ParamPtr;
+use nice_plug::prelude::PluginState;
+use parking_lot::Mutex;
+
+use super::screen::{Screen, press, release};
+use crate::editor::EditorApp;
+use crate::params::LuthierParams;
+use crate::shared::{Request, Shared};
+
+/// What a host hears of one gesture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gesture {
+    Begin,
+    Set,
+    End,
+}
+
+#[derive(Default)]
+struct Host {
+    gestures: Mutex<Vec<Gesture>>,
+}
+
+impl GuiContextInner for Host {
+    fn plugin_api(&self) -> PluginApi {
+        PluginApi::Clap
+    }
+
+    unsafe fn raw_begin_set_parameter(&self, _: ParamPtr) {
+        self.gestures.lock().push(Gesture::Begin);
+    }
+
+    unsafe fn raw_set_parameter_normalized(&self, param: ParamPtr, normalized: f32) {
+        self.gestures.lock().push(Gesture::Set);
+        // SAFETY: the desk keeps the parameters for as long as its editor.
+        unsafe { param._internal_set_normalized_value(normalized) };
+    }
+
+    unsafe fn raw_end_set_parameter(&self, _: ParamPtr) {
+        self.gestures.lock().push(Gesture::End);
+    }
+
+    fn get_state(&self) -> PluginState {
+        unimplemented!("the editor does not ask for the state")
+    }
+
+    fn set_state(&self, _: PluginState) {
+        unimplemented!("the editor does not set the state")
+    }
+
+    fn request_restart(&self) {}
+}
+
+/// An editor and everything around it.
+pub struct Desk {
+    pub screen: Screen,
+    pub params: Arc<LuthierParams>,
+    pub shared: Arc<Shared>,
+    pub requests: Arc<Mutex<Vec<Request>>>,
+    host: Arc<Host>,
+    app: EditorApp,
+}
+
+impl Desk {
+    /// Opens the editor on a screen of `size` points.
+    pub fn new(size: [f32; 2], pixels_per_point: f32) -> Self {
+        let (params, shared) = (Arc::new(LuthierParams::new(Arc::default())), Arc::new(Shared::default()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::clone(&requests);
+        shared.set_handler(Box::new(move |request| asked.lock().push(request)));
+        let host = Arc::new(Host::default());
+        let screen = Screen::new(size, pixels_per_point);
+        let mut app = EditorApp::new(Arc::clone(&params), Arc::clone(&shared));
+        app.open(&screen.context, GuiContext::new(Arc::clone(&host) as Arc<dyn GuiContextInner>));
+        let mut desk = Self { screen, params, shared, requests, host, app };
+        // The pictures of the styles come one a frame.
+        (0..6).for_each(|_| desk.frame(Vec::new()));
+        desk
+    }
+
+    /// One frame.
+    pub fn frame(&mut self, events: Vec<Event>) {
+        let app = &mut self.app;
+        self.screen.frame(events, |ui| app.show(ui));
+    }
+
+    /// Presses and lets go, and looks what came of it.
+    pub fn click(&mut self, place: Pos2) {
+        self.frame(vec![Event::PointerMoved(place)]);
+        self.frame(press(place));
+        self.frame(release(place));
+        self.frame(Vec::new());
+    }
+
+    /// Clicks on a text.
+    pub fn click_on(&mut self, text: &str) {
+        self.click(self.screen.find(text));
+    }
+
+    /// Opens the list of recordings, in `folder`.
+    pub fn open_files_in(&mut self, folder: PathBuf) {
+        self.app.folder = folder;
+        self.click_on("Open\u{2026}");
+    }
+
+    /// Drags from one place to another.
+    pub fn drag(&mut self, from: Pos2, to: Pos2) {
+        self.frame(vec![Event::PointerMoved(from)]);
+        self.frame(press(from));
+        for step in 1..=4 {
+            self.frame(vec![Event::PointerMoved(from.lerp(to, step as f32 / 4.0))]);
+        }
+        self.frame(release(to));
+    }
+
+    /// Types a text and a key.
+    pub fn type_in(&mut self, text: &str, then: Key) {
+        let modifiers = egui::Modifiers::COMMAND;
+        let all = Event::Key { key: Key::A, physical_key: None, pressed: true, repeat: false, modifiers };
+        self.frame(vec![all, Event::Text(text.into())]);
+        self.key(then);
+    }
+
+    /// Presses a key.
+    pub fn key(&mut self, key: Key) {
+        let modifiers = Default::default();
+        self.frame(vec![Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }]);
+        self.frame(Vec::new());
+    }
+
+    /// What the host heard since the last call.
+    pub fn gestures(&self) -> Vec<Gesture> {
+        std::mem::take(&mut *self.host.gestures.lock())
+    }
+}
