@@ -10,14 +10,17 @@ use super::bootstrap::{mean, mean_interval, ratio_interval};
 /// One output's measures by name.
 pub type Row = Vec<(&'static str, f64)>;
 
+/// One measure's values, one a clip.
+type Series = (&'static str, Vec<f64>);
+
 /// Rows of clips: the first row is the true target, the second the content copy.
 #[derive(Default)]
 pub struct Table {
     seed: u64,
     /// The piece of each clip.
     pieces: Vec<usize>,
-    /// Name, and every measure's values, one a clip.
-    rows: Vec<(String, Vec<(&'static str, Vec<f64>)>)>,
+    /// Every row's name and measures.
+    rows: Vec<(String, Vec<Series>)>,
 }
 
 impl Table {
@@ -78,11 +81,11 @@ impl Table {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let measure = |(name, values): &(&str, Vec<f64>)| {
+        let measure = |(name, values): &Series| {
             let (low, high) = mean_interval(values, &self.pieces, self.seed);
             ((*name).to_string(), json!({ "mean": mean(values), "interval": [low, high] }))
         };
-        let row = |(name, measures): &(String, Vec<(&'static str, Vec<f64>)>)| {
+        let row = |(name, measures): &(String, Vec<Series>)| {
             let measures: serde_json::Map<String, Value> = measures.iter().map(measure).collect();
             json!({ "name": name, "measures": measures })
         };

@@ -87,11 +87,13 @@ impl NoteCreation {
             for key in (0..KEYS).rev() {
                 let value = |frame: usize| onsets[frame * KEYS + key];
                 let here = value(start);
-                if here > value(start - 1) && here > value(start + 1) && here >= self.onset_threshold {
-                    if let Some(note) = self.checked(start, left.end(start, key), key) {
-                        (note.start..note.end).for_each(|frame| left.take(frame, key));
-                        notes.push(note);
-                    }
+                let peak = here > value(start - 1) && here > value(start + 1);
+                if peak
+                    && here >= self.onset_threshold
+                    && let Some(note) = self.checked(start, left.end(start, key), key)
+                {
+                    (note.start..note.end).for_each(|frame| left.take(frame, key));
+                    notes.push(note);
                 }
             }
         }
