@@ -5,4 +5,5 @@ mod exactness;
 mod fakes;
 mod model;
 mod offline;
+mod pool;
 mod trouble;

@@ -12,8 +12,8 @@ use crate::workspace;
 #[derive(clap::Args)]
 pub struct Args {
     /// Accepted because other bundlers ask for it: the plugin is always built in release
-    #[arg(long)]
-    release: bool,
+    #[arg(long = "release")]
+    _release: bool,
 }
 
 /// The plugin's name, which its bundles bear.

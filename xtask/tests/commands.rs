@@ -286,3 +286,28 @@ fn generate_and_inspect_tell_what_they_made() {
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["decoder", "encoder", "style", "unet"]);
     assert!(bench.does("inspect model.safetensors").contains("total"));
 }
+
+#[test]
+fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
+    let bench = Bench::new();
+    let (rate_hz, frames) = (22_050, 5 * 22_050);
+    encode(bench.path("long.wav"), &melody(rate_hz, frames, 1), SampleFormat::Int24).expect("written");
+    let saw = |n: usize| 0.3 * (n as f32 * 220.0 / rate_hz as f32).fract() - 0.15;
+    let saw = Audio { sample_rate_hz: rate_hz, channels: vec![(0..frames).map(saw).collect(); 2] };
+    encode(bench.path("saw.wav"), &saw, SampleFormat::Int24).expect("written");
+    let transfer = |sidechain: &str, out: &str| {
+        bench.does(&format!(
+            "transfer long.wav --sidechain {sidechain} --steps 2 --out {out} --model model.safetensors"
+        ));
+        decode(bench.path(out)).expect("output").channels
+    };
+    let input = decode(bench.path("long.wav")).expect("input").channels;
+    let (saw, own) = (transfer("saw.wav", "a.wav"), transfer("long.wav", "b.wav"));
+    assert!(saw != input && own != input, "the first window has a style");
+    assert!(transfer("mono.flac", "c.wav") == input, "too short to be imitated");
+    bench.refuses(
+        "transfer in.wav --sidechain saw.wav --out d.wav --model model.safetensors",
+        "expected the input's sample rate of 44100 Hz, found 22050 Hz",
+    );
+    bench.refuses("transfer in.wav --out d.wav --model model.safetensors", "--style");
+}

@@ -2,8 +2,8 @@
 //!
 //! nice-plug 0.4.2 trusts hosts: null channel pointers, fewer buses or larger blocks than announced, indices out of
 //! range and states of any size take the process down, in ways that real hosts do. Every call passes through here
-//! first, and what comes through is what nice-plug expects: all channels there, blocks of at most
-//! [`MAX_BLOCK_SAMPLES`], a state that we wrote. All unsafe code of the plugin is in this folder.
+//! first, and what comes through is what nice-plug expects: all channels there, blocks of at most 8192 samples, a
+//! state that we wrote. All unsafe code of the plugin is in this folder.
 
 mod channels;
 mod clap;
