@@ -103,7 +103,7 @@ mod tests {
             |written| written.dim = 0,
             |written| written.dim = 3,
             |written| written.tokens.clear(),
-            |written| drop(written.pooled.pop()),
+            |written| written.pooled.truncate(7),
             |written| written.pooled = "7fc00000".into(),
             |written| written.tokens = "ääää".into(),
         ];

@@ -92,19 +92,19 @@ impl Clap {
 
     /// Chooses the layout of so many channels; stereo is the first.
     pub fn set_channels(&mut self, channels: usize) {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let layouts: PluginAudioPortsConfig = handle.get_extension().expect("layouts");
         let mut buffer = AudioPortsConfigBuffer::new();
-        let layout = layouts.get(&mut handle, 2 - channels as u32, &mut buffer).expect("a layout").id;
-        layouts.select(&mut handle, layout).expect("selected");
+        let layout = layouts.get(&handle, 2 - channels as u32, &mut buffer).expect("a layout").id;
+        layouts.select(&handle, layout).expect("selected");
     }
 
     /// Renders offline or in real time from the next activation on.
     pub fn set_offline(&mut self, offline: bool) {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let render: PluginRender = handle.get_extension().expect("render");
         let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
-        render.set(&mut handle, mode).expect("set");
+        render.set(&handle, mode).expect("set");
     }
 
     /// Activates and returns the latency in samples.
@@ -120,9 +120,9 @@ impl Clap {
 
     /// The latency that the plugin reports.
     pub fn latency(&mut self) -> usize {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let latency: PluginLatency = handle.get_extension().expect("latency");
-        latency.get(&mut handle) as usize
+        latency.get(&handle) as usize
     }
 
     /// Deactivates.
@@ -132,11 +132,11 @@ impl Clap {
 
     /// The id of a parameter.
     pub fn param(&mut self, name: &str) -> ClapId {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let params: PluginParams = handle.get_extension().expect("params");
-        for index in 0..params.count(&mut handle) {
+        for index in 0..params.count(&handle) {
             let mut buffer = ParamInfoBuffer::new();
-            let info = params.get_info(&mut handle, index, &mut buffer).expect("a parameter");
+            let info = params.get_info(&handle, index, &mut buffer).expect("a parameter");
             if info.name == name.as_bytes() {
                 return info.id;
             }
@@ -147,9 +147,9 @@ impl Clap {
     /// A parameter's value as the host counts it: steps for a stepped one, else 0 to 1.
     pub fn value(&mut self, name: &str) -> f64 {
         let id = self.param(name);
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let params: PluginParams = handle.get_extension().expect("params");
-        params.get_value(&mut handle, id).expect("a value")
+        params.get_value(&handle, id).expect("a value")
     }
 
     /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; parameters are set with the
@@ -188,19 +188,19 @@ impl Clap {
 
     /// The state as a project would keep it.
     pub fn save(&mut self) -> Vec<u8> {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let state: PluginState = handle.get_extension().expect("state");
         let mut bytes = Vec::new();
-        state.save(&mut handle, &mut bytes).expect("saved");
+        state.save(&handle, &mut bytes).expect("saved");
         bytes
     }
 
     /// Whether the plugin takes a state.
     pub fn load(&mut self, bytes: &[u8]) -> bool {
-        let mut handle = self.instance.plugin_handle();
+        let handle = self.instance.plugin_handle();
         let state: PluginState = handle.get_extension().expect("state");
         let mut bytes = bytes;
-        state.load(&mut handle, &mut bytes).is_ok()
+        state.load(&handle, &mut bytes).is_ok()
     }
 }
 

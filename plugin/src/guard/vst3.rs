@@ -111,7 +111,7 @@ impl<P: Vst3Plugin> Guard<P> {
         // SAFETY: not null, so it is a setup.
         let mut setup = unsafe { *setup };
         let single = setup.symbolicSampleSize == SymbolicSampleSizes_::kSample32 as int32;
-        if !single || !(setup.sampleRate.is_finite() && setup.sampleRate >= 1.0) {
+        if !(single && setup.sampleRate.is_finite() && setup.sampleRate >= 1.0) {
             return kResultFalse;
         }
         setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);

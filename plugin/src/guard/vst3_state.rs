@@ -74,10 +74,14 @@ impl IBStreamTrait for Memory {
 
     unsafe fn seek(&self, offset: int64, mode: int32, result: *mut int64) -> tresult {
         let mut position = self.position.borrow_mut();
-        let from = match mode as u32 {
-            mode if mode == IStreamSeekMode_::kIBSeekSet as u32 => 0,
-            mode if mode == IStreamSeekMode_::kIBSeekCur as u32 => *position as int64,
-            _ => self.content.len() as int64,
+        // The constants' type differs between systems.
+        let is = |constant: i64| i64::from(mode) == constant;
+        let from = if is(IStreamSeekMode_::kIBSeekSet.into()) {
+            0
+        } else if is(IStreamSeekMode_::kIBSeekCur.into()) {
+            *position as int64
+        } else {
+            self.content.len() as int64
         };
         *position = (from + offset).clamp(0, self.content.len() as int64) as usize;
         if !result.is_null() {
