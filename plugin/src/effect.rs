@@ -16,7 +16,7 @@ use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
 use crate::performer::Performer;
-use crate::playing::Playing;
+use crate::playing::{Playing, clean};
 use crate::project::ModelChoice;
 use crate::registry::heard;
 use crate::shared::{Gravity, Request};
@@ -205,7 +205,10 @@ impl Plugin for Luthier {
         aux: &mut AuxiliaryBuffers,
         _: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let Some(playing) = &mut self.playing else { return ProcessStatus::Normal };
+        let Some(playing) = &mut self.playing else {
+            clean(buffer.as_slice());
+            return ProcessStatus::Normal;
+        };
         let mut sidechain: [&[f32]; 2] = [&[]; 2];
         if let Some(port) = aux.inputs.first() {
             for (slot, channel) in sidechain.iter_mut().zip(port.as_slice_immutable()) {

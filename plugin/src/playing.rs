@@ -115,7 +115,7 @@ impl Playing {
     fn process_piece(&mut self, io: &mut [&mut [f32]], sidechain: &[&[f32]], len: usize) {
         for (raw, channel) in self.piece.iter_mut().zip(io.iter()) {
             raw.clear();
-            raw.extend(channel.iter().map(|&sample| clean(sample)));
+            raw.extend(channel.iter().map(|&sample| normal(sample)));
         }
         self.raw.write(&self.piece);
         self.input_gain.apply(io);
@@ -123,7 +123,7 @@ impl Playing {
         self.output_gain.apply(io);
         self.mix_bypass(io, len);
         self.position += len as i64;
-        io.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|sample| *sample = clean(*sample));
+        clean(io);
     }
 
     fn mix_bypass(&mut self, io: &mut [&mut [f32]], len: usize) {
@@ -154,12 +154,17 @@ impl Playing {
 }
 
 /// What is not a number would stay in filters and meters for ever; subnormal numbers are inaudible and slow.
-fn clean(sample: f32) -> f32 {
+fn normal(sample: f32) -> f32 {
     if sample.is_normal() { sample } else { 0.0 }
+}
+
+/// Leaves normal numbers and zeros.
+pub fn clean(channels: &mut [&mut [f32]]) {
+    channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|sample| *sample = normal(*sample));
 }
 
 fn measure<'a>(meters: &[AtomicLevel; 2], channels: impl Iterator<Item = &'a [f32]>) {
     for (meter, channel) in meters.iter().zip(channels) {
-        meter.raise(channel.iter().fold(0.0, |peak, &sample| clean(sample).abs().max(peak)));
+        meter.raise(channel.iter().fold(0.0, |peak, &sample| normal(sample).abs().max(peak)));
     }
 }
