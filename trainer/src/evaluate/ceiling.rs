@@ -71,6 +71,10 @@ impl TransferModel for Oracle {
         self.networks.config()
     }
 
+    fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
+        self.networks.style_tokens(images)
+    }
+
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         self.networks.encode(image)
     }
