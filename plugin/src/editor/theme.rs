@@ -44,8 +44,8 @@ const SOUND: [[f32; 3]; 5] = [
 
 /// The colour of a level, 0 (silence) to 1.
 pub fn sound(level: f32) -> Color32 {
-    // `max` and `min`, unlike `clamp`, make silence of what is not a number.
-    let place = level.max(0.0).min(1.0) * (SOUND.len() - 1) as f32;
+    let level = if level.is_nan() { 0.0 } else { level.clamp(0.0, 1.0) };
+    let place = level * (SOUND.len() - 1) as f32;
     let below = (place as usize).min(SOUND.len() - 2);
     let share = place - below as f32;
     let mixed = |i: usize| (SOUND[below][i] + (SOUND[below + 1][i] - SOUND[below][i]) * share) as u8;
