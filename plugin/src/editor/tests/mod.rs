@@ -98,8 +98,9 @@ fn it_shows_every_state() {
     keep(&desk, "playing", SIZE);
     let music = std::env::temp_dir().join("luthier-music");
     std::fs::create_dir_all(music.join("Quartet")).expect("a folder");
-    ["cello.flac", "clarinet in the hall.wav"]
-        .map(|name| std::fs::write(music.join(name), "").expect("a file"));
+    for name in ["cello.flac", "clarinet in the hall.wav"] {
+        std::fs::write(music.join(name), "").expect("a file");
+    }
     desk.open_files_in(music);
     keep(&desk, "file", SIZE);
     desk.click_on("cello.flac");
