@@ -21,6 +21,7 @@ use nice_plug::wrapper::clap::Wrapper;
 use parking_lot::Mutex;
 
 use super::channels::{Bus, Channels, Scratch};
+use super::clap_events::{InputEvents, complete_out};
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state};
 use crate::Luthier;
 
@@ -239,45 +240,20 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_proc
     let (Some(guard), Some(block)) = (unsafe { (Guard::of(plugin), block.as_ref()) }) else {
         return CLAP_PROCESS_ERROR;
     };
-    // SAFETY: null or event lists.
-    let block = unsafe {
-        clap_process {
-            in_events: complete_in(block.in_events),
-            out_events: complete_out(block.out_events),
-            ..*block
-        }
-    };
     if block.frames_count == 0 {
-        // SAFETY: checked event lists.
+        // SAFETY: null or event lists.
         unsafe { flush(plugin, block.in_events, block.out_events) };
         return CLAP_PROCESS_CONTINUE;
     }
+    // SAFETY: null or event lists, which outlive the call.
+    let (events, out_events) = unsafe { (InputEvents::new(block.in_events), complete_out(block.out_events)) };
+    let block = clap_process { in_events: events.list(), out_events, ..*block };
     let Some(mut scratch) = guard.scratch.try_lock() else { return CLAP_PROCESS_ERROR };
     if !guard.active.load(Ordering::SeqCst) || !scratch.is_prepared() {
         return CLAP_PROCESS_ERROR;
     }
     // SAFETY: the host's promise about its ports; the plugin is active.
     unsafe { guard.process_pieces(&block, &mut scratch) }
-}
-
-/// Null for a list that cannot be read.
-///
-/// # Safety
-/// `events` is null or a list.
-unsafe fn complete_in(events: *const clap_input_events) -> *const clap_input_events {
-    // SAFETY: the caller's promise.
-    let complete = unsafe { events.as_ref() }.is_some_and(|list| list.size.is_some() && list.get.is_some());
-    if complete { events } else { ptr::null() }
-}
-
-/// Null for a list that cannot be written.
-///
-/// # Safety
-/// `events` is null or a list.
-unsafe fn complete_out(events: *const clap_output_events) -> *const clap_output_events {
-    // SAFETY: the caller's promise.
-    let complete = unsafe { events.as_ref() }.is_some_and(|list| list.try_push.is_some());
-    if complete { events } else { ptr::null() }
 }
 
 unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char) -> *const c_void {
@@ -333,7 +309,7 @@ unsafe extern "C" fn flush(
     let params = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS);
     if let Some(flush) = params.and_then(|params| params.flush) {
         // SAFETY: null or event lists, of which those that are incomplete become null.
-        unsafe { flush(guard.inner, complete_in(events_in), complete_out(events_out)) };
+        unsafe { flush(guard.inner, InputEvents::new(events_in).list(), complete_out(events_out)) };
     }
 }
 

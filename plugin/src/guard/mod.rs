@@ -8,6 +8,7 @@
 mod channels;
 mod clap;
 mod clap_entry;
+mod clap_events;
 mod clap_state;
 mod state;
 mod vst3;

@@ -32,7 +32,7 @@ fn nulls() -> RawPort {
     RawPort { count: 2, channels: Some(vec![null_mut(); 2]) }
 }
 
-const CASES: [Case; 32] = [
+const CASES: [Case; 33] = [
     Case { name: "usual", play: || odd(BLOCK, |p| (vec![p.port(0), p.port(2)], vec![p.port(4)])) },
     Case { name: "no sidechain port", play: || odd(BLOCK, |p| (vec![p.port(0)], vec![p.port(4)])) },
     Case {
@@ -76,6 +76,7 @@ const CASES: [Case; 32] = [
     Case { name: "null arguments", play: null_arguments },
     Case { name: "no host", play: no_host },
     Case { name: "event lists without functions", play: hollow_events },
+    Case { name: "transport changes beyond the block", play: late_transport },
     Case { name: "processing while inactive", play: while_inactive },
     Case { name: "not started", play: not_started },
     Case { name: "six activations", play: six_activations },
@@ -190,6 +191,19 @@ fn odd_rates() {
             plug.deactivate();
         }
     }
+    plug.end();
+}
+
+fn late_transport() {
+    let mut plug = Plug::started();
+    for time in [BLOCK - 1, BLOCK, BLOCK + 1, 100_000, u32::MAX] {
+        let events = Events::transport(time);
+        let (main, side, out) = (plug.port(0), plug.port(2), plug.port(4));
+        plug.process(BLOCK, vec![main, side], vec![out], events.list());
+        let (main, side, out) = (plug.port(0), plug.port(2), plug.port(4));
+        plug.process(1, vec![main, side], vec![out], events.list());
+    }
+    plug.play();
     plug.end();
 }
 

@@ -6,8 +6,8 @@ use std::ptr::{null, null_mut};
 use clap_sys::audio_buffer::clap_audio_buffer;
 use clap_sys::entry::clap_plugin_entry;
 use clap_sys::events::{
-    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_PARAM_VALUE, clap_event_header, clap_event_param_value,
-    clap_input_events,
+    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_PARAM_VALUE, CLAP_EVENT_TRANSPORT, clap_event_header,
+    clap_event_param_value, clap_input_events,
 };
 use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_param_info, clap_plugin_params};
 use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
@@ -271,6 +271,13 @@ impl Events {
         let list = clap_input_events { ctx: null_mut(), size: Some(size), get: Some(get) };
         let mut events = Box::new(Self { event, list });
         events.list.ctx = (&raw mut events.event).cast();
+        events
+    }
+
+    /// Calls itself a change of the transport.
+    pub fn transport(time: u32) -> Box<Self> {
+        let mut events = Self::new(0, 0.0, time);
+        events.event.header.type_ = CLAP_EVENT_TRANSPORT;
         events
     }
 
