@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::bundle::{self, NAME};
 use crate::workspace;
 
-/// Build the plugin and make target/dist/luthier-<version>-<system>.tar.gz: bundles, licence, model card, checksums
+/// Build the plugin and pack what a user downloads: bundles, licence, model card, checksums (target/dist)
 #[derive(clap::Args)]
 pub struct Args {}
 
