@@ -6,12 +6,15 @@
 use std::path::{Path, PathBuf};
 
 use engine::audio_file::{Audio, decode};
+use engine::cancel::Cancel;
 use engine::checkpoint::Checkpoint;
+use engine::generate::generate;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::stream::render;
+use engine::style::StyleTokens;
 use tests::equalised::residual;
 use tests::notes::judge;
 use tests::score::{self, Note};
@@ -54,14 +57,19 @@ impl Clip {
     }
 }
 
-/// What the command does.
-fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
+/// The shipped model, and the style of one of its references.
+fn shipped(style: &str) -> (Executed<Packed>, StyleTokens) {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
     let playable = Playable::packed(&checkpoint).expect("a playable model");
     let reference =
         decode(workspace(Path::new("presets/styles").join(style).with_extension("flac"))).expect("a style");
-    let style = playable.style(&mut Packed::default(), &reference).expect("tokens");
-    let networks = Executed::new(playable.model(), Packed::default());
+    let tokens = playable.style(&mut Packed::default(), &reference).expect("tokens");
+    (Executed::new(playable.model(), Packed::default()), tokens)
+}
+
+/// What the command does.
+fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
+    let (networks, style) = shipped(style);
     let pipeline = Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style)
         .expect("a pipeline");
     let grid = pipeline.grid().clone();
@@ -130,4 +138,16 @@ fn the_style_decides_more_than_the_seed() {
     let (by_seed, by_style) = (difference(output(TARGET, 2)), difference(output("guitar", 1)));
     println!("another style changes {by_style}, another seed {by_seed}");
     assert!(by_seed > 0.0 && by_style > 1.5 * by_seed, "style {by_style}, seed {by_seed}");
+}
+
+/// Nobody knows what should come of noise and a style alone, but it must be heard.
+#[test]
+fn noise_and_a_style_alone_make_sound() {
+    let settings = Settings { temperature: 1.0, ..Settings::default() };
+    let (mut networks, style) = shipped("harp");
+    let sound =
+        generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ()).expect("sound");
+    let rms = (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt();
+    println!("{:.1} dBFS", 20.0 * rms.log10());
+    assert!((0.01..0.5).contains(&rms), "{rms}");
 }

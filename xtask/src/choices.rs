@@ -37,9 +37,9 @@ pub struct Sampling {
     /// Classifier-free guidance scale, 0 to 10; 1 is none
     #[arg(long, default_value_t = Settings::default().guidance_scale, allow_negative_numbers = true)]
     pub guidance: f32,
-    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw)
-    #[arg(long, default_value_t = Settings::default().temperature, allow_negative_numbers = true)]
-    pub temperature: f32,
+    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw) [default: 0.25, and 1 where there is no input]
+    #[arg(long, allow_negative_numbers = true)]
+    pub temperature: Option<f32>,
     /// Where the networks run
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
@@ -67,10 +67,12 @@ pub struct Blend {
 /// # Errors
 /// One sentence that names an option out of range.
 pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Settings> {
+    // Without an input there is nothing to be close to: the mean of all sounds is nearly silent.
+    let temperature = if blend.is_some() { Settings::default().temperature } else { 1.0 };
     let mut settings = Settings {
         steps: sampling.steps,
         guidance_scale: sampling.guidance,
-        temperature: sampling.temperature,
+        temperature: sampling.temperature.unwrap_or(temperature),
         seed: sampling.seed,
         ..Settings::default()
     };
