@@ -5,8 +5,9 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use trainer::transcription::Note;
 use trainer::transcription::agreement::{Agreement, agreement};
-use trainer::transcription::basic_pitch::{BasicPitch, Posteriors};
+use trainer::transcription::basic_pitch::BasicPitch;
 use trainer::transcription::note_creation::{FrameNote, NoteCreation, frame_time_s};
+use trainer::transcription::posteriors::Posteriors;
 
 /// The runtimes differ by rounding alone.
 const POSTERIOR_TOLERANCE: f32 = 1e-3;

@@ -11,19 +11,7 @@ use rten::{Model, NodeId, Value};
 
 use super::Note;
 use super::note_creation::NoteCreation;
-
-/// The rate of the audio that the network hears.
-pub const RATE_HZ: u32 = 22_050;
-/// Samples from one frame of the posteriors to the next.
-pub const FRAME_SAMPLES: usize = 256;
-/// Keys of the posteriors: those of a piano.
-pub const KEYS: usize = 88;
-/// MIDI number of the first of them.
-pub const LOWEST_KEY: u8 = 21;
-/// Frames that the network gives for one window.
-pub const WINDOW_FRAMES: usize = 172;
-/// Samples of one window.
-pub const WINDOW_SAMPLES: usize = 2 * RATE_HZ as usize - FRAME_SAMPLES;
+use super::posteriors::{FRAME_SAMPLES, KEYS, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES};
 
 /// Frames that two windows share.
 const OVERLAP_FRAMES: usize = 30;
@@ -37,22 +25,6 @@ static NETWORK: &[u8] = include_bytes!("../../models/basic-pitch/nmp.onnx");
 /// Its outputs.
 const NOTE_OUTPUT: &str = "StatefulPartitionedCall:1";
 const ONSET_OUTPUT: &str = "StatefulPartitionedCall:2";
-
-/// What the network says of every key and frame, in `[0, 1]`, `[frame * KEYS + key]`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Posteriors {
-    /// Whether the key sounds.
-    pub notes: Vec<f32>,
-    /// Whether the key begins to sound.
-    pub onsets: Vec<f32>,
-}
-
-impl Posteriors {
-    /// How many frames there are.
-    pub fn frames(&self) -> usize {
-        self.notes.len() / KEYS
-    }
-}
 
 /// The loaded network. Calls may come from several threads at once.
 pub struct BasicPitch {

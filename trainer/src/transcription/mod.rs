@@ -10,6 +10,7 @@
 pub mod agreement;
 pub mod basic_pitch;
 pub mod note_creation;
+pub mod posteriors;
 
 use crate::data::score;
 

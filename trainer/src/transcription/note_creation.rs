@@ -5,7 +5,7 @@
 //! left is followed from its loudest point both ways.
 
 use super::Note;
-use super::basic_pitch::{
+use super::posteriors::{
     FRAME_SAMPLES, KEYS, LOWEST_KEY, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES,
 };
 
