@@ -92,6 +92,17 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// A pipeline whose style is what the sidechain plays.
+    ///
+    /// # Errors
+    /// As [`Pipeline::new`].
+    pub fn following(model: Box<dyn TransferModel>, host_rate_hz: u32, channels: usize) -> Result<Self> {
+        let style = RollingStyle::new(model.config(), host_rate_hz, channels)?;
+        let mut pipeline = Self::without_model(model.config(), host_rate_hz, channels, Box::new(style))?;
+        pipeline.set_model(model)?;
+        Ok(pipeline)
+    }
+
     /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until it is given one.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::checkpoint::{Checkpoint, Kind};
 use crate::config::ModelConfig;
 use crate::dsp::level::Level;
 use crate::dsp::mel::MelFrontEnd;
-use crate::dsp::resample::Resampler;
+use crate::dsp::resample::resampled;
 use crate::image::MelImage;
 use crate::models::model::Model;
 use crate::nn::Backend;
@@ -134,14 +134,9 @@ pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<M
     let start = (0..reference.frames()).find(sounding).unwrap_or(reference.frames());
     let longest = (REFERENCE_SECONDS_MAX * f64::from(reference.sample_rate_hz)) as usize;
     let end = reference.frames().min(start + longest);
-    let mut channels = Vec::new();
-    for channel in &reference.channels {
-        let mut resampler = Resampler::new(reference.sample_rate_hz, rate_hz)?;
-        let mut resampled = Vec::new();
-        resampler.push(&channel[start..end], &mut resampled);
-        resampler.flush(&mut resampled);
-        channels.push(resampled);
-    }
+    let at_model_rate =
+        |channel: &Vec<f32>| resampled(&channel[start..end], reference.sample_rate_hz, rate_hz);
+    let channels = reference.channels.iter().map(at_model_rate).collect::<Result<Vec<_>>>()?;
     let images = window_images(config, &channels.iter().map(Vec::as_slice).collect::<Vec<_>>());
     if images.is_empty() {
         return Err(Error::invalid("style reference", "a recording that sounds", "silence"));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use engine::config::ModelConfig;
-use engine::stream::{StreamConfig, open_on};
+use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
 use nice_plug_egui::{EguiEditor, RepaintNotifier};
 
@@ -125,12 +125,17 @@ impl Luthier {
     fn open(&self, sample_rate_hz: u32, channels: usize) -> engine::Result<Playing> {
         let performer = Performer::new(Arc::clone(&self.instance), &self.config(), sample_rate_hz, channels)?;
         let grid = performer.grid().clone();
-        let deadline_samples = (grid.hop_samples() as f64 * DEADLINE_OF_HOP) as u64;
+        let deadline_samples = deadline_samples(&grid);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) =
             open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
         Ok(Playing::new(audio, work, channels, sample_rate_hz))
     }
+}
+
+/// What a window may take to compute, in host samples; a part of the latency.
+pub(crate) fn deadline_samples(grid: &Grid) -> u64 {
+    (grid.hop_samples() as f64 * DEADLINE_OF_HOP) as u64
 }
 
 impl Plugin for Luthier {
@@ -177,7 +182,7 @@ impl Plugin for Luthier {
             Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),
         }
         let latency = self.playing.as_ref().map_or(0, Playing::latency_samples);
-        self.instance.shared.words.lock().device = format!("CPU, {} threads", self.workshop.threads());
+        self.instance.shared.words.lock().device = Workshop::device();
         let status = &self.instance.shared.status;
         status.channels.store(channels as u32, Relaxed);
         status.sample_rate_hz.store(sample_rate_hz, Relaxed);

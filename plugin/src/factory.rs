@@ -4,9 +4,8 @@ use std::sync::OnceLock;
 
 use engine::Result;
 use engine::audio_file::{Audio, Reader};
-use engine::checkpoint::Checkpoint;
+use engine::checkpoint::{Checkpoint, sha256_hex};
 use engine::config::ModelConfig;
-use sha2::{Digest, Sha256};
 
 use crate::style_slot::FACTORY;
 
@@ -26,7 +25,7 @@ static RECORDINGS: [&[u8]; FACTORY.len()] = [
 /// SHA-256 of the shipped model in lower-case hex. Takes a moment the first time: not for the audio thread.
 pub fn model_sha256() -> &'static str {
     static SHA256: OnceLock<String> = OnceLock::new();
-    SHA256.get_or_init(|| Sha256::digest(MODEL).iter().map(|byte| format!("{byte:02x}")).collect())
+    SHA256.get_or_init(|| sha256_hex(MODEL))
 }
 
 /// The shipped model's config; the default one where its file describes none.

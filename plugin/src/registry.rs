@@ -101,8 +101,8 @@ impl Registry {
     /// # Errors
     /// If the plugin was built with a file that is no model.
     pub fn shipped(&self) -> Result<Arc<LoadedModel>> {
-        self.find(factory::model_sha256())
-            .map_or_else(|| self.load(factory::MODEL_NAME.into(), factory::MODEL), Ok)
+        let load = || self.keep(factory::MODEL_NAME.into(), Checkpoint::from_bytes(factory::MODEL)?);
+        self.find(factory::model_sha256()).map_or_else(load, Ok)
     }
 
     /// The model in a file.
@@ -117,10 +117,6 @@ impl Registry {
 
     fn find(&self, sha256: &str) -> Option<Arc<LoadedModel>> {
         self.models.lock().get(sha256).and_then(Weak::upgrade)
-    }
-
-    fn load(&self, name: String, bytes: &[u8]) -> Result<Arc<LoadedModel>> {
-        self.keep(name, Checkpoint::from_bytes(bytes)?)
     }
 
     fn keep(&self, name: String, checkpoint: Checkpoint) -> Result<Arc<LoadedModel>> {

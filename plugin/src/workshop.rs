@@ -42,9 +42,12 @@ impl Workshop {
         self.pool.as_ref().ok_or_else(|| Error::Compute("the system gives no thread".into()))
     }
 
-    /// How many threads compute.
-    pub fn threads(&self) -> usize {
-        threads()
+    /// Where the networks run, as the editor says it.
+    pub fn device() -> String {
+        match threads() {
+            1 => "CPU, 1 thread".into(),
+            threads => format!("CPU, {threads} threads"),
+        }
     }
 
     /// Sends tasks to the thread that reads files.

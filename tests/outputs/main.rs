@@ -3,26 +3,20 @@
 //! `cargo xtask check` hands over the files that the README's command wrote, in the folder `LUTHIER_OUTPUTS`; without them the same
 //! transfer runs here, through the same stream (the samples are the same).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use engine::audio_file::{Audio, decode};
 use engine::cancel::Cancel;
-use engine::checkpoint::Checkpoint;
 use engine::generate::generate;
-use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
-use engine::playable::Playable;
 use engine::settings::Settings;
-use engine::stream::render;
-use engine::style::StyleTokens;
 use tests::equalised::residual;
 use tests::notes::judge;
 use tests::score::{self, Note};
+use tests::transfer::{MODEL, shipped, transfer};
 use tests::{skip, workspace};
 use trainer::classifier::Judge;
 
 const TARGET: &str = "violin";
-const MODEL: &str = "presets/luthier.safetensors";
 
 /// Share of the input's own notes that the measure must still find in the output.
 const RECALL_KEPT: f64 = 0.85;
@@ -55,28 +49,6 @@ impl Clip {
             None => transfer(input, TARGET, &Settings::default()),
         }
     }
-}
-
-/// The shipped model, and the style of one of its references.
-fn shipped(style: &str) -> (Executed<Packed>, StyleTokens) {
-    let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
-    let playable = Playable::packed(&checkpoint).expect("a playable model");
-    let reference =
-        decode(workspace(Path::new("presets/styles").join(style).with_extension("flac"))).expect("a style");
-    let tokens = playable.style(&mut Packed::default(), &reference).expect("tokens");
-    (Executed::new(playable.model(), Packed::default()), tokens)
-}
-
-/// What the command does.
-fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
-    let (networks, style) = shipped(style);
-    let pipeline = Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style)
-        .expect("a pipeline");
-    let grid = pipeline.grid().clone();
-    let (channels, report) =
-        render(grid, &input.channels, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
-    assert_eq!(report.first_error, None);
-    Audio { sample_rate_hz: input.sample_rate_hz, channels }
 }
 
 fn transposed(score: &[Note]) -> Vec<Note> {

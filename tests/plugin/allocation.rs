@@ -1,53 +1,13 @@
 //! The plugin's audio thread neither allocates nor frees, through nice-plug and our guard.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use clack_host::prelude::PluginEntry;
+use tests::allocations::Watching;
+use tests::signal::Lcg;
 
 use crate::clap_host::Clap;
-use crate::signal::Lcg;
-
-/// Counts what a thread allocates and frees while it asks to be watched.
-struct Watching;
-
-thread_local! {
-    static WATCHED: Cell<bool> = const { Cell::new(false) };
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn note() {
-    if WATCHED.get() {
-        CALLS.set(CALLS.get() + 1);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
-
-/// How often `work` allocates or frees on this thread.
-pub fn calls_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    CALLS.set(0);
-    WATCHED.set(true);
-    let done = work();
-    WATCHED.set(false);
-    (done, CALLS.get())
-}
 
 #[test]
 fn the_audio_thread_never_allocates() {

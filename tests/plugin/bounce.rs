@@ -1,46 +1,24 @@
 //! An offline bounce is what the command line makes, to the bit.
 
-use engine::audio_file::{Audio, decode};
-use engine::checkpoint::Checkpoint;
+use engine::audio_file::Audio;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline, RollingStyle};
-use engine::playable::Playable;
+use engine::pipeline::{Executed, Pipeline};
 use engine::settings::Settings;
-use engine::stream::{OfflineStream, render};
+use engine::stream::OfflineStream;
+use tests::signal::{Lcg, piano};
+use tests::transfer::{playable, reference, transfer};
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
 use vst3_host::plugin::ProcessMode;
 
 use crate::bundle;
 use crate::clap_host::{Clap, entry};
-use crate::signal::{Lcg, piano, repository};
 
 /// The Style parameter's place of the violin.
 const VIOLIN: f64 = 3.0;
 
 /// The Style parameter's place of the sidechain.
 const SIDECHAIN: f64 = 60.0;
-
-/// The shipped model.
-fn playable() -> Playable<Packed> {
-    let checkpoint = Checkpoint::read(repository("presets/luthier.safetensors")).expect("the model");
-    Playable::packed(&checkpoint).expect("a model that plays")
-}
-
-/// What `cargo xtask transfer --style violin` makes of a recording.
-fn transferred(audio: &Audio, settings: &Settings) -> Vec<Vec<f32>> {
-    let playable = playable();
-    let reference = decode(repository("presets/styles/violin.flac")).expect("the violin");
-    let style = playable.style(&mut Packed::default(), &reference).expect("a style");
-    let networks = Box::new(Executed::new(playable.model(), Packed::default()));
-    let pipeline =
-        Pipeline::new(networks, audio.sample_rate_hz, audio.channels.len(), style).expect("a pipeline");
-    let grid = pipeline.grid().clone();
-    let (out, report) =
-        render(grid, &audio.channels, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
-    assert_eq!((report.first_error, report.stats.failed), (None, 0));
-    out
-}
 
 fn slices(channels: &[Vec<f32>]) -> Vec<&[f32]> {
     channels.iter().map(Vec::as_slice).collect()
@@ -59,7 +37,7 @@ fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
     let mut random = Lcg(1);
     for channels in [2, 1] {
         let audio = piano(7.0, channels);
-        let expected = transferred(&audio, &Settings { seed: 5, ..Settings::default() });
+        let expected = transfer(&audio, "violin", &Settings { seed: 5, ..Settings::default() }).channels;
         assert!(expected != audio.channels, "something was transferred");
         let mut clap = Clap::new(&entry);
         clap.set_channels(channels);
@@ -81,7 +59,7 @@ fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
 fn a_vst3_bounce_is_the_command_lines_file() {
     const BLOCK: usize = 512;
     let audio = piano(7.0, 2);
-    let expected = transferred(&audio, &Settings::default());
+    let expected = transfer(&audio, "violin", &Settings::default()).channels;
     let rate_hz = f64::from(audio.sample_rate_hz);
     let mut host = Vst3Host::builder().sample_rate(rate_hz).block_size(BLOCK).build().expect("a host");
     let mut plugin = host.load_plugin(bundle::vst3()).expect("loaded");
@@ -113,13 +91,11 @@ fn a_vst3_bounce_is_the_command_lines_file() {
 #[test]
 fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
     let audio = piano(9.0, 2);
-    let violin = decode(repository("presets/styles/violin.flac")).expect("the violin");
+    let violin = reference("violin");
     let side = vec![violin.channels[0][..audio.frames()].to_vec(); 2];
     let playable = playable();
-    let style = RollingStyle::new(playable.config(), audio.sample_rate_hz, 2).expect("a style");
-    let mut pipeline = Pipeline::without_model(playable.config(), audio.sample_rate_hz, 2, Box::new(style))
-        .expect("a pipeline");
-    pipeline.set_model(Box::new(Executed::new(playable.model(), Packed::default()))).expect("a model");
+    let networks = Box::new(Executed::new(playable.model(), Packed::default()));
+    let pipeline = Pipeline::following(networks, audio.sample_rate_hz, 2).expect("a pipeline");
     let grid = pipeline.grid().clone();
     let mut stream =
         OfflineStream::with_sidechain(grid, 2, Box::new(pipeline), &Settings::default()).expect("a stream");
@@ -145,8 +121,9 @@ fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
 fn sixteen_instances_at_once_play_as_one_would() {
     let entry = entry();
     let audio = piano(4.0, 1);
-    let expected: Vec<_> =
-        (0..2).map(|seed| transferred(&audio, &Settings { seed, ..Settings::default() }).remove(0)).collect();
+    let expected: Vec<_> = (0..2)
+        .map(|seed| transfer(&audio, "violin", &Settings { seed, ..Settings::default() }).channels.remove(0))
+        .collect();
     std::thread::scope(|scope| {
         for instance in 0..16 {
             let (entry, audio, expected) = (entry.clone(), &audio, &expected);

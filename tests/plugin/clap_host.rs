@@ -13,8 +13,8 @@ use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
 use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
+use tests::allocations::calls_of;
 
-use crate::allocation::calls_of;
 use crate::bundle;
 
 /// What the plugin asked for.

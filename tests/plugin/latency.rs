@@ -1,7 +1,8 @@
 //! Measured latency is reported latency, and what is dry is the delayed input to the bit.
 
+use tests::signal::{Lcg, delayed};
+
 use crate::clap_host::{Clap, entry};
-use crate::signal::{Lcg, delayed};
 
 const RATES_HZ: [u32; 3] = [44_100, 48_000, 96_000];
 

@@ -6,5 +6,4 @@ mod bundle;
 mod clap_host;
 mod hostile;
 mod latency;
-mod signal;
 mod state;

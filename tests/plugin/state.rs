@@ -1,7 +1,8 @@
 //! What a project keeps, and what becomes of it elsewhere.
 
+use tests::signal::{Lcg, delayed};
+
 use crate::clap_host::{Clap, entry};
-use crate::signal::{Lcg, delayed};
 
 #[test]
 fn a_project_opens_as_it_was_saved() {

@@ -1,59 +1,22 @@
 //! The audio thread neither allocates nor frees, whatever the worker does.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use engine::Error;
 use engine::settings::Settings;
 use engine::stream::{StreamConfig, open};
+use tests::allocations::{Watching, calls_of};
+use tests::signal::Lcg;
 
-use crate::fakes::{Lcg, before, grid, short, work_for};
-
-/// Counts what a thread allocates and frees while it asks to be watched.
-struct Watching;
-
-thread_local! {
-    static WATCHED: Cell<bool> = const { Cell::new(false) };
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn note() {
-    if WATCHED.get() {
-        CALLS.set(CALLS.get() + 1);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watching {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use crate::fakes::{before, grid, short, work_for};
 
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// How often `work` allocates or frees on this thread.
-fn calls_of(work: impl FnOnce()) -> usize {
-    CALLS.set(0);
-    WATCHED.set(true);
-    work();
-    WATCHED.set(false);
-    CALLS.get()
-}
-
 #[test]
 fn the_watch_sees_an_allocation() {
-    assert!(calls_of(|| drop(std::hint::black_box(vec![1; 10]))) >= 2);
+    let ((), calls) = calls_of(|| drop(std::hint::black_box(vec![1; 10])));
+    assert!(calls >= 2, "{calls}");
 }
 
 #[test]
@@ -70,7 +33,7 @@ fn the_audio_thread_never_allocates() {
     let mut random = Lcg(1);
     let (mut left, mut right, side) = (random.noise(8192), random.noise(8192), random.noise(8192));
     let mut settings = Settings::default();
-    let calls = calls_of(|| {
+    let ((), calls) = calls_of(|| {
         for block in 0..400 {
             let len = 1 + random.below(8192);
             audio.process(&mut [&mut left[..len], &mut right[..len]], &[&side[..len], &side[..len / 2]]);

@@ -3,8 +3,9 @@
 use engine::config::ModelConfig;
 use engine::settings::Settings;
 use engine::stream::{AudioThread, StreamConfig, open};
+use tests::signal::{Lcg, delayed};
 
-use crate::fakes::{Lcg, Passthrough, before, delayed, grid, live, offline, play, short};
+use crate::fakes::{Passthrough, before, grid, live, offline, play, short};
 
 const RATES_HZ: [u32; 4] = [22_050, 44_100, 48_000, 96_000];
 

@@ -1,4 +1,4 @@
-//! Processors that stand in for the model, and signals to send through them.
+//! Processors that stand in for the model, and streams for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,24 +123,6 @@ pub fn offline(grid: Grid, channels: usize, processor: Box<dyn WindowProcessor>)
     (audio, worker)
 }
 
-/// A small seeded generator: the tests need variety, not statistics.
-pub struct Lcg(pub u64);
-
-impl Lcg {
-    pub fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        self.next() as usize % n
-    }
-
-    pub fn noise(&mut self, len: usize) -> Vec<f32> {
-        (0..len).map(|_| self.next() as f32 / (1u32 << 30) as f32 - 1.0).collect()
-    }
-}
-
 pub fn sine(len: usize, hz: f64, rate_hz: u32) -> Vec<f32> {
     let step = std::f64::consts::TAU * hz / f64::from(rate_hz);
     (0..len).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
@@ -162,11 +144,6 @@ pub fn play(
         start = end;
     }
     out
-}
-
-/// The signal, `latency` samples later.
-pub fn delayed(signal: &[f32], latency: usize) -> Vec<f32> {
-    (0..signal.len()).map(|n| n.checked_sub(latency).map_or(0.0, |n| signal[n])).collect()
 }
 
 /// The largest step between neighbouring samples.

@@ -13,8 +13,9 @@ use engine::pipeline::{Executed, Pipeline};
 use engine::settings::Settings;
 use engine::stream::OfflineStream;
 use engine::style::StyleTokens;
+use tests::signal::Lcg;
 
-use crate::fakes::{Lcg, live};
+use crate::fakes::live;
 
 struct Weights(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 

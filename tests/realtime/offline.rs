@@ -5,8 +5,9 @@ use engine::cancel::Cancel;
 use engine::config::ModelConfig;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
+use tests::signal::Lcg;
 
-use crate::fakes::{Lcg, Passthrough, before, grid, play, short};
+use crate::fakes::{Passthrough, before, grid, play, short};
 
 #[test]
 fn a_render_is_exactly_as_long_as_its_input() {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use engine::cancel::Cancel;
 use engine::settings::Settings;
 use engine::stream::{AudioThread, Pool, StreamConfig, WindowProcessor, Work, open_on};
+use tests::signal::{Lcg, delayed};
 
-use crate::fakes::{Lcg, Passthrough, before, delayed, grid, play, short};
+use crate::fakes::{Passthrough, before, grid, play, short};
 
 const RATE_HZ: u32 = 8_000;
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use engine::Error;
 use engine::settings::Settings;
 use engine::stream::{AudioThread, StreamConfig, WindowProcessor, Work, open};
+use tests::signal::{Lcg, delayed};
 
 use crate::fakes::{
-    Lcg, Passthrough, before, counter, delayed, grid, live, max_step, offline, play, short, sine, work_for,
+    Passthrough, before, counter, grid, live, max_step, offline, play, short, sine, work_for,
 };
 
 const RATE_HZ: u32 = 44_100;

@@ -1,9 +1,12 @@
 //! What the tests of several crates share: where files lie, scores, and measures of what a transfer kept and changed.
 
+pub mod allocations;
 pub mod equalised;
 pub mod notes;
 pub mod score;
+pub mod signal;
 pub mod spectrum;
+pub mod transfer;
 
 use std::path::{Path, PathBuf};
 

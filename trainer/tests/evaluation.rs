@@ -12,7 +12,7 @@ use trainer::data::render;
 use trainer::data::studio::Studio;
 use trainer::data::{instruments, toy_soundfont};
 use trainer::evaluate::audio;
-use trainer::evaluate::rate::resampled;
+use trainer::evaluate::sampling::Sampling;
 use trainer::level_free::level_free_distance_db;
 
 fn workspace(path: &str) -> PathBuf {
@@ -53,7 +53,7 @@ fn a_recording_of_the_studio_looks_like_the_datasets_image() {
         dataset.extend_f32(at, &mut expected);
         let expected = MelImage { n_mels: 128, frames: description.window.frames, data: expected };
         let score = studio.score(piece, description.shape.window_s + 0.1).unwrap();
-        let audio: Audio = resampled(&studio.record(&score, 0, 1).unwrap(), 22_050).unwrap();
+        let audio: Audio = studio.record(&score, 0, 1).unwrap().at_rate(22_050).unwrap();
         let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
         let image = MelFrontEnd::new(&description.mel).image(&channels, 0, expected.frames, 1.0);
         let distance_db = level_free_distance_db(&image, &expected, description.mel.range_db);
@@ -80,9 +80,7 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
         items: 2,
         seconds: 4.0,
         steps: vec![1],
-        temperature: 0.0,
-        guidance: 1.0,
-        seed: 3,
+        sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
         json: Some(json.clone()),
     };
     audio::run(&args).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
+use engine::checkpoint::sha256_hex;
 
 use crate::bundle::{self, NAME};
 use crate::workspace;
@@ -45,9 +45,8 @@ fn checksums(folder: &Path) -> Result<()> {
     let mut lines = String::new();
     for file in files {
         let bytes = fs::read(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let name = file.strip_prefix(folder).context("a file of the folder")?;
-        lines += &format!("{digest}  {}\n", name.display());
+        lines += &format!("{}  {}\n", sha256_hex(&bytes), name.display());
     }
     let path = folder.join("SHA256SUMS");
     fs::write(&path, lines).with_context(|| format!("{}: cannot be written", path.display()))

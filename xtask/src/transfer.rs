@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use engine::audio_file::{Reader, SampleFormat, Writer};
-use engine::pipeline::{Pipeline, RollingStyle};
+use engine::pipeline::Pipeline;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, Report};
 
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let tokens = player.style(&reference).with_context(|| style_path.display().to_string())?;
             Pipeline::new(player.networks(), rate_hz, channels, tokens)?
         }
-        None => following(&player, rate_hz, channels)?,
+        None => Pipeline::following(player.networks(), rate_hz, channels)?,
     };
     let done = stream(args, (reader, sidechain), writer, pipeline, &settings)?;
     if let Some(canvas) = picture {
@@ -88,14 +88,6 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     println!("{}", summary(&done, &player.device, settings.seed));
     Ok(ExitCode::SUCCESS)
-}
-
-/// A pipeline whose style follows the sidechain.
-fn following(player: &Player, rate_hz: u32, channels: usize) -> Result<Pipeline> {
-    let style = RollingStyle::new(&player.config, rate_hz, channels)?;
-    let mut pipeline = Pipeline::without_model(&player.config, rate_hz, channels, Box::new(style))?;
-    pipeline.set_model(player.networks())?;
-    Ok(pipeline)
 }
 
 /// Moves the file through the engine's stream in blocks, so that memory does not grow with its length.

@@ -15,6 +15,7 @@ pub use decode::Reader;
 pub use encode::{SampleFormat, Writer};
 
 use crate::Result;
+use crate::dsp::resample::resampled;
 
 /// Sample rates that the engine takes; telephone to the highest that interfaces offer.
 pub const SAMPLE_RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
@@ -43,6 +44,16 @@ impl Audio {
     pub fn mono(&self) -> Vec<f32> {
         let scale = 1.0 / self.channels.len() as f32;
         (0..self.frames()).map(|n| self.channels.iter().map(|c| c[n]).sum::<f32>() * scale).collect()
+    }
+
+    /// The same at another rate, without delay.
+    ///
+    /// # Errors
+    /// If a rate is not 8 to 192 kHz.
+    pub fn at_rate(&self, to_hz: u32) -> Result<Self> {
+        let resampled = |channel: &Vec<f32>| resampled(channel, self.sample_rate_hz, to_hz);
+        let channels = self.channels.iter().map(resampled).collect::<Result<_>>()?;
+        Ok(Self { sample_rate_hz: to_hz, channels })
     }
 }
 

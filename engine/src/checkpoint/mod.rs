@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::config::ModelConfig;
 use crate::{Error, Result};
 
+pub use read::sha256_hex;
 pub use write::Precision;
 
 /// Value of the metadata key `format`.

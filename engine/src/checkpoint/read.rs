@@ -48,7 +48,7 @@ impl Checkpoint {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut checkpoint = Self::describe(bytes)?;
         checkpoint.tensors = tensors(bytes)?;
-        checkpoint.sha256 = hex(&Sha256::digest(bytes));
+        checkpoint.sha256 = sha256_hex(bytes);
         Ok(checkpoint)
     }
 
@@ -197,6 +197,7 @@ fn quote(text: &str) -> String {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// SHA-256 in lower-case hex, as `sha256sum` prints it.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

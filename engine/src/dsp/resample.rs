@@ -88,6 +88,17 @@ impl Resampler {
     }
 }
 
+/// A whole signal at another rate: `ceil(len * to_hz / from_hz)` samples, as if silence followed it.
+///
+/// # Errors
+/// If a rate is not 8 to 192 kHz.
+pub fn resampled(signal: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
+    let (mut resampler, mut output) = (Resampler::new(from_hz, to_hz)?, Vec::new());
+    resampler.push(signal, &mut output);
+    resampler.flush(&mut output);
+    Ok(output)
+}
+
 /// rubato's sinc converter fed in its fixed chunks, with the alignment made exact.
 struct Sinc {
     inner: Async<f32>,

@@ -114,7 +114,7 @@ impl FileBrowser {
                 ui.label(RichText::new("Nothing of that kind is here.").color(theme::FAINT));
                 return None;
             }
-            Ok(entries) => entries.clone(),
+            Ok(entries) => entries,
             Err(reason) => {
                 ui.label(RichText::new(reason).color(theme::WARNING));
                 return None;
@@ -123,10 +123,10 @@ impl FileBrowser {
         let mut chosen = None;
         for (path, is_folder) in entries {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = if is_folder { format!("{name}/") } else { name };
-            let color = if is_folder { theme::FAINT } else { theme::TEXT };
+            let text = if *is_folder { format!("{name}/") } else { name };
+            let color = if *is_folder { theme::FAINT } else { theme::TEXT };
             if ui.selectable_label(false, RichText::new(text).color(color)).clicked() {
-                chosen = Some(path);
+                chosen = Some(path.clone());
             }
         }
         chosen.and_then(|path| self.go(path))

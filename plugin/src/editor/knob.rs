@@ -9,7 +9,7 @@ use egui::{
 };
 use nice_plug::prelude::{Param, ParamSetter};
 
-use super::theme;
+use super::{gesture, theme};
 
 /// Width and height, in points.
 pub const SIZE: Vec2 = vec2(70.0, 92.0);
@@ -36,9 +36,7 @@ impl<'a, P: Param> Knob<'a, P> {
     }
 
     fn set(&self, normalized: f32) {
-        self.setter.begin_set_parameter(self.param);
-        self.setter.set_parameter_normalized(self.param, normalized.clamp(0.0, 1.0));
-        self.setter.end_set_parameter(self.param);
+        gesture::set(self.setter, self.param, self.param.preview_plain(normalized.clamp(0.0, 1.0)));
     }
 
     /// Follows the pointer. The place of the hand is kept by itself, so that a parameter with steps can be dragged slowly.

@@ -4,6 +4,7 @@
 //! as often as the screen does and touches nothing that the audio thread could wait for.
 
 mod file_browser;
+mod gesture;
 mod knob;
 mod meter;
 mod portrait;
@@ -137,9 +138,7 @@ impl EditorApp {
         let now = counts(&self.shared);
         for (i, slot) in [CAPTURED, FILE].into_iter().enumerate() {
             if now[i] != self.seen[i] {
-                setter.begin_set_parameter(&self.params.style);
-                setter.set_parameter(&self.params.style, slot);
-                setter.end_set_parameter(&self.params.style);
+                gesture::set(setter, &self.params.style, slot);
             }
         }
         self.seen = now;
@@ -194,13 +193,13 @@ impl EditorApp {
         let status = &self.shared.status;
         let (position, rate) = (status.position.load(Relaxed), status.sample_rate_hz.load(Relaxed));
         let style = self.shared.words.lock().style.clone();
+        let pictures = self.shared.pictures.lock();
         let after = match style.as_str() {
-            _ if self.shared.pictures.lock().windows.is_empty() => "After".to_string(),
+            _ if pictures.windows.is_empty() => "After".to_string(),
             _ if self.params.bypass.value() => "After: bypassed".to_string(),
             "" => "After: dry".into(),
             style => format!("After: {style}"),
         };
-        let pictures = self.shared.pictures.lock();
         self.spectrograms.show(ui, rect, &pictures, position, rate, &after);
     }
 

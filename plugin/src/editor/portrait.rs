@@ -4,7 +4,7 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use engine::audio_file::Audio;
 use engine::config::MelConfig;
 use engine::dsp::mel::MelFrontEnd;
-use engine::dsp::resample::Resampler;
+use engine::dsp::resample::resampled;
 use engine::image::MelImage;
 
 use super::theme;
@@ -43,10 +43,7 @@ impl Portraits {
 
 fn picture(audio: &Audio) -> engine::Result<MelImage> {
     let config = MelConfig::default();
-    let mut signal = Vec::new();
-    let mut resampler = Resampler::new(audio.sample_rate_hz, config.sample_rate_hz)?;
-    resampler.push(&audio.mono(), &mut signal);
-    resampler.flush(&mut signal);
+    let signal = resampled(&audio.mono(), audio.sample_rate_hz, config.sample_rate_hz)?;
     let peak = signal.iter().fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
     Ok(MelFrontEnd::new(&config).image(&[&signal], 0, FRAMES, PEAK / peak))
 }

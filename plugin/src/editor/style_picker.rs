@@ -7,7 +7,7 @@ use nice_plug::prelude::ParamSetter;
 
 use super::meter::Meter;
 use super::portrait::Portraits;
-use super::{switch, theme};
+use super::{gesture, switch, theme};
 use crate::params::LuthierParams;
 use crate::shared::{Request, Shared};
 use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
@@ -52,10 +52,7 @@ impl StylePicker<'_> {
         let response = ui.interact(card, id, Sense::click()).on_hover_text(meaning(slot));
         ui.painter().rect_filled(card, theme::ROUNDING, theme::PANEL);
         if response.clicked() {
-            let style = &self.params.style;
-            self.setter.begin_set_parameter(style);
-            self.setter.set_parameter(style, slot);
-            self.setter.end_set_parameter(style);
+            gesture::set(&self.setter, &self.params.style, slot);
         }
         response
     }

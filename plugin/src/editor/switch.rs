@@ -1,9 +1,9 @@
 //! Parameters with few values: a row of choices, and one that is on or off.
 
-use egui::{Align2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use egui::{Align2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, vec2};
 use nice_plug::prelude::{BoolParam, Enum, EnumParam, ParamSetter};
 
-use super::theme;
+use super::{gesture, theme};
 
 /// Of every button, in points.
 pub const HEIGHT: f32 = 26.0;
@@ -36,9 +36,7 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
         for &(value, name, meaning) in values {
             let response = button(ui, name, 66.0, param.value() == value).on_hover_text(meaning);
             if response.clicked() {
-                setter.begin_set_parameter(param);
-                setter.set_parameter(param, value);
-                setter.end_set_parameter(param);
+                gesture::set(setter, param, value);
             }
         }
     });
@@ -47,9 +45,7 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
 /// A button that stays pressed.
 pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, meaning: &str) {
     if button(ui, name, 80.0, param.value()).on_hover_text(meaning).clicked() {
-        setter.begin_set_parameter(param);
-        setter.set_parameter(param, !param.value());
-        setter.end_set_parameter(param);
+        gesture::set(setter, param, !param.value());
     }
 }
 
@@ -58,7 +54,6 @@ pub fn action(ui: &mut Ui, rect: Rect, name: &str, meaning: &str) -> bool {
     let response = ui.interact(rect, ui.scope_id().with(name), Sense::click()).on_hover_text(meaning);
     let fill = if response.hovered() { theme::LINE } else { theme::RAISED };
     ui.painter().rect_filled(rect, theme::ROUNDING, fill);
-    let centre = pos2(rect.center().x, rect.center().y);
-    ui.painter().text(centre, Align2::CENTER_CENTER, name, theme::SMALL, theme::TEXT);
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, name, theme::SMALL, theme::TEXT);
     response.clicked()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use engine::checkpoint::{Checkpoint, Kind};
 use engine::dsp::mel::MelFrontEnd;
-use engine::dsp::resample::Resampler;
+use engine::dsp::resample::resampled;
 use engine::image::MelImage;
 use engine::nn::Backend;
 use engine::nn::packed::{Packed, TensorSource};
@@ -82,15 +82,35 @@ impl Judge {
         Ok(mean)
     }
 
+    /// The most probable instrument of an image.
+    ///
+    /// # Errors
+    /// As [`Judge::judge_image`].
+    pub fn name_image(&mut self, image: &MelImage) -> Result<String> {
+        let probabilities = self.judge_image(image)?;
+        Ok(self.name(&probabilities))
+    }
+
+    /// The most probable instrument of a recording.
+    ///
+    /// # Errors
+    /// As [`Judge::judge_audio`].
+    pub fn name_audio(&mut self, channels: &[Vec<f32>], rate_hz: u32) -> Result<String> {
+        let probabilities = self.judge_audio(channels, rate_hz)?;
+        Ok(self.name(&probabilities))
+    }
+
+    fn name(&self, probabilities: &[f32]) -> String {
+        let named = self.shape.instruments.iter().zip(probabilities);
+        named.max_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
     /// The recording's windows in which something sounds, at the level of the training images.
     fn images(&self, channels: &[Vec<f32>], rate_hz: u32) -> Result<Vec<MelImage>> {
         let frames = channels.first().map_or(0, Vec::len);
         let mono: Vec<f32> =
             (0..frames).map(|i| channels.iter().map(|c| c[i]).sum::<f32>() / channels.len() as f32).collect();
-        let mut signal = Vec::new();
-        let mut resampler = Resampler::new(rate_hz, self.shape.mel.sample_rate_hz)?;
-        resampler.push(&mono, &mut signal);
-        resampler.flush(&mut signal);
+        let signal = resampled(&mono, rate_hz, self.shape.mel.sample_rate_hz)?;
         let gain = level_gain(&signal);
         let mut front_end = MelFrontEnd::new(&self.shape.mel);
         let hop = self.shape.mel.hop_length;

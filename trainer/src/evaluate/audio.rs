@@ -21,7 +21,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::chroma::chroma_cosine;
-use super::rate::resampled;
+use super::sampling::Sampling;
 use super::seam::seam_flux;
 use super::table::{Row, Table};
 use super::{ceiling, envelope};
@@ -65,15 +65,9 @@ pub struct Args {
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 4, 10])]
     pub steps: Vec<usize>,
-    /// Scale of the initial noise.
-    #[arg(long, default_value_t = Settings::default().temperature)]
-    pub temperature: f32,
-    /// Classifier-free guidance.
-    #[arg(long, default_value_t = Settings::default().guidance_scale)]
-    pub guidance: f32,
-    /// Seed of the items and of the noise.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// How the model draws.
+    #[command(flatten)]
+    pub sampling: Sampling,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -127,7 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
         ear: BasicPitch::new()?,
     };
     let items = session.items()?;
-    let mut table = Table::new(args.seed);
+    let mut table = Table::new(args.sampling.seed);
     for item in &items {
         let outputs = session.outputs(item)?;
         let reference = session.reference(item, &outputs[0].1, &outputs[1].1)?;
@@ -136,7 +130,12 @@ pub fn run(args: &Args) -> Result<()> {
             .map(|(_, audio)| session.measured(audio, &reference))
             .collect::<Result<_>>()?;
         for ((name, audio), mut row) in outputs.into_iter().zip(measures) {
-            row.push(("judged", f64::from(u8::from(session.heard(&audio)? == reference.instrument))));
+            row.push((
+                "judged",
+                f64::from(u8::from(
+                    session.judge.name_audio(&audio.channels, audio.sample_rate_hz)? == reference.instrument,
+                )),
+            ));
             table.push(name, item.piece, row);
         }
     }
@@ -146,8 +145,8 @@ pub fn run(args: &Args) -> Result<()> {
         args.seconds,
         items.len().min(session.pieces().len()),
         args.split,
-        args.temperature,
-        args.guidance
+        args.sampling.temperature,
+        args.sampling.guidance
     );
     table.print();
     args.json.as_ref().map_or(Ok(()), |path| table.write(path))
@@ -168,12 +167,12 @@ impl Session<'_> {
         }
         let all = (0..instruments).flat_map(|a| (0..instruments).map(move |b| (a, b)));
         let mut pairs: Vec<(usize, usize)> = all.filter(|(a, b)| a != b).collect();
-        pairs.shuffle(&mut random::stream(self.args.seed, "instrument pairs", 0));
+        pairs.shuffle(&mut random::stream(self.args.sampling.seed, "instrument pairs", 0));
         Ok((0..self.args.items).map(|i| self.item(i, &pieces, pairs[i % pairs.len()])).collect())
     }
 
     fn item(&self, number: usize, pieces: &[usize], (from, to): (usize, usize)) -> Item {
-        let rng = &mut random::stream(self.args.seed, "audio item", number as u64);
+        let rng = &mut random::stream(self.args.sampling.seed, "audio item", number as u64);
         let piece = pieces[number % pieces.len()];
         let setups = self.studio.description.pieces[piece].setups;
         let [content, target] =
@@ -206,12 +205,7 @@ impl Session<'_> {
             ("spectral-envelope match".into(), matched),
             ("autoencoder and vocoder on the true target".into(), ceiling),
         ];
-        let settings = Settings {
-            temperature: self.args.temperature,
-            guidance_scale: self.args.guidance,
-            seed: self.args.seed,
-            ..Settings::default()
-        };
+        let settings = self.args.sampling.settings();
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
             outputs.push((format!("Luthier, {steps} steps"), self.transferred(&content, &style, &settings)?));
@@ -259,7 +253,7 @@ impl Session<'_> {
     /// The image of a whole recording, level as it is.
     fn image(&self, audio: &Audio) -> Result<MelImage> {
         let mel = &self.playable.config().mel;
-        let audio = resampled(audio, mel.sample_rate_hz)?;
+        let audio = audio.at_rate(mel.sample_rate_hz)?;
         let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
         Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))
     }
@@ -278,13 +272,6 @@ impl Session<'_> {
             ("level", (level_db(audio) - reference.truth_level_db).abs()),
             ("seam", seam_flux(audio, &reference.joins)),
         ])
-    }
-
-    /// The instrument that the judge hears.
-    fn heard(&mut self, audio: &Audio) -> Result<String> {
-        let heard = self.judge.judge_audio(&audio.channels, audio.sample_rate_hz)?;
-        let best = (0..heard.len()).max_by(|&a, &b| heard[a].total_cmp(&heard[b]));
-        Ok(self.judge.instruments()[best.expect("at least one instrument")].clone())
     }
 }
 

@@ -16,8 +16,6 @@ use engine::settings::Settings;
 use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor, render};
 use engine::style::StyleTokens;
 
-use super::rate::resampled;
-
 /// The true target through autoencoder and vocoder, as the stream plays it on the content.
 ///
 /// # Errors
@@ -39,7 +37,7 @@ pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) 
 
 /// The target's image of every window that a stream of so many host samples has, at the target's own level.
 fn images(config: &ModelConfig, grid: &Grid, truth: &Audio, samples: usize) -> Result<Vec<MelImage>> {
-    let mut channels = resampled(truth, config.mel.sample_rate_hz)?.channels;
+    let mut channels = truth.at_rate(config.mel.sample_rate_hz)?.channels;
     let windows = (0..).take_while(|k| grid.segment(*k).start < samples as u64);
     let (mut level, mut front_end) = (Level::new(config.mel.sample_rate_hz), MelFrontEnd::new(&config.mel));
     let mut heard = 0;

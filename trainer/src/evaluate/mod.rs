@@ -6,7 +6,7 @@ pub mod ceiling;
 pub mod chroma;
 pub mod distance;
 pub mod envelope;
-pub mod rate;
+pub mod sampling;
 pub mod seam;
 pub mod table;
 pub mod transfer;

@@ -19,6 +19,7 @@ use engine::{Error, Result};
 use serde_json::json;
 
 use super::bootstrap::{mean, ratio_interval};
+use super::sampling::Sampling;
 use crate::classifier::Judge;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
@@ -46,15 +47,9 @@ pub struct Args {
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 4, 10, 50])]
     pub steps: Vec<usize>,
-    /// Scale of the initial noise.
-    #[arg(long, default_value_t = Settings::default().temperature)]
-    pub temperature: f32,
-    /// Classifier-free guidance.
-    #[arg(long, default_value_t = Settings::default().guidance_scale)]
-    pub guidance: f32,
-    /// Seed of the pairs and of the noise.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// How the model draws.
+    #[command(flatten)]
+    pub sampling: Sampling,
     /// Also writes the table as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -100,7 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 impl Session {
     fn pairs(&self, args: &Args) -> Result<Vec<Pair>> {
-        let sampler = SpectrogramPairDataset::new(&self.data, args.split, args.seed)?;
+        let sampler = SpectrogramPairDataset::new(&self.data, args.split, args.sampling.seed)?;
         let drawn = (0..20 * args.items as u64).map(|i| sampler.pair(i));
         Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(args.items).collect())
     }
@@ -113,12 +108,7 @@ impl Session {
     }
 
     fn rows(&mut self, pairs: &[Pair], args: &Args) -> Result<Vec<(String, Row)>> {
-        let base = Settings {
-            temperature: args.temperature,
-            guidance_scale: args.guidance,
-            seed: args.seed,
-            ..Settings::default()
-        };
+        let base = args.sampling.settings();
         let names =
             ["true target", "autoencoder of the true target", "content copy", "spectral-envelope match"];
         let mut rows: Vec<(String, Row)> = names.map(|name| (name.to_string(), Row::default())).into();
@@ -143,7 +133,7 @@ impl Session {
             outputs.push(self.transferred(&content, &other, &base)?);
             for ((_, row), output) in rows.iter_mut().zip(&outputs) {
                 row.lsd_db.push(level_free_distance_db(output, &target, self.range_db));
-                let heard = self.heard(output)?;
+                let heard = self.judge.name_image(output)?;
                 row.right.push(f64::from(u8::from(
                     heard == self.data.description.instruments[pair.target.instrument],
                 )));
@@ -161,13 +151,6 @@ impl Session {
         let latent = self.transfer.encode(content)?;
         let out = self.transfer.denoise(&latent, None, style, 0, settings, &Cancel::default())?;
         self.transfer.decode(&out)
-    }
-
-    /// The instrument that the judge hears.
-    fn heard(&mut self, image: &MelImage) -> Result<String> {
-        let probabilities = self.judge.judge_image(image)?;
-        let best = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-        Ok(self.judge.instruments()[best.expect("at least one instrument")].clone())
     }
 }
 
@@ -190,8 +173,8 @@ fn print_table(args: &Args, rows: &[(String, Row)], pieces: &[usize]) -> Result<
         "{} pairs of the {:?} split, temperature {}, guidance {}\n",
         pieces.len(),
         args.split,
-        args.temperature,
-        args.guidance
+        args.sampling.temperature,
+        args.sampling.guidance
     );
     println!("| | mel LSD, dB | / content copy's (95 %) | heard as the target | / true target's |");
     println!("|---|---|---|---|---|");
@@ -199,7 +182,7 @@ fn print_table(args: &Args, rows: &[(String, Row)], pieces: &[usize]) -> Result<
     for (name, row) in rows {
         let (lsd, right) = (mean(&row.lsd_db), mean(&row.right));
         let (ratio, share) = (lsd / mean(&copy.lsd_db), right / mean(&truth.right));
-        let (low, high) = ratio_interval(&row.lsd_db, &copy.lsd_db, pieces, args.seed);
+        let (low, high) = ratio_interval(&row.lsd_db, &copy.lsd_db, pieces, args.sampling.seed);
         println!("| {name} | {lsd:.2} | {ratio:.3} ({low:.3} to {high:.3}) | {right:.3} | {share:.3} |");
         table.push(json!({ "name": name, "lsd_db": lsd, "lsd_ratio": ratio, "interval": [low, high], "heard": right, "heard_ratio": share }));
     }

@@ -25,7 +25,6 @@ use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
 use engine::vocoder::mel_inverse::mel_to_magnitude;
 
 use super::distance::{SpectralConvergence, level_db, mel_lsd_db};
-use super::rate::resampled;
 use crate::data::compose::{self, PieceKind, PieceShape};
 use crate::data::instruments;
 use crate::data::score::Score;
@@ -234,7 +233,7 @@ impl Bench {
         let mut channels = vec![stereo.left, stereo.right];
         level(&mut channels);
         let audio = Audio { sample_rate_hz: SYNTH_RATE_HZ, channels };
-        let model_rate = resampled(&audio, self.mel.sample_rate_hz)?;
+        let model_rate = audio.at_rate(self.mel.sample_rate_hz)?;
         let mut image = self.image(&model_rate);
         image.data.iter_mut().for_each(|v| *v = (*v * 255.0).round() / 255.0);
         Ok(Take { audio, model_rate, image })
@@ -268,7 +267,7 @@ impl Bench {
         to.f1 += agreed.f1();
         to.unasked += agreed.unasked();
         to.jaccard += pitch_jaccard_distance(&heard, trial.truth_notes);
-        let image = self.image(&resampled(audio, self.mel.sample_rate_hz)?);
+        let image = self.image(&audio.at_rate(self.mel.sample_rate_hz)?);
         to.lsd_db += mel_lsd_db(&image, &self.image(&truth.model_rate), self.mel.range_db);
         to.convergence += self.convergence.of(&audio.channels, &truth.audio.channels);
         let long = score.notes.iter().filter(|n| n.duration_s > SUSTAINED_S + 0.1);
@@ -302,7 +301,7 @@ impl Bench {
             Way::RandomPhase | Way::ContentPhase => {
                 let channels = vec![self.mel_alone(way, content, target)];
                 let mono = Audio { sample_rate_hz: self.mel.sample_rate_hz, channels };
-                let mut up = resampled(&mono, SYNTH_RATE_HZ)?.channels.remove(0);
+                let mut up = mono.at_rate(SYNTH_RATE_HZ)?.channels.remove(0);
                 up.resize(content.audio.frames(), 0.0);
                 Ok(vec![up.clone(), up])
             }

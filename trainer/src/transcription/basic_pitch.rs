@@ -5,7 +5,7 @@
 //! cut from either side, as in the authors' package.
 
 use engine::audio_file::Audio;
-use engine::dsp::resample::Resampler;
+use engine::dsp::resample::resampled;
 use engine::{Error, Result};
 use rten::{Model, NodeId, Value};
 
@@ -53,9 +53,7 @@ impl BasicPitch {
     /// # Errors
     /// If the rate is not usable.
     pub fn transcribe(&self, audio: &Audio) -> Result<Vec<Note>> {
-        let (mut resampler, mut signal) = (Resampler::new(audio.sample_rate_hz, RATE_HZ)?, Vec::new());
-        resampler.push(&audio.mono(), &mut signal);
-        resampler.flush(&mut signal);
+        let signal = resampled(&audio.mono(), audio.sample_rate_hz, RATE_HZ)?;
         Ok(NoteCreation::default().notes(&self.posteriors(&signal)?))
     }
 

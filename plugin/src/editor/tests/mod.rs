@@ -14,13 +14,16 @@ use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::playable::Playable;
 use engine::settings::Settings;
+use engine::stream::latency::latency_samples;
 use engine::stream::render;
 
 use super::{SIZE, SIZE_MIN};
+use crate::effect::deadline_samples;
 use crate::factory;
 use crate::params::Steps;
 use crate::shared::{Gravity, Request};
 use crate::style_slot::{CAPTURED, FILE, SIDECHAIN};
+use crate::workshop::Workshop;
 use desk::{Desk, Gesture};
 
 const DEMO: &[u8] = include_bytes!("../../../../presets/demo/piano.flac");
@@ -46,6 +49,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     let shared = std::sync::Arc::clone(&desk.shared);
     pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
     let grid = pipeline.grid().clone();
+    let latency = latency_samples(&grid, deadline_samples(&grid));
     let started = std::time::Instant::now();
     let (out, report) =
         render(grid, &signal, Box::new(pipeline), &Settings::default(), &mut |_| ()).expect("rendered");
@@ -55,7 +59,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     status.active.store(true, Relaxed);
     status.channels.store(2, Relaxed);
     status.sample_rate_hz.store(rate_hz, Relaxed);
-    status.latency_samples.store(216_000, Relaxed);
+    status.latency_samples.store(latency as u32, Relaxed);
     status.position.store(8 * i64::from(rate_hz), Relaxed);
     status.wet.store(report.stats.wet, Relaxed);
     let peak = |signal: &[Vec<f32>]| signal[0].iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
@@ -64,7 +68,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     {
         let mut words = desk.shared.words.lock();
         words.model = factory::MODEL_NAME.into();
-        words.device = "CPU, 2 threads".into();
+        words.device = Workshop::device();
         words.style = "Violin".into();
     }
     desk

@@ -1,17 +1,12 @@
-//! Signals to send through the plugin.
-
-use std::path::{Path, PathBuf};
+//! Signals to send through a stream or a plugin.
 
 use engine::audio_file::{Audio, decode};
 
-/// A file of the repository.
-pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the repository").join(path)
-}
+use crate::workspace;
 
 /// The beginning of the demo piece, `channels` channels that differ in level.
 pub fn piano(seconds: f64, channels: usize) -> Audio {
-    let audio = decode(repository("presets/demo/piano.flac")).expect("the demo piece");
+    let audio = decode(workspace("presets/demo/piano.flac")).expect("the demo piece");
     let frames = (seconds * f64::from(audio.sample_rate_hz)) as usize;
     let channel = |c: usize| audio.channels[0][..frames].iter().map(|x| x * (1.0 - 0.3 * c as f32)).collect();
     Audio { sample_rate_hz: audio.sample_rate_hz, channels: (0..channels).map(channel).collect() }
@@ -22,19 +17,19 @@ pub struct Lcg(pub u64);
 
 impl Lcg {
     /// The next 31 random bits.
-    pub fn next(&mut self) -> u32 {
+    pub fn bits(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
 
     /// Less than `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        self.next() as usize % n
+        self.bits() as usize % n
     }
 
     /// White noise of full scale.
     pub fn noise(&mut self, len: usize) -> Vec<f32> {
-        (0..len).map(|_| self.next() as f32 / (1u32 << 30) as f32 - 1.0).collect()
+        (0..len).map(|_| self.bits() as f32 / (1u32 << 30) as f32 - 1.0).collect()
     }
 }
 
