@@ -84,8 +84,15 @@ impl<B: Backend> Playable<B> {
     /// # Errors
     /// If the recording is silent.
     pub fn style(&self, ops: &mut B, reference: &Audio) -> Result<StyleTokens> {
-        let images = reference_images(self.config(), reference)?;
-        Ok(StyleTokens { model: self.sha256.clone(), ..self.model.style_tokens(ops, &images)? })
+        self.style_of(ops, &reference_images(self.config(), reference)?)
+    }
+
+    /// Reads a style from images that were made as [`reference_images`] makes them.
+    ///
+    /// # Errors
+    /// If there is none, or one is not of the model's size.
+    pub fn style_of(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
+        Ok(StyleTokens { model: self.sha256.clone(), ..self.model.style_tokens(ops, images)? })
     }
 }
 

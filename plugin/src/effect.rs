@@ -93,6 +93,7 @@ fn fulfil(instance: &Instance, registry: &crate::registry::Registry, request: Re
             instance.settle_model(registry);
         }
         Request::LoadStyle(path) => instance.load_style(registry, &path),
+        Request::SaveStyle(keep, path) => instance.save_style(keep, &path),
         Request::Capture => instance.capture.store(true, Relaxed),
     }
 }

@@ -1,5 +1,8 @@
 //! One instance as its worker and the loader know it.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,9 +11,14 @@ use engine::audio_file::Reader;
 
 use crate::kept_style::KeptStyle;
 use crate::model_slot::{ModelSlot, ModelState};
-use crate::project::{ModelChoice, Project};
+use crate::project::{Keep, ModelChoice, Project};
 use crate::registry::{LoadedModel, Registry};
 use crate::shared::{Gravity, Shared};
+use crate::style_file;
+
+/// What a user must know whose project may sound different now.
+const OUTDATED: &str =
+    "This project was made with the model of another Luthier version. It plays this version's.";
 
 /// What the threads of one instance share beside the stream.
 #[derive(Default)]
@@ -33,7 +41,12 @@ impl Instance {
             ModelChoice::File { name, sha256, path } => reopen(registry, &name, &sha256, &path),
         };
         match chosen {
-            Ok(model) => self.play(model),
+            Ok(model) => {
+                if self.project.outdated() {
+                    self.shared.say(Gravity::Warning, OUTDATED);
+                }
+                self.play(model);
+            }
             Err(reason) => {
                 self.shared.words.lock().model.clear();
                 self.shared.say(Gravity::Warning, format!("Playing dry: {reason}."));
@@ -57,7 +70,7 @@ impl Instance {
         }
     }
 
-    /// Reads the File style from a recording that the user chose. For the loader.
+    /// Reads the File style from a recording or a saved style that the user chose. For the loader.
     pub fn load_style(&self, registry: &Registry, path: &Path) {
         if matches!(self.model.get(), (_, ModelState::Loading)) {
             self.settle_model(registry);
@@ -65,43 +78,63 @@ impl Instance {
         let (_, ModelState::Ready(model)) = self.model.get() else { return };
         match read_style(&model, path) {
             Ok(style) => {
-                self.shared.say(Gravity::Note, format!("The style is read from {}.", style.name));
+                self.shared.say(Gravity::Note, format!("The style is read from {}.", file_name(path)));
                 self.shared.words.lock().style_file = style.name.clone();
-                self.project.set_file(style);
+                self.project.keep(Keep::File, Some(style));
                 self.shared.status.files.fetch_add(1, Relaxed);
             }
-            Err(error) => self.shared.say(Gravity::Warning, format!("{error}.")),
+            Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
+        }
+    }
+
+    /// Saves one of the project's styles as a file. For the loader.
+    pub fn save_style(&self, keep: Keep, path: &Path) {
+        let Some(style) = self.project.style(keep) else {
+            return self.shared.say(Gravity::Warning, "There is no style to save yet.");
+        };
+        match style_file::write(&style, path) {
+            Ok(()) => self.shared.say(Gravity::Note, format!("The style is saved as {}.", path.display())),
+            Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
         }
     }
 
     fn play(&self, model: Arc<LoadedModel>) {
-        self.read_file_again(&model);
+        self.read_styles_again(&model);
         self.shared.words.lock().model = model.name().into();
         self.model.set(ModelState::Ready(model));
     }
 
-    /// The File style as another model hears it, where its recording is still there.
-    fn read_file_again(&self, model: &LoadedModel) {
-        let Some(style) = self.project.file() else { return };
-        self.shared.words.lock().style_file = style.name.clone();
-        if style.tokens.model == model.sha256() {
-            return;
-        }
-        match read_style(model, &style.path) {
-            Ok(style) => self.project.set_file(style),
-            Err(error) => {
-                let text = format!("The style of {} was made with another model, and {error}.", style.name);
-                self.shared.say(Gravity::Warning, text);
+    /// The project's styles as another model hears them.
+    fn read_styles_again(&self, model: &LoadedModel) {
+        for keep in Keep::ALL {
+            let Some(old) = self.project.style(keep) else { continue };
+            if keep == Keep::File {
+                self.shared.words.lock().style_file = old.name.clone();
+            }
+            match model.understand(&old) {
+                Ok(new) => self.project.replace(keep, &old, new),
+                Err(error) => {
+                    let text = format!("The style {} was made with another model: {error}.", old.name);
+                    self.shared.say(Gravity::Warning, text);
+                }
             }
         }
     }
 }
 
-fn read_style(model: &LoadedModel, path: &Path) -> engine::Result<KeptStyle> {
-    let recording = engine::reference::read(Reader::open(path)?, &path.display().to_string())?;
-    let tokens = Arc::new(model.style(&recording)?);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(KeptStyle { name, path: path.to_path_buf(), tokens })
+fn read_style(model: &LoadedModel, path: &Path) -> Result<KeptStyle, String> {
+    if style_file::is_style(path) {
+        let style = style_file::read(path)?;
+        return model.understand(&style).map_err(|error| error.to_string());
+    }
+    let recording = Reader::open(path)
+        .and_then(|reader| engine::reference::read(reader, &path.display().to_string()))
+        .and_then(|recording| model.keep(file_name(path), path, &recording));
+    recording.map_err(|error| error.to_string())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The project's own model, at the place where it was.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use engine::style::StyleTokens;
 use serde::{Deserialize, Serialize};
 
+use crate::heard::{Heard, WrittenHeard};
+use crate::hexadecimal::{floats, of_floats};
+
 /// Widest tokens that are read.
 const MAX_DIM: usize = 4096;
 
-/// Tokens with a name. They mean something to the model that made them alone.
+/// Tokens with a name. They mean something to the model that made them alone; any other reads what was heard again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptStyle {
     /// What the editor calls it.
@@ -18,9 +21,11 @@ pub struct KeptStyle {
     pub path: PathBuf,
     /// The style itself.
     pub tokens: Arc<StyleTokens>,
+    /// What it was read from, for other models.
+    pub heard: Arc<Heard>,
 }
 
-/// How a style is written: numbers as the hexadecimal digits of their bytes, short and exact.
+/// How a style is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WrittenStyle {
     name: String,
@@ -30,6 +35,8 @@ pub struct WrittenStyle {
     tokens: String,
     pooled: String,
     instruments: String,
+    #[serde(default)]
+    heard: Option<WrittenHeard>,
 }
 
 impl KeptStyle {
@@ -41,44 +48,36 @@ impl KeptStyle {
             path: self.path.clone(),
             model: model.clone(),
             dim: *dim,
-            tokens: digits(tokens),
-            pooled: digits(pooled),
-            instruments: digits(instruments),
+            tokens: of_floats(tokens),
+            pooled: of_floats(pooled),
+            instruments: of_floats(instruments),
+            heard: (*self.heard != Heard::default()).then(|| self.heard.write()),
         }
     }
 
     /// The style that was written; `None` where it is damaged.
     pub fn read(written: WrittenStyle) -> Option<Self> {
-        let WrittenStyle { name, path, model, dim, tokens, pooled, instruments } = written;
+        let WrittenStyle { name, path, model, dim, tokens, pooled, instruments, heard } = written;
         let tokens = StyleTokens {
             model,
             dim,
-            tokens: numbers(&tokens)?,
-            pooled: numbers(&pooled)?,
-            instruments: numbers(&instruments)?,
+            tokens: floats(&tokens)?,
+            pooled: floats(&pooled)?,
+            instruments: floats(&instruments)?,
         };
         let whole =
             (1..=MAX_DIM).contains(&dim) && tokens.tokens.len().is_multiple_of(dim) && tokens.count() > 0;
-        whole.then(|| Self { name, path, tokens: Arc::new(tokens) })
+        // Without its evidence a style still plays with its own model.
+        let heard = heard.and_then(Heard::read).unwrap_or_default();
+        whole.then(|| Self { name, path, tokens: Arc::new(tokens), heard: Arc::new(heard) })
     }
-}
-
-fn digits(numbers: &[f32]) -> String {
-    numbers.iter().map(|number| format!("{:08x}", number.to_bits())).collect()
-}
-
-/// `None` if these are not whole numbers of eight digits, or one of them is not finite.
-fn numbers(digits: &str) -> Option<Vec<f32>> {
-    let (digits, rest) = digits.as_bytes().as_chunks::<8>();
-    let number = |digits: &[u8; 8]| {
-        let bits = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        Some(f32::from_bits(bits)).filter(|number| number.is_finite())
-    };
-    if rest.is_empty() { digits.iter().map(number).collect() } else { None }
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::config::MelConfig;
+    use engine::image::MelImage;
+
     use super::*;
 
     fn kept() -> KeptStyle {
@@ -89,7 +88,13 @@ mod tests {
             pooled: vec![0.3],
             instruments: vec![],
         };
-        KeptStyle { name: "Sax".into(), path: "/sax.wav".into(), tokens: Arc::new(tokens) }
+        let heard = Heard::of(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
+        KeptStyle {
+            name: "Sax".into(),
+            path: "/sax.wav".into(),
+            tokens: Arc::new(tokens),
+            heard: Arc::new(heard),
+        }
     }
 
     #[test]

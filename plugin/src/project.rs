@@ -54,12 +54,29 @@ pub struct Written {
     held: Option<WrittenStyle>,
 }
 
+/// A style that is not in the factory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// What was captured from the sidechain.
+    Captured,
+    /// A recording of the user's.
+    File,
+    /// What Freeze holds of the sidechain's style.
+    Held,
+}
+
+impl Keep {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Captured, Self::File, Self::Held];
+}
+
 #[derive(Clone, Default)]
 struct Content {
     model: ModelChoice,
-    captured: Option<KeptStyle>,
-    file: Option<KeptStyle>,
-    held: Option<KeptStyle>,
+    /// The shipped model was another one when the project was saved.
+    outdated: bool,
+    /// By [`Keep`].
+    styles: [Option<KeptStyle>; 3],
 }
 
 /// Called when a host has loaded a state.
@@ -80,37 +97,36 @@ impl Project {
 
     /// Chooses another model.
     pub fn set_model(&self, model: ModelChoice) {
-        self.content.lock().model = model;
+        let mut content = self.content.lock();
+        (content.model, content.outdated) = (model, false);
     }
 
-    /// The Captured style.
-    pub fn captured(&self) -> Option<KeptStyle> {
-        self.content.lock().captured.clone()
+    /// Whether the project was made with the shipped model of another version.
+    pub fn outdated(&self) -> bool {
+        self.content.lock().outdated
     }
 
-    /// Keeps a style as the Captured one.
-    pub fn set_captured(&self, style: KeptStyle) {
-        self.content.lock().captured = Some(style);
+    /// One of its styles.
+    pub fn style(&self, keep: Keep) -> Option<KeptStyle> {
+        self.content.lock().styles[keep as usize].clone()
     }
 
-    /// The File style.
-    pub fn file(&self) -> Option<KeptStyle> {
-        self.content.lock().file.clone()
+    /// Whether there is such a style.
+    pub fn has(&self, keep: Keep) -> bool {
+        self.content.lock().styles[keep as usize].is_some()
     }
 
-    /// Keeps a style as the File one.
-    pub fn set_file(&self, style: KeptStyle) {
-        self.content.lock().file = Some(style);
+    /// Keeps a style, or lets go of it.
+    pub fn keep(&self, keep: Keep, style: Option<KeptStyle>) {
+        self.content.lock().styles[keep as usize] = style;
     }
 
-    /// What Freeze holds of the sidechain's style.
-    pub fn held(&self) -> Option<KeptStyle> {
-        self.content.lock().held.clone()
-    }
-
-    /// Holds the sidechain's style, or lets go of it.
-    pub fn set_held(&self, style: Option<KeptStyle>) {
-        self.content.lock().held = style;
+    /// Keeps `new` in the place of `old`, unless somebody has put another there meanwhile.
+    pub fn replace(&self, keep: Keep, old: &KeptStyle, new: KeptStyle) {
+        let place = &mut self.content.lock().styles[keep as usize];
+        if place.as_ref().is_some_and(|present| Arc::ptr_eq(&present.tokens, &old.tokens)) {
+            *place = Some(new);
+        }
     }
 
     /// `listener` hears of every state that a host loads.
@@ -119,7 +135,7 @@ impl Project {
     }
 
     fn write(&self) -> Written {
-        let Content { model, captured, file, held } = self.content.lock().clone();
+        let Content { model, styles, .. } = self.content.lock().clone();
         let model = match model {
             ModelChoice::Shipped => WrittenModel {
                 name: factory::MODEL_NAME.into(),
@@ -128,21 +144,19 @@ impl Project {
             },
             ModelChoice::File { name, sha256, path } => WrittenModel { name, sha256, path },
         };
-        let write = |style: Option<KeptStyle>| style.as_ref().map(KeptStyle::write);
-        Written { version: VERSION, model, captured: write(captured), file: write(file), held: write(held) }
+        let [captured, file, held] = styles.map(|style| style.as_ref().map(KeptStyle::write));
+        Written { version: VERSION, model, captured, file, held }
     }
 
     fn read(&self, written: Written) {
         let WrittenModel { name, sha256, path } = written.model;
-        let shipped = sha256 == factory::model_sha256();
+        // The shipped model has no path, whichever version it was.
+        let ours = sha256 == factory::model_sha256();
+        let shipped = ours || path.as_os_str().is_empty();
         let model = if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
-        let read = |style: Option<WrittenStyle>| style.and_then(KeptStyle::read);
-        *self.content.lock() = Content {
-            model,
-            captured: read(written.captured),
-            file: read(written.file),
-            held: read(written.held),
-        };
+        let styles = [written.captured, written.file, written.held];
+        let styles = styles.map(|style| style.and_then(KeptStyle::read));
+        *self.content.lock() = Content { model, outdated: shipped && !ours, styles };
         if let Some(listener) = &*self.listener.lock() {
             listener();
         }

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::R
 use engine::pipeline::WindowView;
 use parking_lot::Mutex;
 
+use crate::project::Keep;
+
 /// How many windows [`Pictures`] remembers: what is heard, what is coming, and what has just gone by.
 const PICTURES: usize = 6;
 
@@ -181,8 +183,10 @@ impl Pictures {
 pub enum Request {
     /// Keep what the sidechain plays now as the Captured style.
     Capture,
-    /// Read a style from a recording (WAV, FLAC, MP3, OGG): the File style.
+    /// Read a style from a recording (WAV, FLAC, MP3, OGG) or a saved style: the File style.
     LoadStyle(PathBuf),
+    /// Save one of the project's styles as a file.
+    SaveStyle(Keep, PathBuf),
     /// Play another model file.
     LoadModel(PathBuf),
     /// Play the model that is shipped with the plugin.

@@ -13,8 +13,10 @@ use engine::style::StyleTokens;
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
+use crate::heard::Heard;
 use crate::instance::Instance;
 use crate::kept_style::KeptStyle;
+use crate::project::Keep;
 use crate::registry::LoadedModel;
 use crate::shared::Gravity;
 use crate::style_slot::{self, StyleSlot};
@@ -51,10 +53,14 @@ impl Styles {
                 tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
             }
             StyleSlot::Sidechain => self.sidechain(window.settings.style_held, loaded, model),
-            StyleSlot::Captured => Ok(self.kept(project.captured(), loaded, "nothing has been captured yet")),
-            StyleSlot::File => {
-                Ok(self.kept(project.file(), loaded, "no recording has been opened as a style yet"))
+            StyleSlot::Captured => {
+                Ok(self.kept(project.style(Keep::Captured), loaded, "nothing has been captured yet"))
             }
+            StyleSlot::File => Ok(self.kept(
+                project.style(Keep::File),
+                loaded,
+                "no recording has been opened as a style yet",
+            )),
             StyleSlot::Reserved => {
                 self.instance.shared.say(Gravity::Warning, "Playing dry: this place has no style yet.");
                 Ok(None)
@@ -81,15 +87,15 @@ impl Styles {
     /// What the sidechain plays; with `hold`, what it played when that began.
     fn sidechain(&mut self, hold: bool, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Answer {
         let project = Arc::clone(&self.instance.project);
-        let held = project.held().filter(|held| held.tokens.model == loaded.sha256());
+        let held = project.style(Keep::Held).filter(|held| held.tokens.model == loaded.sha256());
         match held {
             Some(held) if hold => return Ok(Some(held.tokens)),
-            Some(_) => project.set_held(None),
+            Some(_) => project.keep(Keep::Held, None),
             None => {}
         }
         let style = self.heard(loaded, model)?;
         match &style {
-            Some(style) if hold => project.set_held(Some(style.clone())),
+            Some(_) if hold => project.keep(Keep::Held, style.clone()),
             Some(_) => {}
             None => self
                 .instance
@@ -106,14 +112,15 @@ impl Styles {
             name: "Sidechain".into(),
             path: PathBuf::new(),
             tokens: Arc::new(StyleTokens { model: loaded.sha256().into(), ..(*tokens).clone() }),
+            heard: Arc::new(Heard::of(&loaded.config().mel, self.rolling.images())),
         }))
     }
 
     fn capture(&mut self, loaded: &LoadedModel, model: &mut dyn TransferModel) {
         let shared = Arc::clone(&self.instance.shared);
         match self.heard(loaded, model) {
-            Ok(Some(style)) => {
-                self.instance.project.set_captured(style);
+            Ok(style @ Some(_)) => {
+                self.instance.project.keep(Keep::Captured, style);
                 shared.status.captures.fetch_add(1, Relaxed);
                 shared.say(Gravity::Note, "The sidechain's style is captured and kept in the project.");
             }

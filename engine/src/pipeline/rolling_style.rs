@@ -6,6 +6,7 @@ use super::{StyleSource, TransferModel};
 use crate::Result;
 use crate::config::ModelConfig;
 use crate::dsp::resample::Resampler;
+use crate::image::MelImage;
 use crate::playable::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE, window_images};
 use crate::stream::WindowInput;
 use crate::style::StyleTokens;
@@ -27,6 +28,8 @@ pub struct RollingStyle {
     open_blocks: usize,
     /// The style of what was heard, until something new is.
     tokens: Option<Arc<StyleTokens>>,
+    /// What the last style was read from.
+    images: Vec<MelImage>,
 }
 
 impl RollingStyle {
@@ -43,12 +46,18 @@ impl RollingStyle {
             pending: vec![Vec::new(); channels],
             open_blocks: 0,
             tokens: None,
+            images: Vec::new(),
         })
     }
 
     /// How much has been heard, 0 to [`REFERENCE_SECONDS_MAX`].
     pub fn seconds(&self) -> f32 {
         self.heard.first().map_or(0, Vec::len) as f32 / self.config.mel.sample_rate_hz as f32
+    }
+
+    /// What the style that [`RollingStyle::tokens`] gave last was read from.
+    pub fn images(&self) -> &[MelImage] {
+        &self.images
     }
 
     /// The style of what was heard, with as many windows as it fills; `None` before it fills one.
@@ -66,6 +75,7 @@ impl RollingStyle {
             let images = if windows > 0 { window_images(&self.config, &channels) } else { Vec::new() };
             if !images.is_empty() {
                 self.tokens = Some(Arc::new(model.style_tokens(&images)?));
+                self.images = images;
             }
         }
         Ok(self.tokens.clone())

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use egui::{Align, Key, Layout, RichText, ScrollArea, TextEdit, Ui};
 
 use super::theme;
+use crate::project::Keep;
+use crate::style_file;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,20 +15,24 @@ pub enum Wanted {
     Style,
     /// A model file.
     Model,
+    /// A place for one of the project's styles.
+    Save(Keep),
 }
 
 impl Wanted {
     fn extensions(self) -> &'static [&'static str] {
         match self {
-            Self::Style => &["wav", "flac", "mp3", "ogg"],
+            Self::Style => &["wav", "flac", "mp3", "ogg", style_file::EXTENSION],
             Self::Model => &["safetensors"],
+            Self::Save(_) => &[style_file::EXTENSION],
         }
     }
 
     fn title(self) -> &'static str {
         match self {
-            Self::Style => "Style from a recording (WAV, FLAC, MP3, OGG)",
+            Self::Style => "Style from a recording (WAV, FLAC, MP3, OGG) or a saved style",
             Self::Model => "Model file (.safetensors)",
+            Self::Save(_) => "Save this style",
         }
     }
 }
@@ -44,6 +50,8 @@ pub enum Answer {
 pub struct FileBrowser {
     wanted: Wanted,
     folder: PathBuf,
+    /// Where the user's styles are kept.
+    my_styles: PathBuf,
     /// What is typed at the top.
     typed: String,
     /// Folders first, each sorted by name; or why there is none.
@@ -51,10 +59,13 @@ pub struct FileBrowser {
 }
 
 impl FileBrowser {
-    /// Opens the list in `folder`.
-    pub fn new(wanted: Wanted, folder: PathBuf) -> Self {
-        let mut browser = Self { wanted, folder, typed: String::new(), entries: Ok(Vec::new()) };
-        browser.read();
+    /// Opens the list in `folder`, or where the user's styles are kept if one is to be saved.
+    pub fn new(wanted: Wanted, folder: PathBuf, my_styles: PathBuf) -> Self {
+        let mut browser = Self { wanted, folder, my_styles, typed: String::new(), entries: Ok(Vec::new()) };
+        match wanted {
+            Wanted::Save(_) => browser.enter_my_styles(),
+            Wanted::Style | Wanted::Model => browser.read(),
+        }
         browser
     }
 
@@ -74,7 +85,11 @@ impl FileBrowser {
     }
 
     fn read(&mut self) {
-        self.typed = self.folder.display().to_string();
+        let typed = match self.wanted {
+            Wanted::Save(_) => self.folder.join("My style").with_extension(style_file::EXTENSION),
+            Wanted::Style | Wanted::Model => self.folder.clone(),
+        };
+        self.typed = typed.display().to_string();
         self.entries = entries(&self.folder, self.wanted.extensions())
             .map_err(|error| format!("This folder cannot be read: {error}."));
     }
@@ -96,16 +111,37 @@ impl FileBrowser {
             {
                 self.enter(parent);
             }
-            let field = ui.add(TextEdit::singleline(&mut self.typed).desired_width(f32::INFINITY));
-            if field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter)) {
-                answer = self.go(PathBuf::from(self.typed.trim())).or(answer.take());
+            if self.wanted != Wanted::Model && ui.button("My styles").clicked() {
+                self.enter_my_styles();
             }
+            answer = self.field(ui).or(answer.take());
         });
         ui.separator();
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             answer = self.list(ui).or(answer.take());
         });
         answer
+    }
+
+    /// What can be typed instead of clicked, and the button that saves.
+    fn field(&mut self, ui: &mut Ui) -> Option<Answer> {
+        let saves = matches!(self.wanted, Wanted::Save(_));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let there = Path::new(self.typed.trim()).is_file();
+            let pressed = saves && ui.button(if there { "Replace" } else { "Save" }).clicked();
+            let field = ui.add(TextEdit::singleline(&mut self.typed).desired_width(f32::INFINITY));
+            let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+            // What is there already is replaced by the button alone, which says so.
+            (pressed || (entered && !(saves && there))).then(|| PathBuf::from(self.typed.trim()))
+        })
+        .inner
+        .and_then(|path| self.go(path))
+    }
+
+    fn enter_my_styles(&mut self) {
+        // Where it cannot be made, the list says so.
+        let _ = std::fs::create_dir_all(&self.my_styles);
+        self.enter(self.my_styles.clone());
     }
 
     fn list(&mut self, ui: &mut Ui) -> Option<Answer> {
@@ -129,7 +165,12 @@ impl FileBrowser {
                 chosen = Some(path.clone());
             }
         }
-        chosen.and_then(|path| self.go(path))
+        let path = chosen?;
+        if matches!(self.wanted, Wanted::Save(_)) && !path.is_dir() {
+            self.typed = path.display().to_string();
+            return None;
+        }
+        self.go(path)
     }
 
     /// Enters a folder or chooses a file.
@@ -138,7 +179,12 @@ impl FileBrowser {
             self.enter(path);
             return None;
         }
-        Some(Answer::Chosen(path))
+        Some(Answer::Chosen(match self.wanted {
+            Wanted::Save(_) if !style_file::is_style(&path) => {
+                path.with_added_extension(style_file::EXTENSION)
+            }
+            _ => path,
+        }))
     }
 }
 
@@ -167,12 +213,13 @@ mod tests {
 
     #[test]
     fn folders_come_first_and_other_files_not_at_all() {
-        let folder = std::env::temp_dir().join(format!("luthier-browser-{}", std::process::id()));
+        let kept = tempfile::tempdir().expect("a folder");
+        let folder = kept.path().to_path_buf();
         std::fs::create_dir_all(folder.join("zebra")).expect("a folder");
         for name in ["b.WAV", "A.flac", "text.txt", ".hidden.wav"] {
             std::fs::write(folder.join(name), "").expect("a file");
         }
-        let mut browser = FileBrowser::new(Wanted::Style, folder.clone());
+        let mut browser = FileBrowser::new(Wanted::Style, folder.clone(), folder.join("styles"));
         let names: Vec<String> = browser.entries.as_ref().expect("entries").iter().map(named).collect();
         assert_eq!(names, ["zebra", "A.flac", "b.WAV"]);
         assert_eq!(browser.go(folder.join("zebra")), None);
@@ -180,7 +227,21 @@ mod tests {
         assert_eq!(browser.go(folder.join("b.WAV")), Some(Answer::Chosen(folder.join("b.WAV"))));
         browser.enter(folder.join("nowhere"));
         assert!(browser.entries.is_err());
-        std::fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_style_is_saved_under_the_right_name() {
+        let kept = tempfile::tempdir().expect("a folder");
+        let (folder, styles) = (kept.path().to_path_buf(), kept.path().join("styles"));
+        let mut browser = FileBrowser::new(Wanted::Save(Keep::File), folder, styles.clone());
+        assert_eq!(browser.folder(), styles, "made where it was missing");
+        assert_eq!(browser.typed, styles.join("My style.luthier").display().to_string());
+        for typed in ["Cello no. 2", "Cello no. 2.luthier"] {
+            assert_eq!(
+                browser.go(styles.join(typed)),
+                Some(Answer::Chosen(styles.join("Cello no. 2.luthier")))
+            );
+        }
     }
 
     fn named((path, _): &(PathBuf, bool)) -> String {

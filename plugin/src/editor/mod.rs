@@ -35,6 +35,7 @@ use nice_plug_egui::{
 
 use crate::params::{LuthierParams, Steps};
 use crate::shared::{Gravity, Request, Shared};
+use crate::style_file;
 use crate::style_slot::{CAPTURED, FILE};
 use file_browser::{Answer, FileBrowser, Wanted};
 use knob::Knob;
@@ -90,6 +91,8 @@ pub struct EditorApp {
     browser: Option<FileBrowser>,
     /// Where the last file was chosen.
     folder: PathBuf,
+    /// Where the user's styles are kept.
+    styles_folder: PathBuf,
     /// Captures and style files that have been seen: a new one is chosen at once.
     seen: [u64; 2],
 }
@@ -98,7 +101,6 @@ impl EditorApp {
     /// Shows one instance.
     pub fn new(params: Arc<LuthierParams>, shared: Arc<Shared>) -> Self {
         let seen = counts(&shared);
-        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
         Self {
             params,
             shared,
@@ -107,7 +109,8 @@ impl EditorApp {
             spectrograms: Spectrograms::default(),
             meters: Default::default(),
             browser: None,
-            folder: home.map_or_else(|| PathBuf::from("/"), PathBuf::from),
+            folder: dirs::home_dir().unwrap_or_else(|| PathBuf::from("/")),
+            styles_folder: style_file::folder(),
             seen,
         }
     }
@@ -184,8 +187,8 @@ impl EditorApp {
             portraits: &self.portraits,
             sidechain: &self.meters[2],
         };
-        if picker.show(ui, rect) {
-            self.browser = Some(FileBrowser::new(Wanted::Style, self.folder.clone()));
+        if let Some(wanted) = picker.show(ui, rect) {
+            self.browser = Some(FileBrowser::new(wanted, self.folder.clone(), self.styles_folder.clone()));
         }
     }
 
@@ -207,13 +210,16 @@ impl EditorApp {
         let Some(browser) = &mut self.browser else { return };
         ui.painter().rect_filled(rect, theme::ROUNDING, theme::PANEL);
         let Some(answer) = inside(ui, rect.shrink(12.0), |ui| browser.show(ui)) else { return };
-        self.folder = browser.folder().to_path_buf();
         let wanted = browser.wanted();
+        if !matches!(wanted, Wanted::Save(_)) {
+            self.folder = browser.folder().to_path_buf();
+        }
         self.browser = None;
         if let Answer::Chosen(path) = answer {
             self.shared.request(match wanted {
                 Wanted::Style => Request::LoadStyle(path),
                 Wanted::Model => Request::LoadModel(path),
+                Wanted::Save(keep) => Request::SaveStyle(keep, path),
             });
         }
     }
@@ -278,7 +284,7 @@ impl EditorApp {
             ui.close();
         }
         if ui.button("Open a model file\u{2026}").clicked() {
-            self.browser = Some(FileBrowser::new(Wanted::Model, self.folder.clone()));
+            self.browser = Some(FileBrowser::new(Wanted::Model, self.folder.clone(), PathBuf::new()));
             ui.close();
         }
     }

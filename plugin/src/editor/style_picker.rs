@@ -1,14 +1,14 @@
 //! The row of styles: the factory's instruments with their pictures, and the user's own sources.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use egui::{Align2, Color32, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::ParamSetter;
 
+use super::file_browser::Wanted;
 use super::meter::Meter;
 use super::portrait::Portraits;
 use super::{gesture, switch, theme};
 use crate::params::LuthierParams;
+use crate::project::Keep;
 use crate::shared::{Request, Shared};
 use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
 
@@ -26,11 +26,11 @@ pub struct StylePicker<'a> {
 }
 
 impl StylePicker<'_> {
-    /// Draws the row over `rect`. Answers whether the user wants to choose a file.
-    pub fn show(&self, ui: &mut Ui, rect: Rect) -> bool {
+    /// Draws the row over `rect`. Answers which file the user wants to choose.
+    pub fn show(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
         let slots: Vec<i32> = (0..FACTORY.len() as i32).chain([SIDECHAIN, CAPTURED, FILE]).collect();
         let width = (rect.width() - theme::GAP * (slots.len() - 1) as f32) / slots.len() as f32;
-        let mut wants_file = false;
+        let mut wanted = None;
         for (i, &slot) in slots.iter().enumerate() {
             let left = rect.left() + i as f32 * (width + theme::GAP);
             let card = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
@@ -38,13 +38,13 @@ impl StylePicker<'_> {
             let response = self.card(ui, card, slot);
             match slot {
                 SIDECHAIN => self.sidechain(ui, picture),
-                CAPTURED => self.captured(ui, picture),
-                FILE => wants_file |= self.file(ui, picture),
+                CAPTURED => wanted = wanted.or(self.captured(ui, picture)),
+                FILE => wanted = wanted.or(self.file(ui, picture)),
                 _ => self.portrait(ui, picture, slot as usize),
             }
             self.frame(ui, card, slot, &response);
         }
-        wants_file
+        wanted
     }
 
     fn card(&self, ui: &mut Ui, card: Rect, slot: i32) -> Response {
@@ -99,33 +99,50 @@ impl StylePicker<'_> {
         ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
     }
 
-    fn captured(&self, ui: &mut Ui, rect: Rect) {
-        let count = self.shared.status.captures.load(Relaxed);
-        let text = if count == 0 { "nothing yet" } else { "kept in the project" };
-        let place = pos2(rect.center().x, rect.top() + 20.0);
-        ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
+    fn captured(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
+        let there = self.params.project.0.has(Keep::Captured);
+        caption(ui, rect, if there { "kept in the project" } else { "nothing yet" });
         let meaning = "Keep what the sidechain plays now as a style of this project.";
-        if switch::action(ui, button(rect), "Capture", meaning) {
+        if switch::action(ui, upper(rect), "Capture", meaning) {
             self.shared.request(Request::Capture);
         }
+        save(ui, rect, Keep::Captured, there)
     }
 
-    fn file(&self, ui: &mut Ui, rect: Rect) -> bool {
+    fn file(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
         let file = self.shared.words.lock().style_file.clone();
         let text = if file.is_empty() { "any recording".to_string() } else { shortened(&file, 16) };
-        let place = pos2(rect.center().x, rect.top() + 20.0);
-        ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
-        let meaning = "Read the style from a recording: WAV, FLAC, MP3 or OGG. The project keeps it.";
-        switch::action(ui, button(rect), "Open\u{2026}", meaning)
+        caption(ui, rect, &text);
+        let meaning =
+            "Read the style from a recording (WAV, FLAC, MP3 or OGG) or a saved style. The project keeps it.";
+        let open = switch::action(ui, upper(rect), "Open\u{2026}", meaning).then_some(Wanted::Style);
+        open.or(save(ui, rect, Keep::File, self.params.project.0.has(Keep::File)))
     }
 }
 
-/// A button at the foot of a picture.
-fn button(rect: Rect) -> Rect {
+fn caption(ui: &Ui, rect: Rect, text: &str) {
+    let place = pos2(rect.center().x, rect.top() + 20.0);
+    ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
+}
+
+/// Offers to save a style, where there is one.
+fn save(ui: &mut Ui, rect: Rect, keep: Keep, there: bool) -> Option<Wanted> {
+    let meaning = "Save this style as a file, for other projects or for somebody else.";
+    let name = "Save\u{2026}";
+    (there && switch::action(ui, lower(rect), name, meaning)).then_some(Wanted::Save(keep))
+}
+
+/// The button at the foot of a picture.
+fn lower(rect: Rect) -> Rect {
     Rect::from_center_size(
-        pos2(rect.center().x, rect.bottom() - 20.0),
+        pos2(rect.center().x, rect.bottom() - 16.0),
         vec2((rect.width() - 16.0).min(90.0), 22.0),
     )
+}
+
+/// The button above it.
+fn upper(rect: Rect) -> Rect {
+    lower(rect).translate(vec2(0.0, -27.0))
 }
 
 fn meaning(slot: i32) -> &'static str {

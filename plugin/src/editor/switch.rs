@@ -51,7 +51,9 @@ pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, 
 
 /// A button that does something.
 pub fn action(ui: &mut Ui, rect: Rect, name: &str, meaning: &str) -> bool {
-    let response = ui.interact(rect, ui.scope_id().with(name), Sense::click()).on_hover_text(meaning);
+    // By its place too: the same name may stand on two cards.
+    let id = ui.scope_id().with((name, rect.left().to_bits()));
+    let response = ui.interact(rect, id, Sense::click()).on_hover_text(meaning);
     let fill = if response.hovered() { theme::LINE } else { theme::RAISED };
     ui.painter().rect_filled(rect, theme::ROUNDING, fill);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, name, theme::SMALL, theme::TEXT);

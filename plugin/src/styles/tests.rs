@@ -65,9 +65,9 @@ fn the_sidechain_is_followed_held_and_captured() {
     let held = bench.hear(&silence, style_slot::SIDECHAIN, true);
     assert_eq!(kept, held, "silence is not heard");
     assert_eq!(bench.hear(&violin, style_slot::SIDECHAIN, true), held);
-    assert!(bench.instance.project.held().is_some());
+    assert!(bench.instance.project.style(Keep::Held).is_some());
     let moved = bench.hear(&violin, style_slot::SIDECHAIN, false).expect("a style");
-    assert!(moved.tokens != first.tokens && bench.instance.project.held().is_none());
+    assert!(moved.tokens != first.tokens && bench.instance.project.style(Keep::Held).is_none());
     bench.instance.capture.store(true, Relaxed);
     assert_eq!(bench.hear(&[], style_slot::CAPTURED, false), Some(moved));
     assert_eq!(bench.instance.shared.status.captures.load(Relaxed), 1);
@@ -86,8 +86,13 @@ fn what_has_no_style_plays_dry_and_says_so() {
         assert!(bench.message().contains(said), "{slot}: {}", bench.message());
     }
     let tokens = StyleTokens { model: "another".into(), dim: 1, tokens: vec![0.0], ..StyleTokens::default() };
-    let style = KeptStyle { name: "Sax".into(), path: PathBuf::new(), tokens: Arc::new(tokens) };
-    bench.instance.project.set_file(style);
+    let style = KeptStyle {
+        name: "Sax".into(),
+        path: PathBuf::new(),
+        tokens: Arc::new(tokens),
+        heard: Arc::default(),
+    };
+    bench.instance.project.keep(Keep::File, Some(style));
     assert_eq!(bench.hear(&[], style_slot::FILE, false), None);
     assert!(bench.message().contains("another model"), "{}", bench.message());
 }

@@ -110,6 +110,11 @@ impl Desk {
         self.click_on("Open\u{2026}");
     }
 
+    /// Keeps the user's styles in `folder`.
+    pub fn keep_styles_in(&mut self, folder: PathBuf) {
+        self.app.styles_folder = folder;
+    }
+
     /// Drags from one place to another.
     pub fn drag(&mut self, from: Pos2, to: Pos2) {
         self.frame(vec![Event::PointerMoved(from)]);

@@ -5,7 +5,7 @@
 mod desk;
 mod screen;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{Key, pos2, vec2};
@@ -21,6 +21,8 @@ use super::{SIZE, SIZE_MIN};
 use crate::effect::deadline_samples;
 use crate::factory;
 use crate::params::Steps;
+use crate::project::Keep;
+use crate::registry::Registry;
 use crate::shared::{Gravity, Request};
 use crate::style_slot::{CAPTURED, FILE, SIDECHAIN};
 use crate::workshop::Workshop;
@@ -156,6 +158,25 @@ fn a_new_capture_or_file_is_chosen() {
     desk.shared.status.files.fetch_add(1, Relaxed);
     desk.frame(Vec::new());
     assert_eq!(desk.params.style.value(), FILE);
+}
+
+#[test]
+fn a_style_of_the_projects_is_saved() {
+    let mut desk = Desk::new(SIZE, 1.0);
+    let folder = tempfile::tempdir().expect("a folder");
+    desk.keep_styles_in(folder.path().to_path_buf());
+    let saves = |desk: &Desk| desk.screen.texts().iter().any(|(text, ..)| text == "Save\u{2026}");
+    assert!(!saves(&desk), "there is nothing to save yet");
+    let model = Registry::default().shipped().expect("the model");
+    let recording = factory::recording(VIOLIN as usize).expect("a recording");
+    let style = model.keep("Violin".into(), Path::new("violin.flac"), &recording).expect("a style");
+    desk.params.project.0.keep(Keep::Captured, Some(style));
+    desk.frame(Vec::new());
+    assert!(saves(&desk));
+    desk.click_on("Save\u{2026}");
+    desk.click_on("Save");
+    let path = folder.path().join("My style.luthier");
+    assert_eq!(*desk.requests.lock(), [Request::SaveStyle(Keep::Captured, path)]);
 }
 
 #[test]
