@@ -5,14 +5,13 @@ use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::settings::Settings;
 use engine::stream::OfflineStream;
+use tests::bundle;
+use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
 use tests::transfer::{playable, reference, transfer};
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
 use vst3_host::plugin::ProcessMode;
-
-use crate::bundle;
-use crate::clap_host::{Clap, entry};
 
 /// The Style parameter's place of the violin.
 const VIOLIN: f64 = 3.0;

@@ -1,8 +1,7 @@
 //! Measured latency is reported latency, and what is dry is the delayed input to the bit.
 
+use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
-
-use crate::clap_host::{Clap, entry};
 
 const RATES_HZ: [u32; 3] = [44_100, 48_000, 96_000];
 

@@ -2,8 +2,7 @@
 
 mod allocation;
 mod bounce;
-mod bundle;
-mod clap_host;
+mod fuzz;
 mod hostile;
 mod latency;
 mod state;

@@ -1,8 +1,7 @@
 //! What a project keeps, and what becomes of it elsewhere.
 
+use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
-
-use crate::clap_host::{Clap, entry};
 
 #[test]
 fn a_project_opens_as_it_was_saved() {

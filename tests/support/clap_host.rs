@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use clack_extensions::audio_ports_config::{AudioPortsConfigBuffer, PluginAudioPortsConfig};
 use clack_extensions::latency::{HostLatency, HostLatencyImpl, PluginLatency};
@@ -13,8 +14,8 @@ use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
 use clack_host::events::event_types::ParamValueEvent;
 use clack_host::prelude::*;
-use tests::allocations::calls_of;
 
+use crate::allocations::calls_of;
 use crate::bundle;
 
 /// What the plugin asked for.
@@ -66,8 +67,8 @@ impl HostHandlers for Host {
 pub struct Clap {
     instance: PluginInstance<Host>,
     processor: Option<StoppedPluginAudioProcessor<Host>>,
-    /// Blocks processed so far.
-    pub blocks: usize,
+    /// How long each block took so far.
+    pub times: Vec<Duration>,
     /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
     pub allocations: usize,
 }
@@ -76,6 +77,12 @@ pub struct Clap {
 pub fn entry() -> PluginEntry {
     // SAFETY: our own library, which does nothing when it is loaded.
     unsafe { PluginEntry::load(bundle::library()) }.expect("the library is a CLAP")
+}
+
+/// The same, linked in and not loaded: then the plugin allocates where this program watches.
+pub fn linked_entry() -> PluginEntry {
+    // SAFETY: our own entry, which is a CLAP's.
+    unsafe { PluginEntry::load_from_raw(&plugin::guard::clap_entry, c"") }.expect("an entry")
 }
 
 impl Clap {
@@ -87,7 +94,7 @@ impl Clap {
             factory.plugin_descriptors().next().and_then(|plugin| plugin.id()).expect("a plugin").to_owned();
         let instance = PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
             .expect("an instance");
-        Self { instance, processor: None, blocks: 0, allocations: 0 }
+        Self { instance, processor: None, times: Vec::new(), allocations: 0 }
     }
 
     /// Chooses the layout of so many channels; stereo is the first.
@@ -161,27 +168,42 @@ impl Clap {
         mut next_block: impl FnMut(usize) -> usize + Send,
         values: &[(ClapId, f64)],
     ) -> Vec<Vec<f32>> {
+        self.perform(input, sidechain, |start| {
+            (next_block(start), if start == 0 { values.to_vec() } else { Vec::new() })
+        })
+    }
+
+    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; `next` says for every start how long
+    /// the block is and what is set with it.
+    pub fn perform(
+        &mut self,
+        input: &[Vec<f32>],
+        sidechain: &[Vec<f32>],
+        mut next: impl FnMut(usize) -> (usize, Vec<(ClapId, f64)>) + Send,
+    ) -> Vec<Vec<f32>> {
         let stopped = self.processor.take().expect("active");
         // The audio thread is another one.
-        let (stopped, output, blocks, allocations) = std::thread::scope(|scope| {
+        let (stopped, output, times, allocations) = std::thread::scope(|scope| {
             let play = move || {
                 let mut processor = stopped.start_processing().expect("started");
                 let mut output = vec![Vec::new(); input.len()];
                 let len = input[0].len();
-                let (mut start, mut blocks, mut allocations) = (0, 0, 0);
+                let (mut start, mut times, mut allocations) = (0, Vec::new(), 0);
                 while start < len {
-                    let block = start..len.min(start + next_block(start).max(1));
-                    let values = if start == 0 { values } else { &[] };
+                    let (block, values) = next(start);
+                    let block = start..len.min(start + block.max(1));
                     start = block.end;
-                    allocations += process(&mut processor, input, sidechain, block, values, &mut output);
-                    blocks += 1;
+                    let (time, calls) =
+                        process(&mut processor, input, sidechain, block, &values, &mut output);
+                    times.push(time);
+                    allocations += calls;
                 }
-                (processor.stop_processing(), output, blocks, allocations)
+                (processor.stop_processing(), output, times, allocations)
             };
             scope.spawn(play).join().expect("played")
         });
         self.processor = Some(stopped);
-        self.blocks += blocks;
+        self.times.extend(times);
         self.allocations += allocations;
         output
     }
@@ -212,7 +234,7 @@ impl Drop for Clap {
     }
 }
 
-/// One block; returns how often it allocated or freed.
+/// One block; returns how long it took, and how often it allocated or freed.
 fn process(
     processor: &mut StartedPluginAudioProcessor<Host>,
     input: &[Vec<f32>],
@@ -220,7 +242,7 @@ fn process(
     block: Range<usize>,
     values: &[(ClapId, f64)],
     output: &mut [Vec<f32>],
-) -> usize {
+) -> (Duration, usize) {
     let cut = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
         channels.iter().map(|channel| channel[block.clone()].to_vec()).collect()
     };
@@ -247,11 +269,13 @@ fn process(
         channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
     }]);
     let steady = Some(block.start as u64);
+    let started = Instant::now();
     let (processed, allocations) =
         calls_of(|| processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, None));
+    let time = started.elapsed();
     processed.expect("processed");
     for (all, block) in output.iter_mut().zip(out) {
         all.extend(block);
     }
-    allocations
+    (time, allocations)
 }

@@ -1,6 +1,8 @@
 //! What the tests of several crates share: where files lie, scores, and measures of what a transfer kept and changed.
 
 pub mod allocations;
+pub mod bundle;
+pub mod clap_host;
 pub mod equalised;
 pub mod notes;
 pub mod score;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the packed engine against stock candle, in one run, on the same weights.
+//! `cargo xtask bench`: the packed engine against stock candle, in one run, on the same weights; and what the plugin costs
+//! a host's audio thread.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use engine::style::StyleTokens;
 
 use crate::{model, style, workspace};
 
-/// Time every stage and the whole chain: the packed engine against stock candle
+/// Time every stage and the whole chain, the packed engine against stock candle; and the plugin's audio thread
 #[derive(clap::Args)]
 pub struct Args {
     /// Model file [default: the shipped one]
@@ -40,7 +41,7 @@ const STEPS: [usize; 3] = [4, 10, 50];
 /// Names and medians in milliseconds.
 type Stages = Vec<(String, f64)>;
 
-/// Measures and prints two tables in Markdown.
+/// Measures and prints tables in Markdown.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.repeats > 0, "repeats: expected at least 1, found 0");
     let path = model::path(args.model.as_deref());
@@ -80,6 +81,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(report) = last {
         print_shares(&report);
     }
+    println!();
+    audio_thread()
+}
+
+/// The plugin in a host of ours: a program of its own, so that this one is built without the plugin.
+fn audio_thread() -> Result<ExitCode> {
+    let mut bench = workspace::cargo();
+    bench.args(["bench", "--quiet", "--bench", "audio_thread"]);
+    ensure!(workspace::succeeds(&mut bench)?, "`{}` failed", workspace::shown(&bench));
     Ok(ExitCode::SUCCESS)
 }
 

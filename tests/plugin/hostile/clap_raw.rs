@@ -19,7 +19,7 @@ use clap_sys::stream::{clap_istream, clap_ostream};
 use clap_sys::version::CLAP_VERSION;
 use libloading::Library;
 
-use crate::bundle;
+use tests::bundle;
 
 /// Longest block that the buffers hold.
 pub const ROOM: usize = 40_000;

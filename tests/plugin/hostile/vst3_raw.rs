@@ -9,7 +9,7 @@ use vst3::Steinberg::*;
 use vst3::{ComPtr, ComWrapper, Interface};
 
 use super::vst3_com::Handler;
-use crate::bundle;
+use tests::bundle;
 
 /// Longest block that the buffers hold.
 pub const ROOM: usize = 40_000;
