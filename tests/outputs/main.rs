@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use engine::audio_file::{Audio, decode};
 use engine::cancel::Cancel;
 use engine::generate::generate;
+use engine::nn::packed::Packed;
+use engine::pipeline::Executed;
 use engine::settings::Settings;
 use tests::equalised::residual;
 use tests::notes::judge;
 use tests::score::{self, Note};
-use tests::transfer::{MODEL, shipped, transfer};
+use tests::transfer::{MODEL, playable, reference, transfer};
 use tests::{skip, workspace};
 use trainer::classifier::Judge;
 
@@ -116,7 +118,9 @@ fn the_style_decides_more_than_the_seed() {
 #[test]
 fn noise_and_a_style_alone_make_sound() {
     let settings = Settings { temperature: 1.0, ..Settings::default() };
-    let (mut networks, style) = shipped("harp");
+    let playable = playable();
+    let style = playable.style(&mut Packed::default(), &reference("harp")).expect("tokens");
+    let mut networks = Executed::new(playable.model(), Packed::default());
     let sound =
         generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ()).expect("sound");
     let rms = (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt();

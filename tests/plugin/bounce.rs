@@ -1,14 +1,16 @@
 //! An offline bounce is what the command line makes, to the bit.
 
+use std::sync::Arc;
+
 use engine::audio_file::Audio;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
 use engine::settings::Settings;
-use engine::stream::OfflineStream;
+use plugin::kept_style::KeptStyle;
+use serde_json::Value;
 use tests::bundle;
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
-use tests::transfer::{playable, reference, transfer};
+use tests::transfer::{followed, playable, reference, styled, transfer};
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
 use vst3_host::plugin::ProcessMode;
@@ -16,12 +18,11 @@ use vst3_host::plugin::ProcessMode;
 /// The Style parameter's place of the violin.
 const VIOLIN: f64 = 3.0;
 
+/// The Style parameter's place of a recording.
+const FILE: f64 = 62.0;
+
 /// The Style parameter's place of the sidechain.
 const SIDECHAIN: f64 = 60.0;
-
-fn slices(channels: &[Vec<f32>]) -> Vec<&[f32]> {
-    channels.iter().map(Vec::as_slice).collect()
-}
 
 /// Lets the input's end come out.
 fn with_tail(audio: &Audio, latency: usize) -> Vec<Vec<f32>> {
@@ -92,27 +93,52 @@ fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
     let audio = piano(9.0, 2);
     let violin = reference("violin");
     let side = vec![violin.channels[0][..audio.frames()].to_vec(); 2];
-    let playable = playable();
-    let networks = Box::new(Executed::new(playable.model(), Packed::default()));
-    let pipeline = Pipeline::following(networks, audio.sample_rate_hz, 2).expect("a pipeline");
-    let grid = pipeline.grid().clone();
-    let mut stream =
-        OfflineStream::with_sidechain(grid, 2, Box::new(pipeline), &Settings::default()).expect("a stream");
-    let mut expected = vec![Vec::new(); 2];
-    stream.push_beside(&slices(&audio.channels), &slices(&side), &mut expected).expect("pushed");
-    let report = stream.finish(&mut expected).expect("finished");
-    assert_eq!(report.first_error, None);
+    let expected = followed(&audio, &side);
     assert!(expected != audio.channels, "something was transferred");
     let mut clap = Clap::new(&entry());
     clap.set_offline(true);
     let latency = clap.activate(audio.sample_rate_hz, 4096);
-    let mut beside = side.clone();
+    let mut beside = side;
     beside.iter_mut().for_each(|channel| channel.resize(channel.len() + latency, 0.0));
     let values = [(clap.param("Style"), SIDECHAIN)];
     let out = clap.play(&with_tail(&audio, latency), &beside, |_| 1000, &values);
     for (out, expected) in out.iter().zip(&expected) {
         assert!(out[latency..] == *expected);
     }
+}
+
+/// A project that keeps a recording's style is a bounce with that recording.
+#[test]
+fn a_bounce_with_a_file_style_is_the_command_lines_file() {
+    let audio = piano(7.0, 1);
+    let playable = playable();
+    let mut recording = reference("harp");
+    recording
+        .channels
+        .iter_mut()
+        .for_each(|channel| drop(channel.drain(..recording.sample_rate_hz as usize)));
+    let tokens = playable.style(&mut Packed::default(), &recording).expect("a style");
+    let expected = styled(&audio, tokens.clone(), &Settings::default());
+    let style = KeptStyle {
+        name: "harp.wav".into(),
+        path: "harp.wav".into(),
+        tokens: Arc::new(tokens),
+        heard: Arc::default(),
+    };
+    let mut clap = Clap::new(&entry());
+    let mut state: Value = serde_json::from_slice(&clap.save()[8..]).expect("JSON");
+    let mut project: Value =
+        serde_json::from_str(state["fields"]["project"].as_str().expect("text")).expect("JSON");
+    project["file"] = serde_json::to_value(style.write()).expect("JSON");
+    state["fields"]["project"] = project.to_string().into();
+    let state = state.to_string();
+    assert!(clap.load(&[&(state.len() as u64).to_le_bytes(), state.as_bytes()].concat()));
+    clap.set_channels(1);
+    clap.set_offline(true);
+    let latency = clap.activate(audio.sample_rate_hz, 4096);
+    let values = [(clap.param("Style"), FILE)];
+    let out = clap.play(&with_tail(&audio, latency), &[], |_| 3000, &values);
+    assert!(out[0][latency..] == expected.channels[0]);
 }
 
 /// All on the threads of one pool, with the weights of one model: what each plays is what it would play alone.

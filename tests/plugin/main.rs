@@ -5,4 +5,5 @@ mod bounce;
 mod fuzz;
 mod hostile;
 mod latency;
+mod python_hosts;
 mod state;

@@ -8,7 +8,7 @@ use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::playable::Playable;
 use engine::settings::Settings;
-use engine::stream::render;
+use engine::stream::{OfflineStream, render};
 use engine::style::StyleTokens;
 
 use crate::workspace;
@@ -27,21 +27,39 @@ pub fn reference(style: &str) -> Audio {
     decode(workspace(Path::new("presets/styles").join(style).with_extension("flac"))).expect("a style")
 }
 
-/// The shipped model's networks, and the style of one of its references.
-pub fn shipped(style: &str) -> (Executed<Packed>, StyleTokens) {
-    let playable = playable();
-    let tokens = playable.style(&mut Packed::default(), &reference(style)).expect("tokens");
-    (Executed::new(playable.model(), Packed::default()), tokens)
-}
-
 /// What `cargo xtask transfer --style STYLE` makes of a recording.
 pub fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
-    let (networks, style) = shipped(style);
-    let pipeline = Pipeline::new(Box::new(networks), input.sample_rate_hz, input.channels.len(), style)
-        .expect("a pipeline");
+    let tokens = playable().style(&mut Packed::default(), &reference(style)).expect("tokens");
+    styled(input, tokens, settings)
+}
+
+/// What the command makes of a recording with this style.
+pub fn styled(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
+    let networks = Box::new(Executed::new(playable().model(), Packed::default()));
+    let pipeline =
+        Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
     let grid = pipeline.grid().clone();
     let (channels, report) =
         render(grid, &input.channels, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
     assert_eq!((report.first_error, report.stats.failed), (None, 0));
     Audio { sample_rate_hz: input.sample_rate_hz, channels }
+}
+
+/// What `cargo xtask transfer --sidechain` makes of a recording and one that plays beside it.
+pub fn followed(input: &Audio, beside: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let networks = Box::new(Executed::new(playable().model(), Packed::default()));
+    let channels = input.channels.len();
+    let pipeline = Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");
+    let grid = pipeline.grid().clone();
+    let mut stream = OfflineStream::with_sidechain(grid, channels, Box::new(pipeline), &Settings::default())
+        .expect("a stream");
+    let mut out = vec![Vec::new(); channels];
+    stream.push_beside(&slices(&input.channels), &slices(beside), &mut out).expect("pushed");
+    let report = stream.finish(&mut out).expect("finished");
+    assert_eq!(report.first_error, None);
+    out
+}
+
+fn slices(channels: &[Vec<f32>]) -> Vec<&[f32]> {
+    channels.iter().map(Vec::as_slice).collect()
 }
