@@ -14,6 +14,9 @@ pub struct Args {
     /// Accepted because other bundlers ask for it: the plugin is always built in release
     #[arg(long = "release")]
     _release: bool,
+    /// Also build target/bundled/luthier, which plays without a host (on Linux: needs ALSA's development package)
+    #[arg(long)]
+    standalone: bool,
 }
 
 /// The plugin's name, which its bundles bear.
@@ -28,11 +31,25 @@ pub struct Bundles {
 }
 
 /// Builds and bundles, and says where.
-pub fn run(_: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     let bundles = make()?;
     println!("{}", bundles.clap.display());
     println!("{}", bundles.vst3.display());
+    if args.standalone {
+        println!("{}", standalone()?.display());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the program that needs no host.
+fn standalone() -> Result<PathBuf> {
+    let mut build = workspace::cargo();
+    build.args(["build", "--release", "--package", "plugin", "--bin", "luthier", "--features", "standalone"]);
+    ensure!(workspace::succeeds(&mut build)?, "the standalone program could not be built");
+    let name = format!("luthier{}", std::env::consts::EXE_SUFFIX);
+    let bundled = workspace::target().join("bundled").join(&name);
+    copy(&workspace::target().join("release").join(name), &bundled)?;
+    Ok(bundled)
 }
 
 /// Builds the plugin and bundles it.
