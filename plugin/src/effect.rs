@@ -12,6 +12,7 @@ use nice_plug_egui::{EguiEditor, RepaintNotifier};
 
 use crate::editor::{self, EditorApp, EditorWindow};
 use crate::factory;
+use crate::guard::reach::Reach;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
@@ -36,6 +37,10 @@ pub struct Luthier {
     repaint: RepaintNotifier,
     /// Between `activate` and `deactivate`.
     playing: Option<Playing>,
+    /// Whether the host's transport rolled with the last block.
+    rolled: bool,
+    /// What the guard knows of the host.
+    reach: Arc<Reach>,
     // Goes last: the stream's work has ended before the workshop closes.
     workshop: Arc<Workshop>,
 }
@@ -46,8 +51,11 @@ impl Default for Luthier {
         let workshop = Workshop::enter();
         listen_for_states(&instance, &workshop);
         listen_for_requests(&instance, &workshop);
+        let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
         Self {
-            params: Arc::new(LuthierParams::new(Arc::clone(&instance.project))),
+            reach: Reach::offer(&params),
+            rolled: false,
+            params,
             instance,
             window: editor::window(),
             repaint: RepaintNotifier::new(),
@@ -173,12 +181,8 @@ impl Plugin for Luthier {
         self.fetch_model();
         let sample_rate_hz = config.sample_rate.round() as u32;
         let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
-        let offline = config.process_mode == ProcessMode::Offline;
         match self.open(sample_rate_hz, channels) {
-            Ok(mut playing) => {
-                playing.set_offline(offline);
-                self.playing = Some(playing);
-            }
+            Ok(playing) => self.playing = Some(playing),
             // The host goes on, and hears its own input.
             Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),
         }
@@ -188,7 +192,7 @@ impl Plugin for Luthier {
         status.channels.store(channels as u32, Relaxed);
         status.sample_rate_hz.store(sample_rate_hz, Relaxed);
         status.latency_samples.store(latency, Relaxed);
-        status.offline.store(offline, Relaxed);
+        status.offline.store(self.reach.is_offline(), Relaxed);
         status.active.store(true, Relaxed);
         context.set_latency_samples(latency);
         true
@@ -209,12 +213,21 @@ impl Plugin for Luthier {
         &mut self,
         buffer: &mut Buffer,
         aux: &mut AuxiliaryBuffers,
-        _: &mut impl ProcessContext<Self>,
+        context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
+        let starts = context.transport().playing && !self.rolled;
+        self.rolled = context.transport().playing;
         let Some(playing) = &mut self.playing else {
             clean(buffer.as_slice());
             return ProcessStatus::Normal;
         };
+        let offline = self.reach.is_offline();
+        playing.set_offline(offline);
+        self.instance.shared.status.offline.store(offline, Relaxed);
+        if offline && starts {
+            // However long the host idled before it: a render is the same every time.
+            playing.reset();
+        }
         let mut sidechain: [&[f32]; 2] = [&[]; 2];
         if let Some(port) = aux.inputs.first() {
             for (slot, channel) in sidechain.iter_mut().zip(port.as_slice_immutable()) {

@@ -12,6 +12,9 @@ use clap_sys::audio_buffer::clap_audio_buffer;
 use clap_sys::events::{clap_input_events, clap_output_events};
 use clap_sys::ext::audio_ports::{CLAP_EXT_AUDIO_PORTS, clap_audio_port_info, clap_plugin_audio_ports};
 use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_param_info, clap_plugin_params};
+use clap_sys::ext::render::{
+    CLAP_EXT_RENDER, CLAP_RENDER_OFFLINE, clap_plugin_render, clap_plugin_render_mode,
+};
 use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
 use clap_sys::host::clap_host;
 use clap_sys::id::clap_id;
@@ -22,6 +25,7 @@ use parking_lot::Mutex;
 
 use super::channels::{Bus, Channels, Scratch};
 use super::clap_events::{InputEvents, complete_out};
+use super::reach::Reach;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state};
 use crate::Luthier;
 
@@ -33,6 +37,8 @@ pub struct Guard {
     inner: *const clap_plugin,
     params: clap_plugin_params,
     state: clap_plugin_state,
+    render: clap_plugin_render,
+    reach: Option<Arc<Reach>>,
     /// Channels of main input, sidechain and main output: equally many, 1 or 2.
     channels: AtomicU32,
     active: AtomicBool,
@@ -65,6 +71,7 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
     }
     // SAFETY: a complete host. The wrapper is given back in `destroy`.
     let wrapper = unsafe { Arc::into_raw(Wrapper::<Luthier>::new(host)) };
+    let reach = Reach::take();
     // SAFETY: just made; the structure lives as long as the wrapper, and nobody changes it.
     let inner = unsafe { (*wrapper).clap_plugin.as_ptr() }.cast_const();
     // SAFETY: as above.
@@ -89,6 +96,8 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
             flush: None,
         },
         state: clap_plugin_state { save: None, load: Some(load_state) },
+        render: clap_plugin_render { has_hard_realtime_requirement: None, set: None },
+        reach,
         channels: AtomicU32::new(MAX_CHANNELS as u32),
         active: AtomicBool::new(false),
         scratch: Mutex::default(),
@@ -134,6 +143,9 @@ impl Guard {
         }
         if let Some(&state) = self.their_extension::<clap_plugin_state>(CLAP_EXT_STATE) {
             self.state.save = state.save;
+        }
+        if let Some(&render) = self.their_extension::<clap_plugin_render>(CLAP_EXT_RENDER) {
+            self.render = clap_plugin_render { set: Some(set_render), ..render };
         }
     }
 
@@ -271,8 +283,23 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
     if name == CLAP_EXT_STATE {
         return ptr::from_ref(&guard.state).cast();
     }
+    if name == CLAP_EXT_RENDER {
+        return ptr::from_ref(&guard.render).cast();
+    }
     // SAFETY: the host's call as it came.
     unsafe { get(guard.inner, id) }
+}
+
+/// At once, and again with the restart that nice-plug asks for: not every host grants it before it renders.
+unsafe extern "C" fn set_render(plugin: *const clap_plugin, mode: clap_plugin_render_mode) -> bool {
+    // SAFETY: the host's call on our plugin.
+    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    if let Some(reach) = &guard.reach {
+        reach.set_offline(mode == CLAP_RENDER_OFFLINE);
+    }
+    let render = guard.their_extension::<clap_plugin_render>(CLAP_EXT_RENDER);
+    // SAFETY: nice-plug's function on nice-plug's plugin.
+    render.and_then(|render| render.set).is_some_and(|set| unsafe { set(guard.inner, mode) })
 }
 
 unsafe extern "C" fn param_info(plugin: *const clap_plugin, index: u32, info: *mut clap_param_info) -> bool {

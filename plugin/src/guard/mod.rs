@@ -10,6 +10,8 @@ mod clap;
 mod clap_entry;
 mod clap_events;
 mod clap_state;
+mod edits;
+pub(crate) mod reach;
 mod state;
 mod vst3;
 mod vst3_entry;

@@ -4,6 +4,7 @@
 use std::mem::{ManuallyDrop, zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nice_plug::prelude::Vst3Plugin;
@@ -15,6 +16,8 @@ use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 
 use super::channels::{Bus, Channels, Scratch};
+use super::edits::Edits;
+use super::reach::Reach;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, vst3_state};
 
 /// nice-plug's wrapper with a check in front of it.
@@ -23,6 +26,10 @@ pub struct Guard<P: Vst3Plugin> {
     /// Channels of main input, sidechain and main output: equally many, 1 or 2.
     channels: AtomicU32,
     active: AtomicBool,
+    /// Whether the host has set up an offline render.
+    offline: AtomicBool,
+    edits: Edits,
+    reach: Option<Arc<Reach>>,
     /// Only ever tried: a host that sets up while it processes gets no sound for a block.
     scratch: Mutex<Scratch>,
 }
@@ -58,8 +65,11 @@ impl<P: Vst3Plugin> Guard<P> {
     pub fn new() -> Self {
         Self {
             inner: ManuallyDrop::new(Wrapper::new()),
+            reach: Reach::take(),
             channels: AtomicU32::new(MAX_CHANNELS as u32),
             active: AtomicBool::new(false),
+            offline: AtomicBool::new(false),
+            edits: Edits::default(),
             scratch: Mutex::default(),
         }
     }
@@ -114,6 +124,8 @@ impl<P: Vst3Plugin> Guard<P> {
         if !(single && setup.sampleRate.is_finite() && setup.sampleRate >= 1.0) {
             return kResultFalse;
         }
+        self.offline.store(is_offline(setup.processMode), Ordering::SeqCst);
+        self.tell_mode(setup.processMode);
         setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);
         self.scratch.lock().prepare();
         // nice-plug keeps the configuration before it reads the new process mode: the second call makes it fresh.
@@ -121,6 +133,13 @@ impl<P: Vst3Plugin> Guard<P> {
         unsafe {
             self.inner.setupProcessing(&mut setup);
             self.inner.setupProcessing(&mut setup)
+        }
+    }
+
+    /// The mode of what comes: some hosts set up in real time, and say with the blocks that they render.
+    fn tell_mode(&self, mode: int32) {
+        if let Some(reach) = &self.reach {
+            reach.set_offline(is_offline(mode) || self.offline.load(Ordering::SeqCst));
         }
     }
 
@@ -136,15 +155,20 @@ impl<P: Vst3Plugin> Guard<P> {
             // Parameters alone, and no bus that could be touched.
             let mut flush = without_buses(data, 0);
             // SAFETY: a block of our own without samples.
-            return unsafe { self.inner.process(&mut flush) };
+            let result = unsafe { self.inner.process(&mut flush) };
+            self.edits.block_processed();
+            return result;
         }
         let Some(mut scratch) = self.scratch.try_lock() else { return kResultFalse };
         let single = data.symbolicSampleSize == SymbolicSampleSizes_::kSample32 as int32;
         if !single || !self.active.load(Ordering::SeqCst) || !scratch.is_prepared() {
             return kResultFalse;
         }
+        self.tell_mode(data.processMode);
         // SAFETY: the host's promise about its buses.
-        unsafe { self.process_pieces(data, &mut scratch) }
+        let result = unsafe { self.process_pieces(data, &mut scratch) };
+        self.edits.block_processed();
+        result
     }
 
     /// # Safety
@@ -192,8 +216,19 @@ impl<P: Vst3Plugin> Guard<P> {
         // SAFETY: the host's stream.
         let Some(state) = (unsafe { vst3_state::read(stream) }) else { return kResultFalse };
         let stream = vst3_state::stream(state);
+        self.edits.forget();
         // SAFETY: a stream of our own that holds a state which we wrote.
         unsafe { IComponentTrait::setState(&*self.inner, stream.as_ptr()) }
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn component_state(&self, stream: *mut IBStream) -> tresult {
+        if let Some(reach) = &self.reach {
+            self.edits.settle(reach);
+        }
+        // SAFETY: the host's call as it came.
+        unsafe { IComponentTrait::getState(&*self.inner, stream) }
     }
 
     /// # Safety
@@ -213,9 +248,24 @@ impl<P: Vst3Plugin> Guard<P> {
         if !value.is_finite() {
             return kInvalidArgument;
         }
+        let value = value.clamp(0.0, 1.0);
+        if self.reach.as_ref().is_some_and(|reach| reach.has(id)) {
+            self.edits.set(id, value);
+        }
         // SAFETY: the host's call, with a value that is a number.
-        unsafe { self.inner.setParamNormalized(id, value.clamp(0.0, 1.0)) }
+        unsafe { self.inner.setParamNormalized(id, value) }
     }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn parameter(&self, id: ParamID) -> ParamValue {
+        // SAFETY: the host's call as it came.
+        self.edits.get(id).unwrap_or_else(|| unsafe { self.inner.getParamNormalized(id) })
+    }
+}
+
+fn is_offline(mode: int32) -> bool {
+    mode == ProcessModes_::kOffline as int32
 }
 
 /// The block's parameters and context with `len` samples of no bus.

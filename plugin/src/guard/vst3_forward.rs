@@ -36,7 +36,10 @@ forward!(IComponentTrait {
     fn getBusInfo(kind: MediaType, direction: BusDirection, index: int32, info: *mut BusInfo) -> tresult;
     fn getRoutingInfo(input: *mut RoutingInfo, output: *mut RoutingInfo) -> tresult;
     fn activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool) -> tresult;
-    fn getState(state: *mut IBStream) -> tresult;
+}
+unsafe fn getState(&self, state: *mut IBStream) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.component_state(state) }
 }
 unsafe fn setActive(&self, state: TBool) -> tresult {
     // SAFETY: the host's call as it came.
@@ -56,13 +59,16 @@ forward!(IEditControllerTrait {
     fn getParamValueByString(id: ParamID, string: *mut TChar, value: *mut ParamValue) -> tresult;
     fn normalizedParamToPlain(id: ParamID, value: ParamValue) -> ParamValue;
     fn plainParamToNormalized(id: ParamID, value: ParamValue) -> ParamValue;
-    fn getParamNormalized(id: ParamID) -> ParamValue;
     fn setComponentHandler(handler: *mut IComponentHandler) -> tresult;
     fn createView(name: FIDString) -> *mut IPlugView;
 }
 unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
     // SAFETY: the host's call as it came.
     unsafe { self.parameter_info(index, info) }
+}
+unsafe fn getParamNormalized(&self, id: ParamID) -> ParamValue {
+    // SAFETY: the host's call as it came.
+    unsafe { self.parameter(id) }
 }
 unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
     // SAFETY: the host's call as it came.

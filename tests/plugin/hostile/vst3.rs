@@ -9,6 +9,10 @@ use vst3::Steinberg::*;
 use super::vst3_com::{Stream, changes};
 use super::vst3_raw::{BLOCK, Module, Plug, ROOM, RawBus};
 use super::{Case, play_all};
+use tests::signal::{Lcg, delayed};
+
+/// A block's process mode.
+const OFFLINE: i32 = 2;
 
 #[test]
 fn every_vst3_host_survives() {
@@ -36,7 +40,7 @@ fn nulls() -> RawBus {
     RawBus { count: 2, channels: Some(vec![null_mut(); 2]) }
 }
 
-const CASES: [Case; 41] = [
+const CASES: [Case; 43] = [
     Case { name: "usual", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
     Case { name: "no sidechain bus", play: || odd(BLOCK, |p| (vec![p.bus(0)], vec![p.bus(4)])) },
     Case {
@@ -105,7 +109,58 @@ const CASES: [Case; 41] = [
     Case { name: "not initialised", play: not_initialised },
     Case { name: "300 lives", play: three_hundred_lives },
     Case { name: "not numbers", play: not_numbers },
+    Case { name: "offline by the block alone", play: offline_by_the_block },
+    Case { name: "saved without a block", play: saved_without_a_block },
 ];
+
+/// Ardour exports like this: set up for real time, every block says that it is offline.
+fn offline_by_the_block() {
+    let module = Module::open();
+    let mut plug = Plug::started(&module);
+    let latency = unsafe { plug.processor.getLatencySamples() } as usize;
+    let mut random = Lcg(1);
+    let (mut played, mut heard) = (Vec::new(), Vec::new());
+    while played.len() < 6 * latency {
+        let noise = random.noise(BLOCK as usize);
+        for channel in 0..4 {
+            plug.buffers[channel][..BLOCK as usize].copy_from_slice(&noise);
+        }
+        let (main, side, out) = (plug.bus(0), plug.bus(2), plug.bus(4));
+        let result = plug.process_in(OFFLINE, BLOCK, vec![main, side], vec![out], null_mut());
+        assert_eq!(result, kResultOk);
+        played.extend(noise);
+        heard.extend_from_slice(&plug.buffers[4][..BLOCK as usize]);
+    }
+    let dry = delayed(&played, latency);
+    let wet = heard.iter().zip(&dry).skip(3 * latency).filter(|(heard, dry)| heard != dry).count();
+    assert!(wet > 2 * latency, "a render waits for the model: {wet} samples of {}", 3 * latency);
+    plug.end();
+}
+
+/// pluginval and Steinberg's validator do this: set, save, and no block between.
+fn saved_without_a_block() {
+    let module = Module::open();
+    let mut plug = Plug::started(&module);
+    plug.play();
+    let ids = unsafe {
+        (0..plug.controller.getParameterCount()).map(|index| plug.param(index)).collect::<Vec<_>>()
+    };
+    for id in ids {
+        unsafe {
+            assert_eq!(plug.controller.setParamNormalized(id, 1.0), kResultOk);
+            assert_eq!(plug.controller.getParamNormalized(id), 1.0);
+        }
+        let with = saved(&plug);
+        unsafe { plug.controller.setParamNormalized(id, 0.0) };
+        assert_ne!(saved(&plug), with, "parameter {id}");
+        assert_eq!(load(&plug, with.clone(), None), kResultOk);
+        plug.play();
+        assert_eq!(saved(&plug), with, "the state counts, not the edit before it");
+        // As the host would have it, with the next block.
+        assert_eq!(unsafe { plug.controller.getParamNormalized(id) }, 1.0);
+    }
+    plug.end();
+}
 
 fn null_arguments() {
     let module = Module::open();

@@ -144,6 +144,18 @@ impl Plug {
     pub fn process(
         &self,
         len: i32,
+        inputs: Vec<RawBus>,
+        outputs: Vec<RawBus>,
+        changes: *mut IParameterChanges,
+    ) -> tresult {
+        self.process_in(0, len, inputs, outputs, changes)
+    }
+
+    /// One block, which says of itself in which mode it is.
+    pub fn process_in(
+        &self,
+        mode: i32,
+        len: i32,
         mut inputs: Vec<RawBus>,
         mut outputs: Vec<RawBus>,
         changes: *mut IParameterChanges,
@@ -152,7 +164,7 @@ impl Plug {
         let mut outputs = audio_buses(&mut outputs);
         unsafe {
             let mut data: ProcessData = std::mem::zeroed();
-            data.numSamples = len;
+            (data.processMode, data.numSamples) = (mode, len);
             (data.numInputs, data.numOutputs) = (inputs.len() as i32, outputs.len() as i32);
             data.inputs = if inputs.is_empty() { null_mut() } else { inputs.as_mut_ptr() };
             data.outputs = if outputs.is_empty() { null_mut() } else { outputs.as_mut_ptr() };

@@ -1,0 +1,75 @@
+//! What the guard reaches of an instance past nice-plug: the host's present process mode, and parameters that wait.
+//!
+//! nice-plug hears of the mode at activation alone, and of a parameter that a host sets while it processes with the next
+//! block alone. Hosts change the mode with a block (Ardour's export) and save between blocks that never come.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use nice_plug::params::Params;
+use nice_plug::params::internals::ParamPtr;
+
+use crate::params::LuthierParams;
+
+thread_local! {
+    /// nice-plug makes the plugin while it makes its wrapper, and hands out the wrapper alone.
+    static OFFERED: RefCell<Option<Arc<Reach>>> = const { RefCell::new(None) };
+}
+
+/// The VST3 id that nice-plug gives a parameter: its hash, of 31 bits.
+fn vst3_id(id: &str) -> u32 {
+    let hash = id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    hash & !(1 << 31)
+}
+
+/// One instance's.
+pub struct Reach {
+    /// Keeps what `by_hash` points to.
+    _params: Arc<LuthierParams>,
+    by_hash: HashMap<u32, ParamPtr>,
+    offline: AtomicBool,
+}
+
+impl Reach {
+    /// For an instance that is being made; the guard that has it made on this thread takes it.
+    pub fn offer(params: &Arc<LuthierParams>) -> Arc<Self> {
+        let by_hash = params.param_map().into_iter().map(|(id, param, _)| (vst3_id(&id), param));
+        let reach = Arc::new(Self {
+            by_hash: by_hash.collect(),
+            _params: Arc::clone(params),
+            offline: AtomicBool::new(false),
+        });
+        OFFERED.set(Some(Arc::clone(&reach)));
+        reach
+    }
+
+    /// That of the instance which has just been made on this thread.
+    pub fn take() -> Option<Arc<Self>> {
+        OFFERED.take()
+    }
+
+    /// Whether the host renders offline now.
+    pub fn is_offline(&self) -> bool {
+        self.offline.load(Relaxed)
+    }
+
+    /// The host renders offline from now on, or in real time.
+    pub fn set_offline(&self, offline: bool) {
+        self.offline.store(offline, Relaxed);
+    }
+
+    /// Whether there is a parameter of this hash.
+    pub fn has(&self, hash: u32) -> bool {
+        self.by_hash.contains_key(&hash)
+    }
+
+    /// Sets a parameter to a value of 0 to 1.
+    pub fn set(&self, hash: u32, normalized: f32) {
+        if let Some(param) = self.by_hash.get(&hash) {
+            // SAFETY: the parameters live as long as we do.
+            unsafe { param._internal_set_normalized_value(normalized) };
+        }
+    }
+}
