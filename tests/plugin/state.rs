@@ -20,22 +20,41 @@ fn a_project_opens_as_it_was_saved() {
     assert_eq!(other.save(), saved);
 }
 
+/// A state whose model has another hash, and lies at `path`.
+fn with_another_model(state: &[u8], path: &str) -> Vec<u8> {
+    let text = String::from_utf8(state[8..].to_vec()).expect("JSON");
+    let start = text.find(r#"\"sha256\":\""#).expect("a model's hash") + r#"\"sha256\":\""#.len();
+    let mut other = text;
+    other.replace_range(start..start + 64, &"0".repeat(64));
+    let other = other.replace(r#"\"path\":\"\""#, &format!(r#"\"path\":\"{path}\""#));
+    [&(other.len() as u64).to_le_bytes(), other.as_bytes()].concat()
+}
+
 #[test]
 fn a_project_without_its_model_plays_dry() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
-    let saved = clap.save();
-    let text = String::from_utf8(saved[8..].to_vec()).expect("JSON");
-    let start = text.find(r#"\"sha256\":\""#).expect("a model's hash") + r#"\"sha256\":\""#.len();
-    let mut other = text.clone();
-    other.replace_range(start..start + 64, &"0".repeat(64));
-    let mut bytes = (other.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(other.as_bytes());
-    assert!(clap.load(&bytes));
+    let state = with_another_model(&clap.save(), "/nowhere/orchestra.safetensors");
+    assert!(clap.load(&state));
     clap.set_offline(true);
     let latency = clap.activate(48_000, 512);
     let noise = Lcg(1).noise(latency + 30_000);
     let out = clap.play(&[noise.clone(), noise.clone()], &[], |_| 512, &[]);
     assert!(out[0] == delayed(&noise, latency));
-    assert!(clap.save() == bytes, "the project still names its model");
+    assert!(clap.save() == state, "the project still names its model");
+}
+
+/// Whoever updates Luthier hears their project, with the model of the new version.
+#[test]
+fn a_project_with_an_older_shipped_model_plays_this_one() {
+    let entry = entry();
+    let mut clap = Clap::new(&entry);
+    let fresh = clap.save();
+    assert!(clap.load(&with_another_model(&fresh, "")));
+    clap.set_offline(true);
+    let latency = clap.activate(48_000, 512);
+    let noise = Lcg(1).noise(latency + 30_000);
+    let out = clap.play(&[noise.clone(), noise.clone()], &[], |_| 512, &[]);
+    assert!(out[0] != delayed(&noise, latency), "it plays");
+    assert!(clap.save() == fresh, "and is this version's project from now on");
 }
