@@ -8,6 +8,8 @@ use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS};
 #[derive(Default)]
 pub struct Scratch {
     silence: Vec<f32>,
+    /// A stereo sidechain beside a mono signal.
+    mixed: Vec<f32>,
     trash: Vec<f32>,
 }
 
@@ -15,6 +17,7 @@ impl Scratch {
     /// Makes room for the largest piece.
     pub fn prepare(&mut self) {
         self.silence.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
+        self.mixed.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
         self.trash.resize(MAX_BLOCK_SAMPLES as usize * MAX_CHANNELS, 0.0);
     }
 
@@ -89,5 +92,24 @@ impl Channels {
             channels.output[c] = or(unsafe { output.channel(c, offset) }, trash);
         }
         channels
+    }
+
+    /// Gives a sidechain of another width than the main signal's `width` that width: what is mono is heard on both sides,
+    /// what is stereo as the mean of both.
+    ///
+    /// # Safety
+    /// As [`Self::complete`], which made this of the same bus, for a piece of `len` samples.
+    pub unsafe fn fit_sidechain(&mut self, bus: Bus, width: usize, len: usize, scratch: &mut Scratch) {
+        let row = &mut self.inputs[1];
+        if width > bus.count && bus.count == 1 {
+            row[1] = row[0];
+        }
+        if width == 1 && bus.count > 1 {
+            for (i, mixed) in scratch.mixed[..len].iter_mut().enumerate() {
+                // SAFETY: both channels are there, or silence, and as long as the piece.
+                *mixed = unsafe { (*row[0].add(i) + *row[1].add(i)) / 2.0 };
+            }
+            row[0] = scratch.mixed.as_mut_ptr();
+        }
     }
 }

@@ -176,11 +176,14 @@ impl Guard {
             // SAFETY: `start` lies inside of the block, a piece is short enough, the scratch is prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start as usize, scratch) };
             let width = self.channels.load(Ordering::SeqCst);
+            let len = (block.frames_count - start).min(MAX_BLOCK_SAMPLES);
+            // SAFETY: the same port and piece.
+            unsafe { channels.fit_sidechain(inputs[1], width as usize, len as usize, scratch) };
             let [main, side] = &mut channels.inputs;
             let ports_in = [port(main, width), port(side, width)];
             let mut ports_out = [port(&mut channels.output, width)];
             let mut piece = clap_process {
-                frames_count: (block.frames_count - start).min(MAX_BLOCK_SAMPLES),
+                frames_count: len,
                 audio_inputs: ports_in.as_ptr(),
                 audio_inputs_count: 2,
                 audio_outputs: ports_out.as_mut_ptr(),

@@ -5,7 +5,7 @@ use std::mem::{ManuallyDrop, zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nice_plug::prelude::Vst3Plugin;
 use nice_plug::wrapper::vst3::Wrapper;
@@ -20,11 +20,16 @@ use super::edits::Edits;
 use super::reach::Reach;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, vst3_state};
 
+/// The host has said nothing about the sidechain.
+const UNSET: SpeakerArrangement = SpeakerArrangement::MAX;
+
 /// nice-plug's wrapper with a check in front of it.
 pub struct Guard<P: Vst3Plugin> {
     pub(super) inner: ManuallyDrop<Wrapper<P>>,
-    /// Channels of main input, sidechain and main output: equally many, 1 or 2.
+    /// Channels of main input and output, and of the sidechain as nice-plug sees it: equally many, 1 or 2.
     channels: AtomicU32,
+    /// The arrangement that the host gave the sidechain.
+    sidechain: AtomicU64,
     active: AtomicBool,
     /// Whether the host has set up an offline render.
     offline: AtomicBool,
@@ -67,6 +72,7 @@ impl<P: Vst3Plugin> Guard<P> {
             inner: ManuallyDrop::new(Wrapper::new()),
             reach: Reach::take(),
             channels: AtomicU32::new(MAX_CHANNELS as u32),
+            sidechain: AtomicU64::new(UNSET),
             active: AtomicBool::new(false),
             offline: AtomicBool::new(false),
             edits: Edits::default(),
@@ -83,7 +89,7 @@ impl<P: Vst3Plugin> Guard<P> {
         result
     }
 
-    /// Main input, sidechain and output have the same width, 1 or 2.
+    /// Main input and output have the same width, 1 or 2; the sidechain may have any, and is fitted.
     ///
     /// # Safety
     /// As the interface asks: where the arrays are not null, they have as many entries as told.
@@ -98,16 +104,44 @@ impl<P: Vst3Plugin> Guard<P> {
             return kResultFalse;
         }
         // SAFETY: two entries and one, as just checked.
-        let arrangements = unsafe { [*inputs, *inputs.add(1), *outputs] };
-        let width = arrangements[0].count_ones();
-        if !(1..=MAX_CHANNELS as u32).contains(&width) || arrangements.iter().any(|a| a.count_ones() != width)
-        {
+        let (main, sidechain, out) = unsafe { (*inputs, *inputs.add(1), *outputs) };
+        let width = main.count_ones();
+        let fits = (1..=MAX_CHANNELS as u32).contains(&width) && out.count_ones() == width;
+        if !fits || sidechain.count_ones() > MAX_CHANNELS as u32 {
             return kResultFalse;
         }
-        // SAFETY: the host's arrays, checked above.
-        let result = unsafe { self.inner.setBusArrangements(inputs, num_inputs, outputs, num_outputs) };
+        // SAFETY: arrays of our own, as nice-plug knows them.
+        let result = unsafe {
+            self.inner.setBusArrangements([main; 2].as_mut_ptr(), num_inputs, [out].as_mut_ptr(), num_outputs)
+        };
         if result == kResultOk {
             self.channels.store(width, Ordering::SeqCst);
+            self.sidechain.store(sidechain, Ordering::SeqCst);
+        }
+        result
+    }
+
+    /// # Safety
+    /// As the interface asks.
+    pub(super) unsafe fn bus_arrangement(
+        &self,
+        direction: BusDirection,
+        index: int32,
+        arrangement: *mut SpeakerArrangement,
+    ) -> tresult {
+        if arrangement.is_null() {
+            return kInvalidArgument;
+        }
+        // SAFETY: the host's call, with a place for the answer.
+        let result = unsafe { self.inner.getBusArrangement(direction, index, arrangement) };
+        let sidechain = self.sidechain.load(Ordering::SeqCst);
+        if result == kResultOk
+            && sidechain != UNSET
+            && direction == BusDirections_::kInput as BusDirection
+            && index == 1
+        {
+            // SAFETY: not null.
+            unsafe { *arrangement = sidechain };
         }
         result
     }
@@ -192,6 +226,8 @@ impl<P: Vst3Plugin> Guard<P> {
                 block.outputParameterChanges = ptr::null_mut();
             }
             let width = self.channels.load(Ordering::SeqCst) as int32;
+            // SAFETY: the same bus and piece.
+            unsafe { channels.fit_sidechain(inputs[1], width as usize, piece, scratch) };
             let [main, side] = &mut channels.inputs;
             let mut buses_in = [audio_bus(main, width), audio_bus(side, width)];
             let mut buses_out = [audio_bus(&mut channels.output, width)];

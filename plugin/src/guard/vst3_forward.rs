@@ -76,11 +76,19 @@ unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
 });
 
 forward!(IAudioProcessorTrait {
-    fn getBusArrangement(direction: BusDirection, index: int32, arrangement: *mut SpeakerArrangement) -> tresult;
     fn canProcessSampleSize(size: int32) -> tresult;
     fn getLatencySamples() -> uint32;
     fn setProcessing(state: TBool) -> tresult;
     fn getTailSamples() -> uint32;
+}
+unsafe fn getBusArrangement(
+    &self,
+    direction: BusDirection,
+    index: int32,
+    arrangement: *mut SpeakerArrangement,
+) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.bus_arrangement(direction, index, arrangement) }
 }
 unsafe fn setBusArrangements(
     &self,

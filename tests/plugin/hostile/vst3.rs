@@ -40,7 +40,7 @@ fn nulls() -> RawBus {
     RawBus { count: 2, channels: Some(vec![null_mut(); 2]) }
 }
 
-const CASES: [Case; 43] = [
+const CASES: [Case; 44] = [
     Case { name: "usual", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
     Case { name: "no sidechain bus", play: || odd(BLOCK, |p| (vec![p.bus(0)], vec![p.bus(4)])) },
     Case {
@@ -99,6 +99,7 @@ const CASES: [Case; 43] = [
     Case { name: "rates that are none", play: odd_rates },
     Case { name: "arrangements", play: arrangements },
     Case { name: "mono", play: mono },
+    Case { name: "mono beside a stereo sidechain", play: mono_beside_stereo },
     Case { name: "parameters out of range", play: odd_parameters },
     Case { name: "state", play: states },
     Case { name: "state without a handler", play: state_without_handler },
@@ -273,10 +274,11 @@ fn arrangements() {
         (vec![stereo, stereo], vec![stereo], true),
         (vec![mono, mono], vec![mono], true),
         (vec![1, 1], vec![1], true),
-        (vec![stereo, mono], vec![stereo], false),
-        (vec![mono, stereo], vec![mono], false),
+        (vec![stereo, mono], vec![stereo], true),
+        (vec![mono, stereo], vec![mono], true),
+        (vec![stereo, surround], vec![stereo], false),
         (vec![mono, mono], vec![stereo], false),
-        (vec![stereo, 0], vec![stereo], false),
+        (vec![stereo, 0], vec![stereo], true),
         (vec![stereo], vec![stereo], false),
         (vec![0, 0], vec![0], false),
         (vec![surround, surround], vec![surround], false),
@@ -289,12 +291,34 @@ fn arrangements() {
             plug.processor.setBusArrangements(ins.as_mut_ptr(), num_ins, outs.as_mut_ptr(), num_outs)
         };
         assert_eq!(result == kResultOk, fits, "{inputs:x?} {outputs:x?}");
+        if fits {
+            let mut sidechain = 77;
+            unsafe { plug.processor.getBusArrangement(0, 1, &mut sidechain) };
+            assert_eq!(sidechain, inputs[1], "what was accepted is what there is");
+        }
     }
     let mut two = [stereo; 2];
     unsafe { plug.processor.setBusArrangements(two.as_mut_ptr(), 2, [stereo].as_mut_ptr(), 1) };
     plug.set_up(0, 48_000.0, BLOCK);
     plug.activate();
     plug.play();
+    plug.end();
+}
+
+fn mono_beside_stereo() {
+    let module = Module::open();
+    let mut plug = Plug::new(&module);
+    let (mono, stereo) = (1u64 << 19, 3u64);
+    let result =
+        unsafe { plug.processor.setBusArrangements([mono, stereo].as_mut_ptr(), 2, [mono].as_mut_ptr(), 1) };
+    assert_eq!(result, kResultOk);
+    plug.set_up(0, 48_000.0, BLOCK);
+    plug.activate();
+    for _ in 0..200 {
+        let one = |bus: RawBus| RawBus { count: 1, ..bus };
+        let (main, side, out) = (one(plug.bus(0)), plug.bus(2), one(plug.bus(4)));
+        assert_eq!(plug.process(BLOCK, vec![main, side], vec![out], null_mut()), kResultOk);
+    }
     plug.end();
 }
 
