@@ -71,20 +71,23 @@ fn check(clip: &Clip) {
     let heard = ear.judge_audio(&output.channels, output.sample_rate_hz).expect("judged");
     let named: Vec<(&String, &f32)> = ear.instruments().iter().zip(&heard).collect();
     let (best, _) = named.iter().max_by(|a, b| a.1.total_cmp(b.1)).expect("instruments");
-    println!("{}: heard {named:?}", clip.input);
+    println!("measured: {}: heard as {named:.3?}", clip.input);
     assert_eq!(best.as_str(), TARGET, "{}: heard {named:?}", clip.input);
 
     let (dry, wet, rate_hz) = (input.mono(), output.mono(), input.sample_rate_hz);
     let (before, after) = (judge(&dry, rate_hz, &score), judge(&wet, rate_hz, &score));
     let wrong = judge(&wet, rate_hz, &transposed(&score));
-    println!("{}: notes before {before:?}, after {after:?}, by a wrong score {wrong:?}", clip.input);
+    println!(
+        "measured: {}: notes before {before:?}, after {after:?}, by a wrong score {wrong:?}",
+        clip.input
+    );
     assert!(before.recall() > 0.8, "the measure does not find the input's own notes: {before:?}");
     assert!(after.recall() > RECALL_KEPT * before.recall(), "notes lost: {before:?} {after:?}");
     assert!(after.precision() > PRECISION_KEPT * before.precision(), "notes added: {before:?} {after:?}");
     assert!(wrong.recall() < WRONG_SCORE * after.recall(), "any score fits: {after:?} {wrong:?}");
 
     let left = residual(&dry, &wet);
-    println!("{}: {left:.3} of the output is no equalised input", clip.input);
+    println!("measured: {}: {left:.3} of the output is no equalised input", clip.input);
     assert!(left > EQUALISER_RESIDUAL, "{}: hardly more than an equaliser, {left}", clip.input);
 }
 
@@ -110,7 +113,7 @@ fn the_style_decides_more_than_the_seed() {
         violin.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
     };
     let (by_seed, by_style) = (difference(output(TARGET, 2)), difference(output("guitar", 1)));
-    println!("another style changes {by_style}, another seed {by_seed}");
+    println!("measured: another style changes {by_style:.1}, another seed {by_seed:.1}");
     assert!(by_seed > 0.0 && by_style > 1.5 * by_seed, "style {by_style}, seed {by_seed}");
 }
 
@@ -124,6 +127,6 @@ fn noise_and_a_style_alone_make_sound() {
     let sound =
         generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ()).expect("sound");
     let rms = (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt();
-    println!("{:.1} dBFS", 20.0 * rms.log10());
+    println!("measured: noise and a style sound at {:.1} dBFS", 20.0 * rms.log10());
     assert!((0.01..0.5).contains(&rms), "{rms}");
 }

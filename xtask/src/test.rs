@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Runs `cargo test -- --show-output` and prints all of its output but what passing tests wrote; of that, the lines that
-/// say what they skipped.
+/// say what they skipped or measured.
 pub fn passes(command: &mut Command) -> Result<bool> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -56,7 +56,7 @@ impl Filter {
         } else if line == "failures:" || line.starts_with("test result:") {
             self.in_successes = false;
         }
-        !self.in_successes || line.starts_with("skipped:")
+        !self.in_successes || line.starts_with("skipped:") || line.starts_with("measured:")
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passing_tests_wrote_is_hidden_but_for_what_they_skipped() {
+    fn what_passing_tests_wrote_is_hidden_but_for_what_they_skipped_or_measured() {
         let output = "\
 running 2 tests
 test a ... ok
@@ -76,6 +76,7 @@ successes:
 ---- a stdout ----
 chatter
 skipped: a: no GPU on this machine
+measured: a: 3 notes
 
 successes:
     a
@@ -89,6 +90,7 @@ test result: FAILED. 1 passed; 1 failed";
         let mut filter = Filter::default();
         let shown: Vec<&str> = output.lines().filter(|line| filter.shows(line)).collect();
         assert!(shown.contains(&"skipped: a: no GPU on this machine"));
+        assert!(shown.contains(&"measured: a: 3 notes"));
         assert!(shown.contains(&"reason") && shown.contains(&"test a ... ok"));
         assert!(!shown.contains(&"chatter") && !shown.contains(&"    a"));
         assert_eq!(shown.last(), Some(&"test result: FAILED. 1 passed; 1 failed"));
