@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use engine::config::ModelConfig;
 use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
-use nice_plug_egui::{EguiEditor, RepaintNotifier};
 
-use crate::editor::{self, EditorApp, EditorWindow};
+use crate::editor::EditorApp;
+use crate::editor::window::{self, LuthierEditor, SharedExtent};
 use crate::factory;
 use crate::guard::reach::Reach;
 use crate::instance::Instance;
@@ -33,8 +33,7 @@ const MODEL_WAIT: Duration = Duration::from_secs(10);
 pub struct Luthier {
     params: Arc<LuthierParams>,
     instance: Arc<Instance>,
-    window: EditorWindow,
-    repaint: RepaintNotifier,
+    window: SharedExtent,
     /// Between `activate` and `deactivate`.
     playing: Option<Playing>,
     /// Whether the host's transport rolled with the last block.
@@ -57,8 +56,7 @@ impl Default for Luthier {
             rolled: false,
             params,
             instance,
-            window: editor::window(),
-            repaint: RepaintNotifier::new(),
+            window: window::extent(),
             playing: None,
             workshop,
         }
@@ -157,7 +155,7 @@ impl Plugin for Luthier {
     // `PortNames::main_input` would rename the output as well.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
 
-    type Editor = EguiEditor<EditorApp>;
+    type Editor = LuthierEditor;
     type SysExMessage = ();
     // Not used: nice-plug has one such thread for all instances, and it may end with the host.
     type BackgroundTask = ();
@@ -168,7 +166,7 @@ impl Plugin for Luthier {
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
         let app = EditorApp::new(Arc::clone(&self.params), Arc::clone(&self.instance.shared));
-        editor::create(&self.window, &self.repaint, app)
+        Some(LuthierEditor::new(app, &self.window))
     }
 
     fn activate(

@@ -20,7 +20,8 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn extensions(self) -> &'static [&'static str] {
+    /// What the names of such files end with.
+    pub fn extensions(self) -> &'static [&'static str] {
         match self {
             Self::Style => &["wav", "flac", "mp3", "ogg", style_file::EXTENSION],
             Self::Model => &["safetensors"],

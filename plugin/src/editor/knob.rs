@@ -3,6 +3,8 @@
 use std::f32::consts::PI;
 
 use egui::epaint::PathShape;
+use egui::text::{CCursor, CCursorRange};
+use egui::text_edit::TextEditState;
 use egui::{
     Align2, CursorIcon, Event, Id, Key, Pos2, Rect, Response, Sense, Stroke, TextEdit, Ui, Vec2, Widget,
     pos2, vec2,
@@ -102,7 +104,7 @@ impl<'a, P: Param> Knob<'a, P> {
             ui.painter().text(rect.center(), Align2::CENTER_CENTER, self.shown(), theme::SMALL, color);
             if response.clicked() {
                 ui.data_mut(|data| data.insert_temp(id, self.shown()));
-                ui.memory_mut(|memory| memory.request_focus(id.with("field")));
+                select_all(ui, id.with("field"), self.shown().chars().count());
             }
             return;
         };
@@ -146,6 +148,15 @@ impl<P: Param> Widget for Knob<'_, P> {
             "Drag (Shift: finer) or arrow keys; double-click for the default; click the value to type it.";
         response.on_hover_text(format!("{}\n{help}", self.explanation))
     }
+}
+
+/// Gives a field the keyboard, with its text selected: what is typed takes its place.
+fn select_all(ui: &Ui, field: Id, characters: usize) {
+    let mut state = TextEditState::default();
+    let all = CCursorRange::two(CCursor::new(0), CCursor::new(characters));
+    state.cursor.set_char_range(Some(all));
+    state.store(ui.ctx(), field);
+    ui.memory_mut(|memory| memory.request_focus(field));
 }
 
 fn is_sideways(event: &Event) -> bool {

@@ -1,8 +1,9 @@
 //! The plugin's window: reads [`Shared`], sets [`LuthierParams`], asks by [`Request`].
 //!
 //! From top to bottom: name, meters and message; the styles; before and after; the controls; the status line. It draws
-//! as often as the screen does and touches nothing that the audio thread could wait for.
+//! as often as the screen does and touches nothing that the audio thread could wait for. Files can be let go over it.
 
+mod drop_target;
 mod file_browser;
 mod gesture;
 mod knob;
@@ -13,6 +14,7 @@ mod status_line;
 mod style_picker;
 mod switch;
 mod theme;
+pub mod window;
 
 #[cfg(test)]
 mod tests;
@@ -25,18 +27,13 @@ use egui::{
     Align, CentralPanel, Context, Frame as Ground, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2,
 };
 use nice_plug::context::gui::GuiContext;
-use nice_plug::editor::{ResizeHint, SizeConstraints};
 use nice_plug::prelude::ParamSetter;
-use nice_plug_egui::baseview::HandlerError;
-use nice_plug_egui::baseview::dpi::LogicalSize;
-use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
-};
 
 use crate::params::{LuthierParams, Steps};
 use crate::shared::{Gravity, Request, Shared};
 use crate::style_file;
 use crate::style_slot::{CAPTURED, FILE};
+use drop_target::DropTarget;
 use file_browser::{Answer, FileBrowser, Wanted};
 use knob::Knob;
 use meter::Meter;
@@ -44,40 +41,10 @@ use portrait::Portraits;
 use spectrogram::Spectrograms;
 use style_picker::StylePicker;
 
-/// Size and zoom of the window.
-pub type EditorWindow = Arc<EguiEditorState>;
-
-/// Default and smallest size of the window, in points.
-const SIZE: [f32; 2] = [920.0, 600.0];
-const SIZE_MIN: [f32; 2] = [760.0, 480.0];
-
 const HEADER: f32 = 34.0;
 const STYLES: f32 = 132.0;
 const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
-
-/// The window's state at its default size.
-pub fn window() -> EditorWindow {
-    EguiEditorState::from_size(LogicalSize::new(SIZE[0], SIZE[1]), 1.0)
-}
-
-/// The editor that nice-plug opens.
-pub fn create(
-    window: &EditorWindow,
-    repaint: &RepaintNotifier,
-    app: EditorApp,
-) -> Option<EguiEditor<EditorApp>> {
-    let min_size = Some(LogicalSize::new(SIZE_MIN[0], SIZE_MIN[1]));
-    let resize_hint = ResizeHint {
-        can_resize: true,
-        can_resize_horizontally: true,
-        can_resize_vertically: true,
-        size_constraints: SizeConstraints::Logical { min_size, max_size: None },
-        ..ResizeHint::NON_RESIZABLE
-    };
-    let settings = EguiNiceSettings::new().with_tile("Luthier").with_resize_hint(resize_hint);
-    create_egui_editor(Arc::clone(window), repaint.clone(), settings, app)
-}
 
 /// What is drawn.
 pub struct EditorApp {
@@ -89,6 +56,7 @@ pub struct EditorApp {
     spectrograms: Spectrograms,
     meters: [Meter; 3],
     browser: Option<FileBrowser>,
+    drop_target: DropTarget,
     /// Where the last file was chosen.
     folder: PathBuf,
     /// Where the user's styles are kept.
@@ -109,6 +77,7 @@ impl EditorApp {
             spectrograms: Spectrograms::default(),
             meters: Default::default(),
             browser: None,
+            drop_target: DropTarget::default(),
             folder: dirs::home_dir().unwrap_or_else(|| PathBuf::from("/")),
             styles_folder: style_file::folder(),
             seen,
@@ -120,6 +89,28 @@ impl EditorApp {
         theme::apply(context);
         self.forget_textures();
         self.host = Some(host);
+    }
+
+    /// The window is gone.
+    fn close(&mut self) {
+        self.host = None;
+        self.browser = None;
+        self.drop_target = DropTarget::default();
+        self.forget_textures();
+    }
+
+    /// Files hang over the window, or (none) no more; says whether one of them can be opened.
+    fn hover(&mut self, paths: &[PathBuf]) -> bool {
+        self.drop_target.hover(paths)
+    }
+
+    /// Files were let go over the window; says whether one of them is opened.
+    fn drop_files(&mut self, paths: &[PathBuf]) -> bool {
+        let opened = self.drop_target.take(paths, &self.shared);
+        if opened {
+            self.browser = None;
+        }
+        opened
     }
 
     /// Textures belong to the window that is gone.
@@ -331,6 +322,7 @@ impl EditorApp {
         }
         self.controls(ui, controls, &setter);
         status_line::show(ui, status, &self.shared);
+        self.drop_target.show(ui, styles.union(sound));
     }
 }
 
@@ -345,21 +337,4 @@ fn inside<R>(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui) -> R) -> R {
         add(ui)
     })
     .inner
-}
-
-impl NiceEguiApp for EditorApp {
-    fn build(&mut self, context: Context, host: GuiContext, _: &mut Frame) -> Result<(), HandlerError> {
-        self.open(&context, host);
-        Ok(())
-    }
-
-    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
-        self.show(ui);
-    }
-
-    fn editor_closed(&mut self) {
-        self.host = None;
-        self.browser = None;
-        self.forget_textures();
-    }
 }

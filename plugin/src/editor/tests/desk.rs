@@ -115,6 +115,20 @@ impl Desk {
         self.app.styles_folder = folder;
     }
 
+    /// Holds files over the window; says whether it takes them.
+    pub fn hover(&mut self, paths: &[PathBuf]) -> bool {
+        let takes = self.app.hover(paths);
+        self.frame(Vec::new());
+        takes
+    }
+
+    /// Lets files go over the window; says whether it took them.
+    pub fn drop_files(&mut self, paths: &[PathBuf]) -> bool {
+        let took = self.app.drop_files(paths);
+        self.frame(Vec::new());
+        took
+    }
+
     /// Drags from one place to another.
     pub fn drag(&mut self, from: Pos2, to: Pos2) {
         self.frame(vec![Event::PointerMoved(from)]);
@@ -127,9 +141,7 @@ impl Desk {
 
     /// Types a text and a key.
     pub fn type_in(&mut self, text: &str, then: Key) {
-        let modifiers = egui::Modifiers::COMMAND;
-        let all = Event::Key { key: Key::A, physical_key: None, pressed: true, repeat: false, modifiers };
-        self.frame(vec![all, Event::Text(text.into())]);
+        self.frame(vec![Event::Text(text.into())]);
         self.key(then);
     }
 

@@ -17,7 +17,7 @@ use engine::settings::Settings;
 use engine::stream::latency::latency_samples;
 use engine::stream::render;
 
-use super::{SIZE, SIZE_MIN};
+use super::window::{SIZE, SIZE_MIN};
 use crate::effect::deadline_samples;
 use crate::factory;
 use crate::params::Steps;
@@ -112,6 +112,10 @@ fn it_shows_every_state() {
     desk.click_on("cello.flac");
     assert!(matches!(&desk.requests.lock()[..], [Request::LoadStyle(path)] if path.ends_with("cello.flac")));
 
+    desk.hover(&["/music/cello.flac".into()]);
+    keep(&desk, "drop", SIZE);
+    desk.hover(&[]);
+
     desk.click_on("Sidechain");
     desk.shared.meters.sidechain.iter().for_each(|level| level.raise(0.4));
     desk.shared.status.sidechain_seconds.set(7.0);
@@ -177,6 +181,34 @@ fn a_style_of_the_projects_is_saved() {
     desk.click_on("Save");
     let path = folder.path().join("My style.luthier");
     assert_eq!(*desk.requests.lock(), [Request::SaveStyle(Keep::Captured, path)]);
+}
+
+#[test]
+fn a_file_that_is_let_go_over_the_window_is_opened() {
+    let mut desk = Desk::new(SIZE, 1.0);
+    let shows =
+        |desk: &Desk, start: &str| desk.screen.texts().iter().any(|(text, ..)| text.starts_with(start));
+    let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    let cello = paths(&["/music/notes.txt", "/music/Cello.FLAC"]);
+    assert!(desk.hover(&cello) && shows(&desk, "Let go to play in the sound of Cello.FLAC"));
+    assert!(!desk.hover(&[]) && !shows(&desk, "Let go"), "the files were carried away");
+    assert!(desk.requests.lock().is_empty(), "nothing was let go yet");
+    assert!(desk.drop_files(&cello), "one of them can be opened");
+    assert!(desk.drop_files(&paths(&["/music/mine.luthier"])));
+    assert!(
+        desk.hover(&paths(&["/models/orchestra.safetensors"]))
+            && shows(&desk, "Let go to play with the model")
+    );
+    assert!(desk.drop_files(&paths(&["/models/orchestra.safetensors"])));
+    let asked = std::mem::take(&mut *desk.requests.lock());
+    let style = |path: &str| Request::LoadStyle(path.into());
+    let model = Request::LoadModel("/models/orchestra.safetensors".into());
+    assert_eq!(asked, [style("/music/Cello.FLAC"), style("/music/mine.luthier"), model]);
+
+    assert!(!desk.hover(&paths(&["/music/notes.txt"])) && shows(&desk, "notes.txt cannot be opened here"));
+    assert!(!desk.drop_files(&paths(&["/music/notes.txt"])) && shows(&desk, "notes.txt is not a recording"));
+    assert!(!desk.drop_files(&[]));
+    assert!(desk.requests.lock().is_empty());
 }
 
 #[test]
