@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -17,7 +18,7 @@ use crate::models::model::Model;
 use crate::nn::Backend;
 use crate::nn::candle::{Candle, ParamStore};
 use crate::nn::packed::{Packed, TensorSource};
-use crate::style::StyleTokens;
+use crate::style::{Heard, KeptStyle, StyleTokens};
 use crate::{Error, Result};
 
 /// Longest stretch of a reference that a style is read from.
@@ -93,6 +94,33 @@ impl<B: Backend> Playable<B> {
     /// If there is none, or one is not of the model's size.
     pub fn style_of(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
         Ok(StyleTokens { model: self.sha256.clone(), ..self.model.style_tokens(ops, images)? })
+    }
+
+    /// The style of a recording with what other models need to read it, called `name` and from `path`.
+    ///
+    /// # Errors
+    /// If the recording is silent.
+    pub fn keep(&self, ops: &mut B, name: String, path: &Path, recording: &Audio) -> Result<KeptStyle> {
+        let images = reference_images(self.config(), recording)?;
+        let tokens = self.style_of(ops, &images)?;
+        let heard = Heard::of(&self.config().mel, &images);
+        Ok(KeptStyle { name, path: path.to_path_buf(), tokens: Arc::new(tokens), heard: Arc::new(heard) })
+    }
+
+    /// A kept style as this model hears it, whichever model made it.
+    ///
+    /// # Errors
+    /// If it was kept without what was heard, or by a model with other ears.
+    pub fn understand(&self, ops: &mut B, style: &KeptStyle) -> Result<KeptStyle> {
+        if style.tokens.model == self.sha256 {
+            return Ok(style.clone());
+        }
+        let (expected, found) = (&self.config().mel, &style.heard.mel);
+        if expected != found {
+            return Err(Error::invalid(&style.name, format!("{expected:?}"), format!("{found:?}")));
+        }
+        let tokens = self.style_of(ops, &style.heard.images())?;
+        Ok(KeptStyle { tokens: Arc::new(tokens), ..style.clone() })
     }
 }
 

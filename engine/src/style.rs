@@ -1,6 +1,14 @@
 //! A style: what cross-attention reads, computed once from a reference and savable.
 
+pub mod file;
+mod heard;
+mod hexadecimal;
+mod kept;
+
 use serde::{Deserialize, Serialize};
+
+pub use heard::Heard;
+pub use kept::{KeptStyle, WrittenStyle};
 
 /// The style encoder's answer to one or more reference windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

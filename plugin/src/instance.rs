@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use engine::audio_file::Reader;
+use engine::style::{KeptStyle, file};
 
-use crate::kept_style::KeptStyle;
 use crate::model_slot::{ModelSlot, ModelState};
 use crate::project::{Keep, ModelChoice, Project};
 use crate::registry::{LoadedModel, Registry};
 use crate::shared::{Gravity, Shared};
-use crate::style_file;
 
 /// What a user must know whose project may sound different now.
 const OUTDATED: &str =
@@ -92,7 +91,7 @@ impl Instance {
         let Some(style) = self.project.style(keep) else {
             return self.shared.say(Gravity::Warning, "There is no style to save yet.");
         };
-        match style_file::write(&style, path) {
+        match file::write(&style, path) {
             Ok(()) => self.shared.say(Gravity::Note, format!("The style is saved as {}.", path.display())),
             Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
         }
@@ -122,15 +121,12 @@ impl Instance {
     }
 }
 
-fn read_style(model: &LoadedModel, path: &Path) -> Result<KeptStyle, String> {
-    if style_file::is_style(path) {
-        let style = style_file::read(path)?;
-        return model.understand(&style).map_err(|error| error.to_string());
+fn read_style(model: &LoadedModel, path: &Path) -> engine::Result<KeptStyle> {
+    if file::is_style(path) {
+        return model.understand(&file::read(path)?);
     }
-    let recording = Reader::open(path)
-        .and_then(|reader| engine::reference::read(reader, &path.display().to_string()))
-        .and_then(|recording| model.keep(file_name(path), path, &recording));
-    recording.map_err(|error| error.to_string())
+    let recording = engine::reference::read(Reader::open(path)?, &path.display().to_string())?;
+    model.keep(file_name(path), path, &recording)
 }
 
 fn file_name(path: &Path) -> String {

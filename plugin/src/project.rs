@@ -6,12 +6,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::style::{KeptStyle, WrittenStyle};
 use nice_plug::params::persist::PersistentField;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::factory;
-use crate::kept_style::{KeptStyle, WrittenStyle};
 
 /// The version of the state that this build writes, and the newest that it reads.
 pub const VERSION: u32 = 1;

@@ -9,14 +9,12 @@ use engine::checkpoint::Checkpoint;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
-use engine::playable::{Playable, reference_images};
-use engine::style::StyleTokens;
+use engine::playable::Playable;
+use engine::style::{KeptStyle, StyleTokens};
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
 use crate::factory;
-use crate::heard::Heard;
-use crate::kept_style::KeptStyle;
 use crate::style_slot::FACTORY;
 
 /// Shortens the model's windows to so many frames (a multiple of 16, at least 16), with every second half for the
@@ -71,10 +69,7 @@ impl LoadedModel {
     /// # Errors
     /// If the recording is silent.
     pub fn keep(&self, name: String, path: &Path, recording: &Audio) -> Result<KeptStyle> {
-        let images = reference_images(self.config(), recording)?;
-        let tokens = self.playable.style_of(&mut Packed::default(), &images)?;
-        let heard = Heard::of(&self.config().mel, &images);
-        Ok(KeptStyle { name, path: path.to_path_buf(), tokens: Arc::new(tokens), heard: Arc::new(heard) })
+        self.playable.keep(&mut Packed::default(), name, path, recording)
     }
 
     /// A kept style as this model hears it, whichever model made it.
@@ -82,15 +77,7 @@ impl LoadedModel {
     /// # Errors
     /// If it was kept without what was heard, or by a model with other ears.
     pub fn understand(&self, style: &KeptStyle) -> Result<KeptStyle> {
-        if style.tokens.model == self.sha256() {
-            return Ok(style.clone());
-        }
-        if style.heard.mel != self.config().mel {
-            let (expected, found) = (&self.config().mel, &style.heard.mel);
-            return Err(Error::invalid(&style.name, format!("{expected:?}"), format!("{found:?}")));
-        }
-        let tokens = self.playable.style_of(&mut Packed::default(), &style.heard.images())?;
-        Ok(KeptStyle { tokens: Arc::new(tokens), ..style.clone() })
+        self.playable.understand(&mut Packed::default(), style)
     }
 
     /// A factory style; computed when it is first asked for.

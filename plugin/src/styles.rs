@@ -9,13 +9,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use engine::pipeline::{RollingStyle, StyleSource, TransferModel};
 use engine::stream::WindowInput;
-use engine::style::StyleTokens;
+use engine::style::{Heard, KeptStyle, StyleTokens};
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
-use crate::heard::Heard;
 use crate::instance::Instance;
-use crate::kept_style::KeptStyle;
 use crate::project::Keep;
 use crate::registry::LoadedModel;
 use crate::shared::Gravity;

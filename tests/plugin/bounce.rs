@@ -1,11 +1,11 @@
 //! An offline bounce is what the command line makes, to the bit.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use engine::audio_file::Audio;
 use engine::nn::packed::Packed;
 use engine::settings::Settings;
-use plugin::kept_style::KeptStyle;
+use engine::style::file;
 use serde_json::Value;
 use tests::bundle;
 use tests::clap_host::{Clap, entry};
@@ -17,6 +17,9 @@ use vst3_host::plugin::ProcessMode;
 
 /// The Style parameter's place of the violin.
 const VIOLIN: f64 = 3.0;
+
+/// The Style parameter's place of a captured style.
+const CAPTURED: f64 = 61.0;
 
 /// The Style parameter's place of a recording.
 const FILE: f64 = 62.0;
@@ -107,38 +110,38 @@ fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
     }
 }
 
-/// A project that keeps a recording's style is a bounce with that recording.
+/// A project that keeps a recording's style, or a captured one, is a bounce with the file that it is saved as.
 #[test]
-fn a_bounce_with_a_file_style_is_the_command_lines_file() {
+fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     let audio = piano(7.0, 1);
     let playable = playable();
     let mut recording = reference("harp");
-    recording
-        .channels
-        .iter_mut()
-        .for_each(|channel| drop(channel.drain(..recording.sample_rate_hz as usize)));
-    let tokens = playable.style(&mut Packed::default(), &recording).expect("a style");
-    let expected = styled(&audio, tokens.clone(), &Settings::default());
-    let style = KeptStyle {
-        name: "harp.wav".into(),
-        path: "harp.wav".into(),
-        tokens: Arc::new(tokens),
-        heard: Arc::default(),
-    };
-    let mut clap = Clap::new(&entry());
-    let mut state: Value = serde_json::from_slice(&clap.save()[8..]).expect("JSON");
-    let mut project: Value =
-        serde_json::from_str(state["fields"]["project"].as_str().expect("text")).expect("JSON");
-    project["file"] = serde_json::to_value(style.write()).expect("JSON");
-    state["fields"]["project"] = project.to_string().into();
-    let state = state.to_string();
-    assert!(clap.load(&[&(state.len() as u64).to_le_bytes(), state.as_bytes()].concat()));
-    clap.set_channels(1);
-    clap.set_offline(true);
-    let latency = clap.activate(audio.sample_rate_hz, 4096);
-    let values = [(clap.param("Style"), FILE)];
-    let out = clap.play(&with_tail(&audio, latency), &[], |_| 3000, &values);
-    assert!(out[0][latency..] == expected.channels[0]);
+    let second = recording.sample_rate_hz as usize;
+    recording.channels.iter_mut().for_each(|channel| drop(channel.drain(..second)));
+    let kept = playable
+        .keep(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
+        .expect("a style");
+    let folder = tempfile::tempdir().expect("a folder");
+    let saved = folder.path().join("harp.luthier");
+    file::write(&kept, &saved).expect("saved");
+    let tokens = (*file::read(&saved).expect("a style").tokens).clone();
+    let expected = styled(&audio, tokens, &Settings::default());
+    for (place, slot) in [("captured", CAPTURED), ("file", FILE)] {
+        let mut clap = Clap::new(&entry());
+        let mut state: Value = serde_json::from_slice(&clap.save()[8..]).expect("JSON");
+        let mut project: Value =
+            serde_json::from_str(state["fields"]["project"].as_str().expect("text")).expect("JSON");
+        project[place] = serde_json::to_value(kept.write()).expect("JSON");
+        state["fields"]["project"] = project.to_string().into();
+        let state = state.to_string();
+        assert!(clap.load(&[&(state.len() as u64).to_le_bytes(), state.as_bytes()].concat()));
+        clap.set_channels(1);
+        clap.set_offline(true);
+        let latency = clap.activate(audio.sample_rate_hz, 4096);
+        let values = [(clap.param("Style"), slot)];
+        let out = clap.play(&with_tail(&audio, latency), &[], |_| 3000, &values);
+        assert!(out[0][latency..] == expected.channels[0], "{place}");
+    }
 }
 
 /// All on the threads of one pool, with the weights of one model: what each plays is what it would play alone.

@@ -128,20 +128,20 @@ fn a_damaged_style_file_is_refused_or_repaired() {
     let (path, again) = (folder.path().join("a.luthier"), folder.path().join("b.luthier"));
     for style in &corpus {
         fs::write(&path, style).expect("written");
-        plugin::style_file::read(&path).expect("whole");
+        engine::style::file::read(&path).expect("whole");
     }
     let mut random = Lcg(8);
     let mut taken = 0;
     for _ in 0..rounds() {
         fs::write(&path, damaged(&corpus, &mut random)).expect("written");
-        match plugin::style_file::read(&path) {
+        match engine::style::file::read(&path) {
             Ok(style) => {
                 taken += 1;
-                plugin::style_file::write(&style, &again).expect("written");
-                let read = plugin::style_file::read(&again).expect("its own file");
+                engine::style::file::write(&style, &again).expect("written");
+                let read = engine::style::file::read(&again).expect("its own file");
                 assert_eq!((read.tokens, read.heard), (style.tokens, style.heard));
             }
-            Err(reason) => assert!(reason.contains("a.luthier"), "{reason}"),
+            Err(reason) => assert!(reason.to_string().contains("a.luthier"), "{reason}"),
         }
     }
     println!("{taken} of {} damaged styles were taken", rounds());

@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let checkpoint = model::read(&path)?;
     let clip = if args.clip.is_relative() { workspace::root().join(&args.clip) } else { args.clip.clone() };
     let audio = decode(&clip)?;
-    let reference = style::reference(&style::recording("violin")?)?;
+    let reference = decode(&style::path("violin")?)?;
     let packed = Playable::packed(&checkpoint).with_context(|| path.display().to_string())?;
     let stock = Playable::candle(&checkpoint, &Device::Cpu).with_context(|| path.display().to_string())?;
     let ops = || (Packed::default(), Candle::stock(Device::Cpu));

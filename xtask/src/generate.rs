@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engine::audio_file::{Audio, SampleFormat, Writer};
 use engine::cancel::Cancel;
 use engine::generate::{generate, validate_seconds};
@@ -11,12 +11,12 @@ use engine::generate::{generate, validate_seconds};
 use crate::choices::{self, Sampling};
 use crate::model::Player;
 use crate::progress::Progress;
-use crate::style;
+use crate::style::{self, Reference};
 
 /// Invent sound from noise and a style alone
 #[derive(clap::Args)]
 pub struct Args {
-    /// A shipped style (piano, guitar, harp, violin) or a recording to take the style from
+    /// A shipped style (piano, guitar, harp, violin), a recording to take the style from, or a saved style (.luthier)
     #[arg(long)]
     style: String,
     /// Length in seconds
@@ -33,12 +33,11 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, None)?;
     validate_seconds(args.seconds)?;
-    let style_path = style::recording(&args.style)?;
+    let style_path = style::path(&args.style)?;
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let rate_hz = player.config.mel.sample_rate_hz;
     let mut writer = Writer::create(&args.out, rate_hz, 1, SampleFormat::Int24)?;
-    let tokens =
-        player.style(&style::reference(&style_path)?).with_context(|| style_path.display().to_string())?;
+    let tokens = Reference::read(&style_path)?.tokens(&player, &style_path)?;
     let frames = (args.seconds * f64::from(rate_hz)) as u64;
     let progress = Progress::new(Some(frames), rate_hz);
     let hop = player.config.mel.hop_length;

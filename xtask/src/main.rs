@@ -12,6 +12,7 @@ mod dist;
 mod generate;
 mod inspect;
 mod install;
+mod keep_style;
 mod model;
 mod picture;
 mod progress;
@@ -43,6 +44,7 @@ struct Cli {
 enum Command {
     Transfer(transfer::Args),
     Generate(generate::Args),
+    Style(keep_style::Args),
     Inspect(inspect::Args),
     Test(test::Args),
     Check(check::Args),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Transfer(args) => transfer::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Style(args) => keep_style::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Check(args) => check::run(&args),

@@ -9,7 +9,7 @@ use engine::config::ModelConfig;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
 use engine::playable::Playable;
-use engine::style::StyleTokens;
+use engine::style::{KeptStyle, StyleTokens};
 
 use crate::choices::Device;
 use crate::workspace;
@@ -77,6 +77,29 @@ impl Player {
             #[cfg(feature = "cuda")]
             On::Cuda(playable, device) => {
                 playable.style(&mut engine::nn::candle::Candle::new(device.clone()), reference)
+            }
+        }
+    }
+
+    /// A saved style as this model hears it.
+    pub fn understand(&self, style: &KeptStyle) -> engine::Result<KeptStyle> {
+        match &self.on {
+            On::Cpu(playable) => playable.understand(&mut Packed::default(), style),
+            #[cfg(feature = "cuda")]
+            On::Cuda(playable, device) => {
+                playable.understand(&mut engine::nn::candle::Candle::new(device.clone()), style)
+            }
+        }
+    }
+
+    /// Reads a style from a recording, to be saved.
+    pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<KeptStyle> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match &self.on {
+            On::Cpu(playable) => playable.keep(&mut Packed::default(), name, path, recording),
+            #[cfg(feature = "cuda")]
+            On::Cuda(playable, device) => {
+                playable.keep(&mut engine::nn::candle::Candle::new(device.clone()), name, path, recording)
             }
         }
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use engine::audio_file::Reader;
 use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
 use engine::dsp::stft::Stft;
+use engine::style::Heard;
 use image::{ImageFormat, Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -68,6 +69,26 @@ impl Panel {
             columns_db: columns.done,
             nyquist_hz: sample_rate_hz as f32 / 2.0,
         })
+    }
+
+    /// What a style was read from, as the model saw it.
+    pub fn of_heard(name: &str, heard: &Heard) -> Self {
+        let (images, mel) = (heard.images(), &heard.mel);
+        let frames: usize = images.iter().map(|image| image.frames).sum();
+        let column = |x: usize| {
+            let place = x * frames / WIDTH;
+            let image = &images[place / images[0].frames];
+            let db =
+                |band: usize| RANGE_DB * (image.at(band * mel.n_mels / HEIGHT, place % image.frames) - 1.0);
+            std::array::from_fn(db)
+        };
+        let columns = if frames > 0 { WIDTH } else { 0 };
+        Self {
+            name: name.into(),
+            seconds: (frames * mel.hop_length) as f64 / f64::from(mel.sample_rate_hz),
+            columns_db: (0..columns).map(column).collect(),
+            nyquist_hz: mel.sample_rate_hz as f32 / 2.0,
+        }
     }
 
     /// The row of a frequency, counted from the top of the panel.

@@ -1,10 +1,12 @@
-//! Which recording a `--style` means, and the style in it.
+//! What a `--style` means: a recording, or a style that was saved.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use engine::audio_file::{Audio, Reader};
+use engine::style::{KeptStyle, StyleTokens, file};
 
+use crate::model::Player;
 use crate::workspace;
 
 /// The names of the styles that are shipped.
@@ -19,11 +21,11 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// The recording that a style stands for: that of a shipped name, or a file of the user's.
+/// The file that a style stands for: the recording of a shipped name, or a file of the user's.
 ///
 /// # Errors
 /// One sentence that lists the names when it is neither.
-pub fn recording(style: &str) -> Result<PathBuf> {
+pub fn path(style: &str) -> Result<PathBuf> {
     let names = names();
     if names.iter().any(|name| name == style) {
         return Ok(workspace::presets("styles").join(format!("{style}.flac")));
@@ -33,7 +35,7 @@ pub fn recording(style: &str) -> Result<PathBuf> {
     if path.is_file() || path.extension().is_some() || path.components().count() > 1 {
         return Ok(path.to_path_buf());
     }
-    bail!("style: expected {} or an audio file, found `{style}`", list(&names))
+    bail!("style: expected {}, an audio file or a saved style (.luthier), found `{style}`", list(&names))
 }
 
 fn list(names: &[String]) -> String {
@@ -44,10 +46,36 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The beginning of a recording, as much as a style is read from.
-///
-/// # Errors
-/// As reading the file, or if what was read is silent.
-pub fn reference(path: &Path) -> Result<Audio> {
-    Ok(engine::reference::read(Reader::open(path)?, &path.display().to_string())?)
+/// What a style is read from, before there is a model to read it.
+pub enum Reference {
+    /// As much of a recording as a style is read from.
+    Recording(Audio),
+    /// A style that the plugin or `cargo xtask style` saved.
+    Saved(KeptStyle),
+}
+
+impl Reference {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// As reading the file, or if a recording is silent.
+    pub fn read(path: &Path) -> Result<Self> {
+        if file::is_style(path) {
+            return Ok(Self::Saved(file::read(path)?));
+        }
+        let reader = Reader::open(path)?;
+        Ok(Self::Recording(engine::reference::read(reader, &path.display().to_string())?))
+    }
+
+    /// The style as the player's model hears it.
+    ///
+    /// # Errors
+    /// If the model hears nothing in it, or cannot read what another model saved.
+    pub fn tokens(&self, player: &Player, path: &Path) -> Result<StyleTokens> {
+        let tokens = match self {
+            Self::Recording(recording) => player.style(recording),
+            Self::Saved(style) => player.understand(style).map(|style| (*style.tokens).clone()),
+        };
+        tokens.with_context(|| path.display().to_string())
+    }
 }

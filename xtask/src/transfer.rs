@@ -4,25 +4,26 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use engine::audio_file::{Reader, SampleFormat, Writer};
 use engine::pipeline::Pipeline;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, Report};
+use engine::style::file;
 
 use crate::choices::{self, Blend, Sampling};
 use crate::model::Player;
 use crate::picture::{self, Panel};
 use crate::progress::Progress;
 use crate::sidechain::Sidechain;
-use crate::style;
+use crate::style::{self, Reference};
 
 /// Turn the instrument of a recording into another one
 #[derive(clap::Args)]
 pub struct Args {
     /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
     input: PathBuf,
-    /// A shipped style (piano, guitar, harp, violin) or a recording to take the style from
+    /// A shipped style (piano, guitar, harp, violin), a recording to take the style from, or a saved style (.luthier)
     #[arg(long, required_unless_present = "sidechain")]
     style: Option<String>,
     /// A recording that plays beside the input, as in the plugin's sidechain: the style follows its last 12 seconds
@@ -59,7 +60,7 @@ struct Done {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, Some(&args.blend))?;
     let style_path = match (&args.style, &args.sidechain) {
-        (Some(style), _) => style::recording(style)?,
+        (Some(style), _) => style::path(style)?,
         (None, sidechain) => sidechain.clone().unwrap_or_default(),
     };
     let reader = Reader::open(&args.input)?;
@@ -69,19 +70,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
     let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
-    let reference = if sidechain.is_none() { Some(style::reference(&style_path)?) } else { None };
+    let reference = if sidechain.is_none() { Some(Reference::read(&style_path)?) } else { None };
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let pipeline = match reference {
         Some(reference) => {
-            let tokens = player.style(&reference).with_context(|| style_path.display().to_string())?;
+            let tokens = reference.tokens(&player, &style_path)?;
             Pipeline::new(player.networks(), rate_hz, channels, tokens)?
         }
         None => Pipeline::following(player.networks(), rate_hz, channels)?,
     };
     let done = stream(args, (reader, sidechain), writer, pipeline, &settings)?;
     if let Some(canvas) = picture {
-        draw(canvas, args, &style_path)?;
+        canvas.draw(&panels(args, &style_path)?)?;
     }
     if done.clipped_samples > 0 {
         eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
@@ -153,13 +154,13 @@ fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
     Ok(())
 }
 
-fn draw(canvas: picture::Canvas, args: &Args, style: &Path) -> Result<()> {
-    let panels = [
-        Panel::of_file("input", &args.input, PICTURE_SECONDS)?,
-        Panel::of_file("style", style, engine::playable::REFERENCE_SECONDS_MAX)?,
-        Panel::of_file("output", &args.out, PICTURE_SECONDS)?,
-    ];
-    canvas.draw(&panels)
+fn panels(args: &Args, style: &Path) -> Result<Vec<Panel>> {
+    let style = match file::is_style(style) {
+        true => Panel::of_heard("style", &file::read(style)?.heard),
+        false => Panel::of_file("style", style, engine::playable::REFERENCE_SECONDS_MAX)?,
+    };
+    let input = Panel::of_file("input", &args.input, PICTURE_SECONDS)?;
+    Ok(vec![input, style, Panel::of_file("output", &args.out, PICTURE_SECONDS)?])
 }
 
 /// The line that a transfer ends with.

@@ -311,3 +311,35 @@ fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
     );
     bench.refuses("transfer in.wav --out d.wav --model model.safetensors", "--style");
 }
+
+#[test]
+fn a_saved_style_plays_as_its_recording_does() {
+    let bench = Bench::new();
+    let bytes = |name: &str| std::fs::read(bench.path(name)).expect("written");
+    let said = bench.does("style in.wav --out mine.luthier --model model.safetensors");
+    assert!(said.contains("mine.luthier: ") && said.contains("style tokens"), "{said}");
+    let transfer = "transfer mono.flac --float --model model.safetensors";
+    bench.does(&format!("{transfer} --style in.wav --out recording.wav"));
+    bench.does(&format!("{transfer} --style mine.luthier --out saved.wav --picture saved.png"));
+    assert_eq!(bytes("recording.wav"), bytes("saved.wav"));
+    assert!(image::open(bench.path("saved.png")).is_ok());
+
+    // The shipped model reads from what was heard, in 8 bits.
+    bench.does("transfer mono.flac --style in.wav --float --out recording.wav");
+    bench.does("transfer mono.flac --style mine.luthier --float --out saved.wav");
+    let [recording, saved] =
+        ["recording.wav", "saved.wav"].map(|name| decode(bench.path(name)).expect("audio"));
+    let energy = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>();
+    let (recording, saved) = (&recording.channels[0], &saved.channels[0]);
+    let difference: Vec<f32> = recording.iter().zip(saved).map(|(a, b)| a - b).collect();
+    assert!(energy(&difference) < 0.01 * energy(recording), "{}", energy(&difference) / energy(recording));
+
+    bench.refuses("style in.wav --out mine.wav", "ends in .luthier");
+    bench.refuses("style silent.wav --out silent.luthier", "sounds");
+    bench.refuses("style in.wav --out folder.wav/../text.wav/a.luthier", "cannot be written");
+    std::fs::write(bench.path("text.luthier"), "no style in here").expect("written");
+    bench.refuses(
+        &format!("{transfer} --style text.luthier --out a.wav"),
+        "expected a style saved by Luthier",
+    );
+}

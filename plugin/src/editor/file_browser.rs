@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use egui::{Align, Key, Layout, RichText, ScrollArea, TextEdit, Ui};
+use engine::style::file;
 
 use super::theme;
 use crate::project::Keep;
-use crate::style_file;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +23,9 @@ impl Wanted {
     /// What the names of such files end with.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
-            Self::Style => &["wav", "flac", "mp3", "ogg", style_file::EXTENSION],
+            Self::Style => &["wav", "flac", "mp3", "ogg", file::EXTENSION],
             Self::Model => &["safetensors"],
-            Self::Save(_) => &[style_file::EXTENSION],
+            Self::Save(_) => &[file::EXTENSION],
         }
     }
 
@@ -87,7 +87,7 @@ impl FileBrowser {
 
     fn read(&mut self) {
         let typed = match self.wanted {
-            Wanted::Save(_) => self.folder.join("My style").with_extension(style_file::EXTENSION),
+            Wanted::Save(_) => self.folder.join("My style").with_extension(file::EXTENSION),
             Wanted::Style | Wanted::Model => self.folder.clone(),
         };
         self.typed = typed.display().to_string();
@@ -181,9 +181,7 @@ impl FileBrowser {
             return None;
         }
         Some(Answer::Chosen(match self.wanted {
-            Wanted::Save(_) if !style_file::is_style(&path) => {
-                path.with_added_extension(style_file::EXTENSION)
-            }
+            Wanted::Save(_) if !file::is_style(&path) => path.with_added_extension(file::EXTENSION),
             _ => path,
         }))
     }

@@ -31,7 +31,6 @@ use nice_plug::prelude::ParamSetter;
 
 use crate::params::{LuthierParams, Steps};
 use crate::shared::{Gravity, Request, Shared};
-use crate::style_file;
 use crate::style_slot::{CAPTURED, FILE};
 use drop_target::DropTarget;
 use file_browser::{Answer, FileBrowser, Wanted};
@@ -79,7 +78,7 @@ impl EditorApp {
             browser: None,
             drop_target: DropTarget::default(),
             folder: dirs::home_dir().unwrap_or_else(|| PathBuf::from("/")),
-            styles_folder: style_file::folder(),
+            styles_folder: styles_folder(),
             seen,
         }
     }
@@ -324,6 +323,12 @@ impl EditorApp {
         status_line::show(ui, status, &self.shared);
         self.drop_target.show(ui, styles.union(sound));
     }
+}
+
+/// Where the user's styles are kept, for example `~/.local/share/Luthier/Styles`.
+fn styles_folder() -> PathBuf {
+    let data = dirs::data_dir().or_else(dirs::home_dir).unwrap_or_else(std::env::temp_dir);
+    data.join("Luthier").join("Styles")
 }
 
 fn counts(shared: &Shared) -> [u64; 2] {

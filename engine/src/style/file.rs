@@ -1,11 +1,12 @@
 //! A style on disk, that a user keeps for other projects or gives to somebody else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::kept_style::{KeptStyle, WrittenStyle};
+use super::{KeptStyle, WrittenStyle};
+use crate::{Error, Result};
 
 /// What such files are called after the dot.
 pub const EXTENSION: &str = "luthier";
@@ -32,17 +33,11 @@ pub fn is_style(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
 }
 
-/// Where the user's styles are kept, for example `~/.local/share/Luthier/Styles`.
-pub fn folder() -> PathBuf {
-    let data = dirs::data_dir().or_else(dirs::home_dir).unwrap_or_else(std::env::temp_dir);
-    data.join("Luthier").join("Styles")
-}
-
 /// Writes a style under the file's name, wholly or not at all. Makes the folder where it is missing.
 ///
 /// # Errors
-/// One sentence if it cannot be written.
-pub fn write(style: &KeptStyle, path: &Path) -> Result<(), String> {
+/// If it cannot be written.
+pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
     let named = KeptStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
     let text = serde_json::to_string(&Written { luthier_style: VERSION, style: named.write() });
     let written = text.map_err(io::Error::other).and_then(|text| {
@@ -52,24 +47,24 @@ pub fn write(style: &KeptStyle, path: &Path) -> Result<(), String> {
             let _ = fs::remove_file(&part);
         })
     });
-    written.map_err(|error| format!("{}: cannot be written ({error})", path.display()))
+    written.map_err(|error| Error::file(path, format!("cannot be written ({error})")))
 }
 
 /// Reads a style.
 ///
 /// # Errors
-/// One sentence if the file cannot be read or is no style.
-pub fn read(path: &Path) -> Result<KeptStyle, String> {
-    let wrong = |reason: String| format!("{}: {reason}", path.display());
-    let text = text(path).map_err(|error| wrong(format!("cannot be read ({error})")))?;
-    let no_style = |_| wrong("expected a style saved by Luthier, found something else".into());
+/// If the file cannot be read, is of a newer version or is no style.
+pub fn read(path: &Path) -> Result<KeptStyle> {
+    let text = text(path).map_err(|error| Error::file(path, format!("cannot be read ({error})")))?;
+    let no_style = |_| Error::file(path, "expected a style saved by Luthier, found something else");
     let Outline { luthier_style: version } = serde_json::from_str(&text).map_err(no_style)?;
     if version > VERSION {
-        return Err(wrong(format!("expected version {VERSION} at most, found {version}: update Luthier")));
+        let reason = format!("expected version {VERSION} at most, found {version}: update Luthier");
+        return Err(Error::file(path, reason));
     }
     let Written { style, .. } = serde_json::from_str(&text).map_err(no_style)?;
-    let style =
-        KeptStyle::read(style).ok_or_else(|| wrong("expected a whole style, found a damaged one".into()))?;
+    let damaged = || Error::file(path, "expected a whole style, found a damaged one");
+    let style = KeptStyle::read(style).ok_or_else(damaged)?;
     Ok(KeptStyle { name: name(path), path: path.to_path_buf(), ..style })
 }
 
@@ -87,10 +82,10 @@ fn name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Arc;
 
-    use engine::style::StyleTokens;
-
+    use super::super::StyleTokens;
     use super::*;
 
     fn style() -> KeptStyle {
@@ -129,10 +124,12 @@ mod tests {
         ];
         for (text, reason) in damages {
             fs::write(&path, text).expect("written");
-            let error = read(&path).expect_err("refused");
+            let error = read(&path).expect_err("refused").to_string();
             assert!(error.contains(reason) && error.contains("a.luthier"), "{error}");
         }
-        assert!(read(&folder.path().join("none.luthier")).expect_err("refused").contains("cannot be read"));
-        assert!(write(&style(), Path::new("/dev/null/a.luthier")).expect_err("refused").contains("written"));
+        let missing = read(&folder.path().join("none.luthier")).expect_err("refused").to_string();
+        assert!(missing.contains("cannot be read"), "{missing}");
+        let refused = write(&style(), Path::new("/dev/null/a.luthier")).expect_err("refused").to_string();
+        assert!(refused.contains("written"), "{refused}");
     }
 }

@@ -1,10 +1,10 @@
 //! What a style was read from: images in 8 bits, so that every model with the same ears can read it again.
 
-use engine::config::MelConfig;
-use engine::image::MelImage;
 use serde::{Deserialize, Serialize};
 
-use crate::hexadecimal;
+use super::hexadecimal;
+use crate::config::MelConfig;
+use crate::image::MelImage;
 
 /// Longest evidence that is read: several times what a style is read from.
 const MAX_LEVELS: usize = 1 << 20;

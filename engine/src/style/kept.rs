@@ -1,13 +1,13 @@
-//! A style that a project keeps: tokens, and where they came from.
+//! A style that outlives its model: tokens, and where they came from.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::style::StyleTokens;
 use serde::{Deserialize, Serialize};
 
-use crate::heard::{Heard, WrittenHeard};
-use crate::hexadecimal::{floats, of_floats};
+use super::StyleTokens;
+use super::heard::{Heard, WrittenHeard};
+use super::hexadecimal::{floats, of_floats};
 
 /// Widest tokens that are read.
 const MAX_DIM: usize = 4096;
@@ -15,7 +15,7 @@ const MAX_DIM: usize = 4096;
 /// Tokens with a name. They mean something to the model that made them alone; any other reads what was heard again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptStyle {
-    /// What the editor calls it.
+    /// What it is called.
     pub name: String,
     /// The recording that it was read from; empty for one that was captured.
     pub path: PathBuf,
@@ -75,10 +75,9 @@ impl KeptStyle {
 
 #[cfg(test)]
 mod tests {
-    use engine::config::MelConfig;
-    use engine::image::MelImage;
-
     use super::*;
+    use crate::config::MelConfig;
+    use crate::image::MelImage;
 
     fn kept() -> KeptStyle {
         let tokens = StyleTokens {
