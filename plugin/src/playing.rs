@@ -153,12 +153,15 @@ impl Playing {
     }
 }
 
+/// Louder than any music (+40 dBFS): whoever sends more has a broken filter upstream, and listeners with ears.
+const LOUDEST: f32 = 100.0;
+
 /// What is not a number would stay in filters and meters for ever; subnormal numbers are inaudible and slow.
 fn normal(sample: f32) -> f32 {
-    if sample.is_normal() { sample } else { 0.0 }
+    if sample.is_normal() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }
 
-/// Leaves normal numbers and zeros.
+/// Leaves zeros and normal numbers, none louder than +40 dBFS.
 pub fn clean(channels: &mut [&mut [f32]]) {
     channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|sample| *sample = normal(*sample));
 }

@@ -5,5 +5,6 @@ mod bounce;
 mod fuzz;
 mod hostile;
 mod latency;
+mod odd_audio;
 mod python_hosts;
 mod state;

@@ -48,6 +48,8 @@ pub struct GainLaw {
     places: Vec<(usize, f32)>,
     /// Octaves above the top band's centre, of each bin that is.
     octaves_above: Vec<f32>,
+    /// The top band's weight at its centre.
+    top_weight: f32,
     /// `(model n_fft / host n_fft)^2`: a windowed sum grows with the window, in tones and in noise alike.
     scale: f32,
     band_db: Vec<f32>,
@@ -70,7 +72,14 @@ impl GainLaw {
         };
         let top_hz = bank.band_centers_hz()[mel.n_mels - 1];
         let octaves = |bin: usize| (bin as f32 * host_rate_hz as f32 / n_fft as f32 / top_hz).log2();
+        let mut top = vec![0.0; bank.bins()];
+        // Below the models' rate a host has no such bin, and nothing above it.
+        let centre = (top_hz * n_fft as f32 / host_rate_hz as f32).round() as usize;
+        top[centre.min(bank.bins() - 1)] = 1.0;
+        let mut top_weight = 0.0;
+        bank.apply(&top, |m, weight| top_weight = if m + 1 == mel.n_mels { weight } else { top_weight });
         Self {
+            top_weight,
             places: bank.bin_positions().into_iter().map(place).collect(),
             octaves_above: (0..bank.bins()).map(octaves).filter(|&o| o > 0.0).collect(),
             scale: (mel.n_fft as f32 / n_fft as f32).powi(2),
@@ -104,7 +113,7 @@ impl GainLaw {
             *wanted = is + gained;
         }
         self.correct(power, analysis);
-        self.fade_above();
+        self.fade_above(power, analysis);
         self.linear(gain);
     }
 
@@ -162,11 +171,18 @@ impl GainLaw {
         });
     }
 
-    /// Lets a boost of the top band fade towards the host's upper end.
-    fn fade_above(&mut self) {
+    /// Lets a boost of the top band fade towards the host's upper end, where the images do not see what it raises: never
+    /// to more than the top band is wanted to have.
+    fn fade_above(&mut self, power: &[f32], analysis: f32) {
         let first = self.bin_db.len() - self.octaves_above.len();
-        for (db, octaves) in self.bin_db[first..].iter_mut().zip(&self.octaves_above) {
-            *db -= (FADE_DB_PER_OCTAVE * octaves).min(db.max(0.0));
+        let top_db = self.wanted_db[self.mel.n_mels - 1];
+        for ((db, octaves), p) in
+            self.bin_db[first..].iter_mut().zip(&self.octaves_above).zip(&power[first..])
+        {
+            let fade_db = FADE_DB_PER_OCTAVE * octaves;
+            let is_db = power_to_db(p * analysis * self.top_weight, SILENCE);
+            *db -= fade_db.min(db.max(0.0));
+            *db = db.min((top_db - fade_db - is_db).max(0.0));
         }
     }
 

@@ -196,6 +196,25 @@ fn the_boost_is_bounded() {
     assert!(rise_db < f64::from(super::super::gain::MAX_BOOST_DB) + 0.1, "{rise_db}");
 }
 
+/// The images do not see what lies above the model's range: a boost of the top band must not make it the loudest.
+#[test]
+fn what_the_images_do_not_see_is_not_raised_above_what_they_ask_for() {
+    let mel = MelConfig::default();
+    let (content, target) = (MelImage::filled(128, 64, 0.0), MelImage::filled(128, 64, 0.5));
+    let high: Vec<f32> = (0..44_100).map(|i| if i % 2 == 0 { 0.5 } else { -0.5 }).collect();
+    let out = render(44_100, &request(&[&high], &content, &target));
+    let rise_db = 10.0 * (energy(&out[0]) / energy(&high)).log10();
+    assert!(rise_db.abs() < 0.5, "loud: {rise_db}");
+
+    // Soft enough, it follows the top band.
+    let soft: Vec<f32> = high.iter().map(|x| x * 1e-5).collect();
+    let out = render(44_100, &request(&[&soft], &content, &target));
+    let rise_db = 10.0 * (energy(&out[0]) / energy(&soft)).log10();
+    assert!(rise_db > 6.0, "soft: {rise_db}");
+    let level_db = 10.0 * (energy(&out[0]) / energy(&high)).log10();
+    assert!(level_db < f64::from(mel.to_db(0.5)) / 2.0, "soft: {level_db}");
+}
+
 #[test]
 fn the_stereo_image_is_kept() {
     let mel = MelConfig::default();
