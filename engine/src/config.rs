@@ -193,6 +193,9 @@ pub struct ModelConfig {
 }
 
 /// A bound on one number of a config: a file must not talk the engine into absurd memory.
+/// Values of an image, at most: sixteen times the default's. Scratch memory grows with it.
+const IMAGE_MAX: usize = 1 << 18;
+
 fn bound(field: &str, value: usize, min: usize, max: usize) -> Result<()> {
     if (min..=max).contains(&value) {
         Ok(())
@@ -254,6 +257,7 @@ impl ModelConfig {
                 window.prefix_frames,
             ));
         }
+        bound("mel.n_mels * window.frames", self.mel.n_mels * window.frames, 1, IMAGE_MAX)?;
         let columns = [("window.frames", window.frames), ("window.hop_frames", window.hop_frames)];
         for (field, frames) in columns.into_iter().chain([("mel.n_mels", self.mel.n_mels)]) {
             if frames % reduction != 0 {

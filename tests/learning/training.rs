@@ -132,6 +132,55 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
 }
 
+#[test]
+fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder() {
+    let (folder, data) = workspace();
+    let run_folder = |name: &str| folder.path().join(name);
+    let (autoencoder, ldm, elsewhere) =
+        (run_folder("autoencoder"), run_folder("ldm"), run_folder("elsewhere"));
+    run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=2"]));
+    let init = autoencoder.join("last.safetensors");
+    let args = Args {
+        init: Some(init.clone()),
+        ..arguments(Trained::Ldm, &data, &ldm, &["steps=2", "shards=true"])
+    };
+    run(args);
+    let resumed =
+        |out: &Path| Args { resume: true, config: None, ..arguments(Trained::Ldm, &data, out, &["steps=4"]) };
+
+    let other = run_folder("other");
+    run(arguments(Trained::Autoencoder, &data, &other, &["steps=2", "seed=9"]));
+    let wrong = Args { init: Some(other.join("last.safetensors")), ..resumed(&ldm) };
+    let refused = format!("{:#}", train::run(wrong).expect_err("another autoencoder"));
+    assert!(refused.contains("init") && refused.contains("began with"), "{refused}");
+
+    std::fs::create_dir_all(&elsewhere).expect("folder");
+    std::fs::rename(ldm.join("shards"), elsewhere.join("shards")).expect("moved");
+    std::fs::remove_file(&init).expect("removed");
+    assert_eq!(run(resumed(&elsewhere)).step, 4);
+    let model = Checkpoint::read(elsewhere.join("last.safetensors")).expect("a model");
+    assert!(model.tensors.keys().any(|name| name.starts_with("encoder.")), "the autoencoder came along");
+    for file in std::fs::read_dir(elsewhere.join("shards")).expect("shards") {
+        assert!(file.expect("a file").metadata().expect("its length").len() <= 15 << 20);
+    }
+}
+
+#[test]
+fn absurd_arguments_are_refused() {
+    let (folder, data) = workspace();
+    let out = folder.path().join("run");
+    let args = |overrides: &[&str]| arguments(Trained::Autoencoder, &data, &out, overrides);
+    for minutes in [f64::INFINITY, f64::NAN, -1.0, 1e300] {
+        let error = train::run(Args { minutes: Some(minutes), ..args(&[]) }).expect_err("refused");
+        assert!(error.to_string().contains("--minutes: expected 0 to"), "{error}");
+    }
+    for change in ["steps=0", "batch=0", "batch=100000000"] {
+        let error = format!("{:#}", train::run(args(&[change])).expect_err("refused"));
+        assert!(error.contains(change.split('=').next().expect("a name")), "{error}");
+    }
+    assert!(!out.exists(), "nothing was begun");
+}
+
 /// One DDIM sample of four steps, from as much noise as the plugin's default.
 fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64) -> Vec<f32> {
     let mut ops = Candle::new(Device::Cpu);

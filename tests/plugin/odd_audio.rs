@@ -45,7 +45,7 @@ fn odd(name: &str, rate_hz: usize) -> Vec<f32> {
         }
         "constant" => 1.0,
         "nyquist" => {
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 1.0
             } else {
                 -1.0

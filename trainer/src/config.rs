@@ -106,6 +106,9 @@ impl Default for Intervals {
     }
 }
 
+/// Examples a step, at most: a typing error would take all memory.
+const BATCH_MAX: usize = 4096;
+
 /// Everything that shapes a run. Two runs of equal configs, data and device give equal weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,7 +236,12 @@ impl RunConfig {
                 "run config: {field}: expected above 0, found {value}"
             );
         }
-        anyhow::ensure!(self.batch >= 1, "run config: batch: expected at least 1, found 0");
+        anyhow::ensure!(
+            (1..=BATCH_MAX).contains(&self.batch),
+            "run config: batch: expected 1 to {BATCH_MAX}, found {}",
+            self.batch
+        );
+        anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
         let channels = &self.classifier.channels;
         anyhow::ensure!(
             !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),

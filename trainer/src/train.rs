@@ -12,8 +12,12 @@ use crate::config::RunConfig;
 use crate::diffusion::DiffusionTask;
 use crate::setup::Setup;
 use crate::train_loop::folder::Folder;
+use crate::train_loop::shards;
 use crate::train_loop::stop::Stop;
 use crate::train_loop::{self, Options, Summary, Task};
+
+/// A year.
+const MINUTES_MAX: f64 = 525_600.0;
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,18 +74,31 @@ pub struct Args {
 
 /// Runs `trainer train`.
 pub fn run(args: Args) -> Result<Summary> {
+    if let Some(minutes) = args.minutes {
+        anyhow::ensure!(
+            (0.0..=MINUTES_MAX).contains(&minutes),
+            "--minutes: expected 0 to {MINUTES_MAX}, found {minutes}"
+        );
+    }
     let config = load_config(&args)?;
     anyhow::ensure!(
         Path::new(&config.data).is_dir(),
         "data: expected the folder of a rendered dataset, found `{}`",
         config.data
     );
-    let init = (!config.init.is_empty()).then(|| Path::new(&config.init));
-    let setup = Setup { config: &config, device: open_device(args.device)?, init };
+    let init = init(&args, &config);
+    let setup = Setup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
     let mut task = build(args.model, &setup)?;
     Stop::catch_signals();
     let options = Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
     train_loop::train(task.as_mut(), &config, &options)
+}
+
+/// The model file to start from; what came in shards in its place.
+fn init(args: &Args, config: &RunConfig) -> Option<PathBuf> {
+    let named = (!config.init.is_empty()).then(|| PathBuf::from(&config.init))?;
+    let carried = shards::frozen(&Folder::at(&args.out).shards());
+    Some(if args.resume && !named.exists() && carried.exists() { carried } else { named })
 }
 
 /// The task of a model.
@@ -94,7 +111,7 @@ pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 }
 
 fn load_config(args: &Args) -> Result<RunConfig> {
-    let own = if args.resume { Some(Folder::open(&args.out)?.config()) } else { None };
+    let own = if args.resume { Some(Folder::open(&args.out)?.stopped_config()) } else { None };
     let file = own.as_deref().or(args.config.as_deref());
     let mut overrides = args.overrides.clone();
     for (field, path) in [("data", &args.data), ("init", &args.init)] {

@@ -51,7 +51,7 @@ pub struct Sampling {
 /// Options of a transfer alone.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Blend {
-    /// 0 (the input) to 1 (all new)
+    /// 0 (the input, as the autoencoder hears it) to 1 (all new)
     #[arg(long, default_value_t = Settings::default().strength, allow_negative_numbers = true)]
     pub strength: f32,
     /// 0 (dry) to 1 (wet)

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use engine::audio_file::{Audio, SampleFormat, Writer};
-use engine::cancel::Cancel;
 use engine::generate::{generate, validate_seconds};
 
 use crate::choices::{self, Sampling};
+use crate::interrupt;
 use crate::model::Player;
 use crate::progress::Progress;
 use crate::style::{self, Reference};
+use crate::transfer::refuse_same_file;
 
 /// Invent sound from noise and a style alone
 #[derive(clap::Args)]
@@ -34,6 +35,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, None)?;
     validate_seconds(args.seconds)?;
     let style_path = style::path(&args.style)?;
+    refuse_same_file(&args.out, &[&style_path])?;
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let rate_hz = player.config.mel.sample_rate_hz;
     let mut writer = Writer::create(&args.out, rate_hz, 1, SampleFormat::Int24)?;
@@ -43,7 +45,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let hop = player.config.mel.hop_length;
     let mut networks = player.networks();
     let samples =
-        generate(networks.as_mut(), &tokens, args.seconds, &settings, &Cancel::default(), &mut |done| {
+        generate(networks.as_mut(), &tokens, args.seconds, &settings, &interrupt::cancel(), &mut |done| {
             progress.at((done * hop) as u64);
         })?;
     writer.push(&[&samples])?;

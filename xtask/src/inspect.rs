@@ -1,5 +1,7 @@
 //! `cargo xtask inspect`: what a model file says of itself.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,12 +26,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let path = model::path(args.model.as_deref());
     let checkpoint = model::read(&path)?;
     let description = describe(&checkpoint);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&description)?);
-    } else {
-        println!("{}", path.display());
-        print_text(&checkpoint, &description)?;
-    }
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&description)? + "\n",
+        false => format!("{}\n{}", path.display(), text(&checkpoint, &description)?),
+    };
+    // Whoever reads the first lines alone has closed the pipe, and that is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -46,24 +48,22 @@ fn describe(checkpoint: &Checkpoint) -> Value {
     })
 }
 
-fn print_text(checkpoint: &Checkpoint, description: &Value) -> Result<()> {
-    println!("sha256 {}\n", checkpoint.sha256);
-    println!("{:<24}{:>14}", "part", "parameters");
+fn text(checkpoint: &Checkpoint, description: &Value) -> Result<String> {
+    let mut text = format!("sha256 {}\n\n{:<24}{:>14}\n", checkpoint.sha256, "part", "parameters");
     let parts = checkpoint.parts();
     for (part, count) in &parts {
-        println!("{part:<24}{count:>14}");
+        writeln!(text, "{part:<24}{count:>14}")?;
     }
-    println!("{:<24}{:>14}\n", "total", parts.iter().map(|(_, count)| count).sum::<usize>());
+    writeln!(text, "{:<24}{:>14}\n", "total", parts.iter().map(|(_, count)| count).sum::<usize>())?;
     let latent = &checkpoint.latent;
     if !latent.mean.is_empty() {
-        println!("latent, {} channels", latent.mean.len());
-        println!("  mean  {}", range(&latent.mean));
-        println!("  std   {}\n", range(&latent.std));
+        writeln!(text, "latent, {} channels", latent.mean.len())?;
+        writeln!(text, "  mean  {}\n  std   {}\n", range(&latent.mean), range(&latent.std))?;
     }
     for section in ["config", "provenance", "metrics"] {
-        println!("{section}\n{}\n", indent(&serde_json::to_string_pretty(&description[section])?));
+        writeln!(text, "{section}\n{}\n", indent(&serde_json::to_string_pretty(&description[section])?))?;
     }
-    Ok(())
+    Ok(text)
 }
 
 fn range(values: &[f32]) -> String {

@@ -9,6 +9,7 @@ use engine::style::file;
 use crate::choices::Device;
 use crate::model::Player;
 use crate::style::{self, Reference};
+use crate::transfer::refuse_same_file;
 
 /// Save a recording's style as a file that holds none of its audio
 #[derive(clap::Args)]
@@ -27,6 +28,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(file::is_style(&args.out), "{}: expected a name that ends in .luthier", args.out.display());
     let path = style::path(&args.recording)?;
+    refuse_same_file(&args.out, &[&path])?;
     let reference = Reference::read(&path)?;
     let player = Player::open(args.model.as_deref(), Device::Cpu)?;
     let kept = match &reference {

@@ -12,6 +12,7 @@ mod dist;
 mod generate;
 mod inspect;
 mod install;
+mod interrupt;
 mod keep_style;
 mod model;
 mod picture;
@@ -88,7 +89,8 @@ fn main() -> ExitCode {
 /// Help and version are printed as they are; of an error, its first paragraph as one line.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
+        // As `Display`, and a closed pipe is no error.
+        let _ = error.print();
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

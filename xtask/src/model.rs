@@ -23,11 +23,7 @@ pub fn path(chosen: Option<&Path>) -> PathBuf {
 
 /// Reads a model file; its name is part of any error.
 pub fn read(path: &Path) -> Result<Checkpoint> {
-    Checkpoint::read(path).map_err(|error| match error {
-        // These say the name themselves.
-        file @ engine::Error::File { .. } => file.into(),
-        other => anyhow::Error::from(other).context(path.display().to_string()),
-    })
+    Ok(Checkpoint::read(path)?)
 }
 
 /// A model that plays, whatever it plays on.

@@ -12,6 +12,7 @@ use engine::stream::{OfflineStream, Report};
 use engine::style::file;
 
 use crate::choices::{self, Blend, Sampling};
+use crate::interrupt;
 use crate::model::Player;
 use crate::picture::{self, Panel};
 use crate::progress::Progress;
@@ -63,9 +64,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (Some(style), _) => style::path(style)?,
         (None, sidechain) => sidechain.clone().unwrap_or_default(),
     };
+    interrupt::check()?;
+    refuse_same_file(&args.out, &[&args.input, &style_path])?;
     let reader = Reader::open(&args.input)?;
     let sidechain = args.sidechain.as_deref().map(|path| Sidechain::open(path, &reader)).transpose()?;
-    refuse_same_file(&args.input, &args.out)?;
     // Created before the work, so that a path which cannot be written is known before anybody waits.
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
@@ -106,6 +108,7 @@ fn stream(
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {
+        interrupt::check()?;
         peak = block.iter().flatten().fold(peak, |peak, x| peak.max(x.abs()));
         let block: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
         let beside = match &mut sidechain {
@@ -147,10 +150,11 @@ fn refuse_failures(report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
-    if let (Ok(a), Ok(b)) = (input.canonicalize(), output.canonicalize()) {
-        ensure!(a != b, "{}: expected another file than the input to write", output.display());
-    }
+/// What is read must not be what is written: it would be lost.
+pub fn refuse_same_file(output: &Path, inputs: &[&Path]) -> Result<()> {
+    let Ok(written) = output.canonicalize() else { return Ok(()) };
+    let same = inputs.iter().any(|input| input.canonicalize().is_ok_and(|read| read == written));
+    ensure!(!same, "{}: expected another file to write than those that are read", output.display());
     Ok(())
 }
 

@@ -162,7 +162,7 @@ fn every_bad_option_is_one_sentence() {
 fn every_bad_style_is_one_sentence() {
     let bench = Bench::new();
     for (style, part) in [
-        ("kazoo", "or an audio file, found `kazoo`"),
+        ("kazoo", "found `kazoo`"),
         ("nowhere.flac", "no such file"),
         ("text.wav", "expected a WAV"),
         ("silent.wav", "found silence"),
@@ -186,7 +186,8 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
         ("folder.wav", "found a folder"),
         ("out.mp3", "ends in .wav or .flac"),
         ("out", "ends in .wav or .flac"),
-        ("in.wav", "another file than the input"),
+        ("in.wav", "another file to write"),
+        ("mono.flac", "another file to write"),
     ] {
         bench.refuses(
             &format!("transfer in.wav --style mono.flac --out {out} --model model.safetensors"),
@@ -197,6 +198,45 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
         "transfer in.wav --style mono.flac --out out.flac --float --model model.safetensors",
         "FLAC holds no float",
     );
+}
+
+#[test]
+fn nothing_that_is_read_is_overwritten() {
+    let bench = Bench::new();
+    let before = std::fs::read(bench.path("mono.flac")).expect("read");
+    for line in [
+        "transfer in.wav --sidechain mono.flac --out mono.flac --model model.safetensors",
+        "generate --style mono.flac --seconds 1 --out mono.flac --model model.safetensors",
+    ] {
+        bench.refuses(line, "another file to write");
+    }
+    assert_eq!(std::fs::read(bench.path("mono.flac")).expect("read"), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_transfer_leaves_nothing_behind() {
+    let bench = Bench::new();
+    encode(bench.path("long.wav"), &melody(44_100, 4_410_000, 2), SampleFormat::Int24).expect("written");
+    let before = bench.names();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let line = "transfer long.wav --style in.wav --steps 1000 --out out.wav --picture out.png --model model.safetensors";
+    command
+        .current_dir(bench.folder.path())
+        .args(line.split_whitespace())
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().expect("xtask runs");
+    while bench.names() == before {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    assert!(killed.success());
+    let output = child.wait_with_output().expect("ended");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("interrupted: nothing was written"), "{err}");
+    assert_eq!(bench.names(), before);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Checkpoint {
         if !metadata.is_file() {
             return Err(Error::file(path, "expected a model file, found a folder or a device"));
         }
-        check_file_len(metadata.len())?;
+        check_file_len(metadata.len()).map_err(|error| Error::file(path, error))?;
         let mut bytes = Vec::new();
         // The bound again, for a file that grows meanwhile.
         fs::File::open(path)
@@ -41,7 +41,7 @@ impl Checkpoint {
             .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(failed)?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&bytes).map_err(|error| Error::file(path, error))
     }
 
     /// Checks and decodes the bytes of a file.
@@ -113,12 +113,15 @@ fn header_text(bytes: &[u8]) -> Result<&str> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return Err(Error::checkpoint("file", "a safetensors file", format!("{} bytes", bytes.len())));
     };
+    if rest.first() != Some(&b'{') {
+        return Err(Error::checkpoint("file", "a Luthier model (.safetensors)", "something else"));
+    }
     let length = u64::from_le_bytes(*length);
     let bound = MAX_HEADER_BYTES.min(rest.len() as u64);
     if length > bound {
         return Err(Error::checkpoint(
             "header",
-            format!("a length of at most {bound} bytes (the file may be cut off, or no safetensors file)"),
+            format!("a length of at most {bound} bytes (the file may be cut off)"),
             length,
         ));
     }

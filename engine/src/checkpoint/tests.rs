@@ -134,19 +134,24 @@ fn files_that_are_no_checkpoints_are_refused() {
 
     assert_refused(&[], "file", "0 bytes");
     assert_refused(b"RIFF", "file", "4 bytes");
-    assert_refused(b"RIFF....WAVEfmt ....", "header", "length");
-    assert_refused(&[0xff; 64], "header", "18446744073709551615");
+    assert_refused(b"RIFF....WAVEfmt ....", "file", "a Luthier model");
+    assert_refused(&[0xff; 64], "file", "a Luthier model");
+    assert_refused(&[&[0xff; 8][..], b"{"].concat(), "header", "18446744073709551615");
     assert_refused(&assemble("{\"a\": \u{0}}", &[]), "header", "JSON");
-    assert_refused(&assemble("[]", &[]), "header", "object");
+    assert_refused(&assemble("[]", &[]), "file", "a Luthier model");
     assert_refused(&assemble("{}", &[]), "format", "no metadata");
     assert_refused(&assemble("{\"__metadata__\":[]}", &[]), "__metadata__", "object");
     let mut not_text = assemble("{}      ", &[]);
     not_text[10] = 0xff;
     assert_refused(&not_text, "header", "UTF-8");
     // Brackets deep enough to overflow the stack of a parser that recurses without a limit.
-    assert_refused(&assemble(&"[".repeat(1 << 20), &[]), "header", "recursion");
+    assert_refused(&assemble(&format!("{{\"a\":{}", "[".repeat(1 << 20)), &[]), "header", "recursion");
     // A header longer than the bound, although the file has it.
-    assert_refused(&assemble(&" ".repeat(MAX_HEADER_BYTES as usize + 8), &[]), "header", "length");
+    assert_refused(
+        &assemble(&format!("{{{}", " ".repeat(MAX_HEADER_BYTES as usize + 8)), &[]),
+        "header",
+        "length",
+    );
 }
 
 #[test]

@@ -109,6 +109,9 @@ impl Session {
         let (mel, window) = (MelConfig::default(), WindowConfig::default());
         let instruments: Vec<Instrument> =
             args.instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        if args.pieces == 0 && args.midi.is_none() {
+            return Err(Error::invalid("--pieces", "1 or more, or --midi", 0));
+        }
         if args.setups_per_font == 0 {
             return Err(Error::invalid("--setups-per-font", "1 or more", 0));
         }

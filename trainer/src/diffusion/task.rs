@@ -8,8 +8,8 @@ use candle_core::Tensor;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
-use engine::models::Denoiser;
 use engine::models::unet::Conditions;
+use engine::models::{DECODER, Denoiser, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
 use rand_chacha::ChaCha8Rng;
 
@@ -273,6 +273,16 @@ impl Task for DiffusionTask {
             columns: ["content", "style", "target", "output (1 step)"].map(String::from).to_vec(),
             rows,
         }))
+    }
+
+    /// The autoencoder, also where the run started from a whole model.
+    fn frozen(&self) -> Option<Checkpoint> {
+        let of = |text: &serde_json::Value| text.get("autoencoder").unwrap_or(text).clone();
+        let (provenance, metrics) = (of(&self.base.provenance), of(&self.base.metrics));
+        let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
+        let mut frozen = Checkpoint { kind: Kind::Autoencoder, provenance, metrics, ..self.base.clone() };
+        frozen.tensors.retain(|name, _| part(name));
+        Some(frozen)
     }
 
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {

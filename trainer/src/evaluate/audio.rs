@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long)]
     pub classifier: PathBuf,
     /// Clips: pieces in turn, every ordered pair of instruments in turn.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = super::at_least_one)]
     pub items: usize,
     /// Seconds of each piece.
     #[arg(long, default_value_t = 12.0)]

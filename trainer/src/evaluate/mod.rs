@@ -23,6 +23,14 @@ pub enum Command {
     Vocoder(vocoder::Args),
 }
 
+/// Reads a count of which 0 would judge nothing.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("expected a whole number of at least 1".into()),
+    }
+}
+
 /// Runs one evaluation and prints its table.
 pub fn run(command: &Command) -> engine::Result<()> {
     match command {

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long)]
     pub classifier: PathBuf,
     /// Pairs of content and style.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = super::at_least_one)]
     pub items: usize,
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 4, 10, 50])]

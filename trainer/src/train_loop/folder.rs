@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::shards;
 use crate::config::RunConfig;
 
 /// The folder of one run.
@@ -78,6 +79,12 @@ impl Folder {
     /// The same in small files, where the run keeps them.
     pub fn shards(&self) -> PathBuf {
         self.path.join("shards")
+    }
+
+    /// The config of a stopped run, which may have come here in shards alone.
+    pub fn stopped_config(&self) -> PathBuf {
+        let own = self.config();
+        if own.exists() { own } else { shards::config(&self.shards()) }
     }
 
     /// Writes `config.toml`.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use engine::checkpoint::{Precision, sha256_hex};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -26,6 +27,7 @@ use crate::optim::{self, AdamW, Ema, Parameters, Schedule};
 use crate::report;
 use console::Console;
 use folder::Folder;
+use shards::Luggage;
 use state::Progress;
 use stop::Stop;
 pub use task::{Metrics, Record, Task};
@@ -84,7 +86,7 @@ pub fn train(task: &mut dyn Task, config: &RunConfig, options: &Options) -> Resu
             run.averaged(task, validate, panels, save)?;
         }
         if save {
-            run.save_state()?;
+            run.save_state(task)?;
         }
         if stopped.is_some() {
             break;
@@ -122,6 +124,7 @@ impl<'a> Run<'a> {
         let mut schedule = Schedule::new(config.schedule.clone(), config.steps);
         let mut progress = Progress {
             task: task.name().to_string(),
+            frozen: frozen_sha256(task)?,
             step: 0,
             optimiser_steps: 0,
             seconds: 0.0,
@@ -135,6 +138,12 @@ impl<'a> Run<'a> {
             } else {
                 shards::load(&folder.shards(), task.name(), &parameters, &mut ema)?
             };
+            let found = frozen_sha256(task)?;
+            anyhow::ensure!(
+                progress.frozen.is_none() || progress.frozen == found,
+                "init: expected the model that the run began with, found another one"
+            );
+            progress.frozen = found;
             schedule.restore(progress.plateau.clone());
             folder.rewind(progress.step)?;
         }
@@ -242,11 +251,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn save_state(&mut self) -> Result<()> {
+    fn save_state(&mut self, task: &dyn Task) -> Result<()> {
         self.progress.optimiser_steps = self.optimiser.steps();
         state::save(&self.folder.state(), &self.progress, &self.parameters, &self.optimiser, &self.ema)?;
         if self.config.shards {
-            shards::save(&self.folder.shards(), &self.progress, &self.parameters, &self.ema)?;
+            let luggage = Luggage { config: self.config, frozen: task.frozen() };
+            shards::save(&self.folder.shards(), &self.progress, &self.parameters, &self.ema, &luggage)?;
         }
         Ok(())
     }
@@ -261,6 +271,12 @@ impl<'a> Run<'a> {
         });
         Record { provenance, metrics: self.progress.metrics.clone() }
     }
+}
+
+/// The hash of what a task stands on, as its shards would carry it.
+fn frozen_sha256(task: &dyn Task) -> Result<Option<String>> {
+    let bytes = task.frozen().map(|frozen| frozen.to_bytes(Precision::F16)).transpose()?;
+    Ok(bytes.map(|bytes| sha256_hex(&bytes)))
 }
 
 /// The run config without the model's part, which the file carries anyway, and with names in place of paths: where

@@ -1,16 +1,19 @@
-//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB.
+//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB, with the run's config
+//! and what it stands on. The folder is all that `--resume` needs beside the data.
 //!
 //! For places that take only small files. The moments are not kept: a run that is resumed from shards starts them
 //! anew, and is close to the run that never stopped, not equal to it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
+use engine::checkpoint::{Checkpoint, Precision};
 
 use super::folder::write_atomically;
 use super::state::{self, Progress};
+use crate::config::RunConfig;
 use crate::optim::{Ema, Parameters};
 
 /// No file is larger.
@@ -20,8 +23,35 @@ const HEADER_BYTES: usize = 256 << 10;
 /// Metadata key of the number of files.
 const COUNT: &str = "luthier_shards";
 
-/// Writes `folder/shard-NNN.safetensors`; what was there before is replaced as a whole.
-pub fn save(folder: &Path, progress: &Progress, parameters: &Parameters, ema: &Ema) -> Result<()> {
+/// First letters of the files with weights.
+const PREFIX: &str = "shard-";
+
+/// The run's config among its shards.
+pub fn config(folder: &Path) -> PathBuf {
+    folder.join("config.toml")
+}
+
+/// What the run stands on, among its shards.
+pub fn frozen(folder: &Path) -> PathBuf {
+    folder.join("frozen.safetensors")
+}
+
+/// What goes along with the weights.
+pub struct Luggage<'a> {
+    /// The whole run config.
+    pub config: &'a RunConfig,
+    /// What the run stands on and does not train.
+    pub frozen: Option<Checkpoint>,
+}
+
+/// Writes `folder/shard-NNN.safetensors` and the luggage; what was there before is replaced as a whole.
+pub fn save(
+    folder: &Path,
+    progress: &Progress,
+    parameters: &Parameters,
+    ema: &Ema,
+    luggage: &Luggage,
+) -> Result<()> {
     let weights = parameters.iter().map(|(name, var)| (format!("weight.{name}"), var.as_detached_tensor()));
     let mut tensors = weights.chain(ema.state()).collect::<Vec<_>>();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
@@ -32,13 +62,19 @@ pub fn save(folder: &Path, progress: &Progress, parameters: &Parameters, ema: &E
         std::fs::remove_dir_all(&fresh).with_context(context)?;
     }
     std::fs::create_dir_all(&fresh).with_context(context)?;
+    write_atomically(&config(&fresh), luggage.config.to_toml()?.as_bytes())?;
+    if let Some(checkpoint) = &luggage.frozen {
+        let bytes = checkpoint.to_bytes(Precision::F16).with_context(context)?;
+        anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: what is frozen has {} bytes", context(), bytes.len());
+        write_atomically(&frozen(&fresh), &bytes)?;
+    }
     let count = shards.len().to_string();
     for (i, shard) in shards.into_iter().enumerate() {
         let mut metadata = state::metadata(progress)?;
         metadata.insert(COUNT.to_string(), count.clone());
         let bytes = safetensors::serialize(shard, Some(metadata)).with_context(context)?;
         anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: shard {i} has {} bytes", context(), bytes.len());
-        write_atomically(&fresh.join(format!("shard-{i:03}.safetensors")), &bytes)?;
+        write_atomically(&fresh.join(format!("{PREFIX}{i:03}.safetensors")), &bytes)?;
     }
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(context)?;
@@ -52,7 +88,7 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .with_context(context)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)))
         .collect();
     files.sort();
     let (mut tensors, mut found) = (HashMap::new(), None);
@@ -76,12 +112,8 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
         }
     }
     let (mut progress, count) = found.with_context(|| format!("{}: no shard is there", context()))?;
-    anyhow::ensure!(
-        count == Some(files.len()),
-        "{}: expected {count:?} files, found {}",
-        context(),
-        files.len()
-    );
+    let count = count.with_context(|| format!("{}: metadata `{COUNT}` is missing", context()))?;
+    anyhow::ensure!(count == files.len(), "{}: expected {count} files, found {}", context(), files.len());
     state::check_task(&progress, task).with_context(context)?;
     state::restore_weights(&tensors, parameters).with_context(context)?;
     ema.restore(&tensors).with_context(context)?;

@@ -19,6 +19,9 @@ const KEY: &str = "luthier_training_state";
 pub struct Progress {
     /// The task; another one's state is refused.
     pub task: String,
+    /// SHA-256 of what the run stands on ([`super::Task::frozen`], in f16): it cannot go on over anything else.
+    #[serde(default)]
+    pub frozen: Option<String>,
     /// Steps made.
     pub step: u64,
     /// Steps in which the optimiser moved (a gradient that was not finite moves nothing).

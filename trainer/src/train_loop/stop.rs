@@ -17,8 +17,7 @@ pub struct Stop {
 impl Stop {
     /// Stops when a file `stop` appears in the run folder (it is taken away), or after `minutes`.
     pub fn new(folder: &Path, minutes: Option<f64>) -> Self {
-        let deadline =
-            minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes.max(0.0)));
+        let deadline = minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
         Self { file: folder.join("stop"), deadline }
     }
 

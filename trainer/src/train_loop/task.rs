@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
+use engine::checkpoint::Checkpoint;
 use rand_chacha::ChaCha8Rng;
 
 use crate::losses::Losses;
@@ -45,6 +46,11 @@ pub trait Task {
 
     /// Pictures of what the current weights do, if there is something to see.
     fn panels(&mut self) -> Result<Option<Panels>>;
+
+    /// What the run stands on and does not train; a run in shards takes it along.
+    fn frozen(&self) -> Option<Checkpoint> {
+        None
+    }
 
     /// Writes the current weights as a model file (in one piece: a reader never sees half of it).
     fn export(&mut self, path: &Path, record: &Record) -> Result<()>;
