@@ -110,7 +110,7 @@ impl Default for Intervals {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// Folder of the rendered dataset.
+    /// Folder of the dataset: rendered, or built of recordings.
     pub data: String,
     /// Model file to start from; empty for none. The ldm needs a trained autoencoder here.
     pub init: String,

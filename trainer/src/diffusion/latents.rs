@@ -10,7 +10,8 @@ use engine::models::Autoencoder;
 use engine::nn::candle::{Candle, ParamStore};
 use half::f16;
 
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::ImageRef;
+use crate::data::image_set::ImageSet;
 use crate::images::image_batch;
 use crate::weights::fill;
 
@@ -46,7 +47,7 @@ impl Latents {
     ///
     /// Images go through the encoder one by one: a latent must not depend on the company it was encoded in, or a
     /// resumed run, which asks in another order, would differ in the last bit.
-    pub fn of(&mut self, ops: &mut Candle, data: &SpectrogramDataset, at: ImageRef) -> Result<Vec<f32>> {
+    pub fn of(&mut self, ops: &mut Candle, data: &dyn ImageSet, at: ImageRef) -> Result<Vec<f32>> {
         if !self.known.contains_key(&at) {
             let image = image_batch(data, &[at], ops.device())?;
             let latent = self.autoencoder.encoder.forward(ops, &image)?.flatten_all()?.to_vec1::<f32>()?;
