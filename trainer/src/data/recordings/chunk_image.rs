@@ -107,7 +107,7 @@ impl PreciseMel {
     }
 
     /// `librosa.feature.melspectrogram(y=chunk)` of the first `frames` frames, `[mel * frames + frame]`.
-    fn power(&self, chunk: &[f32], frames: usize) -> Vec<f32> {
+    fn power(&self, chunk: &[f32], frames: usize) -> Vec<f64> {
         let half = self.window.len() / 2;
         let mut padded = vec![0.0; half];
         padded.extend(chunk.iter().map(|v| f64::from(*v)));
@@ -120,8 +120,7 @@ impl PreciseMel {
             self.transform.process(&mut windowed, &mut spectrum).expect("buffers of the plan's sizes");
             for (mel, (first_bin, weights)) in self.bands.iter().enumerate() {
                 let bins = &spectrum[*first_bin..][..weights.len()];
-                let power: f64 = weights.iter().zip(bins).map(|(w, x)| w * x.norm_sqr()).sum();
-                out[mel * frames + frame] = power as f32;
+                out[mel * frames + frame] = weights.iter().zip(bins).map(|(w, x)| w * x.norm_sqr()).sum();
             }
         }
         out
