@@ -8,10 +8,12 @@ use engine::audio_file::{Audio, SampleFormat, encode};
 use trainer::data::dataset::SpectrogramDataset;
 use trainer::data::description::Split;
 use trainer::data::image_set::{self, ImageSet};
+use trainer::data::random;
 use trainer::data::recordings::build::{self, Args};
 use trainer::data::recordings::chunk_image::Reference;
 use trainer::data::recordings::dataset::RecordingDataset;
 use trainer::data::recordings::label_pairs;
+use trainer::data::recordings::unpaired::UnpairedDataset;
 use trainer::train::{self, DeviceKind, Model};
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
@@ -211,18 +213,18 @@ fn a_long_recording_is_used_in_part() {
 }
 
 #[test]
-fn the_autoencoder_and_the_classifier_train_on_recordings() {
+fn every_model_trains_on_recordings() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 3);
     build::run(&args).unwrap();
     assert_eq!(image_set::open(&args.out).unwrap().instruments(), ["flute", "harp", "organ"]);
-    let train = |model, name: &str, overrides: &[&str]| {
+    let train = |model, name: &str, init: Option<PathBuf>, overrides: &[&str]| {
         train::run(train::Args {
             model,
             config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
             data: Some(args.out.clone()),
             out: folder.path().join(name),
-            init: None,
+            init,
             resume: false,
             minutes: None,
             device: DeviceKind::Cpu,
@@ -230,8 +232,40 @@ fn the_autoencoder_and_the_classifier_train_on_recordings() {
         })
         .unwrap_or_else(|error| panic!("{error:#}"))
     };
-    let autoencoder = train(Model::Autoencoder, "autoencoder", &["steps=15"]).metrics;
+    let autoencoder = train(Model::Autoencoder, "autoencoder", None, &["steps=15"]).metrics;
     assert!(autoencoder["mse"].as_f64().unwrap() < 0.01, "{autoencoder}");
-    let classifier = train(Model::Classifier, "classifier", &["steps=200", "batch=8"]).metrics;
+    let classifier = train(Model::Classifier, "classifier", None, &["steps=200", "batch=8"]).metrics;
     assert!(classifier["accuracy"].as_f64().unwrap() > 0.8, "{classifier}");
+    let file = folder.path().join("autoencoder/last.safetensors");
+    let ldm = train(Model::Ldm, "ldm", Some(file), &["steps=40"]).metrics;
+    let lines = std::fs::read_to_string(folder.path().join("ldm/log.jsonl")).unwrap();
+    let losses: Vec<f64> = lines
+        .lines()
+        .filter_map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["terms"]["diffusion"].as_f64()
+        })
+        .collect();
+    assert!(losses.last().unwrap() < &losses[0], "{losses:?}");
+    assert!(ldm["lsd_ratio_one_step"].as_f64().unwrap().is_finite(), "{ldm}");
+}
+
+#[test]
+fn unpaired_examples_are_a_chunk_in_disguise_and_another_of_its_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = collection(folder.path(), 3);
+    build::run(&args).unwrap();
+    let data = RecordingDataset::open(&args.out).unwrap();
+    let mut targets = [0; 3];
+    for split in SPLITS {
+        let examples = UnpairedDataset::new(&data, split).unwrap();
+        let rng = &mut random::stream(3, "test", 0);
+        for _ in 0..100 {
+            let pair = examples.sample(rng);
+            assert!(pair.content == pair.target && pair.disguise.is_some());
+            assert!(pair.style.piece == pair.target.piece && pair.style != pair.target);
+            assert_eq!(data.description.recordings[pair.target.piece].split, Some(split));
+            targets[pair.target.instrument] += 1;
+        }
+    }
+    assert!(targets.iter().all(|count| (70..=130).contains(count)), "{targets:?}");
 }
