@@ -12,7 +12,7 @@ const UNFIT: &str = "/\\:*?\"<>|";
 /// Bytes of a name at most: systems take 255, and the ending and a chunk's number come behind it.
 const NAME_BYTES: usize = 200;
 
-/// Fetches recordings as DOWNLOADS/<label>/<title>.mp3 with yt-dlp and ffmpeg, which must be installed.
+/// Fetches recordings as `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg, which must be installed.
 ///
 /// What is there already is skipped, so a run that was stopped goes on. Fetch only what you have the right to copy and to
 /// train on: the rights stay with whoever made a recording. None of the weights that Luthier ships were trained on such data.

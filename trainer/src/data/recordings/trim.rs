@@ -75,14 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_found_within_half_a_frame_however_it_comes() {
+    fn a_burst_is_found_where_librosa_finds_it_however_it_comes() {
         let mut signal = vec![0.0f32; 40_000];
         signal[10_000..20_000].fill(0.5);
-        let range = sounding(&signal, signal.len());
-        assert!(
-            (9_000..=10_000).contains(&range.start) && (20_000..=21_500).contains(&range.end),
-            "{range:?}"
-        );
+        // What librosa 0.11 says of this signal: frames of 2048 samples that hold at least 21 of the burst.
+        let range = 9_216..21_504;
+        assert_eq!(sounding(&signal, signal.len()), range);
         for piece in [1, 511, 512, 5000] {
             assert_eq!(sounding(&signal, piece), range);
         }
