@@ -1,5 +1,6 @@
 //! Our numbers against those of other people's libraries.
 
+mod dataset;
 mod diffusion;
 mod dsp;
 mod networks;

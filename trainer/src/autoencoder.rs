@@ -13,8 +13,9 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::RunConfig;
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::ImageRef;
 use crate::data::description::Split;
+use crate::data::image_set::{self, ImageSet};
 use crate::images::{image_batch, to_images};
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, kl, l1, mse};
@@ -33,7 +34,7 @@ const BATCH: usize = 16;
 /// The task.
 pub struct AutoencoderTask {
     config: RunConfig,
-    data: SpectrogramDataset,
+    data: Box<dyn ImageSet>,
     train: Vec<ImageRef>,
     validation: Vec<ImageRef>,
     store: ParamStore,
@@ -47,11 +48,11 @@ impl AutoencoderTask {
     /// Fresh networks on the principal components, or the weights of the setup's model file.
     pub fn new(setup: &Setup<'_>) -> Result<Self> {
         let (mut config, device) = (setup.config.clone(), &setup.device);
-        let data = SpectrogramDataset::open(Path::new(&config.data))?;
+        let data = image_set::open(Path::new(&config.data))?;
         // What an image is, the dataset knows.
-        config.model.mel = data.description.mel.clone();
-        config.model.window = data.description.window.clone();
-        config.model.style.instruments = data.description.instruments.clone();
+        config.model.mel = data.mel().clone();
+        config.model.window = data.window().clone();
+        config.model.style.instruments = data.instruments().to_vec();
         config.model.validate()?;
         let (train, mut validation) = (data.images(Split::Train), data.images(Split::Validation));
         ensure!(
@@ -65,7 +66,7 @@ impl AutoencoderTask {
         };
         let fitted =
             floats(&mut train.iter().step_by((train.len() / MEASURED_IMAGES).max(1)).take(MEASURED_IMAGES));
-        let (width, side) = (data.description.window.frames, config.model.autoencoder.reduction());
+        let (width, side) = (data.window().frames, config.model.autoencoder.reduction());
         let pca = PrincipalComponents::fit(&fitted, width, side, config.model.autoencoder.latent_channels)?;
         let pca_mse = pca.mse(&floats(&mut validation.iter()), width);
         let mut store = ParamStore::new(device, config.seed);
@@ -80,7 +81,7 @@ impl AutoencoderTask {
     }
 
     fn reconstruct(&mut self, refs: &[ImageRef]) -> Result<(Tensor, Tensor)> {
-        let x = image_batch(&self.data, refs, self.ops.device())?;
+        let x = image_batch(self.data.as_ref(), refs, self.ops.device())?;
         let z = self.nets.encoder.forward(&mut self.ops, &x)?.detach();
         let y = self.nets.decoder.forward(&mut self.ops, &z)?.detach();
         Ok((x, y))
@@ -93,7 +94,7 @@ impl AutoencoderTask {
         let stride = (self.train.len() / MEASURED_IMAGES).max(1);
         let refs: Vec<ImageRef> = self.train.iter().step_by(stride).take(MEASURED_IMAGES).copied().collect();
         for refs in refs.chunks(BATCH) {
-            let x = image_batch(&self.data, refs, self.ops.device())?;
+            let x = image_batch(self.data.as_ref(), refs, self.ops.device())?;
             let z = self.nets.encoder.forward(&mut self.ops, &x)?.detach().flatten_all()?.to_vec1::<f32>()?;
             for position in z.chunks_exact(channels) {
                 for (c, v) in position.iter().enumerate() {
@@ -132,7 +133,7 @@ impl Task for AutoencoderTask {
     fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
         let refs: Vec<ImageRef> =
             (0..self.config.batch).map(|_| *self.train.choose(rng).expect("checked when made")).collect();
-        let x = image_batch(&self.data, &refs, self.ops.device())?;
+        let x = image_batch(self.data.as_ref(), &refs, self.ops.device())?;
         let z = self.nets.encoder.forward(&mut self.ops, &x)?;
         let noise = engine::diffusion::noise::gaussian(rng.random(), 0, z.elem_count(), 1);
         let noise = (Tensor::from_vec(noise, z.shape(), self.ops.device())? * self.config.latent_noise)?;
@@ -167,7 +168,7 @@ impl Task for AutoencoderTask {
         let stride = (self.validation.len() / 4).max(1);
         let refs: Vec<ImageRef> = self.validation.iter().step_by(stride).take(4).copied().collect();
         let (x, y) = self.reconstruct(&refs)?;
-        let names = &self.data.description.instruments;
+        let names = self.data.instruments();
         let rows = to_images(&x)?.into_iter().zip(to_images(&y)?).zip(&refs);
         let rows = rows.map(|((x, y), at)| (names[at.instrument].clone(), vec![x, y])).collect();
         Ok(Some(Panels { columns: vec!["image".into(), "reconstruction".into()], rows }))

@@ -1,7 +1,10 @@
 //! `trainer <command>`: one line here for each command; its options live beside its code.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
+use crate::data::recordings::{build, fetch};
 use crate::{data, evaluate, export, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
@@ -15,6 +18,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Render(data::render::Args),
+    Fetch(fetch::Args),
+    BuildDataset(build::Args),
     Demo(data::demo::Args),
     /// Trains a model.
     Train(train::Args),
@@ -24,13 +29,22 @@ enum Command {
     Evaluate(evaluate::Command),
 }
 
-/// Runs the command line of this process.
-pub fn run() -> anyhow::Result<()> {
+/// Runs the command line of this process; a command that did a part of its work and named the rest ends with 1.
+pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Render(args) => Ok(data::render::run(&args).map(drop)?),
-        Command::Demo(args) => Ok(data::demo::run(&args)?),
-        Command::Train(args) => train::run(args).map(drop),
-        Command::Export(args) => Ok(export::run(&args)?),
-        Command::Evaluate(command) => Ok(evaluate::run(&command)?),
+        Command::Render(args) => data::render::run(&args).map(drop)?,
+        Command::Fetch(args) => return fetch(&args),
+        Command::BuildDataset(args) => build::run(&args)?.lines().iter().for_each(|line| println!("{line}")),
+        Command::Demo(args) => data::demo::run(&args)?,
+        Command::Train(args) => train::run(args).map(drop)?,
+        Command::Export(args) => export::run(&args)?,
+        Command::Evaluate(command) => evaluate::run(&command)?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fetch(args: &fetch::Args) -> anyhow::Result<ExitCode> {
+    let summary = fetch::run(args)?;
+    summary.lines().iter().for_each(|line| println!("{line}"));
+    Ok(if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

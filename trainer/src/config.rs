@@ -113,7 +113,7 @@ const BATCH_MAX: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// Folder of the rendered dataset.
+    /// Folder of the dataset: rendered, or built of recordings.
     pub data: String,
     /// Model file to start from; empty for none. The ldm needs a trained autoencoder here.
     pub init: String,

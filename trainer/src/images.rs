@@ -4,11 +4,12 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use engine::image::MelImage;
 
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::ImageRef;
+use crate::data::image_set::ImageSet;
 
 /// Images `(B, n_mels, frames, 1)` in `[0, 1]`.
-pub fn image_batch(data: &SpectrogramDataset, refs: &[ImageRef], device: &Device) -> Result<Tensor> {
-    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
+pub fn image_batch(data: &dyn ImageSet, refs: &[ImageRef], device: &Device) -> Result<Tensor> {
+    let (n_mels, frames) = (data.mel().n_mels, data.window().frames);
     let mut values = Vec::with_capacity(refs.len() * n_mels * frames);
     refs.iter().for_each(|&at| data.extend_f32(at, &mut values));
     Ok(Tensor::from_vec(values, (refs.len(), n_mels, frames, 1), device)?)

@@ -49,7 +49,7 @@ pub struct Args {
     /// Run config; fields that it does not name have their defaults. A resumed run has its own.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of the rendered dataset (the config's `data`).
+    /// Folder of a dataset (the config's `data`).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Run folder.
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> Result<Summary> {
     let config = load_config(&args)?;
     anyhow::ensure!(
         Path::new(&config.data).is_dir(),
-        "data: expected the folder of a rendered dataset, found `{}`",
+        "data: expected the folder of a dataset, found `{}`",
         config.data
     );
     let init = init(&args, &config);

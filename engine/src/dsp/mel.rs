@@ -17,12 +17,14 @@ pub fn power_to_db(power: f32, amin: f32) -> f32 {
 
 /// The reports' 8-bit image: dB below the chunk's own maximum, 80 dB over 256 grey values.
 ///
-/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` cut to a byte. Kept to
-/// compare with; the networks read [`MelFrontEnd::image`], where a chunk's own maximum means nothing.
-pub fn grayscale_chunk_max(power: &[f32]) -> Vec<u8> {
-    let reference = power_to_db(power.iter().copied().fold(0.0, f32::max), AMIN);
-    let gray = |&p: &f32| ((power_to_db(p, AMIN) - reference + 80.0) * (255.0 / 80.0)).clamp(0.0, 255.0);
-    power.iter().map(|p| (gray(p) + 0.5) as u8).collect()
+/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` cut to a byte, in double precision,
+/// because a value at the edge between two bytes is easily rounded to the wrong one. The networks that play read
+/// [`MelFrontEnd::image`], where a chunk's own maximum means nothing.
+pub fn grayscale_chunk_max<T: Copy + Into<f64>>(power: &[T]) -> Vec<u8> {
+    let db = |power: f64| 10.0 * power.max(AMIN.into()).log10();
+    let reference = db(power.iter().map(|&p| p.into()).fold(0.0, f64::max));
+    let gray = |power: f64| ((db(power) - reference + 80.0) * (255.0 / 80.0)).clamp(0.0, 255.0);
+    power.iter().map(|&p| (gray(p.into()) + 0.5) as u8).collect()
 }
 
 impl MelConfig {

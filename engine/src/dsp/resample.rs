@@ -10,9 +10,6 @@ use crate::{Error, Result};
 
 /// Rates that are resampled from and to.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
-/// Length of the sinc in samples of the lower rate. At 384 the pass band is flat to 0.95 of its Nyquist
-/// frequency, from where this window falls below -90 dB before the Nyquist frequency is reached.
-const SINC_LEN: usize = 384;
 /// Side lobes below -92 dB, at little more than half the length that the squared window needs.
 const WINDOW: WindowFunction = WindowFunction::BlackmanHarris;
 /// Ratios with at most so many output phases (22.05 to 192 kHz has 1280) get one filter a phase, which is exact.
@@ -20,12 +17,42 @@ const EXACT_PHASES: u64 = 1280;
 /// Other ratios interpolate between so many phases with a cubic.
 const INTERPOLATED_PHASES: u64 = 256;
 
+/// How a resampler's filter falls towards the Nyquist frequency of the lower rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rolloff {
+    /// Flat to 0.95 of it, below -90 dB before it is reached: as much of the band as can be had.
+    #[default]
+    Steep,
+    /// Flat to 0.913, -6 dB at 0.957, done where it is reached: within 0.1 dB, as far as that is heard, the response of
+    /// soxr's `HQ` recipe, with which librosa loads files. For images that are compared with librosa's.
+    Librosa,
+}
+
+impl Rolloff {
+    /// Length of the sinc in samples of the lower rate.
+    fn sinc_len(self) -> usize {
+        match self {
+            Self::Steep => 384,
+            Self::Librosa => 192,
+        }
+    }
+
+    /// Where the filter is at -6 dB, as a share of the Nyquist frequency.
+    fn cutoff(self) -> f32 {
+        match self {
+            Self::Steep => calculate_cutoff(self.sinc_len(), WINDOW),
+            // The middle of soxr's transition: its pass band ends at 1 - 0.05 / 0.5789 for 20 bits.
+            Self::Librosa => 0.9568,
+        }
+    }
+}
+
 /// A mono sample rate converter for a stream that comes in pieces.
 ///
 /// Output sample `n` lies at input time `n * from_hz / to_hz`: the filter's delay is taken off. The output
 /// depends on the samples only, never on the sizes of the pieces. Equal rates pass through bit for bit.
 ///
-/// A band-limited (windowed sinc) filter: flat to 0.95 of the lower rate's Nyquist frequency, aliases below
+/// A band-limited (windowed sinc) filter that falls as its [`Rolloff`] says, aliases below
 /// -80 dB. After [`Resampler::new`] nothing allocates but to grow `output`.
 pub struct Resampler {
     from_hz: u64,
@@ -41,10 +68,16 @@ pub struct Resampler {
 impl Resampler {
     /// A converter between two rates of 8 to 192 kHz.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self> {
+        Self::with_rolloff(from_hz, to_hz, Rolloff::default())
+    }
+
+    /// The same with another filter.
+    pub fn with_rolloff(from_hz: u32, to_hz: u32, rolloff: Rolloff) -> Result<Self> {
         if let Some(found) = [from_hz, to_hz].into_iter().find(|hz| !RATES_HZ.contains(hz)) {
             return Err(Error::invalid("sample rate", "8000 to 192000 Hz", format!("{found} Hz")));
         }
-        let sinc = if from_hz == to_hz { None } else { Some(Sinc::new(from_hz.into(), to_hz.into())?) };
+        let sinc =
+            if from_hz == to_hz { None } else { Some(Sinc::new(from_hz.into(), to_hz.into(), rolloff)?) };
         Ok(Self { from_hz: from_hz.into(), to_hz: to_hz.into(), sinc, received: 0, sent: 0 })
     }
 
@@ -114,16 +147,16 @@ struct Sinc {
 }
 
 impl Sinc {
-    fn new(from_hz: u64, to_hz: u64) -> Result<Self> {
+    fn new(from_hz: u64, to_hz: u64, rolloff: Rolloff) -> Result<Self> {
         let common = gcd(from_hz, to_hz);
         let (from, to) = (from_hz / common, to_hz / common);
         // The filter works at the input rate: going down, it is longer by the ratio.
-        let len = (SINC_LEN as u64 * from.max(to)).div_ceil(to).next_multiple_of(8) as usize;
+        let len = (rolloff.sinc_len() as u64 * from.max(to)).div_ceil(to).next_multiple_of(8) as usize;
         let exact = to <= EXACT_PHASES;
         let phases = if exact { to } else { INTERPOLATED_PHASES };
         let kind = if exact { SincInterpolationType::Nearest } else { SincInterpolationType::Cubic };
         let parameters = SincInterpolationParameters::new(len, WINDOW)
-            .f_cutoff(calculate_cutoff(SINC_LEN, WINDOW))
+            .f_cutoff(rolloff.cutoff())
             .oversampling_factor(phases as usize)
             .interpolation(kind);
         // Small chunks keep the look-ahead short; each costs a copy of two filter lengths.

@@ -1,4 +1,4 @@
-//! Training the classifier on a rendered dataset's images.
+//! Training the classifier on a dataset's images.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +12,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Classifier, ClassifierShape};
 use crate::config::ClassifierConfig;
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::ImageRef;
 use crate::data::description::Split;
+use crate::data::image_set::{self, ImageSet};
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::Panels;
@@ -26,7 +27,7 @@ const VALIDATION_BATCH: usize = 32;
 
 /// Dataset and network of a classifier run.
 pub struct ClassifierTask {
-    dataset: SpectrogramDataset,
+    dataset: Box<dyn ImageSet>,
     training: Vec<ImageRef>,
     validation: Vec<ImageRef>,
     batch: usize,
@@ -41,12 +42,12 @@ impl ClassifierTask {
     /// Reads the dataset and builds the network, from a model file where the setup names one.
     pub fn new(setup: &Setup<'_>) -> Result<Self> {
         let config = setup.config;
-        let dataset = SpectrogramDataset::open(Path::new(&config.data))?;
+        let dataset = image_set::open(Path::new(&config.data))?;
         let shape = ClassifierShape {
-            mel: dataset.description.mel.clone(),
-            frames: dataset.description.window.frames,
+            mel: dataset.mel().clone(),
+            frames: dataset.window().frames,
             channels: config.classifier.channels.clone(),
-            instruments: dataset.description.instruments.clone(),
+            instruments: dataset.instruments().to_vec(),
         };
         shape.validate()?;
         let mut weights = ParamStore::new(&setup.device, config.seed);
@@ -56,8 +57,8 @@ impl ClassifierTask {
             fill(&mut weights, &checkpoint.tensors);
         }
         let network = Classifier::load(&mut &mut weights, &shape)?;
-        let training = sounding(&dataset, Split::Train, usize::MAX)?;
-        let validation = sounding(&dataset, Split::Validation, config.validation_items)?;
+        let training = sounding(dataset.as_ref(), Split::Train, usize::MAX)?;
+        let validation = sounding(dataset.as_ref(), Split::Validation, config.validation_items)?;
         Ok(Self {
             dataset,
             training,
@@ -95,7 +96,7 @@ impl ClassifierTask {
 }
 
 /// Up to `count` windows of a split in which something sounds, spread evenly.
-fn sounding(dataset: &SpectrogramDataset, split: Split, count: usize) -> Result<Vec<ImageRef>> {
+fn sounding(dataset: &dyn ImageSet, split: Split, count: usize) -> Result<Vec<ImageRef>> {
     let all: Vec<_> = dataset.images(split).into_iter().filter(|at| dataset.sounds(*at)).collect();
     anyhow::ensure!(!all.is_empty(), "dataset: expected windows that sound in split {split:?}, found none");
     let count = count.clamp(1, all.len());

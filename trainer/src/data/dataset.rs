@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use engine::config::{MelConfig, WindowConfig};
 use engine::{Error, Result};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
 use super::compose::PieceKind;
 use super::description::{Description, PieceEntry, Split, tensor_name};
+use super::image_set::ImageSet;
 use super::score::Score;
 
 /// Mean byte below which a window is silent.
@@ -19,9 +21,9 @@ const SILENT_PEAK: u8 = 115;
 /// One image of a dataset, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageRef {
-    /// Index into [`Description::pieces`] (not the piece's id).
+    /// Index into [`Description::pieces`] (not the piece's id), or the recording's index.
     pub piece: usize,
-    /// Index into [`Description::setups`]; one of the piece's two.
+    /// Index into [`Description::setups`], one of the piece's two; 0 for a recording.
     pub setup: usize,
     /// Index into [`Description::instruments`].
     pub instrument: usize,
@@ -29,8 +31,8 @@ pub struct ImageRef {
     pub chunk: usize,
 }
 
-/// All images of one piece, setup and instrument.
-struct Track {
+/// All images of one performance.
+pub(super) struct Track {
     /// `chunks * n_mels * frames`.
     bytes: Vec<u8>,
     /// Whether each window sounds.
@@ -60,8 +62,7 @@ impl SpectrogramDataset {
     /// # Panics
     /// If the piece has no such setup, instrument or window.
     pub fn image(&self, at: ImageRef) -> &[u8] {
-        let size = self.image_len();
-        &self.track(at).bytes[at.chunk * size..][..size]
+        self.track(at).image(at.chunk)
     }
 
     /// The same as numbers in `[0, 1]`, appended to `out`.
@@ -71,7 +72,7 @@ impl SpectrogramDataset {
 
     /// Whether anything sounds in a window.
     pub fn sounds(&self, at: ImageRef) -> bool {
-        self.track(at).sounding[at.chunk]
+        self.track(at).sounds(at.chunk)
     }
 
     fn track(&self, at: ImageRef) -> &Track {
@@ -139,6 +140,32 @@ impl SpectrogramDataset {
     }
 }
 
+impl ImageSet for SpectrogramDataset {
+    fn mel(&self) -> &MelConfig {
+        &self.description.mel
+    }
+
+    fn window(&self) -> &WindowConfig {
+        &self.description.window
+    }
+
+    fn instruments(&self) -> &[String] {
+        &self.description.instruments
+    }
+
+    fn images(&self, split: Split) -> Vec<ImageRef> {
+        self.images(split)
+    }
+
+    fn image(&self, at: ImageRef) -> &[u8] {
+        self.image(at)
+    }
+
+    fn sounds(&self, at: ImageRef) -> bool {
+        self.sounds(at)
+    }
+}
+
 /// One piece's file.
 fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> Result<Vec<Track>> {
     let path = entry.images_path(folder);
@@ -167,14 +194,26 @@ fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> R
 }
 
 impl Track {
-    fn new(bytes: Vec<u8>, chunks: usize) -> Self {
+    /// Images of equal size, one after another.
+    pub(super) fn new(bytes: Vec<u8>, chunks: usize) -> Self {
         let size = bytes.len() / chunks;
         let sounds = |image: &[u8]| {
             let mean = image.iter().map(|b| f32::from(*b)).sum::<f32>() / size as f32;
-            mean >= SILENT_MEAN && image.iter().any(|b| *b >= SILENT_PEAK)
+            // One value throughout is silence that was measured by its own maximum.
+            let varies = image.iter().any(|b| *b != image[0]);
+            varies && mean >= SILENT_MEAN && image.iter().any(|b| *b >= SILENT_PEAK)
         };
         let sounding = bytes.chunks_exact(size).map(sounds).collect();
         Self { bytes, sounding }
+    }
+
+    pub(super) fn image(&self, chunk: usize) -> &[u8] {
+        let size = self.bytes.len() / self.sounding.len();
+        &self.bytes[chunk * size..][..size]
+    }
+
+    pub(super) fn sounds(&self, chunk: usize) -> bool {
+        self.sounding[chunk]
     }
 }
 

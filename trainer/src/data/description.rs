@@ -165,7 +165,7 @@ impl Description {
         let description: Self = serde_json::from_str(&text).map_err(|e| {
             Error::file(
                 &path,
-                format!("expected a dataset's description of format {FORMAT_VERSION}, found: {e}"),
+                format!("expected a description that `trainer render` wrote, of format {FORMAT_VERSION}, found: {e}"),
             )
         })?;
         if description.format != FORMAT_VERSION {

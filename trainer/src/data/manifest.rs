@@ -53,7 +53,7 @@ pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
             Some(&[content, style, target]) => {
                 let entry = &dataset.description.pieces[target.piece];
                 let prefix_possible = entry.kind == super::compose::PieceKind::Continuous && target.chunk > 0;
-                Ok(Pair { content, style, target, prefix_possible })
+                Ok(Pair { content, style, target, prefix_possible, disguise: None })
             }
             _ => Err(Error::file(
                 path,

@@ -8,6 +8,8 @@
 //! A *setup* is a soundfont and a recording chain. Every piece is rendered on all instruments in two setups of a pool:
 //! the content comes from one of them, the target from one of them, and the style from another piece in exactly the
 //! target's setup and instrument. So the chain belongs to the style, and the target is the truth.
+//!
+//! [`recordings`] makes datasets of recordings instead, without a truth; [`image_set::ImageSet`] is what both have in common.
 
 pub mod biquad;
 pub mod chain;
@@ -16,12 +18,14 @@ pub mod dataset;
 pub mod decimate;
 pub mod demo;
 pub mod description;
+pub mod image_set;
 pub mod imager;
 pub mod instruments;
 pub mod manifest;
 pub mod midi;
 pub mod pairs;
 pub mod random;
+pub mod recordings;
 pub mod render;
 pub mod room;
 pub mod score;

@@ -26,6 +26,8 @@ pub struct Pair {
     pub target: ImageRef,
     /// Whether the target's window continues another one, so that its beginning may be given as a clean prefix.
     pub prefix_possible: bool,
+    /// The seed of the timbre that the content is given where it is the target itself; see [`super::recordings::disguise`].
+    pub disguise: Option<u64>,
 }
 
 /// Draws pairs from one split: all ordered pairs of instruments alike, some with the same instrument twice.
@@ -77,6 +79,7 @@ impl<'a> SpectrogramPairDataset<'a> {
             style: self.draw_style(target, rng),
             target,
             prefix_possible: entry.kind == PieceKind::Continuous && target.chunk > 0,
+            disguise: None,
         }
     }
 

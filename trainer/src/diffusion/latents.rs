@@ -6,11 +6,13 @@ use anyhow::Result;
 use candle_core::Tensor;
 use engine::checkpoint::{Checkpoint, LatentStats};
 use engine::config::ModelConfig;
+use engine::image::MelImage;
 use engine::models::Autoencoder;
 use engine::nn::candle::{Candle, ParamStore};
 use half::f16;
 
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::ImageRef;
+use crate::data::image_set::ImageSet;
 use crate::images::image_batch;
 use crate::weights::fill;
 
@@ -46,13 +48,25 @@ impl Latents {
     ///
     /// Images go through the encoder one by one: a latent must not depend on the company it was encoded in, or a
     /// resumed run, which asks in another order, would differ in the last bit.
-    pub fn of(&mut self, ops: &mut Candle, data: &SpectrogramDataset, at: ImageRef) -> Result<Vec<f32>> {
+    pub fn of(&mut self, ops: &mut Candle, data: &dyn ImageSet, at: ImageRef) -> Result<Vec<f32>> {
         if !self.known.contains_key(&at) {
             let image = image_batch(data, &[at], ops.device())?;
-            let latent = self.autoencoder.encoder.forward(ops, &image)?.flatten_all()?.to_vec1::<f32>()?;
-            self.known.insert(at, self.standardised(&latent));
+            let latent = self.encode(ops, &image)?;
+            self.known.insert(at, latent);
         }
         Ok(self.known[&at].iter().map(|value| value.to_f32()).collect())
+    }
+
+    /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that are kept.
+    pub fn of_image(&self, ops: &mut Candle, image: MelImage) -> Result<Vec<f32>> {
+        let MelImage { n_mels, frames, data } = image;
+        let image = Tensor::from_vec(data, (1, n_mels, frames, 1), ops.device())?;
+        Ok(self.encode(ops, &image)?.iter().map(|value| value.to_f32()).collect())
+    }
+
+    fn encode(&self, ops: &mut Candle, image: &Tensor) -> Result<Vec<f16>> {
+        let latent = self.autoencoder.encoder.forward(ops, image)?.flatten_all()?.to_vec1::<f32>()?;
+        Ok(self.standardised(&latent))
     }
 
     fn standardised(&self, latent: &[f32]) -> Vec<f16> {

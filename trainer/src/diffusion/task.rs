@@ -14,11 +14,11 @@ use engine::nn::candle::{Candle, ParamStore};
 use rand_chacha::ChaCha8Rng;
 
 use super::batch::{Batch, BatchValues, Draw};
+use super::examples::Examples;
 use super::latents::Latents;
 use crate::config::RunConfig;
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
-use crate::data::description::Split;
-use crate::data::pairs::{Pair, SpectrogramPairDataset};
+use crate::data::dataset::ImageRef;
+use crate::data::pairs::Pair;
 use crate::images::{image_batch, to_images};
 use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -35,7 +35,7 @@ const BATCH: usize = 16;
 /// The task.
 pub struct DiffusionTask {
     config: RunConfig,
-    data: SpectrogramDataset,
+    examples: Examples,
     base: Checkpoint,
     latents: Latents,
     forward: ForwardDiffusion,
@@ -53,18 +53,18 @@ impl DiffusionTask {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let autoencoder =
             setup.init.context("--init: expected the file of a trained autoencoder, found none")?;
-        let data = SpectrogramDataset::open(Path::new(&config.data))?;
+        let examples = Examples::open(Path::new(&config.data))?;
         let base = Checkpoint::read(autoencoder)?;
         let trained = base.model_config()?;
         ensure!(
-            trained.mel == data.description.mel,
+            trained.mel == *examples.images().mel(),
             "{}: expected the dataset's mel config",
             autoencoder.display()
         );
         config.model.mel = trained.mel;
         config.model.window = trained.window;
         config.model.autoencoder = trained.autoencoder;
-        config.model.style.instruments = data.description.instruments.clone();
+        config.model.style.instruments = examples.images().instruments().to_vec();
         config.model.validate()?;
         let ops = Candle::new(device.clone());
         let latents = Latents::new(&base, &config.model, &ops)?;
@@ -75,10 +75,10 @@ impl DiffusionTask {
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
-        let validation = validation_pairs(&data, &config)?;
+        let validation = examples.validation(config.validation_items, config.seed)?;
         Ok(Self {
             config,
-            data,
+            examples,
             base,
             latents,
             forward,
@@ -94,14 +94,18 @@ impl DiffusionTask {
     fn batch(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<Batch> {
         let mut values = BatchValues::new(&self.forward, self.latents.dims());
         for (pair, draw) in pairs.iter().zip(draws) {
-            let target = self.latents.of(&mut self.ops, &self.data, pair.target)?;
-            let content = self.latents.of(&mut self.ops, &self.data, pair.content)?;
+            let images = self.examples.images();
+            let target = self.latents.of(&mut self.ops, images, pair.target)?;
+            let content = match pair.disguise {
+                None => self.latents.of(&mut self.ops, images, pair.content)?,
+                Some(_) => self.latents.of_image(&mut self.ops, self.examples.content(pair))?,
+            };
             values.push(draw, &content, &target);
         }
         let styles: Vec<ImageRef> = pairs.iter().map(|p| p.style).collect();
         let labels: Vec<u32> = pairs.iter().map(|p| p.style.instrument as u32).collect();
         let device = self.ops.device();
-        values.finish(image_batch(&self.data, &styles, device)?, labels, device)
+        values.finish(image_batch(self.examples.images(), &styles, device)?, labels, device)
     }
 
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
@@ -135,10 +139,15 @@ impl DiffusionTask {
         let device = self.ops.device().clone();
         let outputs = to_images(&self.latents.decode(&mut self.ops, &x0)?)?;
         let role = |of: fn(&Pair) -> ImageRef| -> Result<Vec<MelImage>> {
-            to_images(&image_batch(&self.data, &pairs.iter().map(of).collect::<Vec<_>>(), &device)?)
+            to_images(&image_batch(
+                self.examples.images(),
+                &pairs.iter().map(of).collect::<Vec<_>>(),
+                &device,
+            )?)
         };
-        let (contents, styles, targets) = (role(|p| p.content)?, role(|p| p.style)?, role(|p| p.target)?);
-        let rows = contents.into_iter().zip(styles).zip(targets).zip(outputs);
+        let (styles, targets) = (role(|p| p.style)?, role(|p| p.target)?);
+        let contents = pairs.iter().map(|pair| self.examples.content(pair));
+        let rows = contents.zip(styles).zip(targets).zip(outputs);
         Ok(rows.map(|(((content, style), target), output)| [content, style, target, output]).collect())
     }
 
@@ -165,7 +174,7 @@ impl DiffusionTask {
             .add(&prediction.broadcast_mul(&column(of_prediction)?)?)?;
         let output = self.latents.decode(&mut self.ops, &estimate)?;
         let targets: Vec<ImageRef> = pairs.iter().map(|pair| pair.target).collect();
-        let target = image_batch(&self.data, &targets, self.ops.device())?;
+        let target = image_batch(self.examples.images(), &targets, self.ops.device())?;
         let listener =
             self.listener.as_mut().context("loss.style: expected a feature network, found none")?;
         Ok(listener.style(&output, &target)?)
@@ -208,13 +217,6 @@ impl DiffusionTask {
     }
 }
 
-/// The same pairs at every validation: content and target of different instruments.
-fn validation_pairs(data: &SpectrogramDataset, config: &RunConfig) -> Result<Vec<Pair>> {
-    let pairs = SpectrogramPairDataset::new(data, Split::Validation, config.seed)?;
-    let drawn = (0..20 * config.validation_items as u64).map(|i| pairs.pair(i));
-    Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(config.validation_items).collect())
-}
-
 impl Task for DiffusionTask {
     fn name(&self) -> &'static str {
         "ldm"
@@ -225,8 +227,7 @@ impl Task for DiffusionTask {
     }
 
     fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
-        let sampler = SpectrogramPairDataset::new(&self.data, Split::Train, self.config.seed)?;
-        let pairs: Vec<Pair> = (0..self.config.batch).map(|_| sampler.sample(rng)).collect();
+        let pairs = self.examples.draw(self.config.batch, self.config.seed, rng)?;
         let draws: Vec<Draw> =
             pairs.iter().map(|_| Draw::random(rng, &self.config.diffusion, &self.config.model)).collect();
         let batch = self.batch(&pairs, &draws)?;
@@ -265,7 +266,7 @@ impl Task for DiffusionTask {
 
     fn panels(&mut self) -> Result<Option<Panels>> {
         let pairs: Vec<Pair> = self.validation.iter().take(6).copied().collect();
-        let names = &self.data.description.instruments.clone();
+        let names = self.examples.images().instruments().to_vec();
         let images = self.one_step(&pairs, false)?;
         let name = |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
         let rows = pairs.iter().zip(images).map(|(p, images)| (name(p), images.to_vec())).collect();
@@ -288,11 +289,12 @@ impl Task for DiffusionTask {
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
         let mut checkpoint = Checkpoint::new(Kind::Model, &self.config.model)?;
         checkpoint.latent = self.base.latent.clone();
+        let (data, trained_on) = self.examples.provenance();
         checkpoint.provenance = serde_json::json!({
             "ldm": record.provenance,
             "autoencoder": self.base.provenance.get("autoencoder").unwrap_or(&self.base.provenance),
-            "soundfonts": self.data.description.soundfonts,
-            "instruments": self.data.description.instruments,
+            data: trained_on,
+            "instruments": self.examples.images().instruments(),
         });
         checkpoint.metrics = serde_json::json!({
             "ldm": record.metrics,

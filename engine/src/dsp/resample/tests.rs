@@ -37,7 +37,11 @@ fn noise(len: usize) -> Vec<f32> {
 }
 
 fn resample(from_hz: u32, to_hz: u32, input: &[f32]) -> Vec<f32> {
-    let (mut resampler, mut output) = (Resampler::new(from_hz, to_hz).expect("rates"), Vec::new());
+    through(Resampler::new(from_hz, to_hz).expect("rates"), input)
+}
+
+fn through(mut resampler: Resampler, input: &[f32]) -> Vec<f32> {
+    let mut output = Vec::new();
     resampler.push(input, &mut output);
     resampler.flush(&mut output);
     output
@@ -157,5 +161,23 @@ fn absurd_rates_are_refused() {
     for (from, to) in [(0, 48_000), (48_000, 7_999), (192_001, 48_000)] {
         let sentence = Resampler::new(from, to).err().expect("refused").to_string();
         assert!(sentence.contains("8000 to 192000 Hz"), "{sentence}");
+    }
+}
+
+#[test]
+fn librosas_rolloff_is_that_of_soxr() {
+    // dB at these shares of the Nyquist frequency, as `soxr.resample(tone, from, 22050, quality="HQ")` of python-soxr
+    // 1.1.0 leaves them at both rates (they differ by 0.1 dB at 0.96).
+    let expected_db = [(0.5, 0.0), (0.9, 0.0), (0.93, -0.07), (0.94, -0.65), (0.95, -2.85), (0.96, -8.07)];
+    for from_hz in [44_100, 48_000] {
+        for (share, expected_db) in expected_db {
+            let tone = sine(11_025.0 * share, from_hz, from_hz as usize / 2);
+            let output =
+                through(Resampler::with_rolloff(from_hz, 22_050, Rolloff::Librosa).expect("rates"), &tone);
+            let range = middle(&output);
+            let power = output[range.clone()].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+            let db = 10.0 * (2.0 * power / range.len() as f64).log10();
+            assert!((db - expected_db).abs() < 0.15, "{from_hz} Hz, {share}: {db} dB, not {expected_db} dB");
+        }
     }
 }

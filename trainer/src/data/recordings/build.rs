@@ -1,0 +1,229 @@
+//! `trainer build-dataset`: recordings to images.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use engine::config::{MelConfig, WindowConfig};
+use engine::dsp::resample::Rolloff;
+use engine::{Error, Result};
+use image::{GrayImage, ImageFormat};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+
+use super::chunk_image::{ChunkImager, Reference};
+use super::dataset::RecordingDataset;
+use super::description::{BuildSettings, Recording, RecordingsDescription, Skipped, image_path};
+use super::mono::{self, Excerpt, ReadOptions};
+use super::sources::{self, Source};
+use super::{label_pairs, splits};
+use crate::data::description::Split;
+
+/// Seconds of a chunk.
+const CHUNK_SECONDS: usize = 3;
+/// How far below a recording's loudest frame the silence at its ends lies.
+const TRIM_TOP_DB: f64 = 20.0;
+
+/// Makes a dataset of recordings: `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes 3-s images
+/// `OUT/<instrument>/<recording>_<chunk>.png`.
+///
+/// Use only recordings whose rights allow it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Folder tree of recordings; the folder that holds a file names its instrument.
+    pub folder: PathBuf,
+    /// Folder of the dataset; a run that was stopped goes on where it was, and takes in what was added.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// What the brightest pixel stands for: models that are to be played need stream-level.
+    #[arg(long, value_enum, default_value_t)]
+    pub reference: Reference,
+    /// Minutes of each recording that are used at most, so that no instrument outweighs the others.
+    #[arg(long, default_value_t = 30.0)]
+    pub minutes: f64,
+    /// Pairs of images of two instruments in the list of each split (`pairs-train.csv`).
+    #[arg(long, default_value_t = 2048)]
+    pub pairs: usize,
+    /// Seed of the splits and the pairs.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Recordings that were made into images now.
+    pub built: usize,
+    /// Recordings that were there already.
+    pub kept: usize,
+    /// Files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Builds what is missing of a dataset, gives every recording a side, and writes the lists of pairs.
+///
+/// # Errors
+/// If the folder holds no recording that can be used, or the dataset's folder holds another dataset or cannot be
+/// written to. A file that cannot be read or is silent is named in the summary instead.
+pub fn run(args: &Args) -> Result<Summary> {
+    let settings = settings(args)?;
+    let found = sources::find(&args.folder)?;
+    let mut description = RecordingsDescription::resume(&args.out, settings)?;
+    let is_missing = |source: &&Source| !description.has(source, &args.out);
+    let missing: Vec<&Source> = found.sources.iter().filter(is_missing).collect();
+    description.skipped = found.skipped;
+    let build = Build { out: &args.out, description: Mutex::new(description) };
+    let bar = progress_bar(missing.len() as u64);
+    missing.par_iter().try_for_each(|source| {
+        let result = build.recording(source);
+        bar.inc(1);
+        result
+    })?;
+    bar.finish();
+    let description = build.finish()?;
+    let skipped = description.skipped;
+    if description.recordings.is_empty() {
+        let reason = skipped.first().map_or_else(String::new, |s| format!("{}: {}", s.file, s.reason));
+        return Err(Error::file(
+            &args.folder,
+            format!("expected a recording that can be used, found {reason}"),
+        ));
+    }
+    write_pairs(args)?;
+    let failed = skipped.iter().filter(|s| missing.iter().any(|source| source.file == s.file)).count();
+    let built = missing.len() - failed;
+    Ok(Summary { built, kept: found.sources.len() - missing.len(), skipped })
+}
+
+fn settings(args: &Args) -> Result<BuildSettings> {
+    if !(args.minutes.is_finite() && args.minutes > 0.0) {
+        return Err(Error::invalid("--minutes", "above 0", args.minutes));
+    }
+    let mel = MelConfig::default();
+    Ok(BuildSettings {
+        reference: args.reference,
+        chunk_samples: CHUNK_SECONDS * mel.sample_rate_hz as usize,
+        mel,
+        frames: WindowConfig::default().frames,
+        trim_top_db: TRIM_TOP_DB,
+        minutes: args.minutes,
+        pairs: args.pairs,
+        seed: args.seed,
+    })
+}
+
+fn read_options(settings: &BuildSettings) -> ReadOptions {
+    let rate_hz = settings.mel.sample_rate_hz;
+    // Chunks that begin before the last minute is over, as in the reports.
+    let chunks = (settings.minutes * 60.0 * f64::from(rate_hz) / settings.chunk_samples as f64).ceil();
+    ReadOptions {
+        rate_hz,
+        rolloff: match settings.reference {
+            Reference::StreamLevel => Rolloff::Steep,
+            Reference::ChunkMax => Rolloff::Librosa,
+        },
+        top_db: settings.trim_top_db,
+        most_samples: (chunks as usize).saturating_mul(settings.chunk_samples),
+    }
+}
+
+fn progress_bar(recordings: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} recordings, {eta} left")
+        .expect("a template that is known here");
+    ProgressBar::new(recordings).with_style(style)
+}
+
+/// A dataset that is being built by several threads.
+struct Build<'a> {
+    out: &'a Path,
+    description: Mutex<RecordingsDescription>,
+}
+
+impl Build<'_> {
+    /// Makes one recording's images, then notes it in the description, or notes why it cannot be used.
+    fn recording(&self, source: &Source) -> Result<()> {
+        let settings = self.with(|d| d.settings.clone());
+        let excerpt = match mono::read(&source.path, &read_options(&settings)) {
+            Ok(excerpt) => excerpt,
+            Err(error) => {
+                let reason = match error {
+                    Error::File { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                self.with(|d| d.skipped.push(Skipped { file: source.file.clone(), reason }));
+                return Ok(());
+            }
+        };
+        let chunks = self.write_images(source, &settings, &excerpt)?;
+        let seconds = excerpt.whole_samples as f64 / f64::from(settings.mel.sample_rate_hz);
+        let recording = Recording {
+            instrument: source.instrument.clone(),
+            name: source.name.clone(),
+            file: source.file.clone(),
+            bytes: source.bytes,
+            duration_s: (1000.0 * seconds).round() / 1000.0,
+            sounding_samples: [excerpt.sounding.start, excerpt.sounding.end],
+            chunks,
+            split: None,
+        };
+        self.with(|d| {
+            d.insert(recording);
+            d.write(self.out)
+        })
+    }
+
+    /// Writes a recording's images, each whole or not at all, and removes those of a longer one of that name.
+    fn write_images(&self, source: &Source, settings: &BuildSettings, excerpt: &Excerpt) -> Result<usize> {
+        let folder = self.out.join(&source.instrument);
+        std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
+        let path = |chunk: usize| image_path(self.out, &source.instrument, &source.name, chunk);
+        let (width, height) = (settings.frames as u32, settings.mel.n_mels as u32);
+        let mut imager =
+            ChunkImager::new(settings.reference, &settings.mel, settings.chunk_samples, settings.frames);
+        let mut chunks = 0;
+        imager.images(&excerpt.samples, |chunk, bytes| {
+            let (path, part) = (path(chunk), path(chunk).with_extension("part"));
+            let image = GrayImage::from_raw(width, height, bytes).expect("as many bytes as pixels");
+            image.save_with_format(&part, ImageFormat::Png).map_err(|e| Error::file(&part, e))?;
+            chunks = chunk + 1;
+            std::fs::rename(&part, &path).map_err(|e| Error::file(&path, e))
+        })?;
+        for stale in (chunks..).map(path).take_while(|path| path.exists()) {
+            std::fs::remove_file(&stale).map_err(|e| Error::file(&stale, e))?;
+        }
+        Ok(chunks)
+    }
+
+    fn with<T>(&self, of: impl FnOnce(&mut RecordingsDescription) -> T) -> T {
+        of(&mut self.description.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives every recording a side and writes the description for the last time.
+    fn finish(self) -> Result<RecordingsDescription> {
+        let mut description = self.description.into_inner().unwrap_or_else(PoisonError::into_inner);
+        description.skipped.sort_by(|a, b| a.file.cmp(&b.file));
+        splits::assign(&mut description.recordings, description.settings.seed);
+        description.write(self.out)?;
+        Ok(description)
+    }
+}
+
+/// Writes the lists of pairs, where there are pairs.
+fn write_pairs(args: &Args) -> Result<()> {
+    let dataset = RecordingDataset::open(&args.out)?;
+    for split in [Split::Train, Split::Validation, Split::Test] {
+        let pairs = label_pairs::draw(&dataset, split, args.pairs, args.seed);
+        label_pairs::write(&pairs, &label_pairs::path(&args.out, split))?;
+    }
+    println!("{}", dataset.summary());
+    Ok(())
+}
+
+impl Summary {
+    /// What was done and what was not, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let counts =
+            format!("{} recordings built, {} kept, {} skipped", self.built, self.kept, self.skipped.len());
+        let skipped = self.skipped.iter().map(|s| format!("skipped {}: {}", s.file, s.reason));
+        std::iter::once(counts).chain(skipped).collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! Where the diffusion's examples come from.
+
+use std::path::Path;
+
+use engine::Result;
+use engine::image::MelImage;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use crate::data::dataset::SpectrogramDataset;
+use crate::data::description::Split;
+use crate::data::image_set::ImageSet;
+use crate::data::pairs::{Pair, SpectrogramPairDataset};
+use crate::data::random;
+use crate::data::recordings::dataset::RecordingDataset;
+use crate::data::recordings::description::RecordingsDescription;
+use crate::data::recordings::disguise::disguise;
+use crate::data::recordings::unpaired::UnpairedDataset;
+
+/// A run's dataset.
+pub enum Examples {
+    /// Rendered: the content's notes in the style's sound are there.
+    Aligned(SpectrogramDataset),
+    /// Recordings: a chunk is put together again from its disguise and its recording's sound.
+    Unpaired(RecordingDataset),
+}
+
+impl Examples {
+    /// Opens a folder that `trainer render` or `trainer build-dataset` made.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Ok(match RecordingsDescription::describes(folder) {
+            true => Self::Unpaired(RecordingDataset::open(folder)?),
+            false => Self::Aligned(SpectrogramDataset::open(folder)?),
+        })
+    }
+
+    /// The images.
+    pub fn images(&self) -> &dyn ImageSet {
+        match self {
+            Self::Aligned(data) => data,
+            Self::Unpaired(data) => data,
+        }
+    }
+
+    /// `count` training examples.
+    pub fn draw(&self, count: usize, seed: u64, rng: &mut ChaCha8Rng) -> Result<Vec<Pair>> {
+        match self {
+            Self::Aligned(data) => {
+                let pairs = SpectrogramPairDataset::new(data, Split::Train, seed)?;
+                Ok((0..count).map(|_| pairs.sample(rng)).collect())
+            }
+            Self::Unpaired(data) => {
+                let examples = UnpairedDataset::new(data, Split::Train)?;
+                Ok((0..count).map(|_| examples.sample(rng)).collect())
+            }
+        }
+    }
+
+    /// The same `count` examples at every validation: with a true target, content and target of different instruments.
+    pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
+        match self {
+            Self::Aligned(data) => {
+                let pairs = SpectrogramPairDataset::new(data, Split::Validation, seed)?;
+                let drawn = (0..20 * count as u64).map(|i| pairs.pair(i));
+                Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(count).collect())
+            }
+            Self::Unpaired(data) => {
+                let examples = UnpairedDataset::new(data, Split::Validation)?;
+                let rng = &mut random::stream(seed, "unpaired validation", 0);
+                Ok((0..count).map(|_| examples.sample(rng)).collect())
+            }
+        }
+    }
+
+    /// An example's content, in its disguise where it has one.
+    pub fn content(&self, pair: &Pair) -> MelImage {
+        let images = self.images();
+        let (n_mels, frames) = (images.mel().n_mels, images.window().frames);
+        let mut data = Vec::with_capacity(n_mels * frames);
+        images.extend_f32(pair.content, &mut data);
+        if let Some(seed) = pair.disguise {
+            disguise(&mut data, n_mels, images.mel().range_db, seed);
+        }
+        MelImage { n_mels, frames, data }
+    }
+
+    /// What a model file says of what it was trained on: the soundfonts, or how many recordings and how they were read.
+    pub fn provenance(&self) -> (&'static str, Value) {
+        match self {
+            Self::Aligned(data) => ("soundfonts", json!(data.description.soundfonts)),
+            Self::Unpaired(data) => {
+                let (settings, count) = (&data.description.settings, data.description.recordings.len());
+                ("recordings", json!({ "count": count, "settings": settings }))
+            }
+        }
+    }
+}
