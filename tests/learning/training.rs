@@ -268,7 +268,9 @@ fn what_cannot_be_trained_is_said_in_a_sentence() {
     let out = folder.path().join("run");
     let refused = |args: Args| format!("{:#}", train::run(args).expect_err("refused"));
     let nowhere = folder.path().join("nowhere");
-    assert!(refused(arguments(Trained::Classifier, &nowhere, &out, &[])).contains("folder of a dataset, found `"));
+    assert!(
+        refused(arguments(Trained::Classifier, &nowhere, &out, &[])).contains("folder of a dataset, found `")
+    );
     assert!(refused(arguments(Trained::Classifier, &data, &out, &["bach=2"])).contains("bach"));
     let resumed = Args { resume: true, ..arguments(Trained::Classifier, &data, &out, &[]) };
     assert!(refused(resumed).contains("expected a run to resume"));
