@@ -36,8 +36,8 @@ pub struct Luthier {
     window: SharedExtent,
     /// Between `activate` and `deactivate`.
     playing: Option<Playing>,
-    /// Whether the host's transport rolled with the last block.
-    rolled: bool,
+    /// Whether the last block was one of an offline render with the transport rolling.
+    rendered: bool,
     /// What the guard knows of the host.
     reach: Arc<Reach>,
     // Goes last: the stream's work has ended before the workshop closes.
@@ -53,7 +53,7 @@ impl Default for Luthier {
         let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
         Self {
             reach: Reach::offer(&params),
-            rolled: false,
+            rendered: false,
             params,
             instance,
             window: window::extent(),
@@ -213,16 +213,18 @@ impl Plugin for Luthier {
         aux: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let starts = context.transport().playing && !self.rolled;
-        self.rolled = context.transport().playing;
         let Some(playing) = &mut self.playing else {
             clean(buffer.as_slice());
             return ProcessStatus::Normal;
         };
         let offline = self.reach.is_offline();
         playing.set_offline(offline);
+        // A host may roll before it says that it renders, or say so before it rolls.
+        let renders = offline && context.transport().playing;
+        let begins = renders && !self.rendered;
+        self.rendered = renders;
         self.instance.shared.status.offline.store(offline, Relaxed);
-        if offline && starts {
+        if begins {
             // However long the host idled before it: a render is the same every time.
             playing.reset();
         }
