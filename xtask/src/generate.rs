@@ -39,15 +39,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let rate_hz = player.config.mel.sample_rate_hz;
     let mut writer = Writer::create(&args.out, rate_hz, 1, SampleFormat::Int24)?;
-    let tokens = Reference::read(&style_path)?.tokens(&player, &style_path)?;
+    let style = Reference::read(&style_path)?.style(&player, &style_path)?;
     let frames = (args.seconds * f64::from(rate_hz)) as u64;
     let progress = Progress::new(Some(frames), rate_hz);
     let hop = player.config.mel.hop_length;
     let mut networks = player.networks();
-    let samples =
-        generate(networks.as_mut(), &tokens, args.seconds, &settings, &interrupt::cancel(), &mut |done| {
+    let samples = generate(
+        networks.as_mut(),
+        &style.tokens,
+        args.seconds,
+        &settings,
+        &interrupt::cancel(),
+        &mut |done| {
             progress.at((done * hop) as u64);
-        })?;
+        },
+    )?;
     writer.push(&[&samples])?;
     writer.finish()?;
     let seconds = Audio { sample_rate_hz: rate_hz, channels: vec![samples] }.seconds();

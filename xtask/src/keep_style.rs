@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use engine::style::file;
 
 use crate::choices::Device;
@@ -31,11 +31,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     refuse_same_file(&args.out, &[&path])?;
     let reference = Reference::read(&path)?;
     let player = Player::open(args.model.as_deref(), Device::Cpu)?;
-    let kept = match &reference {
-        Reference::Recording(recording) => player.keep(&path, recording),
-        Reference::Saved(style) => player.understand(style),
-    };
-    let kept = kept.with_context(|| path.display().to_string())?;
+    let kept = reference.style(&player, &path)?;
     file::write(&kept, &args.out)?;
     println!("{}: {} style tokens", args.out.display(), kept.tokens.count());
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use engine::config::ModelConfig;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
 use engine::playable::Playable;
-use engine::style::{KeptStyle, StyleTokens};
+use engine::style::KeptStyle;
 
 use crate::choices::Device;
 use crate::workspace;
@@ -66,17 +66,6 @@ impl Player {
         Ok(Self { config, device, on })
     }
 
-    /// Reads a style from a recording.
-    pub fn style(&self, reference: &Audio) -> engine::Result<StyleTokens> {
-        match &self.on {
-            On::Cpu(playable) => playable.style(&mut Packed::default(), reference),
-            #[cfg(feature = "cuda")]
-            On::Cuda(playable, device) => {
-                playable.style(&mut engine::nn::candle::Candle::new(device.clone()), reference)
-            }
-        }
-    }
-
     /// A saved style as this model hears it.
     pub fn understand(&self, style: &KeptStyle) -> engine::Result<KeptStyle> {
         match &self.on {
@@ -88,7 +77,7 @@ impl Player {
         }
     }
 
-    /// Reads a style from a recording, to be saved.
+    /// Reads a style from a recording.
     pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<KeptStyle> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match &self.on {

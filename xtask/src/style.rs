@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use engine::audio_file::{Audio, Reader};
-use engine::style::{KeptStyle, StyleTokens, file};
+use engine::style::{KeptStyle, file};
 
 use crate::model::Player;
 use crate::workspace;
@@ -67,15 +67,15 @@ impl Reference {
         Ok(Self::Recording(engine::reference::read(reader, &path.display().to_string())?))
     }
 
-    /// The style as the player's model hears it.
+    /// The style as the player's model hears it; `path` is where it came from.
     ///
     /// # Errors
     /// If the model hears nothing in it, or cannot read what another model saved.
-    pub fn tokens(&self, player: &Player, path: &Path) -> Result<StyleTokens> {
-        let tokens = match self {
-            Self::Recording(recording) => player.style(recording),
-            Self::Saved(style) => player.understand(style).map(|style| (*style.tokens).clone()),
+    pub fn style(&self, player: &Player, path: &Path) -> Result<KeptStyle> {
+        let style = match self {
+            Self::Recording(recording) => player.keep(path, recording),
+            Self::Saved(style) => player.understand(style),
         };
-        tokens.with_context(|| path.display().to_string())
+        style.with_context(|| path.display().to_string())
     }
 }

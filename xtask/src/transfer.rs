@@ -9,7 +9,7 @@ use engine::audio_file::{Reader, SampleFormat, Writer};
 use engine::pipeline::Pipeline;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, Report};
-use engine::style::file;
+use engine::style::{StyleTokens, file};
 
 use crate::choices::{self, Blend, Sampling};
 use crate::interrupt;
@@ -77,8 +77,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let pipeline = match reference {
         Some(reference) => {
-            let tokens = reference.tokens(&player, &style_path)?;
-            Pipeline::new(player.networks(), rate_hz, channels, tokens)?
+            let style = reference.style(&player, &style_path)?;
+            Pipeline::new(player.networks(), rate_hz, channels, StyleTokens::clone(&style.tokens))?
         }
         None => Pipeline::following(player.networks(), rate_hz, channels)?,
     };

@@ -6,7 +6,7 @@ use egui::{Align2, Color32, Rect, StrokeKind, Ui};
 
 use super::file_browser::Wanted;
 use super::theme;
-use crate::shared::{Gravity, Request, Shared};
+use crate::shared::{Gravity, Shared};
 
 /// What hangs over the window.
 #[derive(Default)]
@@ -42,16 +42,13 @@ impl DropTarget {
     pub fn take(&mut self, paths: &[PathBuf], shared: &Shared) -> bool {
         self.hovering = None;
         let Some(path) = meant(paths) else { return false };
-        match kind(path) {
-            Some(Wanted::Model) => shared.request(Request::LoadModel(path.clone())),
-            Some(_) => shared.request(Request::LoadStyle(path.clone())),
-            None => {
-                let known =
-                    "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
-                shared.say(Gravity::Warning, format!("{} is not {known}.", name(path)));
-                return false;
-            }
-        }
+        let Some(wanted) = kind(path) else {
+            let known =
+                "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
+            shared.say(Gravity::Warning, format!("{} is not {known}.", name(path)));
+            return false;
+        };
+        shared.request(wanted.request(path.clone()));
         true
     }
 

@@ -7,6 +7,7 @@ use engine::style::file;
 
 use super::theme;
 use crate::project::Keep;
+use crate::shared::Request;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,15 @@ impl Wanted {
             Self::Style => &["wav", "flac", "mp3", "ogg", file::EXTENSION],
             Self::Model => &["safetensors"],
             Self::Save(_) => &[file::EXTENSION],
+        }
+    }
+
+    /// What a file of this kind asks for.
+    pub fn request(self, path: PathBuf) -> Request {
+        match self {
+            Self::Style => Request::LoadStyle(path),
+            Self::Model => Request::LoadModel(path),
+            Self::Save(keep) => Request::SaveStyle(keep, path),
         }
     }
 

@@ -206,11 +206,7 @@ impl EditorApp {
         }
         self.browser = None;
         if let Answer::Chosen(path) = answer {
-            self.shared.request(match wanted {
-                Wanted::Style => Request::LoadStyle(path),
-                Wanted::Model => Request::LoadModel(path),
-                Wanted::Save(keep) => Request::SaveStyle(keep, path),
-            });
+            self.shared.request(wanted.request(path));
         }
     }
 

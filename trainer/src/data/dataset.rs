@@ -122,8 +122,7 @@ impl SpectrogramDataset {
 
     /// Counts and the use of the image range, in a few lines.
     pub fn summary(&self) -> String {
-        let splits = [Split::Train, Split::Validation, Split::Test];
-        let counts = splits
+        let counts = Split::ALL
             .map(|s| format!("{:?} {} pieces, {} images", s, self.pieces(s).len(), self.images(s).len()));
         let mut histogram = [0u64; 256];
         for byte in self.tracks.iter().flatten().flat_map(|t| t.bytes.iter().step_by(7)) {

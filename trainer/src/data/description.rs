@@ -33,6 +33,9 @@ pub enum Split {
 }
 
 impl Split {
+    /// Every side.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
     /// The split of a piece: 90, 5 and 5 in a hundred, from a hash of `(seed, id)`.
     pub fn of(seed: u64, id: u64) -> Self {
         match random::percentile(seed, "split", id) {

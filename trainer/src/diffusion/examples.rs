@@ -22,23 +22,30 @@ pub enum Examples {
     /// Rendered: the content's notes in the style's sound are there.
     Aligned(SpectrogramDataset),
     /// Recordings: a chunk is put together again from its disguise and its recording's sound.
-    Unpaired(RecordingDataset),
+    Unpaired {
+        /// The images.
+        data: RecordingDataset,
+        /// Which of them go together in training.
+        training: UnpairedDataset,
+    },
 }
 
 impl Examples {
     /// Opens a folder that `trainer render` or `trainer build-dataset` made.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(match RecordingsDescription::describes(folder) {
-            true => Self::Unpaired(RecordingDataset::open(folder)?),
-            false => Self::Aligned(SpectrogramDataset::open(folder)?),
-        })
+        if !RecordingsDescription::describes(folder) {
+            return Ok(Self::Aligned(SpectrogramDataset::open(folder)?));
+        }
+        let data = RecordingDataset::open(folder)?;
+        let training = UnpairedDataset::new(&data, Split::Train)?;
+        Ok(Self::Unpaired { data, training })
     }
 
     /// The images.
     pub fn images(&self) -> &dyn ImageSet {
         match self {
             Self::Aligned(data) => data,
-            Self::Unpaired(data) => data,
+            Self::Unpaired { data, .. } => data,
         }
     }
 
@@ -49,10 +56,7 @@ impl Examples {
                 let pairs = SpectrogramPairDataset::new(data, Split::Train, seed)?;
                 Ok((0..count).map(|_| pairs.sample(rng)).collect())
             }
-            Self::Unpaired(data) => {
-                let examples = UnpairedDataset::new(data, Split::Train)?;
-                Ok((0..count).map(|_| examples.sample(rng)).collect())
-            }
+            Self::Unpaired { training, .. } => Ok((0..count).map(|_| training.sample(rng)).collect()),
         }
     }
 
@@ -64,7 +68,7 @@ impl Examples {
                 let drawn = (0..20 * count as u64).map(|i| pairs.pair(i));
                 Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(count).collect())
             }
-            Self::Unpaired(data) => {
+            Self::Unpaired { data, .. } => {
                 let examples = UnpairedDataset::new(data, Split::Validation)?;
                 let rng = &mut random::stream(seed, "unpaired validation", 0);
                 Ok((0..count).map(|_| examples.sample(rng)).collect())
@@ -88,7 +92,7 @@ impl Examples {
     pub fn provenance(&self) -> (&'static str, Value) {
         match self {
             Self::Aligned(data) => ("soundfonts", json!(data.description.soundfonts)),
-            Self::Unpaired(data) => {
+            Self::Unpaired { data, .. } => {
                 let (settings, count) = (&data.description.settings, data.description.recordings.len());
                 ("recordings", json!({ "count": count, "settings": settings }))
             }

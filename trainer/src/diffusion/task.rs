@@ -281,9 +281,16 @@ impl Task for DiffusionTask {
         let of = |text: &serde_json::Value| text.get("autoencoder").unwrap_or(text).clone();
         let (provenance, metrics) = (of(&self.base.provenance), of(&self.base.metrics));
         let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
-        let mut frozen = Checkpoint { kind: Kind::Autoencoder, provenance, metrics, ..self.base.clone() };
-        frozen.tensors.retain(|name, _| part(name));
-        Some(frozen)
+        let tensors = self.base.tensors.iter().filter(|(name, _)| part(name));
+        Some(Checkpoint {
+            kind: Kind::Autoencoder,
+            config: self.base.config.clone(),
+            latent: self.base.latent.clone(),
+            provenance,
+            metrics,
+            tensors: tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(),
+            sha256: String::new(),
+        })
     }
 
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {

@@ -122,9 +122,10 @@ impl<'a> Run<'a> {
         let mut optimiser = AdamW::new(&parameters, config.optimiser.clone())?;
         let mut ema = Ema::new(&parameters, config.ema_decay)?;
         let mut schedule = Schedule::new(config.schedule.clone(), config.steps);
+        let frozen = frozen_sha256(task)?;
         let mut progress = Progress {
             task: task.name().to_string(),
-            frozen: frozen_sha256(task)?,
+            frozen: frozen.clone(),
             step: 0,
             optimiser_steps: 0,
             seconds: 0.0,
@@ -138,12 +139,11 @@ impl<'a> Run<'a> {
             } else {
                 shards::load(&folder.shards(), task.name(), &parameters, &mut ema)?
             };
-            let found = frozen_sha256(task)?;
             anyhow::ensure!(
-                progress.frozen.is_none() || progress.frozen == found,
+                progress.frozen.is_none() || progress.frozen == frozen,
                 "init: expected the model that the run began with, found another one"
             );
-            progress.frozen = found;
+            progress.frozen = frozen;
             schedule.restore(progress.plateau.clone());
             folder.rewind(progress.step)?;
         }

@@ -210,7 +210,7 @@ impl Build<'_> {
 /// Writes the lists of pairs, where there are pairs.
 fn write_pairs(args: &Args) -> Result<()> {
     let dataset = RecordingDataset::open(&args.out)?;
-    for split in [Split::Train, Split::Validation, Split::Test] {
+    for split in Split::ALL {
         let pairs = label_pairs::draw(&dataset, split, args.pairs, args.seed);
         label_pairs::write(&pairs, &label_pairs::path(&args.out, split))?;
     }

@@ -48,14 +48,13 @@ impl RecordingDataset {
 
     /// How much there is of each instrument on each side, a line each, and where something is missing.
     pub fn summary(&self) -> String {
-        let splits = [Split::Train, Split::Validation, Split::Test];
         let mut lines = Vec::new();
         for instrument in &self.instruments {
             let own: Vec<&Recording> =
                 self.description.recordings.iter().filter(|r| r.instrument == *instrument).collect();
             let count = |split| own.iter().filter(|r| r.split == Some(split)).count();
             let chunks: usize = own.iter().map(|r| r.chunks).sum();
-            let [train, validation, test] = splits.map(count);
+            let [train, validation, test] = Split::ALL.map(count);
             lines.push(format!(
                 "{instrument}: {train} + {validation} + {test} recordings (train + validation + test), {chunks} chunks"
             ));

@@ -55,8 +55,7 @@ mod tests {
     }
 
     fn counts(recordings: &[Recording]) -> [usize; 3] {
-        [Split::Train, Split::Validation, Split::Test]
-            .map(|side| recordings.iter().filter(|r| r.split == Some(side)).count())
+        Split::ALL.map(|side| recordings.iter().filter(|r| r.split == Some(side)).count())
     }
 
     #[test]
