@@ -31,5 +31,6 @@ pub mod settings;
 pub mod stream;
 pub mod style;
 pub mod vocoder;
+pub mod whole_file;
 
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@ use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
 use super::decode::sentence;
 use super::flac::FlacWriter;
+use crate::whole_file::part_of;
 use crate::{Error, Result};
 
 /// How one sample is stored.
@@ -171,12 +172,6 @@ fn container(path: &Path, format: SampleFormat) -> Result<Container> {
         }
         _ => Err(Error::file(path, "expected a name that ends in .wav or .flac")),
     }
-}
-
-/// A hidden sibling (the same file system, so that the rename is atomic), one a process.
-fn part_of(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
 }
 
 fn unwritable(reason: &str) -> String {

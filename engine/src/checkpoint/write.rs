@@ -1,14 +1,12 @@
 //! A checkpoint to bytes: the same checkpoint gives the same bytes.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use half::f16;
 use serde_json::{Map, Value, json};
 
 use super::{Checkpoint, FORMAT, FORMAT_VERSION, Kind, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor};
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
 /// How weights lie on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,24 +34,9 @@ impl Precision {
 }
 
 impl Checkpoint {
-    /// Writes a sibling and renames it, so that a reader sees the old file or the whole new one.
+    /// Writes the file, wholly or not at all.
     pub fn write(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = self.to_bytes(precision)?;
-        let Some(name) = path.file_name() else {
-            return Err(Error::file(path, "expected the name of a file to write"));
-        };
-        let mut part = name.to_os_string();
-        part.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(part);
-        let written = fs::File::create(&part)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&part, path));
-        written.map_err(|error| {
-            // Nothing of ours may stay behind; that the rest may be gone already is no further news.
-            let _ = fs::remove_file(&part);
-            Error::file(path, format!("cannot be written: {error}"))
-        })
+        whole_file::write(path, self.to_bytes(precision)?)
     }
 
     /// The file's bytes. What [`Checkpoint::from_bytes`] would refuse is refused here.

@@ -6,7 +6,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{KeptStyle, WrittenStyle};
-use crate::{Error, Result};
+use crate::{Error, Result, whole_file};
 
 /// What such files are called after the dot.
 pub const EXTENSION: &str = "luthier";
@@ -40,14 +40,7 @@ pub fn is_style(path: &Path) -> bool {
 pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
     let named = KeptStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
     let text = serde_json::to_string(&Written { luthier_style: VERSION, style: named.write() });
-    let written = text.map_err(io::Error::other).and_then(|text| {
-        let part = path.with_extension("part");
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        fs::write(&part, text).and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
-    });
-    written.map_err(|error| Error::file(path, format!("cannot be written ({error})")))
+    whole_file::write(path, text.map_err(|error| Error::file(path, error))?)
 }
 
 /// Reads a style.

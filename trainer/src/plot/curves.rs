@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use engine::whole_file;
 use image::{ImageFormat, RgbImage};
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
 use super::{colour, font};
-use crate::train_loop::folder::write_atomically;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl Curves {
             RgbImage::from_raw(width, height, pixels).context("chart: the buffer has the wrong size")?;
         let mut bytes = Vec::new();
         picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("chart")?;
-        write_atomically(path, &bytes)
+        Ok(whole_file::write(path, &bytes)?)
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use engine::image::MelImage;
+use engine::whole_file;
 use image::{ImageFormat, Rgb, RgbImage};
 use plotters::prelude::*;
 
 use super::{colour, font};
-use crate::train_loop::folder::write_atomically;
 
 /// Pixels of one cell of a spectrogram along each axis.
 const ZOOM: u32 = 2;
@@ -43,7 +43,7 @@ impl Panels {
         let picture = self.label(picture, cell_width, cell_height)?;
         let mut bytes = Vec::new();
         picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
-        write_atomically(path, &bytes)
+        Ok(whole_file::write(path, &bytes)?)
     }
 
     /// The largest panel's width and height.

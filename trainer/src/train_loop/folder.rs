@@ -1,10 +1,11 @@
 //! A run's folder: `config.toml`, `log.jsonl`, `last.safetensors`, `best.safetensors`, `state.safetensors`, pictures.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use engine::whole_file;
 use serde_json::Value;
 
 use super::shards;
@@ -89,7 +90,7 @@ impl Folder {
 
     /// Writes `config.toml`.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
-        write_atomically(&self.config(), config.to_toml()?.as_bytes())
+        Ok(whole_file::write(&self.config(), config.to_toml()?.as_bytes())?)
     }
 
     /// Appends one line to the log.
@@ -114,20 +115,6 @@ impl Folder {
         }
         let kept = self.lines()?.into_iter().filter(|line| line["step"].as_u64().is_some_and(|s| s <= step));
         let text: String = kept.map(|line| format!("{line}\n")).collect();
-        write_atomically(&self.log(), text.as_bytes())
+        Ok(whole_file::write(&self.log(), text.as_bytes())?)
     }
-}
-
-/// Writes a file in one piece: to a sibling first, then by rename.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().context("a file's path")?.to_os_string();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    };
-    write().with_context(|| format!("{}: cannot be written", path.display()))
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use engine::whole_file;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::folder::write_atomically;
 use crate::optim::{AdamW, Ema, Parameters, Plateau};
 
 /// The metadata key.
@@ -52,7 +52,7 @@ pub fn save(
         .collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let bytes = safetensors::serialize(tensors, Some(metadata(progress)?)).context("training state")?;
-    write_atomically(path, &bytes)
+    Ok(whole_file::write(path, &bytes)?)
 }
 
 /// Reads a state into the variables, the optimiser and the average.

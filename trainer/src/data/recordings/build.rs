@@ -1,11 +1,12 @@
 //! `trainer build-dataset`: recordings to images.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use engine::config::{MelConfig, WindowConfig};
 use engine::dsp::resample::Rolloff;
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use image::{GrayImage, ImageFormat};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -173,19 +174,17 @@ impl Build<'_> {
 
     /// Writes a recording's images, each whole or not at all, and removes those of a longer one of that name.
     fn write_images(&self, source: &Source, settings: &BuildSettings, excerpt: &Excerpt) -> Result<usize> {
-        let folder = self.out.join(&source.instrument);
-        std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
         let path = |chunk: usize| image_path(self.out, &source.instrument, &source.name, chunk);
         let (width, height) = (settings.frames as u32, settings.mel.n_mels as u32);
         let mut imager =
             ChunkImager::new(settings.reference, &settings.mel, settings.chunk_samples, settings.frames);
         let mut chunks = 0;
         imager.images(&excerpt.samples, |chunk, bytes| {
-            let (path, part) = (path(chunk), path(chunk).with_extension("part"));
             let image = GrayImage::from_raw(width, height, bytes).expect("as many bytes as pixels");
-            image.save_with_format(&part, ImageFormat::Png).map_err(|e| Error::file(&part, e))?;
+            let mut png = Cursor::new(Vec::new());
+            image.write_to(&mut png, ImageFormat::Png).map_err(|e| Error::file(path(chunk), e))?;
             chunks = chunk + 1;
-            std::fs::rename(&part, &path).map_err(|e| Error::file(&path, e))
+            whole_file::write(path(chunk), png.into_inner())
         })?;
         for stale in (chunks..).map(path).take_while(|path| path.exists()) {
             std::fs::remove_file(&stale).map_err(|e| Error::file(&stale, e))?;

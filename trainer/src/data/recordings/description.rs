@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::config::{MelConfig, ModelConfig};
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -185,11 +185,8 @@ impl RecordingsDescription {
     /// If the folder cannot be written to.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
-        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(&path, e))?;
-        let part = path.with_extension("part");
-        std::fs::write(&part, text + "\n").map_err(|e| Error::file(&part, e))?;
-        std::fs::rename(&part, &path).map_err(|e| Error::file(&path, e))
+        whole_file::write(path, text + "\n")
     }
 
     /// Whether a file's images are all there.

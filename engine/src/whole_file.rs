@@ -1,0 +1,61 @@
+//! Files that appear whole or not at all: written to a hidden sibling, then renamed.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Error, Result};
+
+/// Writes a file; who reads meanwhile sees the old one or the whole new one. Makes its folder where it is missing.
+///
+/// # Errors
+/// If it cannot be written; then what was there before is still there, and nothing else.
+pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
+    let path = path.as_ref();
+    if path.file_name().is_none() {
+        return Err(Error::file(path, "expected the name of a file to write"));
+    }
+    let part = part_of(path);
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| File::create(&part))
+        .and_then(|mut file| file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, path));
+    written.map_err(|error| {
+        // Nothing of ours may stay behind; that it may not even have been begun is no further news.
+        let _ = fs::remove_file(&part);
+        Error::file(path, format!("cannot be written: {error}"))
+    })
+}
+
+/// A hidden sibling (the same file system, so that the rename is atomic) that nobody else writes at the same time.
+pub fn part_of(path: &Path) -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_a_failure_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("new").join("a.json");
+        write(&path, "one").expect("written");
+        write(&path, "two").expect("written again");
+        assert_eq!(fs::read_to_string(&path).expect("text"), "two");
+        // A folder of that name cannot be replaced by a file.
+        let taken = folder.path().join("taken");
+        fs::create_dir_all(taken.join("inside")).expect("a folder");
+        let refused = write(&taken, "three").expect_err("refused").to_string();
+        assert!(refused.contains("taken") && refused.contains("cannot be written"), "{refused}");
+        let count = |folder: &Path| fs::read_dir(folder).expect("listed").count();
+        assert_eq!((count(folder.path()), count(&folder.path().join("new"))), (2, 1));
+        assert!(write("/", "four").is_err());
+    }
+}
