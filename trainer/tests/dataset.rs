@@ -23,6 +23,7 @@ fn args(out: PathBuf, soundfont: &Path, pieces: u64) -> Args {
         out,
         soundfonts: vec![soundfont.to_path_buf()],
         instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
+        guests: Vec::new(),
         pieces,
         max_chunks: 3,
         midi: None,
@@ -195,6 +196,42 @@ fn pairs_are_true_balanced_and_inside_their_split() {
         }
     }
     assert!(prefixes > DRAWN / 10 && prefixes < DRAWN, "{prefixes} windows continue another");
+}
+
+#[test]
+fn guests_play_some_pieces_each_with_pairs_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let args = Args {
+        instruments: names(&["piano", "harp"]),
+        guests: names(&["guitar", "violin"]),
+        split: Some(Split::Test),
+        ..args(folder.path().join("data"), &soundfont(folder.path()), 16)
+    };
+    render::run(&args).unwrap();
+    let data = SpectrogramDataset::open(&args.out).unwrap();
+    assert_eq!(data.description.instruments, ["piano", "harp", "guitar", "violin"]);
+    let played =
+        |image: &ImageRef| data.description.pieces[image.piece].instruments.contains(&image.instrument);
+    assert!(data.description.pieces.iter().all(|p| p.instruments.len() == 2));
+    assert!(data.images(Split::Test).iter().all(played));
+    let pairs = SpectrogramPairDataset::new(&data, Split::Test, 1).unwrap();
+    let mut targets = HashSet::new();
+    for index in 0..1000 {
+        let pair = pairs.pair(index);
+        assert!([pair.content, pair.style, pair.target].iter().all(played), "{pair:?}");
+        assert_eq!((pair.style.setup, pair.style.instrument), (pair.target.setup, pair.target.instrument));
+        assert_ne!(pair.style.piece, pair.target.piece);
+        targets.insert(pair.target.instrument);
+    }
+    assert_eq!(targets.len(), 4, "every instrument is a target");
+    let written = SpectrogramPairDataset::new(&data, Split::Test, args.seed).unwrap();
+    let rows = manifest::read(&data, &manifest::path(&args.out, Split::Test)).unwrap();
+    assert!(rows.iter().enumerate().all(|(i, row)| *row == written.pair(i as u64)));
+    for piece in 0..16 {
+        let keys = data.score(piece, 0).unwrap().notes.into_iter().map(|n| n.key);
+        assert!(keys.into_iter().all(|key| (40..=103).contains(&key)), "piece {piece}");
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use crate::config::StyleConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
+/// Second name of the instrument head's weights.
+pub const LABEL: &str = "label";
+
 /// What the style encoder says of a reference.
 pub struct Style<B: Backend> {
     /// `(B, 1, N, dim)`: one token for each position of the last resolutions, finest first.
@@ -48,7 +51,7 @@ impl<B: Backend> StyleEncoder<B> {
             pool: B::load_conv(source, &format!("{name}.pool"), ConvSpec::linear(c_in, config.dim))?,
             label: B::load_conv(
                 source,
-                &format!("{name}.label"),
+                &format!("{name}.{LABEL}"),
                 ConvSpec::linear(config.dim, config.instruments.len()),
             )?,
         })

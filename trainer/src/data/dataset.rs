@@ -76,9 +76,11 @@ impl SpectrogramDataset {
     }
 
     fn track(&self, at: ImageRef) -> &Track {
-        let setups = self.description.pieces[at.piece].setups;
-        let slot = setups.iter().position(|s| *s == at.setup).expect("a setup of the piece");
-        &self.tracks[at.piece][slot * self.description.instruments.len() + at.instrument]
+        let entry = &self.description.pieces[at.piece];
+        let slot = entry.setups.iter().position(|s| *s == at.setup).expect("a setup of the piece");
+        let instruments = self.description.instruments_of(entry);
+        let place = instruments.iter().position(|i| *i == at.instrument).expect("an instrument of the piece");
+        &self.tracks[at.piece][slot * instruments.len() + place]
     }
 
     /// Bytes of one image.
@@ -101,7 +103,7 @@ impl SpectrogramDataset {
                 if slot == 1 && entry.setups[0] == setup {
                     continue;
                 }
-                for instrument in 0..self.description.instruments.len() {
+                for instrument in self.description.instruments_of(entry) {
                     all.extend((0..entry.chunks).map(|chunk| ImageRef { piece, setup, instrument, chunk }));
                 }
             }
@@ -175,8 +177,8 @@ fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> R
     let shape = [entry.chunks, description.mel.n_mels, description.window.frames];
     let mut tracks = Vec::new();
     for setup in entry.setups {
-        for instrument in &description.instruments {
-            let name = tensor_name(setup, instrument);
+        for instrument in description.instruments_of(entry) {
+            let name = tensor_name(setup, &description.instruments[instrument]);
             let tensor = file.tensor(&name).map_err(|e| Error::file(&path, e))?;
             if tensor.shape() != shape || tensor.dtype() != Dtype::U8 {
                 let reason = format!(
@@ -216,15 +218,21 @@ impl Track {
     }
 }
 
-/// How often each setup occurs in a split: a style needs two pieces.
-pub(super) fn pieces_by_setup(dataset: &SpectrogramDataset, split: Split) -> BTreeMap<usize, Vec<usize>> {
-    let mut by_setup: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+/// A setup and an instrument: what a style and its target share.
+pub(super) type Sound = (usize, usize);
+
+/// The pieces of a split that hold each sound: a style needs two of them.
+pub(super) fn pieces_by_sound(dataset: &SpectrogramDataset, split: Split) -> BTreeMap<Sound, Vec<usize>> {
+    let mut by_sound: BTreeMap<Sound, Vec<usize>> = BTreeMap::new();
     for piece in dataset.pieces(split) {
-        let setups = dataset.description.pieces[piece].setups;
-        by_setup.entry(setups[0]).or_default().push(piece);
-        if setups[1] != setups[0] {
-            by_setup.entry(setups[1]).or_default().push(piece);
+        let entry = &dataset.description.pieces[piece];
+        let [first, second] = entry.setups;
+        let setups = if first == second { vec![first] } else { vec![first, second] };
+        for setup in setups {
+            for instrument in dataset.description.instruments_of(entry) {
+                by_sound.entry((setup, instrument)).or_default().push(piece);
+            }
         }
     }
-    by_setup
+    by_sound
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use engine::config::{MelConfig, WindowConfig};
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
 use super::compose::{self, PieceKind, PieceShape};
-use super::instruments::Instrument;
+use super::instruments::{self, Instrument};
 use super::random;
 use super::score::Score;
 use super::synth::{SoundBank, SoundFontId};
@@ -115,6 +115,9 @@ pub struct PieceEntry {
     pub chunks: usize,
     /// The two setups it is rendered in (indices into [`Description::setups`]).
     pub setups: [usize; 2],
+    /// The instruments that it is rendered on (indices into [`Description::instruments`], in order); none stands for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instruments: Vec<usize>,
     /// Where its notes come from.
     pub source: Source,
 }
@@ -188,20 +191,43 @@ impl Description {
                 ));
             }
         }
-        let unfit = |p: &&PieceEntry| p.chunks == 0 || p.setups.iter().any(|s| *s >= self.setups.len());
+        let unfit = |p: &&PieceEntry| {
+            let (setups, instruments) = (self.setups.len(), self.instruments.len());
+            p.chunks == 0
+                || p.setups.iter().any(|s| *s >= setups)
+                || p.instruments.iter().any(|i| *i >= instruments)
+        };
         match self.pieces.iter().find(unfit) {
-            Some(piece) => {
-                Err(format!("expected pieces with chunks and setups of the pool, found {piece:?}"))
-            }
+            Some(piece) => Err(format!(
+                "expected pieces with chunks, setups of the pool and known instruments, found {piece:?}"
+            )),
             None => Ok(()),
         }
+    }
+
+    /// The instruments that a piece is rendered on, as indices.
+    pub fn instruments_of(&self, entry: &PieceEntry) -> Vec<usize> {
+        match entry.instruments.as_slice() {
+            [] => (0..self.instruments.len()).collect(),
+            some => some.to_vec(),
+        }
+    }
+
+    /// The composer's parameters for a piece: the keys that its instruments share.
+    pub fn shape_of(&self, entry: &PieceEntry) -> Result<PieceShape> {
+        if entry.instruments.is_empty() {
+            return Ok(self.shape);
+        }
+        let instruments = entry.instruments.iter().map(|i| instruments::by_name(&self.instruments[*i]));
+        let (lowest_key, highest_key) = instruments::common_range(&instruments.collect::<Result<Vec<_>>>()?)?;
+        Ok(PieceShape { lowest_key, highest_key, ..self.shape })
     }
 
     /// The scores of piece number `index`, one for all its windows or one each (`folder` is the dataset's).
     pub fn scores(&self, index: usize, folder: &Path) -> Result<Vec<Score>> {
         let entry = &self.pieces[index];
         match entry.source {
-            Source::Composed => Ok(compose::piece(self.seed, entry.id, &self.shape).scores),
+            Source::Composed => Ok(compose::piece(self.seed, entry.id, &self.shape_of(entry)?).scores),
             Source::Midi(_) => {
                 let path = entry.score_path(folder);
                 let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
@@ -224,7 +250,7 @@ impl Description {
         }
         std::fs::create_dir_all(folder.join("pieces")).map_err(|e| Error::file(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(&path, e))?;
-        std::fs::write(&path, text + "\n").map_err(|e| Error::file(&path, e))
+        whole_file::write(&path, text + "\n")
     }
 }
 

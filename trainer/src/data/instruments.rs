@@ -24,7 +24,8 @@ const fn instrument(
     Instrument { name, programs, lowest_key, highest_key }
 }
 
-/// Every instrument that can be rendered. Ranges are those of orchestration books (concert pitch).
+/// Every instrument that can be rendered. Ranges are those of orchestration books (concert pitch); of electronic ones, of
+/// their usual keyboards.
 pub const INSTRUMENTS: &[Instrument] = &[
     instrument("piano", &[0], 21, 108),
     instrument("guitar", &[24, 25], 40, 88),
@@ -40,6 +41,44 @@ pub const INSTRUMENTS: &[Instrument] = &[
     instrument("organ", &[19], 36, 96),
     instrument("marimba", &[12], 45, 96),
     instrument("vibraphone", &[11], 53, 89),
+    instrument("bright-piano", &[1, 2], 21, 108),
+    instrument("honky-tonk", &[3], 21, 108),
+    instrument("electric-piano", &[4, 5], 28, 103),
+    instrument("harpsichord", &[6], 29, 89),
+    instrument("clavinet", &[7], 29, 88),
+    instrument("celesta", &[8], 60, 108),
+    instrument("music-box", &[10], 60, 96),
+    instrument("xylophone", &[13], 65, 108),
+    instrument("dulcimer", &[15], 48, 84),
+    instrument("drawbar-organ", &[16, 17, 18], 36, 96),
+    instrument("reed-organ", &[20], 36, 96),
+    instrument("accordion", &[21, 23], 53, 93),
+    instrument("harmonica", &[22], 60, 96),
+    instrument("jazz-guitar", &[26], 40, 86),
+    instrument("electric-guitar", &[27, 28], 40, 86),
+    instrument("distorted-guitar", &[29, 30], 40, 86),
+    instrument("pizzicato", &[45], 43, 93),
+    instrument("strings", &[48, 49, 44], 36, 96),
+    instrument("synth-strings", &[50, 51], 36, 96),
+    instrument("choir", &[52, 53], 43, 81),
+    instrument("trombone", &[57], 40, 72),
+    instrument("muted-trumpet", &[59], 54, 86),
+    instrument("brass", &[61, 62, 63], 41, 84),
+    instrument("saxophone", &[64, 65], 49, 88),
+    instrument("tenor-saxophone", &[66], 44, 76),
+    instrument("english-horn", &[69], 52, 81),
+    instrument("bassoon", &[70], 34, 75),
+    instrument("recorder", &[74], 60, 96),
+    instrument("pan-flute", &[75], 60, 96),
+    instrument("shakuhachi", &[77, 79], 55, 91),
+    instrument("synth-lead", &[80, 81, 82, 84], 36, 96),
+    instrument("pad", &[88, 89, 91, 95], 36, 96),
+    instrument("sitar", &[104], 48, 84),
+    instrument("banjo", &[105, 106], 48, 88),
+    instrument("koto", &[107], 44, 88),
+    instrument("kalimba", &[108], 55, 88),
+    instrument("fiddle", &[110], 55, 96),
+    instrument("steel-drums", &[114], 52, 88),
 ];
 
 /// The four instruments of the shipped model, in the order of its instrument head.
@@ -53,14 +92,32 @@ pub fn by_name(name: &str) -> Result<Instrument> {
     })
 }
 
+/// The instruments of those names; `all` stands for every one that is not in `but`.
+pub fn by_names(names: &[String], but: &[Instrument]) -> Result<Vec<Instrument>> {
+    if let [all] = names
+        && all == "all"
+    {
+        return Ok(INSTRUMENTS.iter().filter(|i| !but.contains(i)).copied().collect());
+    }
+    names.iter().map(|name| by_name(name)).collect()
+}
+
+/// Semitones from the lowest to the highest key that instruments must share: a melody and its accompaniment, a chord's tones
+/// apart, have room there.
+pub const NARROWEST_RANGE: u8 = 18;
+
 /// The keys that all of them have.
 pub fn common_range(instruments: &[Instrument]) -> Result<(u8, u8)> {
     let lowest = instruments.iter().map(|i| i.lowest_key).max().unwrap_or(0);
     let highest = instruments.iter().map(|i| i.highest_key).min().unwrap_or(0);
-    if highest < lowest + 12 {
+    if highest < lowest + NARROWEST_RANGE {
         let names: Vec<_> = instruments.iter().map(|i| i.name).collect();
         let found = format!("keys {lowest} to {highest} for {}", names.join(", "));
-        return Err(Error::invalid("instruments", "an octave or more that all of them have", found));
+        return Err(Error::invalid(
+            "instruments",
+            "an octave and a half or more that all of them have",
+            found,
+        ));
     }
     Ok((lowest, highest))
 }

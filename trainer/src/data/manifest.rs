@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 
 use super::dataset::{ImageRef, SpectrogramDataset};
 use super::description::Split;
@@ -36,8 +36,7 @@ pub fn write(
         let [content, style, target] = [pair.content, pair.style, pair.target].map(|r| name(dataset, r));
         writeln!(text, "{content},{style},{target}").expect("writing to a string");
     }
-    let path = path(folder, split);
-    std::fs::write(&path, text).map_err(|e| Error::file(&path, e))
+    whole_file::write(path(folder, split), text)
 }
 
 /// Reads a manifest back.
@@ -82,6 +81,7 @@ fn parse(dataset: &SpectrogramDataset, name: &str) -> Option<ImageRef> {
     let piece = description.pieces.iter().position(|p| p.id == id)?;
     let instrument = description.instruments.iter().position(|i| i == instrument_name)?;
     let entry = &description.pieces[piece];
-    let known = parts.next().is_none() && entry.setups.contains(&setup) && chunk < entry.chunks;
+    let played = entry.setups.contains(&setup) && description.instruments_of(entry).contains(&instrument);
+    let known = parts.next().is_none() && played && chunk < entry.chunks;
     known.then_some(ImageRef { piece, setup, instrument, chunk })
 }

@@ -5,7 +5,7 @@
 //! images -> SpectrogramDataset -> SpectrogramPairDataset -> (content, style, target)
 //! ```
 //!
-//! A *setup* is a soundfont and a recording chain. Every piece is rendered on all instruments in two setups of a pool:
+//! A *setup* is a soundfont and a recording chain. Every piece is rendered on all its instruments in two setups of a pool:
 //! the content comes from one of them, the target from one of them, and the style from another piece in exactly the
 //! target's setup and instrument. So the chain belongs to the style, and the target is the truth.
 //!
@@ -18,6 +18,7 @@ pub mod dataset;
 pub mod decimate;
 pub mod demo;
 pub mod description;
+pub mod ensemble;
 pub mod image_set;
 pub mod imager;
 pub mod instruments;

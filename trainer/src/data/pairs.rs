@@ -1,12 +1,14 @@
 //! The reports' `SpectrogramPairDataset`, with a target that really is the content in the style.
 
+use std::collections::BTreeMap;
+
 use engine::{Error, Result};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::compose::PieceKind;
-use super::dataset::{ImageRef, SpectrogramDataset, pieces_by_setup};
+use super::dataset::{ImageRef, Sound, SpectrogramDataset, pieces_by_sound};
 use super::description::Split;
 use super::random;
 
@@ -30,31 +32,44 @@ pub struct Pair {
     pub disguise: Option<u64>,
 }
 
-/// Draws pairs from one split: all ordered pairs of instruments alike, some with the same instrument twice.
+/// Draws pairs from one split: all ordered pairs of a piece's instruments alike, some with the same instrument twice.
 pub struct SpectrogramPairDataset<'a> {
     dataset: &'a SpectrogramDataset,
     seed: u64,
-    /// `(piece, setup)` of every possible target, as often as it has windows.
-    targets: Vec<(usize, usize)>,
-    /// Pieces by setup.
-    by_setup: std::collections::BTreeMap<usize, Vec<usize>>,
+    /// What can be aimed at, as often as it has windows.
+    targets: Vec<Target>,
+    /// Pieces by setup and instrument.
+    by_sound: BTreeMap<Sound, Vec<usize>>,
+}
+
+/// A piece in a setup.
+#[derive(Clone, Copy)]
+struct Target {
+    piece: usize,
+    setup: usize,
+    /// How many of the piece's instruments have a style: another piece in this setup.
+    styled: usize,
 }
 
 impl<'a> SpectrogramPairDataset<'a> {
-    /// Pairs of one split; refused when no two of its pieces share a setup.
+    /// Pairs of one split; refused when no two of its pieces share a setup and an instrument.
     pub fn new(dataset: &'a SpectrogramDataset, split: Split, seed: u64) -> Result<Self> {
-        let by_setup = pieces_by_setup(dataset, split);
-        let mut targets = Vec::new();
-        for (&setup, pieces) in by_setup.iter().filter(|(_, pieces)| pieces.len() > 1) {
-            for &piece in pieces {
-                targets.extend(std::iter::repeat_n((piece, setup), dataset.description.pieces[piece].chunks));
-            }
+        let by_sound = pieces_by_sound(dataset, split);
+        let mut styled: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for ((setup, _), pieces) in by_sound.iter().filter(|(_, pieces)| pieces.len() > 1) {
+            pieces.iter().for_each(|&piece| *styled.entry((*setup, piece)).or_default() += 1);
         }
+        let windows = |((setup, piece), styled)| {
+            let target = Target { piece, setup, styled };
+            std::iter::repeat_n(target, dataset.description.pieces[piece].chunks)
+        };
+        let targets: Vec<Target> = styled.into_iter().flat_map(windows).collect();
         if targets.is_empty() {
-            let found = format!("{} pieces in {} setups", dataset.pieces(split).len(), by_setup.len());
-            return Err(Error::invalid(format!("{split:?} split"), "two pieces that share a setup", found));
+            let found = format!("{} pieces of {} sounds", dataset.pieces(split).len(), by_sound.len());
+            let expected = "two pieces that share a setup and an instrument";
+            return Err(Error::invalid(format!("{split:?} split"), expected, found));
         }
-        Ok(Self { dataset, seed, targets, by_setup })
+        Ok(Self { dataset, seed, targets, by_sound })
     }
 
     /// Pair number `index` of the seed's endless sequence: a resumed run goes on with the pairs it would have seen.
@@ -64,18 +79,18 @@ impl<'a> SpectrogramPairDataset<'a> {
 
     /// A pair of chance.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Pair {
-        let (from, to) = self.draw_instruments(rng);
-        let mut target = self.draw_target(to, rng);
+        let mut target = self.draw_target(rng);
         for _ in 0..PATIENCE {
             if self.dataset.sounds(target) {
                 break;
             }
-            target = self.draw_target(to, rng);
+            target = self.draw_target(rng);
         }
         let entry = &self.dataset.description.pieces[target.piece];
         let setup = *entry.setups.choose(rng).expect("two setups");
+        let instrument = self.draw_content_instrument(target, rng);
         Pair {
-            content: ImageRef { setup, instrument: from, ..target },
+            content: ImageRef { setup, instrument, ..target },
             style: self.draw_style(target, rng),
             target,
             prefix_possible: entry.kind == PieceKind::Continuous && target.chunk > 0,
@@ -83,26 +98,32 @@ impl<'a> SpectrogramPairDataset<'a> {
         }
     }
 
-    fn draw_instruments(&self, rng: &mut ChaCha8Rng) -> (usize, usize) {
-        let count = self.dataset.description.instruments.len();
-        let to = rng.random_range(0..count);
-        if count == 1 || rng.random_bool(SAME_INSTRUMENT) {
-            return (to, to);
-        }
-        ((to + rng.random_range(1..count)) % count, to)
+    fn draw_target(&self, rng: &mut ChaCha8Rng) -> ImageRef {
+        let Target { piece, setup, styled } = *self.targets.choose(rng).expect("checked when made");
+        let description = &self.dataset.description;
+        let entry = &description.pieces[piece];
+        let has_style = |i: &usize| self.by_sound[&(setup, *i)].len() > 1;
+        let mut instruments = description.instruments_of(entry).into_iter().filter(has_style);
+        let instrument = instruments.nth(rng.random_range(0..styled)).expect("as many as were counted");
+        ImageRef { piece, setup, instrument, chunk: rng.random_range(0..entry.chunks) }
     }
 
-    fn draw_target(&self, instrument: usize, rng: &mut ChaCha8Rng) -> ImageRef {
-        let &(piece, setup) = self.targets.choose(rng).expect("checked when made");
-        let chunk = rng.random_range(0..self.dataset.description.pieces[piece].chunks);
-        ImageRef { piece, setup, instrument, chunk }
+    /// Another instrument of the piece, or now and then the target's own.
+    fn draw_content_instrument(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> usize {
+        let description = &self.dataset.description;
+        let mut others = description.instruments_of(&description.pieces[target.piece]);
+        others.retain(|i| *i != target.instrument);
+        if others.is_empty() || rng.random_bool(SAME_INSTRUMENT) {
+            return target.instrument;
+        }
+        *others.choose(rng).expect("not empty")
     }
 
     /// A sounding window of another piece in the target's instrument and setup.
     fn draw_style(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
-        let pieces = &self.by_setup[&target.setup];
+        let pieces = &self.by_sound[&(target.setup, target.instrument)];
         let own =
-            pieces.iter().position(|p| *p == target.piece).expect("a target is one of its setup's pieces");
+            pieces.iter().position(|p| *p == target.piece).expect("a target is one of its sound's pieces");
         let mut draw = || {
             let piece = pieces[(own + rng.random_range(1..pieces.len())) % pieces.len()];
             let chunk = rng.random_range(0..self.dataset.description.pieces[piece].chunks);

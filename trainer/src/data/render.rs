@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::config::{MelConfig, WindowConfig};
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -12,8 +12,9 @@ use safetensors::tensor::TensorView;
 use super::compose::{self, Piece, PieceKind, PieceShape};
 use super::dataset::SpectrogramDataset;
 use super::description::{Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name};
+use super::ensemble::Ensemble;
 use super::imager::Imager;
-use super::instruments::{self, Instrument};
+use super::instruments;
 use super::manifest;
 use super::midi;
 use super::random;
@@ -35,6 +36,10 @@ pub struct Args {
     /// Instruments by name.
     #[arg(long, num_args = 1.., default_values = instruments::DEFAULT_INSTRUMENTS)]
     pub instruments: Vec<String>,
+    /// More instruments, or `all` others: every piece is then played by half of `--instruments` and as many of these, so
+    /// that many sounds cost no more than few.
+    #[arg(long, num_args = 1..)]
+    pub guests: Vec<String>,
     /// Pieces from the built-in composer.
     #[arg(long, default_value_t = 560)]
     pub pieces: u64,
@@ -107,8 +112,7 @@ struct Session {
 impl Session {
     fn new(args: &Args) -> Result<Self> {
         let (mel, window) = (MelConfig::default(), WindowConfig::default());
-        let instruments: Vec<Instrument> =
-            args.instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        let ensemble = Ensemble::new(&args.instruments, &args.guests)?;
         if args.pieces == 0 && args.midi.is_none() {
             return Err(Error::invalid("--pieces", "1 or more, or --midi", 0));
         }
@@ -117,36 +121,39 @@ impl Session {
         }
         let banks: Vec<SoundBank> =
             args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
-        let shape = PieceShape::new(&mel, &window, instruments::common_range(&instruments)?)
-            .with_max_chunks(args.max_chunks.max(1));
-        let setups = Setup::pool(args.seed, &banks, &instruments, args.setups_per_font)?;
-        let mut pieces: Vec<PieceEntry> = (0..args.pieces)
-            .into_par_iter()
-            .map(|id| {
-                let piece = compose::piece(args.seed, id, &shape);
-                entry(args, id, &piece, setups.len(), Source::Composed)
-            })
-            .collect();
-        let mut excerpts = Vec::new();
-        if let Some(folder) = &args.midi {
-            for (score, source) in midi_excerpts(folder, args.midi_excerpts, &shape)? {
-                let id = args.pieces + excerpts.len() as u64;
-                let piece = continuous(score.clone(), &shape);
-                pieces.push(entry(args, id, &piece, setups.len(), source));
-                excerpts.push(score);
-            }
-        }
-        let description = Description {
+        let shape = PieceShape::new(&mel, &window, ensemble.range()?).with_max_chunks(args.max_chunks.max(1));
+        let mut description = Description {
             format: FORMAT_VERSION,
             seed: args.seed,
             mel,
             window,
-            instruments: args.instruments.clone(),
+            instruments: ensemble.instruments().iter().map(|i| i.name.to_string()).collect(),
             soundfonts: banks.iter().map(|b| b.id.clone()).collect(),
             shape,
-            setups,
-            pieces,
+            setups: Setup::pool(args.seed, &banks, ensemble.instruments(), args.setups_per_font)?,
+            pieces: Vec::new(),
         };
+        let composed = (0..args.pieces).into_par_iter().map(|id| {
+            let mut entry = entry(args, id, &ensemble, description.setups.len(), Source::Composed)?;
+            let piece = compose::piece(args.seed, id, &description.shape_of(&entry)?);
+            (entry.kind, entry.chunks) = (piece.kind, piece.chunks);
+            Ok(entry)
+        });
+        let mut pieces: Vec<PieceEntry> = composed.collect::<Result<_>>()?;
+        let mut excerpts = Vec::new();
+        if let Some(folder) = &args.midi {
+            for (score, source) in midi_excerpts(folder, args.midi_excerpts, &shape)? {
+                let id = args.pieces + excerpts.len() as u64;
+                let mut entry = entry(args, id, &ensemble, description.setups.len(), source)?;
+                let keys = description.shape_of(&entry)?;
+                let score = midi::fit_range(&score, keys.lowest_key, keys.highest_key);
+                let piece = continuous(score.clone(), &shape);
+                (entry.kind, entry.chunks) = (piece.kind, piece.chunks);
+                pieces.push(entry);
+                excerpts.push(score);
+            }
+        }
+        description.pieces = pieces;
         Ok(Self { description, banks, excerpts, composed: args.pieces })
     }
 
@@ -154,28 +161,27 @@ impl Session {
     fn write_scores(&self, folder: &Path) -> Result<()> {
         for entry in self.description.pieces.iter().filter(|p| p.source != Source::Composed) {
             let path = entry.score_path(folder);
-            std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
             let text = serde_json::to_string(score).map_err(|e| Error::file(&path, e))?;
-            std::fs::write(&path, text).map_err(|e| Error::file(&path, e))?;
+            whole_file::write(&path, text)?;
         }
         Ok(())
     }
 
-    fn piece(&self, entry: &PieceEntry) -> Piece {
-        match entry.source {
-            Source::Composed => compose::piece(self.description.seed, entry.id, &self.description.shape),
-            Source::Midi(_) => continuous(
-                self.excerpts[(entry.id - self.composed) as usize].clone(),
-                &self.description.shape,
-            ),
-        }
+    fn piece(&self, entry: &PieceEntry) -> Result<Piece> {
+        let description = &self.description;
+        Ok(match entry.source {
+            Source::Composed => compose::piece(description.seed, entry.id, &description.shape_of(entry)?),
+            Source::Midi(_) => {
+                continuous(self.excerpts[(entry.id - self.composed) as usize].clone(), &description.shape)
+            }
+        })
     }
 
-    /// Renders one piece in both its setups on every instrument.
+    /// Renders one piece in both its setups on each of its instruments.
     fn render(&self, entry: &PieceEntry, folder: &Path) -> Result<()> {
         let description = &self.description;
-        let piece = self.piece(entry);
+        let piece = self.piece(entry)?;
         let mut imager = Imager::new(&description.mel, &description.window);
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
         let mut setups = entry.setups.to_vec();
@@ -183,11 +189,11 @@ impl Session {
         for index in setups {
             let setup = &description.setups[index];
             let mut player = self.banks[setup.soundfont].player()?;
-            for (i, instrument) in description.instruments.iter().enumerate() {
+            for i in description.instruments_of(entry) {
                 let key = (entry.id * 1000 + index as u64) * 1000 + i as u64;
                 let noise = &mut random::stream(description.seed, "noise", key);
                 let images = imager.images(&piece, &mut player, setup.programs[i], &setup.chain, noise)?;
-                tensors.push((tensor_name(index, instrument), images));
+                tensors.push((tensor_name(index, &description.instruments[i]), images));
             }
         }
         let shape = vec![entry.chunks, description.mel.n_mels, description.window.frames];
@@ -195,28 +201,27 @@ impl Session {
     }
 }
 
-/// Writes byte tensors of one shape; the file appears whole or not at all.
+/// Writes byte tensors of one shape.
 fn write_tensors(path: &Path, tensors: &[(String, Vec<u8>)], shape: &[usize]) -> Result<()> {
     let refuse = |e: safetensors::SafeTensorError| Error::file(path, e);
     let mut views = Vec::with_capacity(tensors.len());
     for (name, bytes) in tensors {
         views.push((name, TensorView::new(Dtype::U8, shape.to_vec(), bytes).map_err(refuse)?));
     }
-    let bytes = safetensors::serialize(views, None).map_err(refuse)?;
-    let part = path.with_extension("part");
-    std::fs::write(&part, bytes).map_err(|e| Error::file(&part, e))?;
-    std::fs::rename(&part, path).map_err(|e| Error::file(path, e))
+    whole_file::write(path, safetensors::serialize(views, None).map_err(refuse)?)
 }
 
-fn entry(args: &Args, id: u64, piece: &Piece, pool: usize, source: Source) -> PieceEntry {
-    PieceEntry {
+/// A piece of which nothing is known yet but who plays it, where and on which side.
+fn entry(args: &Args, id: u64, ensemble: &Ensemble, pool: usize, source: Source) -> Result<PieceEntry> {
+    Ok(PieceEntry {
         id,
         split: args.split.unwrap_or_else(|| Split::of(args.seed, id)),
-        kind: piece.kind,
-        chunks: piece.chunks,
+        kind: PieceKind::Isolated,
+        chunks: 0,
         setups: Setup::draw_two(args.seed, id, pool),
+        instruments: ensemble.players(args.seed, id)?,
         source,
-    }
+    })
 }
 
 /// A score as a continuous piece, of as many whole windows as it fills.

@@ -8,8 +8,9 @@ use candle_core::Tensor;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
+use engine::models::style::LABEL;
 use engine::models::unet::Conditions;
-use engine::models::{DECODER, Denoiser, ENCODER};
+use engine::models::{DECODER, Denoiser, ENCODER, STYLE};
 use engine::nn::candle::{Candle, ParamStore};
 use rand_chacha::ChaCha8Rng;
 
@@ -48,7 +49,8 @@ pub struct DiffusionTask {
 }
 
 impl DiffusionTask {
-    /// The setup's model file is a trained autoencoder, or a whole model, whose denoiser is then trained on.
+    /// The setup's model file is a trained autoencoder, or a whole model, whose denoiser is then trained on; where the data
+    /// have other instruments than it knew, its instrument head starts anew.
     pub fn new(setup: &Setup<'_>) -> Result<Self> {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let autoencoder =
@@ -70,7 +72,11 @@ impl DiffusionTask {
         let latents = Latents::new(&base, &config.model, &ops)?;
         let mut store = ParamStore::new(device, config.seed);
         if base.kind == Kind::Model {
-            fill(&mut store, &base.tensors);
+            let mut start = base.tensors.clone();
+            if trained.style.instruments != config.model.style.instruments {
+                start.retain(|name, _| !name.starts_with(&format!("{STYLE}.{LABEL}.")));
+            }
+            fill(&mut store, &start);
         }
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;

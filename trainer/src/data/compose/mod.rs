@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::harmony::Harmony;
 use self::performance::Performance;
 use self::texture::Ground;
+use crate::data::instruments::NARROWEST_RANGE;
 use crate::data::random;
 use crate::data::score::Score;
 
@@ -115,7 +116,7 @@ pub fn study(seed: u64, length_s: f32) -> Score {
 
 /// A register of at least an octave and a half inside `keys`.
 fn register(rng: &mut ChaCha8Rng, (low, high): (i32, i32)) -> (i32, i32) {
-    let span = rng.random_range(18.min(high - low)..=high - low);
+    let span = rng.random_range(i32::from(NARROWEST_RANGE).min(high - low)..=high - low);
     let low = rng.random_range(low..=high - span);
     (low, low + span)
 }
