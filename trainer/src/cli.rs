@@ -24,9 +24,8 @@ enum Command {
     /// Trains a model.
     Train(train::Args),
     Export(export::Args),
-    /// Compares results with the truth, beside baselines.
-    #[command(subcommand)]
-    Evaluate(evaluate::Command),
+    /// Compares a model's results with the truth, beside baselines.
+    Evaluate(evaluate::Args),
 }
 
 /// Runs the command line of this process; a command that did a part of its work and named the rest ends with 1.
@@ -38,7 +37,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => data::demo::run(&args)?,
         Command::Train(args) => train::run(args).map(drop)?,
         Command::Export(args) => export::run(&args)?,
-        Command::Evaluate(command) => evaluate::run(&command)?,
+        Command::Evaluate(args) => evaluate::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,10 +21,12 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::chroma::chroma_cosine;
+use super::distance::{MultiResolution, level_db};
 use super::sampling::Sampling;
 use super::seam::seam_flux;
-use super::table::{Row, Table};
-use super::{ceiling, envelope};
+use super::table::{Column, Form, Row, Table};
+use super::timbre::timbre_distance_db;
+use super::{ceiling, envelope, write_json};
 use crate::classifier::Judge;
 use crate::data::description::Split;
 use crate::data::random;
@@ -37,6 +39,25 @@ use crate::transcription::{Note, SHORTEST_NOTE_S};
 
 /// Keeps the level of silence finite, -120 dB.
 const SILENCE: f64 = 1e-12;
+/// After so long a note of a plucked or struck instrument has decayed and a bowed one has not.
+const SUSTAINED_S: f64 = 1.5;
+
+/// What the table says.
+pub const COLUMNS: [Column; 13] = [
+    Column::new("note F1 (95 %)", "note F1", Form::MeanInterval),
+    Column::new("/ true target's", "note F1", Form::OfTruth),
+    Column::new("unasked", "unasked", Form::Mean),
+    Column::new("pitch JD", "JD", Form::Mean),
+    Column::coarse("mel LSD, dB", "LSD", Form::Mean),
+    Column::new("/ content copy's (95 %)", "LSD", Form::OfCopy),
+    Column::new("timbre distance / content copy's (95 %)", "timbre", Form::OfCopy),
+    Column::new("multi-resolution STFT", "MR-STFT", Form::Mean),
+    Column::new("chroma", "chroma", Form::Mean),
+    Column::new("heard as the target", "judged", Form::Mean),
+    Column::coarse("level off, dB", "level", Form::Mean),
+    Column::coarse("1.5 s after onsets, dB", "sustain", Form::Mean),
+    Column::new("seam flux / true target's", "seam", Form::OfTruth),
+];
 
 /// Judges what a listener gets of a split's pieces: content and target on different instruments.
 #[derive(Clone, Debug, clap::Args)]
@@ -103,6 +124,7 @@ struct Session<'a> {
 /// What every output of one item is compared with.
 struct Reference {
     content: Audio,
+    truth: Audio,
     truth_image: MelImage,
     truth_level_db: f64,
     truth_notes: Vec<Note>,
@@ -113,6 +135,24 @@ struct Reference {
 
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
+    let table = judge(args)?;
+    println!(
+        "{} clips of {} s of the {:?} split, temperature {}, guidance {}\n",
+        table.len(),
+        args.seconds,
+        args.split,
+        args.sampling.temperature,
+        args.sampling.guidance
+    );
+    println!("{}", table.markdown());
+    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &table.json()))
+}
+
+/// Judges every clip.
+///
+/// # Errors
+/// If a file cannot be read, the split has too few pieces, or a network fails.
+pub fn judge(args: &Args) -> Result<Table> {
     let session = &mut Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
@@ -120,9 +160,8 @@ pub fn run(args: &Args) -> Result<()> {
         judge: Judge::read(&args.classifier)?,
         ear: BasicPitch::new()?,
     };
-    let items = session.items()?;
-    let mut table = Table::new(args.sampling.seed);
-    for item in &items {
+    let mut table = Table::new(&COLUMNS, args.sampling.seed);
+    for item in &session.items()? {
         let outputs = session.outputs(item)?;
         let reference = session.reference(item, &outputs[0].1, &outputs[1].1)?;
         let measures: Vec<_> = outputs
@@ -130,26 +169,11 @@ pub fn run(args: &Args) -> Result<()> {
             .map(|(_, audio)| session.measured(audio, &reference))
             .collect::<Result<_>>()?;
         for ((name, audio), mut row) in outputs.into_iter().zip(measures) {
-            row.push((
-                "judged",
-                f64::from(u8::from(
-                    session.judge.name_audio(&audio.channels, audio.sample_rate_hz)? == reference.instrument,
-                )),
-            ));
+            row.push(("judged", session.heard(&audio, &reference.instrument)?));
             table.push(name, item.piece, row);
         }
     }
-    println!(
-        "{} clips of {} s, {} pieces of the {:?} split, temperature {}, guidance {}\n",
-        items.len(),
-        args.seconds,
-        items.len().min(session.pieces().len()),
-        args.split,
-        args.sampling.temperature,
-        args.sampling.guidance
-    );
-    table.print();
-    args.json.as_ref().map_or(Ok(()), |path| table.write(path))
+    Ok(table)
 }
 
 impl Session<'_> {
@@ -161,25 +185,36 @@ impl Session<'_> {
     fn items(&self) -> Result<Vec<Item>> {
         let pieces = self.pieces();
         let instruments = self.studio.description.instruments.len();
-        if pieces.len() < 2 || instruments < 3 {
-            let found = format!("{} pieces on {instruments} instruments", pieces.len());
+        let players = pieces.iter().map(|piece| self.players(*piece).len()).min().unwrap_or(0);
+        if pieces.len() < 2 || players < 3 {
+            let found = format!("{} pieces on {players} instruments", pieces.len());
             return Err(Error::invalid("--data", "2 pieces of the split on 3 instruments", found));
         }
         let all = (0..instruments).flat_map(|a| (0..instruments).map(move |b| (a, b)));
         let mut pairs: Vec<(usize, usize)> = all.filter(|(a, b)| a != b).collect();
         pairs.shuffle(&mut random::stream(self.args.sampling.seed, "instrument pairs", 0));
-        Ok((0..self.args.items).map(|i| self.item(i, &pieces, pairs[i % pairs.len()])).collect())
+        Ok((0..self.args.items).map(|i| self.item(i, &pieces, &pairs)).collect())
     }
 
-    fn item(&self, number: usize, pieces: &[usize], (from, to): (usize, usize)) -> Item {
+    /// The instruments of a piece.
+    fn players(&self, piece: usize) -> Vec<usize> {
+        let description = &self.studio.description;
+        description.instruments_of(&description.pieces[piece])
+    }
+
+    /// The next of all pairs that the item's piece has.
+    fn item(&self, number: usize, pieces: &[usize], pairs: &[(usize, usize)]) -> Item {
         let rng = &mut random::stream(self.args.sampling.seed, "audio item", number as u64);
         let piece = pieces[number % pieces.len()];
+        let players = self.players(piece);
+        let mut next = pairs.iter().cycle().skip(number % pairs.len());
+        let played = |pair: &&(usize, usize)| players.contains(&pair.0) && players.contains(&pair.1);
+        let &(from, to) = next.find(played).expect("a piece of three instruments");
         let setups = self.studio.description.pieces[piece].setups;
         let [content, target] =
             [from, to].map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
         let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
-        let others = (0..self.studio.description.instruments.len()).filter(|i| ![from, to].contains(i));
-        let others: Vec<usize> = others.collect();
+        let others: Vec<usize> = players.into_iter().filter(|i| ![from, to].contains(i)).collect();
         Item {
             piece,
             content,
@@ -208,7 +243,8 @@ impl Session<'_> {
         let settings = self.args.sampling.settings();
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
-            outputs.push((format!("Luthier, {steps} steps"), self.transferred(&content, &style, &settings)?));
+            let name = if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") };
+            outputs.push((name, self.transferred(&content, &style, &settings)?));
         }
         let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
         outputs.push(("Luthier, Griffin-Lim".into(), self.transferred(&content, &style, &plain)?));
@@ -241,8 +277,9 @@ impl Session<'_> {
         let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
         Ok(Reference {
             content: content.clone(),
+            truth: truth.clone(),
             truth_image: self.image(truth)?,
-            truth_level_db: level_db(truth),
+            truth_level_db: loudness_db(truth),
             truth_notes: self.ear.transcribe(truth)?,
             asked: heard.map(Note::from).collect(),
             joins: joins.collect(),
@@ -261,22 +298,45 @@ impl Session<'_> {
     fn measured(&self, audio: &Audio, reference: &Reference) -> Result<Row> {
         let notes = self.ear.transcribe(audio)?;
         let agreed = agreement(&reference.asked, &notes);
-        let range_db = self.playable.config().mel.range_db;
-        let lsd_db = level_free_distance_db(&self.image(audio)?, &reference.truth_image, range_db);
+        let (image, range_db) = (self.image(audio)?, self.playable.config().mel.range_db);
         Ok(vec![
             ("note F1", agreed.f1()),
             ("unasked", agreed.unasked()),
             ("JD", pitch_jaccard_distance(&notes, &reference.truth_notes)),
-            ("LSD", lsd_db),
+            ("LSD", level_free_distance_db(&image, &reference.truth_image, range_db)),
+            ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
+            ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
             ("chroma", chroma_cosine(audio, &reference.content)),
-            ("level", (level_db(audio) - reference.truth_level_db).abs()),
+            ("level", (loudness_db(audio) - reference.truth_level_db).abs()),
+            ("sustain", sustain_error_db(audio, reference)),
             ("seam", seam_flux(audio, &reference.joins)),
         ])
     }
+
+    /// 1 where the judge hears that instrument, 0 where another; NaN for one that it does not know.
+    fn heard(&mut self, audio: &Audio, instrument: &str) -> Result<f64> {
+        if !self.judge.instruments().iter().any(|known| known == instrument) {
+            return Ok(f64::NAN);
+        }
+        let heard = self.judge.name_audio(&audio.channels, audio.sample_rate_hz)?;
+        Ok(f64::from(u8::from(heard == instrument)))
+    }
+}
+
+/// How far the level 1.5 s into long notes is from the true target's, in dB; NaN without such notes.
+fn sustain_error_db(audio: &Audio, reference: &Reference) -> f64 {
+    let long = reference.asked.iter().filter(|note| note.offset_s - note.onset_s > SUSTAINED_S + 0.1);
+    let level = |audio: &Audio, at_s: f64| level_db(&audio.channels, at_s as f32, audio.sample_rate_hz);
+    let errors = long.map(|note| {
+        let at_s = note.onset_s + SUSTAINED_S;
+        (level(audio, at_s) - level(&reference.truth, at_s)).abs()
+    });
+    let (sum, count) = errors.fold((0.0, 0u32), |(sum, count), error| (sum + error, count + 1));
+    sum / f64::from(count)
 }
 
 /// RMS of a whole recording in dB of full scale.
-fn level_db(audio: &Audio) -> f64 {
+fn loudness_db(audio: &Audio) -> f64 {
     let power: f64 = audio.channels.iter().flatten().map(|x| f64::from(*x).powi(2)).sum();
     10.0 * (power / (audio.frames() * audio.channels.len()).max(1) as f64 + SILENCE).log10()
 }

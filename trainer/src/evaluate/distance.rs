@@ -50,6 +50,52 @@ impl SpectralConvergence {
     }
 }
 
+/// FFT lengths of [`MultiResolution`], in samples; hops are quarters.
+const RESOLUTIONS: [usize; 3] = [512, 1024, 2048];
+/// Magnitudes below this share of the loudest are alike (-80 dB).
+const FLOOR: f32 = 1e-4;
+
+/// Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over three resolutions of spectral convergence and
+/// of the mean absolute difference of log magnitudes (natural logarithm).
+pub struct MultiResolution {
+    stfts: Vec<Stft>,
+}
+
+impl Default for MultiResolution {
+    fn default() -> Self {
+        Self { stfts: RESOLUTIONS.map(|n_fft| Stft::new(n_fft, n_fft / 4)).into() }
+    }
+}
+
+impl MultiResolution {
+    /// Of `got`, brought to the level of `expected`, from `expected`; 0 for the same sound at any level.
+    pub fn of(&mut self, got: &[f32], expected: &[f32]) -> f64 {
+        let len = got.len().min(expected.len());
+        let rms = |x: &[f32]| (x[..len].iter().map(|x| f64::from(x * x)).sum::<f64>() / len as f64).sqrt();
+        let gain = (rms(expected) / rms(got).max(1e-12)) as f32;
+        let got: Vec<f32> = got[..len].iter().map(|x| x * gain).collect();
+        let count = self.stfts.len() as f64;
+        self.stfts.iter_mut().map(|stft| at_one_resolution(stft, &got, &expected[..len])).sum::<f64>() / count
+    }
+}
+
+fn at_one_resolution(stft: &mut Stft, got: &[f32], expected: &[f32]) -> f64 {
+    let mut magnitudes = |signal: &[f32]| -> Vec<f32> {
+        let mut spectrum = Vec::new();
+        stft.forward(signal, 1 + signal.len() / stft.hop_length(), 0, &mut spectrum);
+        spectrum.iter().map(|x| x.norm()).collect()
+    };
+    let (got, expected) = (magnitudes(got), magnitudes(expected));
+    let floor = FLOOR * expected.iter().fold(f32::MIN_POSITIVE, |peak, x| peak.max(*x));
+    let (mut error, mut norm, mut logs) = (0.0, 0.0, 0.0);
+    for (a, b) in got.iter().zip(&expected) {
+        error += f64::from(a - b).powi(2);
+        norm += f64::from(b * b);
+        logs += f64::from((a.max(floor) / b.max(floor)).ln().abs());
+    }
+    (error / norm.max(f64::MIN_POSITIVE)).sqrt() + logs / got.len().max(1) as f64
+}
+
 /// Level in dB of full scale of 0.1 s around a time, mean over channels.
 pub fn level_db(channels: &[Vec<f32>], time_s: f32, rate_hz: u32) -> f64 {
     let at = |s: f32| (s.max(0.0) * rate_hz as f32) as usize;
@@ -69,8 +115,13 @@ mod tests {
         assert!((mel_lsd_db(&a, &b, 80.0) - 8.0).abs() < 1e-4);
         let tone: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.1).sin()).collect();
         let half: Vec<f32> = tone.iter().map(|x| x * 0.5).collect();
-        let convergence = SpectralConvergence::default().of(&[half], std::slice::from_ref(&tone));
+        let convergence =
+            SpectralConvergence::default().of(std::slice::from_ref(&half), std::slice::from_ref(&tone));
         assert!((convergence - 0.5).abs() < 1e-3, "{convergence}");
+        let mut resolutions = MultiResolution::default();
+        assert!(resolutions.of(&half, &tone) < 1e-3, "level-free");
+        let other: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.2).sin()).collect();
+        assert!(resolutions.of(&other, &tone) > 1.0);
         assert!((level_db(&[tone], 0.5, 22_050) + 3.01).abs() < 0.05);
     }
 }

@@ -6,15 +6,59 @@ pub mod ceiling;
 pub mod chroma;
 pub mod distance;
 pub mod envelope;
+pub mod modulation;
+pub mod report;
 pub mod sampling;
 pub mod seam;
 pub mod table;
+pub mod timbre;
 pub mod transfer;
 pub mod vocoder;
 
+use std::path::Path;
+
+use clap::{ArgMatches, Command, FromArgMatches, Subcommand as _};
+use engine::{Result, whole_file};
+use serde_json::Value;
+
+/// Compares a model's results with the truth, beside baselines.
+#[derive(Clone, Debug)]
+pub enum Args {
+    /// Everything, in one report: no word after `evaluate`.
+    Report(Box<report::Args>),
+    /// A part by itself.
+    Part(Part),
+}
+
+/// Clap derives options or subcommands; these are options unless a subcommand is named.
+impl clap::Args for Args {
+    fn augment_args(command: Command) -> Command {
+        let command = Part::augment_subcommands(report::Args::augment_args(command));
+        command.args_conflicts_with_subcommands(true).subcommand_negates_reqs(true)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Args {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Part::from_arg_matches(matches).map(Self::Part),
+            None => report::Args::from_arg_matches(matches).map(Box::new).map(Self::Report),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// What to judge.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub enum Command {
+pub enum Part {
     /// Judges the model's images of unseen pieces, beside baselines.
     Transfer(transfer::Args),
     /// Judges what a listener gets: whole clips through the whole chain, transcribed.
@@ -24,18 +68,27 @@ pub enum Command {
 }
 
 /// Reads a count of which 0 would judge nothing.
-pub fn at_least_one(text: &str) -> Result<usize, String> {
+pub fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("expected a whole number of at least 1".into()),
     }
 }
 
-/// Runs one evaluation and prints its table.
-pub fn run(command: &Command) -> engine::Result<()> {
-    match command {
-        Command::Transfer(args) => transfer::run(args),
-        Command::Audio(args) => audio::run(args),
-        Command::Vocoder(args) => vocoder::run(args),
+/// Runs an evaluation and prints its table.
+///
+/// # Errors
+/// If a file cannot be read or written, or a network fails.
+pub fn run(args: &Args) -> Result<()> {
+    match args {
+        Args::Report(args) => report::run(args),
+        Args::Part(Part::Transfer(args)) => transfer::run(args),
+        Args::Part(Part::Audio(args)) => audio::run(args),
+        Args::Part(Part::Vocoder(args)) => vocoder::run(args),
     }
+}
+
+/// Writes a table's figures.
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    whole_file::write(path, format!("{value:#}\n"))
 }

@@ -1,21 +1,58 @@
 //! Measures of many clips as one table.
 
-use std::path::Path;
+use std::fmt::Write;
 
-use engine::{Error, Result};
 use serde_json::{Value, json};
 
 use super::bootstrap::{mean, mean_interval, ratio_interval};
 
-/// One output's measures by name.
+/// One output's measures by name; what cannot be measured in a clip is NaN and left out of the mean.
 pub type Row = Vec<(&'static str, f64)>;
 
 /// One measure's values, one a clip.
 type Series = (&'static str, Vec<f64>);
 
+/// What a column says of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The mean.
+    Mean,
+    /// The mean and its 95 % interval over pieces.
+    MeanInterval,
+    /// The mean over the true target's.
+    OfTruth,
+    /// The mean over the content copy's, and its 95 % interval over pieces.
+    OfCopy,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// What stands above it.
+    pub title: &'static str,
+    /// Which measure.
+    pub measure: &'static str,
+    /// What is said of it.
+    pub form: Form,
+    /// Digits after the point.
+    pub digits: usize,
+}
+
+impl Column {
+    /// A column of three digits.
+    pub const fn new(title: &'static str, measure: &'static str, form: Form) -> Self {
+        Self { title, measure, form, digits: 3 }
+    }
+
+    /// A column of two digits: decibels.
+    pub const fn coarse(title: &'static str, measure: &'static str, form: Form) -> Self {
+        Self { digits: 2, ..Self::new(title, measure, form) }
+    }
+}
+
 /// Rows of clips: the first row is the true target, the second the content copy.
-#[derive(Default)]
 pub struct Table {
+    columns: &'static [Column],
     seed: u64,
     /// The piece of each clip.
     pieces: Vec<usize>,
@@ -25,8 +62,8 @@ pub struct Table {
 
 impl Table {
     /// An empty table; `seed` draws the bootstrap.
-    pub fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+    pub fn new(columns: &'static [Column], seed: u64) -> Self {
+        Self { columns, seed, pieces: Vec::new(), rows: Vec::new() }
     }
 
     /// Adds one clip's measures to a row; every clip has all rows in the same order.
@@ -43,53 +80,116 @@ impl Table {
         }
     }
 
-    fn values(&self, row: usize, measure: &str) -> &[f64] {
-        let found = self.rows[row].1.iter().find(|(name, _)| *name == measure);
-        found.map_or(&[], |(_, values)| values.as_slice())
+    /// Clips.
+    pub fn len(&self) -> usize {
+        self.pieces.len()
     }
 
-    /// Prints it as Markdown, with 95 % intervals over pieces for the two measures that matter most.
-    pub fn print(&self) {
-        println!(
-            "| | note F1 (95 %) | / true target's | unasked | pitch JD | mel LSD, dB | / content copy's (95 %) | chroma | judged right | level off, dB | seam flux |"
-        );
-        println!("|---|---|---|---|---|---|---|---|---|---|---|");
-        for (i, (name, _)) in self.rows.iter().enumerate() {
-            let of = |measure| mean(self.values(i, measure));
-            let (f1, lsd) = (self.values(i, "note F1"), self.values(i, "LSD"));
-            let (low, high) = mean_interval(f1, &self.pieces, self.seed);
-            let share = mean(f1) / mean(self.values(0, "note F1"));
-            let copy = self.values(1, "LSD");
-            let (ratio_low, ratio_high) = ratio_interval(lsd, copy, &self.pieces, self.seed);
-            println!(
-                "| {name} | {:.3} ({low:.3} to {high:.3}) | {share:.3} | {:.3} | {:.3} | {:.2} | {:.3} ({ratio_low:.3} to {ratio_high:.3}) | {:.3} | {:.3} | {:.2} | {:.2} |",
-                mean(f1),
-                of("unasked"),
-                of("JD"),
-                mean(lsd),
-                mean(lsd) / mean(copy),
-                of("chroma"),
-                of("judged"),
-                of("level"),
-                of("seam")
-            );
+    /// Whether there is no clip yet.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// A row's values of a measure where the row and `beside` (another row of it) could be measured, and their pieces.
+    fn values(&self, row: usize, beside: usize, measure: &str) -> (Vec<f64>, Vec<f64>, Vec<usize>) {
+        let series = |row: usize| {
+            let found = self.rows.get(row).and_then(|row| row.1.iter().find(|(name, _)| *name == measure));
+            found.map_or(&[][..], |(_, values)| values.as_slice())
+        };
+        let clips = series(row).iter().zip(series(beside)).zip(&self.pieces);
+        let measured = clips.filter(|((a, b), _)| a.is_finite() && b.is_finite());
+        let (mut own, mut others, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
+        for ((a, b), piece) in measured {
+            own.push(*a);
+            others.push(*b);
+            pieces.push(*piece);
+        }
+        (own, others, pieces)
+    }
+
+    /// What a column says of a row: a figure, and the 95 % interval where it has one.
+    fn figure(&self, row: usize, column: &Column) -> (f64, Option<(f64, f64)>) {
+        let beside = match column.form {
+            Form::OfTruth => 0,
+            Form::OfCopy => 1,
+            Form::Mean | Form::MeanInterval => row,
+        };
+        let (own, others, pieces) = self.values(row, beside, column.measure);
+        match column.form {
+            Form::Mean => (mean(&own), None),
+            Form::MeanInterval => (mean(&own), Some(mean_interval(&own, &pieces, self.seed))),
+            Form::OfTruth => (mean(&own) / mean(&others), None),
+            Form::OfCopy => {
+                (mean(&own) / mean(&others), Some(ratio_interval(&own, &others, &pieces, self.seed)))
+            }
         }
     }
 
-    /// Writes every mean with its 95 % interval over pieces.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let measure = |(name, values): &Series| {
-            let (low, high) = mean_interval(values, &self.pieces, self.seed);
-            ((*name).to_string(), json!({ "mean": mean(values), "interval": [low, high] }))
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = String::from("| |");
+        self.columns.iter().for_each(|c| write!(text, " {} |", c.title).expect("a string takes it"));
+        text += "\n|---|";
+        text += &"---|".repeat(self.columns.len());
+        for (row, (name, _)) in self.rows.iter().enumerate() {
+            write!(text, "\n| {name} |").expect("a string takes it");
+            for column in self.columns {
+                text += &cell(self.figure(row, column), column.digits);
+            }
+        }
+        text + "\n"
+    }
+
+    /// Every measure's mean with its 95 % interval over pieces, by row.
+    pub fn json(&self) -> Value {
+        let measure = |row: usize, name: &'static str| {
+            let (values, _, pieces) = self.values(row, row, name);
+            let (low, high) = mean_interval(&values, &pieces, self.seed);
+            (
+                name.to_string(),
+                json!({ "mean": mean(&values), "interval": [low, high], "clips": values.len() }),
+            )
         };
-        let row = |(name, measures): &(String, Vec<Series>)| {
-            let measures: serde_json::Map<String, Value> = measures.iter().map(measure).collect();
+        let row = |(i, (name, series)): (usize, &(String, Vec<Series>))| {
+            let measures: serde_json::Map<String, Value> =
+                series.iter().map(|(name, _)| measure(i, name)).collect();
             json!({ "name": name, "measures": measures })
         };
-        let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        std::fs::write(path, format!("{:#}\n", json!(rows))).map_err(|e| Error::file(path, e))
+        json!(self.rows.iter().enumerate().map(row).collect::<Vec<_>>())
+    }
+}
+
+fn cell((value, interval): (f64, Option<(f64, f64)>), digits: usize) -> String {
+    match interval {
+        _ if !value.is_finite() => " - |".into(),
+        None => format!(" {value:.digits$} |"),
+        Some((low, high)) => format!(" {value:.digits$} ({low:.digits$} to {high:.digits$}) |"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] = [
+        Column::coarse("LSD", "lsd", Form::Mean),
+        Column::new("/ copy's", "lsd", Form::OfCopy),
+        Column::new("/ truth's", "level", Form::OfTruth),
+    ];
+
+    #[test]
+    fn a_clip_that_cannot_be_measured_is_left_out_on_both_sides() {
+        let mut table = Table::new(&COLUMNS, 1);
+        for (piece, (truth, copy, ours)) in
+            [(1.0, 10.0, 5.0), (f64::NAN, 30.0, f64::NAN), (3.0, 20.0, 10.0)].into_iter().enumerate()
+        {
+            table.push("truth".into(), piece, vec![("lsd", 0.0), ("level", truth)]);
+            table.push("copy".into(), piece, vec![("lsd", copy), ("level", 1.0)]);
+            table.push("ours".into(), piece, vec![("lsd", ours), ("level", 4.0)]);
+        }
+        let text = table.markdown();
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "| ours | 7.50 | 0.500 (0.500 to 0.500) | 2.000 |");
+        assert_eq!(table.json()[2]["measures"]["lsd"]["clips"], 2);
     }
 }

@@ -3,8 +3,9 @@
 //! Judged on the model's images, before the vocoder: [`super::vocoder`] measures what comes after, [`super::audio`] all of
 //! it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use engine::cancel::Cancel;
 use engine::checkpoint::Checkpoint;
@@ -16,15 +17,27 @@ use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::style::StyleTokens;
 use engine::{Error, Result};
-use serde_json::json;
 
-use super::bootstrap::{mean, ratio_interval};
+use super::modulation::fast_modulation_db;
 use super::sampling::Sampling;
+use super::table::{Column, Form, Row, Table};
+use super::timbre::timbre_distance_db;
+use super::write_json;
 use crate::classifier::Judge;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
 use crate::level_free::level_free_distance_db;
+
+/// What the table says.
+pub const COLUMNS: [Column; 6] = [
+    Column::coarse("mel LSD, dB", "LSD", Form::Mean),
+    Column::new("/ content copy's (95 %)", "LSD", Form::OfCopy),
+    Column::new("timbre distance / content copy's (95 %)", "timbre", Form::OfCopy),
+    Column::new("fast modulation / true target's", "modulation", Form::OfTruth),
+    Column::new("heard as the target", "heard", Form::Mean),
+    Column::new("/ true target's", "heard", Form::OfTruth),
+];
 
 /// Judges a model on one split of a rendered dataset: content and target on different instruments.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,9 +57,9 @@ pub struct Args {
     /// Pairs of content and style.
     #[arg(long, default_value_t = 200, value_parser = super::at_least_one)]
     pub items: usize,
-    /// DDIM step counts, a row each.
-    #[arg(long, num_args = 1.., default_values_t = [1, 4, 10, 50])]
-    pub steps: Vec<usize>,
+    /// What is asked of the model.
+    #[command(flatten)]
+    pub rows: Rows,
     /// How the model draws.
     #[command(flatten)]
     pub sampling: Sampling,
@@ -55,15 +68,49 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
-/// One row's measurements, one entry a pair.
-#[derive(Default)]
-struct Row {
-    lsd_db: Vec<f64>,
-    right: Vec<f64>,
+/// Which settings of the model have a row of their own.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Rows {
+    /// DDIM step counts.
+    #[arg(long, num_args = 1.., default_values_t = [1, 4, 10, 50])]
+    pub steps: Vec<usize>,
+    /// Scales of classifier-free guidance, with the default steps.
+    #[arg(long, num_args = 0.., default_values_t = [1.5, 2.0, 3.0])]
+    pub guidances: Vec<f32>,
 }
 
-/// Everything that one evaluation needs.
-struct Session {
+impl Rows {
+    /// Names and settings, from the others' `base`.
+    fn settings(&self, base: &Settings) -> Vec<(String, Settings)> {
+        let steps = self.steps.iter().map(|&steps| {
+            let name = if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") };
+            (name, Settings { steps, ..base.clone() })
+        });
+        let guidances = self.guidances.iter().map(|&guidance_scale| {
+            let name = format!("Luthier, {} steps, guidance {guidance_scale}", base.steps);
+            (name, Settings { guidance_scale, ..base.clone() })
+        });
+        steps.chain(guidances).collect()
+    }
+}
+
+/// Runs the evaluation and prints its table.
+pub fn run(args: &Args) -> Result<()> {
+    let session = &mut Session::open(&args.model, &args.data, &args.classifier)?;
+    let judged = session.judge(args.split, args.items, &args.rows, &args.sampling)?;
+    println!(
+        "{} pairs of the {:?} split, temperature {}, guidance {}\n",
+        judged.table.len(),
+        args.split,
+        args.sampling.temperature,
+        args.sampling.guidance
+    );
+    println!("{}", judged.table.markdown());
+    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &judged.table.json()))
+}
+
+/// What an evaluation needs.
+pub struct Session {
     data: SpectrogramDataset,
     model: Arc<Model<Packed>>,
     transfer: Transfer,
@@ -72,32 +119,86 @@ struct Session {
     range_db: f32,
 }
 
-/// Runs the evaluation and prints its table.
-pub fn run(args: &Args) -> Result<()> {
-    let data = SpectrogramDataset::open(&args.data)?;
-    let playable = Playable::packed(&Checkpoint::read(&args.model)?)?;
-    if playable.config().mel != data.description.mel {
-        return Err(Error::invalid(
-            "--data",
-            "the model's mel config",
-            format!("{:?}", data.description.mel),
-        ));
-    }
-    let (model, range_db) = (playable.model(), playable.config().mel.range_db);
-    let transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
-    let judge = Judge::read(&args.classifier)?;
-    let mut session = Session { data, model, transfer, judge, ops: Packed::default(), range_db };
-    let pairs = session.pairs(args)?;
-    let rows = session.rows(&pairs, args)?;
-    let pieces: Vec<usize> = pairs.iter().map(|p| p.content.piece).collect();
-    print_table(args, &rows, &pieces)
+/// What came of it.
+pub struct Judged {
+    /// The table.
+    pub table: Table,
+    /// The first pairs: name, then content, style, true target and the model's row for each step count.
+    pub examples: Vec<(String, Vec<MelImage>)>,
+    /// Mean time of one window, in ms, by step count: encode, denoise, decode.
+    pub window_ms: Vec<(usize, f64)>,
 }
 
+/// Pairs that are kept as pictures.
+const EXAMPLES: usize = 6;
+
 impl Session {
-    fn pairs(&self, args: &Args) -> Result<Vec<Pair>> {
-        let sampler = SpectrogramPairDataset::new(&self.data, args.split, args.sampling.seed)?;
-        let drawn = (0..20 * args.items as u64).map(|i| sampler.pair(i));
-        Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(args.items).collect())
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or the dataset's images are not the model's.
+    pub fn open(model: &Path, data: &Path, classifier: &Path) -> Result<Self> {
+        let data = SpectrogramDataset::open(data)?;
+        let playable = Playable::packed(&Checkpoint::read(model)?)?;
+        if playable.config().mel != data.description.mel {
+            let found = format!("{:?}", data.description.mel);
+            return Err(Error::invalid("--data", "the model's mel config", found));
+        }
+        Ok(Self {
+            data,
+            model: playable.model(),
+            transfer: Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?,
+            judge: Judge::read(classifier)?,
+            ops: Packed::default(),
+            range_db: playable.config().mel.range_db,
+        })
+    }
+
+    /// Judges so many pairs of a split.
+    ///
+    /// # Errors
+    /// If the split has no pairs, or a network fails.
+    pub fn judge(&mut self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
+        let pairs = self.pairs(split, items, sampling.seed)?;
+        let base = sampling.settings();
+        let settings = rows.settings(&base);
+        let mut judged = Judged {
+            table: Table::new(&COLUMNS, sampling.seed),
+            examples: Vec::new(),
+            window_ms: rows.steps.iter().map(|&steps| (steps, 0.0)).collect(),
+        };
+        for (i, pair) in pairs.iter().enumerate() {
+            let (content, target) = (self.image(pair.content), self.image(pair.target));
+            let style = self.image(pair.style);
+            let mut outputs = self.baselines(&content, &style, &target)?;
+            let tokens = self.model.style_tokens(&mut self.ops, std::slice::from_ref(&style))?;
+            for (k, (name, settings)) in settings.iter().enumerate() {
+                let start = Instant::now();
+                outputs.push((name.clone(), self.transferred(&content, &tokens, settings)?));
+                if let Some((_, ms)) = judged.window_ms.get_mut(k) {
+                    *ms += 1e3 * start.elapsed().as_secs_f64() / pairs.len() as f64;
+                }
+            }
+            let other = self.image(pairs[(i + 1) % pairs.len()].style);
+            let other = self.model.style_tokens(&mut self.ops, &[other])?;
+            outputs
+                .push(("Luthier, another pair's style".into(), self.transferred(&content, &other, &base)?));
+            if i < EXAMPLES {
+                let made = outputs[4..][..rows.steps.len()].iter().map(|(_, image)| image.clone());
+                let images = [content, style, target.clone()].into_iter().chain(made).collect();
+                judged.examples.push((self.name(pair), images));
+            }
+            for (name, output) in outputs {
+                judged.table.push(name, pair.content.piece, self.measured(&output, &target, pair)?);
+            }
+        }
+        Ok(judged)
+    }
+
+    fn pairs(&self, split: Split, items: usize, seed: u64) -> Result<Vec<Pair>> {
+        let sampler = SpectrogramPairDataset::new(&self.data, split, seed)?;
+        let drawn = (0..20 * items as u64).map(|i| sampler.pair(i));
+        Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(items).collect())
     }
 
     fn image(&self, at: ImageRef) -> MelImage {
@@ -107,39 +208,38 @@ impl Session {
         MelImage { n_mels: mel.n_mels, frames: self.data.description.window.frames, data }
     }
 
-    fn rows(&mut self, pairs: &[Pair], args: &Args) -> Result<Vec<(String, Row)>> {
-        let base = args.sampling.settings();
-        let names =
-            ["true target", "autoencoder of the true target", "content copy", "spectral-envelope match"];
-        let mut rows: Vec<(String, Row)> = names.map(|name| (name.to_string(), Row::default())).into();
-        rows.extend(args.steps.iter().map(|steps| (format!("Luthier, {steps} steps"), Row::default())));
-        rows.push(("Luthier, another pair's style".to_string(), Row::default()));
-        for (i, pair) in pairs.iter().enumerate() {
-            let (content, target, style) =
-                (self.image(pair.content), self.image(pair.target), self.image(pair.style));
-            let latent = self.transfer.encode(&target)?;
-            let mut outputs = vec![
-                target.clone(),
-                self.transfer.decode(&latent)?,
-                content.clone(),
-                match_envelope(&content, &style),
-            ];
-            let tokens = self.model.style_tokens(&mut self.ops, &[style])?;
-            for &steps in &args.steps {
-                outputs.push(self.transferred(&content, &tokens, &Settings { steps, ..base.clone() })?);
-            }
-            let other = self.image(pairs[(i + 1) % pairs.len()].style);
-            let other = self.model.style_tokens(&mut self.ops, &[other])?;
-            outputs.push(self.transferred(&content, &other, &base)?);
-            for ((_, row), output) in rows.iter_mut().zip(&outputs) {
-                row.lsd_db.push(level_free_distance_db(output, &target, self.range_db));
-                let heard = self.judge.name_image(output)?;
-                row.right.push(f64::from(u8::from(
-                    heard == self.data.description.instruments[pair.target.instrument],
-                )));
-            }
-        }
-        Ok(rows)
+    fn name(&self, pair: &Pair) -> String {
+        let names = &self.data.description.instruments;
+        format!("{} to {}", names[pair.content.instrument], names[pair.target.instrument])
+    }
+
+    /// The rows that need no model of ours; truth and copy first, as [`Table`] asks.
+    fn baselines(
+        &mut self,
+        content: &MelImage,
+        style: &MelImage,
+        target: &MelImage,
+    ) -> Result<Vec<(String, MelImage)>> {
+        let latent = self.transfer.encode(target)?;
+        Ok(vec![
+            ("true target".into(), target.clone()),
+            ("content copy".into(), content.clone()),
+            ("spectral-envelope match".into(), match_envelope(content, style)),
+            ("autoencoder of the true target".into(), self.transfer.decode(&latent)?),
+        ])
+    }
+
+    fn measured(&mut self, output: &MelImage, target: &MelImage, pair: &Pair) -> Result<Row> {
+        let heard = self.judge.name_image(output)?;
+        let right = heard == self.data.description.instruments[pair.target.instrument];
+        let known =
+            self.judge.instruments().contains(&self.data.description.instruments[pair.target.instrument]);
+        Ok(vec![
+            ("LSD", level_free_distance_db(output, target, self.range_db)),
+            ("timbre", timbre_distance_db(output, target, self.range_db)),
+            ("modulation", fast_modulation_db(output, self.range_db)),
+            ("heard", if known { f64::from(u8::from(right)) } else { f64::NAN }),
+        ])
     }
 
     fn transferred(
@@ -165,31 +265,6 @@ fn match_envelope(content: &MelImage, style: &MelImage) -> MelImage {
         row.iter_mut().for_each(|v| *v = (*v + gain).clamp(0.0, 1.0));
     }
     matched
-}
-
-fn print_table(args: &Args, rows: &[(String, Row)], pieces: &[usize]) -> Result<()> {
-    let (truth, copy) = (&rows[0].1, &rows[2].1);
-    println!(
-        "{} pairs of the {:?} split, temperature {}, guidance {}\n",
-        pieces.len(),
-        args.split,
-        args.sampling.temperature,
-        args.sampling.guidance
-    );
-    println!("| | mel LSD, dB | / content copy's (95 %) | heard as the target | / true target's |");
-    println!("|---|---|---|---|---|");
-    let mut table = Vec::new();
-    for (name, row) in rows {
-        let (lsd, right) = (mean(&row.lsd_db), mean(&row.right));
-        let (ratio, share) = (lsd / mean(&copy.lsd_db), right / mean(&truth.right));
-        let (low, high) = ratio_interval(&row.lsd_db, &copy.lsd_db, pieces, args.sampling.seed);
-        println!("| {name} | {lsd:.2} | {ratio:.3} ({low:.3} to {high:.3}) | {right:.3} | {share:.3} |");
-        table.push(json!({ "name": name, "lsd_db": lsd, "lsd_ratio": ratio, "interval": [low, high], "heard": right, "heard_ratio": share }));
-    }
-    match &args.json {
-        Some(path) => std::fs::write(path, format!("{:#}\n", json!(table))).map_err(|e| Error::file(path, e)),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,206 @@
+//! `trainer evaluate --model FILE`: every table and a sheet of pictures, in one folder.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use engine::checkpoint::Checkpoint;
+use engine::image::MelImage;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Transfer};
+use engine::playable::Playable;
+use engine::{Error, Result, whole_file};
+use serde_json::{Value, json};
+
+use super::bootstrap::mean;
+use super::sampling::Sampling;
+use super::transfer::{Judged, Rows, Session};
+use super::{audio, write_json};
+use crate::data::dataset::SpectrogramDataset;
+use crate::data::description::Split;
+use crate::plot::Panels;
+
+/// Images of each split whose reconstruction is measured.
+const RECONSTRUCTIONS: usize = 200;
+
+/// What is judged, and how thoroughly.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder of the rendered dataset whose unseen pieces are played.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// The SF2 soundfonts of `--data`; without them nothing is judged by ear.
+    #[arg(long, num_args = 1..)]
+    pub soundfonts: Vec<PathBuf>,
+    /// Folder of a dataset rendered on a soundfont that training never heard.
+    #[arg(long)]
+    pub unseen: Option<PathBuf>,
+    /// The SF2 soundfonts of `--unseen`.
+    #[arg(long, num_args = 1..)]
+    pub unseen_soundfonts: Vec<PathBuf>,
+    /// Classifier that judges; it must have been trained on other data than the model's losses listen through.
+    #[arg(long)]
+    pub classifier: PathBuf,
+    /// Pairs of images of each set.
+    #[arg(long, default_value_t = 200, value_parser = super::at_least_one)]
+    pub items: usize,
+    /// Clips of each set that are played and heard.
+    #[arg(long, default_value_t = 24, value_parser = super::at_least_one)]
+    pub clips: usize,
+    /// Seconds of a clip.
+    #[arg(long, default_value_t = 8.0)]
+    pub seconds: f32,
+    /// Which settings have rows.
+    #[command(flatten)]
+    pub rows: Rows,
+    /// How the model draws.
+    #[command(flatten)]
+    pub sampling: Sampling,
+    /// Folder for `report.md`, `report.json` and the pictures.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Pieces that the model never saw, with the soundfonts that play them.
+struct Material<'a> {
+    title: &'static str,
+    picture: &'static str,
+    data: &'a Path,
+    soundfonts: &'a [PathBuf],
+}
+
+/// Judges everything and writes the report.
+///
+/// # Errors
+/// If a file cannot be read or written, or a network fails.
+pub fn run(args: &Args) -> Result<()> {
+    let checkpoint = Checkpoint::read(&args.model)?;
+    let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(&args.model), checkpoint.sha256);
+    text += &format!(
+        "Temperature {}, guidance {} where nothing else is said; intervals are 95 % over pieces (bootstrap).\n",
+        args.sampling.temperature, args.sampling.guidance
+    );
+    let mut figures = json!({ "sha256": checkpoint.sha256, "sets": [] });
+    for material in materials(args) {
+        let (section, values) = judge(args, &material)?;
+        text += &section;
+        figures["sets"].as_array_mut().expect("made above").push(values);
+    }
+    let (section, values) = table_3(&checkpoint, args)?;
+    text += &section;
+    figures["autoencoder"] = values;
+    whole_file::write(args.out.join("report.md"), &text)?;
+    write_json(&args.out.join("report.json"), &figures)?;
+    println!("{text}");
+    Ok(())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn materials(args: &Args) -> Vec<Material<'_>> {
+    let seen = Material {
+        title: "Unseen pieces, soundfonts as in training",
+        picture: "unseen-pieces.png",
+        data: &args.data,
+        soundfonts: &args.soundfonts,
+    };
+    let unseen = args.unseen.as_deref().map(|data| Material {
+        title: "Unseen pieces on an unseen soundfont, the style given as a clip of it",
+        picture: "unseen-soundfont.png",
+        data,
+        soundfonts: &args.unseen_soundfonts,
+    });
+    [Some(seen), unseen].into_iter().flatten().collect()
+}
+
+/// One set's section and figures.
+fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
+    let session = &mut Session::open(&args.model, material.data, &args.classifier)?;
+    let judged = session.judge(Split::Test, args.items, &args.rows, &args.sampling)?;
+    draw(args, &judged, &args.out.join(material.picture))?;
+    let mut text = format!("\n## {}\n\n", material.title);
+    writeln!(text, "The model's images, {} pairs ([pictures]({})):\n", judged.table.len(), material.picture)
+        .expect("a string takes it");
+    text += &judged.table.markdown();
+    let times: Vec<String> =
+        judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
+    writeln!(text, "\nOne window by DDIM steps, on this machine: {}.", times.join(", "))
+        .expect("a string takes it");
+    let mut values = json!({ "title": material.title, "images": judged.table.json() });
+    if material.soundfonts.is_empty() {
+        text += "\nNot judged by ear: no soundfonts were given.\n";
+        return Ok((text, values));
+    }
+    let heard = audio::judge(&audio::Args {
+        model: args.model.clone(),
+        data: material.data.to_path_buf(),
+        soundfonts: material.soundfonts.to_vec(),
+        split: Split::Test,
+        classifier: args.classifier.clone(),
+        items: args.clips,
+        seconds: args.seconds,
+        steps: args.rows.steps.clone(),
+        sampling: args.sampling.clone(),
+        json: None,
+    })?;
+    writeln!(text, "\nWhat a listener gets, {} clips of {} s:\n", heard.len(), args.seconds)
+        .expect("a string takes it");
+    text += &heard.markdown();
+    values["audio"] = heard.json();
+    Ok((text, values))
+}
+
+fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
+    let roles = ["content", "style", "true target"].map(String::from).into_iter();
+    let steps = args.rows.steps.iter().map(|steps| format!("steps: {steps}"));
+    let panels = Panels { columns: roles.chain(steps).collect(), rows: judged.examples.clone() };
+    std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
+    panels.draw(path).map_err(|e| Error::file(path, format!("{e:#}")))
+}
+
+/// The row of the report's table 3 that has a meaning here, and what became of its two scores.
+fn table_3(checkpoint: &Checkpoint, args: &Args) -> Result<(String, Value)> {
+    let data = SpectrogramDataset::open(&args.data)?;
+    let playable = Playable::packed(checkpoint)?;
+    let mut transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
+    let [train, test] =
+        [Split::Train, Split::Test].map(|split| reconstruction_mse(&data, split, &mut transfer));
+    let (train, test) = (train?, test?);
+    let say = |mse: Option<f64>| mse.map_or("-".to_string(), |mse| format!("{mse:.6}"));
+    let text = format!(
+        "\n## The student report's table 3\n\n| | its training | its validation | here, training | here, test |\n|---|---|---|---|---|\n\
+         | MSE of the autoencoder, images in [0, 1] | .008 | .009 | {} | {} |\n\n\
+         Its perceptual, KL and style losses are numbers of its own networks. Its \"content preservation\" (.85) is undefined; here it is *chroma*, \
+         the cosine of the output's and the content's chroma. Its \"style accuracy\" (.82) is here *heard as the target*, by a \
+         classifier that no loss listens through.\n",
+        say(train),
+        say(test)
+    );
+    Ok((text, json!({ "mse_train": train, "mse_test": test })))
+}
+
+/// Mean squared error of the autoencoder over some of a split's sounding images; none where the split has none.
+fn reconstruction_mse(
+    data: &SpectrogramDataset,
+    split: Split,
+    transfer: &mut Transfer,
+) -> Result<Option<f64>> {
+    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
+    let images = data.images(split);
+    let every = images.len().div_ceil(RECONSTRUCTIONS).max(1);
+    let mut errors = Vec::new();
+    for at in images.into_iter().step_by(every).filter(|at| data.sounds(*at)) {
+        let mut pixels = Vec::with_capacity(n_mels * frames);
+        data.extend_f32(at, &mut pixels);
+        let image = MelImage { n_mels, frames, data: pixels };
+        let latent = transfer.encode(&image)?;
+        let output = transfer.decode(&latent)?;
+        let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
+        errors.push(squares.sum::<f64>() / image.data.len() as f64);
+    }
+    Ok((!errors.is_empty()).then(|| mean(&errors)))
+}
