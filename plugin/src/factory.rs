@@ -20,6 +20,14 @@ static RECORDINGS: [&[u8]; FACTORY.len()] = [
     include_bytes!("../../presets/styles/guitar.flac"),
     include_bytes!("../../presets/styles/harp.flac"),
     include_bytes!("../../presets/styles/violin.flac"),
+    include_bytes!("../../presets/styles/cello.flac"),
+    include_bytes!("../../presets/styles/flute.flac"),
+    include_bytes!("../../presets/styles/clarinet.flac"),
+    include_bytes!("../../presets/styles/trumpet.flac"),
+    include_bytes!("../../presets/styles/saxophone.flac"),
+    include_bytes!("../../presets/styles/organ.flac"),
+    include_bytes!("../../presets/styles/marimba.flac"),
+    include_bytes!("../../presets/styles/electric-piano.flac"),
 ];
 
 /// SHA-256 of the shipped model in lower-case hex. Takes a moment the first time: not for the audio thread.

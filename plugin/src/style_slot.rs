@@ -11,7 +11,20 @@ pub const CAPTURED: i32 = 61;
 pub const FILE: i32 = 62;
 
 /// The factory styles: place `n` of the parameter is the `n`th.
-pub const FACTORY: [&str; 4] = ["Piano", "Guitar", "Harp", "Violin"];
+pub const FACTORY: [&str; 12] = [
+    "Piano",
+    "Guitar",
+    "Harp",
+    "Violin",
+    "Cello",
+    "Flute",
+    "Clarinet",
+    "Trumpet",
+    "Saxophone",
+    "Organ",
+    "Marimba",
+    "E-Piano",
+];
 
 /// What a place of the Style parameter means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use crate::style::{self, Reference};
 pub struct Args {
     /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
     input: PathBuf,
-    /// A shipped style (piano, guitar, harp, violin), a recording to take the style from, or a saved style (.luthier)
+    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a saved style (.luthier)
     #[arg(long, required_unless_present = "sidechain")]
     style: Option<String>,
     /// A recording that plays beside the input, as in the plugin's sidechain: the style follows its last 12 seconds

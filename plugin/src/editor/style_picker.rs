@@ -1,4 +1,4 @@
-//! The row of styles: the factory's instruments with their pictures, and the user's own sources.
+//! The styles: the factory's instruments with their pictures, and the user's own sources.
 
 use egui::{Align2, Color32, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::ParamSetter;
@@ -14,7 +14,16 @@ use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
 
 /// Seconds of sidechain from which a style can be read, and as many as are used.
 const SIDECHAIN_SECONDS: [f32; 2] = [3.0, 12.0];
-const NAME_HEIGHT: f32 = 28.0;
+/// Room for a name below its picture, in a tall and in a low card.
+const NAME_HEIGHTS: [f32; 2] = [28.0, 19.0];
+/// Cards at least so high are tall.
+const TALL: f32 = 100.0;
+/// The factory's instruments lie in so many rows.
+const ROWS: usize = 2;
+/// The factory takes the width of so many of the sources' cards.
+const FACTORY_WIDTHS: f32 = 4.0;
+/// Space between the factory's cards.
+const NARROW_GAP: f32 = 6.0;
 
 /// What the picker needs to draw and to act.
 pub struct StylePicker<'a> {
@@ -28,13 +37,9 @@ pub struct StylePicker<'a> {
 impl StylePicker<'_> {
     /// Draws the row over `rect`. Answers which file the user wants to choose.
     pub fn show(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
-        let slots: Vec<i32> = (0..FACTORY.len() as i32).chain([SIDECHAIN, CAPTURED, FILE]).collect();
-        let width = (rect.width() - theme::GAP * (slots.len() - 1) as f32) / slots.len() as f32;
         let mut wanted = None;
-        for (i, &slot) in slots.iter().enumerate() {
-            let left = rect.left() + i as f32 * (width + theme::GAP);
-            let card = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
-            let picture = card.with_max_y(card.bottom() - NAME_HEIGHT);
+        for (slot, card) in places(rect) {
+            let picture = card.with_max_y(card.bottom() - name_height(card));
             let response = self.card(ui, card, slot);
             match slot {
                 SIDECHAIN => self.sidechain(ui, picture),
@@ -66,10 +71,10 @@ impl StylePicker<'_> {
             false => (theme::LINE, 1.0),
         };
         ui.painter().rect_stroke(card, theme::ROUNDING, Stroke::new(width, color), StrokeKind::Inside);
-        let place = pos2(card.center().x, card.bottom() - NAME_HEIGHT / 2.0);
+        let place = pos2(card.center().x, card.bottom() - name_height(card) / 2.0);
         let text = if chosen { theme::ACCENT } else { theme::TEXT };
-        let name = crate::style_slot::name(slot);
-        ui.painter().text(place, Align2::CENTER_CENTER, name, theme::NAME, text);
+        let font = if card.height() >= TALL { theme::NAME } else { theme::SMALL };
+        ui.painter().text(place, Align2::CENTER_CENTER, crate::style_slot::name(slot), font, text);
     }
 
     fn portrait(&self, ui: &Ui, rect: Rect, index: usize) {
@@ -118,6 +123,31 @@ impl StylePicker<'_> {
         let open = switch::action(ui, upper(rect), "Open\u{2026}", meaning).then_some(Wanted::Style);
         open.or(save(ui, rect, Keep::File, self.params.project.0.has(Keep::File)))
     }
+}
+
+/// Every style's card: the factory's in rows, then one column for each source of the user's own.
+fn places(rect: Rect) -> Vec<(i32, Rect)> {
+    let sources = [SIDECHAIN, CAPTURED, FILE];
+    let columns = FACTORY_WIDTHS + sources.len() as f32;
+    let width = (rect.width() - theme::GAP * (columns - 1.0)) / columns;
+    let first_source = rect.left() + FACTORY_WIDTHS * (width + theme::GAP);
+    let in_row = FACTORY.len().div_ceil(ROWS);
+    let share = |whole: f32, parts: usize| (whole - NARROW_GAP * (parts - 1) as f32) / parts as f32;
+    let size = vec2(share(first_source - theme::GAP - rect.left(), in_row), share(rect.height(), ROWS));
+    let step = size + vec2(NARROW_GAP, NARROW_GAP);
+    let factory = (0..FACTORY.len()).map(|i| {
+        let corner = rect.min + vec2((i % in_row) as f32 * step.x, (i / in_row) as f32 * step.y);
+        (i as i32, Rect::from_min_size(corner, size))
+    });
+    let sources = sources.into_iter().enumerate().map(|(i, slot)| {
+        let left = first_source + i as f32 * (width + theme::GAP);
+        (slot, Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height())))
+    });
+    factory.chain(sources).collect()
+}
+
+fn name_height(card: Rect) -> f32 {
+    NAME_HEIGHTS[usize::from(card.height() < TALL)]
 }
 
 fn caption(ui: &Ui, rect: Rect, text: &str) {

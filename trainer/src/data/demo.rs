@@ -1,7 +1,7 @@
 //! `trainer demo`: the clips that ship with the repository, played anew from soundfonts.
 //!
 //! - `presets/demo/piano.flac` and `.mid`: "Greensleeves" (traditional), FluidR3;
-//! - `presets/styles/<instrument>.flac`: one study of the built-in composer on every instrument, FluidR3;
+//! - `presets/styles/<instrument>.flac`: one study of the built-in composer on each of [`instruments::SHIPPED_STYLES`], FluidR3;
 //! - `tests/fixtures/unseen_piano.flac` and `.mid`: the first bars of the prelude BWV 846 by J. S. Bach, TimGM6mb.
 //!
 //! None of them is a piece of a training set, and TimGM6mb shares no samples with the soundfonts that train.
@@ -61,11 +61,11 @@ pub fn run(args: &Args) -> Result<()> {
     let fixture = args.root.join("tests/fixtures/unseen_piano");
     clip(&unseen, piano, &prelude(), &fixture.with_extension("flac"), false)?;
     midi::write(&fixture.with_extension("mid"), &prelude())?;
-    let study = compose::study(SEED, STYLE_S);
-    for name in instruments::DEFAULT_INSTRUMENTS {
-        let program = instruments::by_name(name)?.programs[0];
+    for name in instruments::SHIPPED_STYLES {
+        let instrument = instruments::by_name(name)?;
+        let study = compose::study(SEED, STYLE_S, &instrument);
         let path = args.root.join("presets/styles").join(name).with_extension("flac");
-        clip(&bank, program, &study, &path, true)?;
+        clip(&bank, instrument.programs[0], &study, &path, true)?;
     }
     Ok(())
 }
@@ -233,7 +233,8 @@ mod tests {
             let (low, high) = score.key_range().unwrap();
             assert!(low >= 55 && high <= 88, "keys {low} to {high}");
         }
-        let (low, high) = compose::study(SEED, STYLE_S).key_range().unwrap();
+        let piano = instruments::by_name("piano").unwrap();
+        let (low, high) = compose::study(SEED, STYLE_S, &piano).key_range().unwrap();
         assert!(low <= 60 && high >= 80 && low >= 55 && high <= 88, "the study's keys {low} to {high}");
     }
 }

@@ -81,8 +81,24 @@ pub const INSTRUMENTS: &[Instrument] = &[
     instrument("steel-drums", &[114], 52, 88),
 ];
 
-/// The four instruments of the shipped model, in the order of its instrument head.
+/// The four instruments that play every piece where nothing else is said.
 pub const DEFAULT_INSTRUMENTS: [&str; 4] = ["piano", "guitar", "harp", "violin"];
+
+/// The instruments whose styles ship: [`DEFAULT_INSTRUMENTS`] and some of their guests.
+pub const SHIPPED_STYLES: [&str; 12] = [
+    "piano",
+    "guitar",
+    "harp",
+    "violin",
+    "cello",
+    "flute",
+    "clarinet",
+    "trumpet",
+    "saxophone",
+    "organ",
+    "marimba",
+    "electric-piano",
+];
 
 /// The instrument of that name.
 pub fn by_name(name: &str) -> Result<Instrument> {

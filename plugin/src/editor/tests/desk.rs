@@ -14,6 +14,7 @@ use super::screen::{Screen, press, release};
 use crate::editor::EditorApp;
 use crate::params::LuthierParams;
 use crate::shared::{Request, Shared};
+use crate::style_slot::FACTORY;
 
 /// What a host hears of one gesture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Desk {
         app.open(&screen.context, GuiContext::new(Arc::clone(&host) as Arc<dyn GuiContextInner>));
         let mut desk = Self { screen, params, shared, requests, host, app };
         // The pictures of the styles come one a frame.
-        (0..6).for_each(|_| desk.frame(Vec::new()));
+        FACTORY.iter().for_each(|_| desk.frame(Vec::new()));
         desk
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::harmony::Harmony;
 use self::performance::Performance;
 use self::texture::Ground;
-use crate::data::instruments::NARROWEST_RANGE;
+use crate::data::instruments::{Instrument, NARROWEST_RANGE};
 use crate::data::random;
 use crate::data::score::Score;
 
@@ -97,9 +97,13 @@ pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
     Piece { kind, chunks, scores }
 }
 
-/// A study for style references: melody, broken chords, block chords and a scale, through the whole common range of
-/// the default instruments, loud and soft.
-pub fn study(seed: u64, length_s: f32) -> Score {
+/// The keys of a study: those that the default instruments share.
+const STUDY_KEYS: (u8, u8) = (55, 88);
+
+/// A study for style references: melody, broken chords, block chords and a scale, loud and soft, through the keys that the
+/// default instruments share, moved as little as an instrument of other keys asks for.
+pub fn study(seed: u64, length_s: f32, instrument: &Instrument) -> Score {
+    let (low, high) = study_keys(instrument);
     let rng = &mut random::stream(seed, "study", 0);
     let harmony = Harmony::draw(rng);
     let part_s = length_s / texture::STUDY.len() as f32;
@@ -108,10 +112,17 @@ pub fn study(seed: u64, length_s: f32) -> Score {
         let performance = Performance::moderate(rng);
         let (start_s, end_s) = (part as f32 * part_s + 0.05, (part + 1) as f32 * part_s);
         let beats = performance.beats_for(end_s - start_s).ceil();
-        let ground = Ground { harmony: &harmony, low: 55, high: 88, beats, bar: 4.0 };
+        let ground = Ground { harmony: &harmony, low, high, beats, bar: 4.0 };
         notes.extend(performance.play(&texture(&ground, rng), start_s, end_s, rng).notes);
     }
     Score::new(notes, length_s)
+}
+
+fn study_keys(instrument: &Instrument) -> (i32, i32) {
+    let [lowest, highest, low, high] =
+        [instrument.lowest_key, instrument.highest_key, STUDY_KEYS.0, STUDY_KEYS.1].map(i32::from);
+    let low = low.min(highest - (high - low)).max(lowest);
+    (low, highest.min(low + i32::from(STUDY_KEYS.1 - STUDY_KEYS.0)))
 }
 
 /// A register of at least an octave and a half inside `keys`.
@@ -164,6 +175,7 @@ fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::instruments::{SHIPPED_STYLES, by_name};
 
     fn shape() -> PieceShape {
         PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88))
@@ -194,6 +206,17 @@ mod tests {
             }
         }
         assert!((30..90).contains(&wide), "{wide} of 200 pieces leave the common range");
+    }
+
+    #[test]
+    fn a_study_stays_in_its_instruments_keys() {
+        for name in SHIPPED_STYLES {
+            let instrument = by_name(name).unwrap();
+            let keys = study(1, 12.0, &instrument).key_range().unwrap();
+            assert!(instrument.lowest_key <= keys.0 && keys.1 <= instrument.highest_key, "{name}: {keys:?}");
+        }
+        assert_eq!(study_keys(&by_name("piano").unwrap()), (55, 88));
+        assert_eq!(study_keys(&by_name("cello").unwrap()), (48, 81));
     }
 
     #[test]
