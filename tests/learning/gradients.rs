@@ -1,9 +1,13 @@
 //! The gradient of every loss term, against central differences of its value.
 
+use std::cell::RefCell;
+
 use candle_core::{Device, Result, Tensor, Var};
 use engine::nn::candle::{Candle, ParamStore};
 use trainer::classifier::{Classifier, ClassifierShape};
-use trainer::losses::{gram_style, kl, l1, label, mse, perceptual};
+use trainer::losses::perceptual::{ChannelWeights, perceptual};
+use trainer::losses::vggish::VggishFeatureLoss;
+use trainer::losses::{gram_style, kl, l1, label, mse};
 
 /// Numbers in `[-1, 1)` that look like chance.
 fn pseudo(shape: &[usize], seed: u64) -> Tensor {
@@ -16,6 +20,11 @@ fn pseudo(shape: &[usize], seed: u64) -> Tensor {
 
 /// Compares the slope along several directions with the recorded gradient.
 fn check(name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
+    check_within(2e-3, name, start, loss);
+}
+
+/// The same, with the steps to either side a part of the start's length: a small one where the slope changes fast.
+fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     let var = Var::from_tensor(start).unwrap();
     let gradients = loss(var.as_tensor()).unwrap().backward().unwrap();
     let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name}: no gradient"));
@@ -30,7 +39,7 @@ fn check(name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
         let unit = chance.affine(1.0 / f64::from(length(&chance)), 0.0).unwrap();
         unit.add(&steepest).unwrap()
     }));
-    let step = 2e-3 * f64::from(length(start)).max(1.0);
+    let step = step * f64::from(length(start)).max(1.0);
     for (i, direction) in directions.iter().enumerate() {
         let at = |sign: f64| {
             let moved = start.add(&direction.affine(sign * step, 0.0).unwrap()).unwrap();
@@ -85,7 +94,9 @@ fn feature_terms_by_themselves() {
     let targets = [pseudo(&[2, 4, 3, 8], 5), pseudo(&[2, 2, 2, 16], 6)];
     let second = pseudo(&[2, 2, 2, 16], 8);
     let start = pseudo(&[2, 4, 3, 8], 7);
-    check("perceptual", &start, |x| perceptual::perceptual(&[x.clone(), second.clone()], &targets));
+    for channels in [ChannelWeights::Uniform, ChannelWeights::Lpips] {
+        check("perceptual", &start, |x| perceptual(&[x.clone(), second.clone()], &targets, channels));
+    }
     check("style", &start, |x| gram_style::gram_style(&[x.clone(), second.clone()], &targets));
 }
 
@@ -119,6 +130,29 @@ fn feature_terms_through_the_network() {
         |x: &Tensor| network.features(&mut Candle::new(Device::Cpu), x).map_err(candle_core::Error::wrap);
     let target = features(&pseudo(&[2, 16, 16, 1], 11)).unwrap();
     let start = pseudo(&[2, 16, 16, 1], 12);
-    check("perceptual network", &start, |x| perceptual::perceptual(&features(x)?, &target));
+    for channels in [ChannelWeights::Uniform, ChannelWeights::Lpips] {
+        check("perceptual network", &start, |x| perceptual(&features(x)?, &target, channels));
+    }
     check("style network", &start, |x| gram_style::gram_style(&features(x)?, &target));
+}
+
+/// Through the map from our image, VGGish and the losses, with 1.5 s of sound in two examples.
+#[test]
+fn feature_terms_through_vggish() {
+    let mel = engine::config::MelConfig { n_mels: 32, ..Default::default() };
+    let image = |seed| pseudo(&[1, 32, 64, 1], seed).affine(0.2, 0.5).unwrap();
+    let (target, start) = (image(13), image(14));
+    let loss = |channels| {
+        VggishFeatureLoss::new(tests::vggish::checkpoint(), &mel, channels, &Device::Cpu)
+            .map(RefCell::new)
+            .unwrap()
+    };
+    let wrap = candle_core::Error::wrap;
+    for channels in [ChannelWeights::Uniform, ChannelWeights::Lpips] {
+        let loss = loss(channels);
+        let distance = |x: &Tensor| loss.borrow_mut().perceptual(x, &target).map_err(wrap);
+        check_within(5e-4, &format!("perceptual VGGish, {channels:?}"), &start, distance);
+    }
+    let loss = loss(ChannelWeights::Uniform);
+    check_within(5e-4, "style VGGish", &start, |x| loss.borrow_mut().style(x, &target).map_err(wrap));
 }

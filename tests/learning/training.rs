@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use engine::checkpoint::{Checkpoint, StoredTensor};
+use engine::checkpoint::{Checkpoint, Precision, StoredTensor};
 use engine::diffusion::ddim::DdimSampler;
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
@@ -130,6 +130,31 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     let silent = Args { overrides: vec!["loss.style=1".into()], out: run_folder("deaf"), ..args };
     let refused = format!("{:#}", train::run(silent).expect_err("no feature network"));
     assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
+}
+
+#[test]
+fn both_feature_losses_listen_through_vggish() {
+    let (folder, data) = workspace();
+    let run_folder = |name: &str| folder.path().join(name);
+    let (file, autoencoder, ldm) =
+        (run_folder("vggish.safetensors"), run_folder("autoencoder"), run_folder("ldm"));
+    tests::vggish::checkpoint().write(&file, Precision::F16).expect("written");
+    let network = format!("feature_network={}", file.display());
+    let two_steps = ["steps=2", "every.log=1", &network];
+    let overrides = |more: &[&'static str]| [&two_steps, more].concat();
+
+    let lpips = overrides(&["loss.perceptual=0.01", "loss.channel_weights=lpips"]);
+    run(arguments(Trained::Autoencoder, &data, &autoencoder, &lpips));
+    let init = Some(autoencoder.join("last.safetensors"));
+    run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, &overrides(&["loss.style=0.01"])) });
+    for (run, term) in [(&autoencoder, "perceptual"), (&ldm, "style")] {
+        let lines = Folder::at(run).lines().expect("log");
+        assert!(lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)), "{term}");
+    }
+    let deaf = format!("feature_network={}", autoencoder.join("last.safetensors").display());
+    let wrong = arguments(Trained::Autoencoder, &data, &run_folder("deaf"), &["loss.perceptual=1", &deaf]);
+    let refused = format!("{:#}", train::run(wrong).expect_err("a model has no ears"));
+    assert!(refused.contains("feature_network") && refused.contains("`vggish` or `classifier`"), "{refused}");
 }
 
 #[test]

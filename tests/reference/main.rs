@@ -6,4 +6,5 @@ mod dsp;
 mod networks;
 mod optim;
 mod transcription;
+mod vggish;
 mod vocoder;

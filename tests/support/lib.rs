@@ -9,6 +9,7 @@ pub mod score;
 pub mod signal;
 pub mod spectrum;
 pub mod transfer;
+pub mod vggish;
 
 use std::path::{Path, PathBuf};
 

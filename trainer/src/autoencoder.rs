@@ -75,7 +75,7 @@ impl AutoencoderTask {
             None => start_linear(&mut store, &pca),
         }
         let nets = Autoencoder::load(&mut &mut store, &config.model.autoencoder)?;
-        let listener = setup.listener("perceptual", config.loss.perceptual)?;
+        let listener = setup.listener("perceptual", config.loss.perceptual, &config.model.mel)?;
         let ops = Candle::new(device.clone());
         Ok(Self { config, data, train, validation, store, ops, nets, listener, pca_mse })
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::data::recordings::{build, fetch};
+use crate::vggish::convert;
 use crate::{data, evaluate, export, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
@@ -24,6 +25,7 @@ enum Command {
     /// Trains a model.
     Train(train::Args),
     Export(export::Args),
+    ConvertVggish(convert::Args),
     /// Compares a model's results with the truth, beside baselines.
     Evaluate(evaluate::Args),
 }
@@ -37,6 +39,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => data::demo::run(&args)?,
         Command::Train(args) => train::run(args).map(drop)?,
         Command::Export(args) => export::run(&args)?,
+        Command::ConvertVggish(args) => convert::run(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,9 +10,10 @@ use engine::config::ModelConfig;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::losses::perceptual::ChannelWeights;
 use crate::optim::{AdamWConfig, ScheduleConfig};
 
-/// Weights of the loss terms; a term of weight 0 is not computed.
+/// The loss terms: their weights, and how the perceptual one is taken. A term of weight 0 is not computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossWeights {
@@ -20,8 +21,10 @@ pub struct LossWeights {
     pub mse: f64,
     /// Autoencoder: mean absolute error of the image.
     pub l1: f64,
-    /// Autoencoder: distance of the perceptual network's features.
+    /// Autoencoder: distance of the feature network's features.
     pub perceptual: f64,
+    /// How much each of their channels counts there.
+    pub channel_weights: ChannelWeights,
     /// Autoencoder: pull of the latent's distribution towards N(0, 1).
     pub kl: f64,
     /// Diffusion: distance of the feature statistics (Gram matrices) of the decoded estimate and the target.
@@ -34,7 +37,16 @@ pub struct LossWeights {
 
 impl Default for LossWeights {
     fn default() -> Self {
-        Self { mse: 1.0, l1: 0.1, perceptual: 0.0, kl: 1e-5, style: 0.0, diffusion: 1.0, label: 0.1 }
+        Self {
+            mse: 1.0,
+            l1: 0.1,
+            perceptual: 0.0,
+            channel_weights: ChannelWeights::default(),
+            kl: 1e-5,
+            style: 0.0,
+            diffusion: 1.0,
+            label: 0.1,
+        }
     }
 }
 
@@ -125,7 +137,8 @@ pub struct RunConfig {
     pub batch: usize,
     /// Examples that one validation looks at.
     pub validation_items: usize,
-    /// Classifier's model file whose features the perceptual and the style loss compare; empty for none.
+    /// File of the network whose features the perceptual and the style loss compare, a classifier or VGGish
+    /// (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
     /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
     pub shards: bool,

@@ -22,4 +22,5 @@ pub mod setup;
 pub mod train;
 pub mod train_loop;
 pub mod transcription;
+pub mod vggish;
 pub mod weights;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use candle_core::Device;
+use engine::config::MelConfig;
 
 use crate::config::RunConfig;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -19,16 +20,19 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// The network that a feature loss of this weight listens through; none for weight 0.
-    pub fn listener(&self, term: &str, weight: f64) -> Result<Option<VggishFeatureLoss>> {
+    /// The feature loss of this weight, for images of `mel`; none for weight 0.
+    pub fn listener(&self, term: &str, weight: f64, mel: &MelConfig) -> Result<Option<VggishFeatureLoss>> {
         if weight == 0.0 {
             return Ok(None);
         }
         let path = &self.config.feature_network;
         anyhow::ensure!(
             !path.is_empty(),
-            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file, found none"
+            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file or converted VGGish \
+             weights, found none"
         );
-        Ok(Some(VggishFeatureLoss::read(Path::new(path), &self.device).context("feature_network")?))
+        let channels = self.config.loss.channel_weights;
+        let listener = VggishFeatureLoss::read(Path::new(path), mel, channels, &self.device);
+        Ok(Some(listener.context("feature_network")?))
     }
 }

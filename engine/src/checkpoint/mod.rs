@@ -43,6 +43,8 @@ pub enum Kind {
     Autoencoder,
     /// The instrument classifier (perceptual loss, evaluation).
     Classifier,
+    /// The convolutions of VGGish (perceptual and style loss): nothing that plays.
+    Vggish,
 }
 
 impl Kind {
@@ -51,7 +53,13 @@ impl Kind {
             Self::Model => "model",
             Self::Autoencoder => "autoencoder",
             Self::Classifier => "classifier",
+            Self::Vggish => "vggish",
         }
+    }
+
+    /// Whether it makes latents, whose statistics its file then carries.
+    fn has_latent(self) -> bool {
+        matches!(self, Self::Model | Self::Autoencoder)
     }
 }
 
@@ -103,9 +111,10 @@ pub struct StoredTensor {
 pub struct Checkpoint {
     /// What it holds.
     pub kind: Kind,
-    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own for a classifier.
+    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own for a classifier, null for
+    /// VGGish, of which there is one.
     pub config: Value,
-    /// Statistics of the latent; empty for a classifier.
+    /// Statistics of the latent; empty where there is none.
     pub latent: LatentStats,
     /// How it was trained: data, seeds, steps, versions.
     pub provenance: Value,
@@ -135,8 +144,9 @@ impl Checkpoint {
 
     /// The config of a model or an autoencoder, validated.
     pub fn model_config(&self) -> Result<ModelConfig> {
-        if self.kind == Kind::Classifier {
-            return Err(Error::checkpoint("kind", "`model` or `autoencoder`", "`classifier`"));
+        if !self.kind.has_latent() {
+            let found = format!("`{}`", self.kind.name());
+            return Err(Error::checkpoint("kind", "`model` or `autoencoder`", found));
         }
         let config: ModelConfig = self.typed_config()?;
         config.validate()?;
@@ -180,9 +190,9 @@ impl Checkpoint {
 
     /// What reading and writing both ask of the statistics: of one model or autoencoder, those of its channels.
     fn validate_description(&self) -> Result<()> {
-        let channels = match self.kind {
-            Kind::Classifier => 0,
-            Kind::Model | Kind::Autoencoder => self.model_config()?.autoencoder.latent_channels,
+        let channels = match self.kind.has_latent() {
+            true => self.model_config()?.autoencoder.latent_channels,
+            false => 0,
         };
         self.latent.validate(channels)
     }

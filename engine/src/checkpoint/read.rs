@@ -59,7 +59,7 @@ impl Checkpoint {
         let config = json(&metadata, "config")?;
         let kind: Kind = typed("kind", Value::String(text(&metadata, "kind")?.to_string()))?;
         let latent: LatentStats = match (kind, metadata.contains_key("latent")) {
-            (Kind::Classifier, false) => LatentStats::default(),
+            (kind, false) if !kind.has_latent() => LatentStats::default(),
             _ => typed("latent", json(&metadata, "latent")?)?,
         };
         let checkpoint = Self {

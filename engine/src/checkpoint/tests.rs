@@ -119,6 +119,10 @@ fn kinds_are_kept_apart() {
         read.require(Kind::Model).unwrap_err().to_string().contains("expected `model`, found `classifier`")
     );
     assert!(small().classifier_config::<Value>().is_err());
+    let vggish = Checkpoint::new(Kind::Vggish, &()).unwrap();
+    let read = Checkpoint::from_bytes(&vggish.to_bytes(Precision::F32).unwrap()).unwrap();
+    assert_eq!(read, Checkpoint { sha256: read.sha256.clone(), ..vggish });
+    assert!(read.model_config().unwrap_err().to_string().contains("`vggish`"));
 }
 
 #[test]

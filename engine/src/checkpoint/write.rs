@@ -5,7 +5,7 @@ use std::path::Path;
 use half::f16;
 use serde_json::{Map, Value, json};
 
-use super::{Checkpoint, FORMAT, FORMAT_VERSION, Kind, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor};
+use super::{Checkpoint, FORMAT, FORMAT_VERSION, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor};
 use crate::{Error, Result, whole_file};
 
 /// How weights lie on disk.
@@ -68,7 +68,7 @@ impl Checkpoint {
             "provenance": self.provenance.to_string(),
             "metrics": self.metrics.to_string(),
         });
-        if self.kind != Kind::Classifier {
+        if self.kind.has_latent() {
             metadata["latent"] =
                 json!({ "mean": self.latent.mean, "std": self.latent.std }).to_string().into();
         }

@@ -82,6 +82,7 @@ impl DiffusionTask {
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
         let validation = examples.validation(config.validation_items, config.seed)?;
+        let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
         Ok(Self {
             config,
             examples,
@@ -89,7 +90,7 @@ impl DiffusionTask {
             latents,
             forward,
             channel_weights,
-            listener: setup.listener("style", setup.config.loss.style)?,
+            listener,
             validation,
             store,
             ops,

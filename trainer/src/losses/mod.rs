@@ -3,6 +3,7 @@
 //! Every term is a function of candle tensors that gives a scalar; its gradient is checked against finite differences
 //! in `tests/learning/gradients.rs`.
 
+mod feature_network;
 pub mod gram_style;
 pub mod kl;
 pub mod l1;

@@ -1,59 +1,54 @@
-//! The network that the perceptual and the style loss listen through.
+//! The feature losses: images compared by what a network hears in them.
 
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use engine::Result;
-use engine::checkpoint::{Checkpoint, Kind};
-use engine::nn::candle::{Candle, ParamStore};
+use engine::checkpoint::Checkpoint;
+use engine::config::MelConfig;
 
+use super::feature_network::FeatureNetwork;
 use super::gram_style::gram_style;
-use super::perceptual::perceptual;
-use crate::classifier::{Classifier, ClassifierShape};
+use super::perceptual::{ChannelWeights, perceptual};
 
-/// The reports' feature loss, over the features of a frozen [`Classifier`] (the reports: VGGish, whose weights are not
-/// ours to ship).
+/// The reports' feature loss: perceptual and style distance in the features of a frozen network, which is VGGish, or our
+/// instrument classifier where nobody gave VGGish's weights (they are not ours to ship).
 pub struct VggishFeatureLoss {
-    ops: Candle,
-    network: Classifier<Candle>,
-    n_mels: usize,
+    network: FeatureNetwork,
+    channels: ChannelWeights,
 }
 
 impl VggishFeatureLoss {
-    /// Reads a classifier's model file; its weights are constants.
-    pub fn read(path: &Path, device: &Device) -> Result<Self> {
-        Self::new(Checkpoint::read(path)?, device)
+    /// Reads the network's file; its weights are constants. `mel` is the config of the images to compare.
+    ///
+    /// # Errors
+    /// As [`VggishFeatureLoss::new`], or if the file cannot be read.
+    pub fn read(path: &Path, mel: &MelConfig, channels: ChannelWeights, device: &Device) -> Result<Self> {
+        Self::new(Checkpoint::read(path)?, mel, channels, device)
     }
 
-    /// The features of a classifier's checkpoint.
-    pub fn new(checkpoint: Checkpoint, device: &Device) -> Result<Self> {
-        checkpoint.require(Kind::Classifier)?;
-        let shape: ClassifierShape = checkpoint.classifier_config()?;
-        shape.validate()?;
-        let mut weights = ParamStore::frozen(device);
-        for (name, tensor) in checkpoint.tensors {
-            weights.insert(name, tensor.shape, tensor.data);
-        }
-        let network = Classifier::load(&mut &mut weights, &shape)?;
-        Ok(Self { ops: Candle::new(device.clone()), network, n_mels: shape.mel.n_mels })
+    /// The loss over a checkpoint's features.
+    ///
+    /// # Errors
+    /// If the checkpoint is neither a whole classifier nor a whole VGGish.
+    pub fn new(
+        checkpoint: Checkpoint,
+        mel: &MelConfig,
+        channels: ChannelWeights,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self { network: FeatureNetwork::new(checkpoint, mel, device)?, channels })
     }
 
-    /// Features of `image (B, n_mels, frames, 1)`, finest first.
+    /// Features of `image (B, n_mels, frames, 1)`, finest first, `(B, H, W, C)` each.
     pub fn features(&mut self, image: &Tensor) -> Result<Vec<Tensor>> {
-        let n_mels = image.dim(1)?;
-        if n_mels != self.n_mels {
-            return Err(engine::Error::invalid(
-                "image of the feature loss",
-                format!("{} mel bands", self.n_mels),
-                n_mels,
-            ));
-        }
-        self.network.features(&mut self.ops, image)
+        self.network.features(image)
     }
 
     /// [`perceptual`] distance of two images.
     pub fn perceptual(&mut self, output: &Tensor, target: &Tensor) -> Result<Tensor> {
-        Ok(perceptual(&self.features(output)?, &self.features(&target.detach())?)?)
+        let (output, target) = (self.features(output)?, self.features(&target.detach())?);
+        Ok(perceptual(&output, &target, self.channels)?)
     }
 
     /// [`gram_style`] distance of two images.
