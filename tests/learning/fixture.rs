@@ -31,6 +31,7 @@ pub fn write(folder: &Path) {
         kind: PieceKind::Isolated,
         chunks: CHUNKS,
         setups: [0, 1],
+        instruments: Vec::new(),
         source: Source::Composed,
     };
     let setup = Setup { soundfont: 0, programs: vec![0, 24, 46, 40], chain: Chain::default() };

@@ -70,7 +70,7 @@ impl Task for Line {
 
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
         let text = format!("{:?}\n{}", self.values(), record.provenance["steps"]);
-        train_loop::folder::write_atomically(path, text.as_bytes())
+        Ok(engine::whole_file::write(path, text)?)
     }
 }
 

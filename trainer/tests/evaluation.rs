@@ -101,6 +101,17 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
 }
 
+/// Two instruments' recordings, which play different notes, in folders of their names.
+fn two_recordings(folder: &Path) -> PathBuf {
+    let recordings = folder.join("recordings");
+    for (name, file) in [("piano", "presets/demo/piano.flac"), ("violin", "presets/styles/violin.flac")] {
+        let place = recordings.join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::copy(workspace(file), place.join("take.flac")).unwrap();
+    }
+    recordings
+}
+
 #[test]
 fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let model = workspace("presets/luthier.safetensors");
@@ -117,6 +128,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         soundfonts: vec![soundfont],
         unseen: Some(data),
         unseen_soundfonts: Vec::new(),
+        recordings: Some(two_recordings(folder.path())),
         classifier: workspace("tests/fixtures/classifier.safetensors"),
         items: 3,
         clips: 1,
@@ -137,6 +149,9 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     assert_eq!((of(0, "LSD"), of(0, "timbre")), (0.0, 0.0));
     assert!(of(3, "LSD") < 0.5 * of(1, "LSD"), "the autoencoder of the truth is nearer than the content");
     assert!(figures["sets"][0]["audio"][0]["measures"]["note F1"]["mean"].is_number());
+    let played = &figures["recordings"];
+    let chroma = |row: usize| played[row]["measures"]["chroma"]["mean"].as_f64().unwrap();
+    assert!((chroma(1) - 1.0).abs() < 1e-6 && chroma(0) < chroma(3), "the notes are the content's");
     for picture in ["unseen-pieces.png", "unseen-soundfont.png"] {
         assert!(out.join(picture).metadata().unwrap().len() > 10_000);
     }

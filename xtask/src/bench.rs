@@ -82,13 +82,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         print_shares(&report);
     }
     println!();
-    audio_thread()
+    real_time()
 }
 
 /// The plugin in a host of ours: a program of its own, so that this one is built without the plugin.
-fn audio_thread() -> Result<ExitCode> {
+fn real_time() -> Result<ExitCode> {
     let mut bench = workspace::cargo();
-    bench.args(["bench", "--quiet", "--bench", "audio_thread"]);
+    bench.args(["bench", "--quiet", "--bench", "real_time"]);
     ensure!(workspace::succeeds(&mut bench)?, "`{}` failed", workspace::shown(&bench));
     Ok(ExitCode::SUCCESS)
 }

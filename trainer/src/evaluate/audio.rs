@@ -7,14 +7,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use engine::audio_file::Audio;
-use engine::checkpoint::Checkpoint;
-use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
-use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline, TransferModel};
-use engine::playable::Playable;
 use engine::settings::{Settings, VocoderKind};
-use engine::stream::render;
 use engine::{Error, Result};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -22,19 +16,18 @@ use rayon::prelude::*;
 
 use super::chroma::chroma_cosine;
 use super::distance::{MultiResolution, level_db};
+use super::listener::Listener;
 use super::sampling::Sampling;
 use super::seam::seam_flux;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
-use super::{ceiling, envelope, write_json};
-use crate::classifier::Judge;
+use super::{ceiling, envelope, row_name, write_json};
 use crate::data::description::Split;
 use crate::data::random;
 use crate::data::score::Score;
 use crate::data::studio::Studio;
 use crate::level_free::level_free_distance_db;
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
-use crate::transcription::basic_pitch::BasicPitch;
 use crate::transcription::{Note, SHORTEST_NOTE_S};
 
 /// Keeps the level of silence finite, -120 dB.
@@ -116,9 +109,7 @@ struct Sound {
 struct Session<'a> {
     args: &'a Args,
     studio: Studio,
-    playable: Playable<Packed>,
-    judge: Judge,
-    ear: BasicPitch,
+    listener: Listener,
 }
 
 /// What every output of one item is compared with.
@@ -156,9 +147,7 @@ pub fn judge(args: &Args) -> Result<Table> {
     let session = &mut Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
-        playable: Playable::packed(&Checkpoint::read(&args.model)?)?,
-        judge: Judge::read(&args.classifier)?,
-        ear: BasicPitch::new()?,
+        listener: Listener::open(&args.model, &args.classifier)?,
     };
     let mut table = Table::new(&COLUMNS, args.sampling.seed);
     for item in &session.items()? {
@@ -169,7 +158,7 @@ pub fn judge(args: &Args) -> Result<Table> {
             .map(|(_, audio)| session.measured(audio, &reference))
             .collect::<Result<_>>()?;
         for ((name, audio), mut row) in outputs.into_iter().zip(measures) {
-            row.push(("judged", session.heard(&audio, &reference.instrument)?));
+            row.push(("judged", session.listener.heard(&audio, &reference.instrument)?));
             table.push(name, item.piece, row);
         }
     }
@@ -233,7 +222,7 @@ impl Session<'_> {
         let style = record(&studied, item.target)?;
         let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
         let matched = envelope::matched(&content, &style);
-        let ceiling = ceiling::played(self.networks(), &content, &truth)?;
+        let ceiling = ceiling::played(self.listener.networks(), &content, &truth)?;
         let mut outputs = vec![
             ("true target".to_string(), truth),
             ("content copy".into(), content.clone()),
@@ -243,62 +232,38 @@ impl Session<'_> {
         let settings = self.args.sampling.settings();
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
-            let name = if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") };
-            outputs.push((name, self.transferred(&content, &style, &settings)?));
+            outputs.push((row_name(steps), self.listener.transferred(&content, &style, &settings)?));
         }
         let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
-        outputs.push(("Luthier, Griffin-Lim".into(), self.transferred(&content, &style, &plain)?));
+        outputs.push(("Luthier, Griffin-Lim".into(), self.listener.transferred(&content, &style, &plain)?));
         outputs.push((
             "Luthier, another instrument's style".into(),
-            self.transferred(&content, &other, &settings)?,
+            self.listener.transferred(&content, &other, &settings)?,
         ));
         Ok(outputs)
-    }
-
-    fn networks(&self) -> Box<dyn TransferModel> {
-        Box::new(Executed::new(self.playable.model(), Packed::default()))
-    }
-
-    /// What `cargo xtask transfer` makes of the content.
-    fn transferred(&self, content: &Audio, style: &Audio, settings: &Settings) -> Result<Audio> {
-        let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
-        let tokens = self.playable.style(&mut Packed::default(), style)?;
-        let pipeline = Pipeline::new(self.networks(), rate_hz, channels, tokens)?;
-        let grid = pipeline.grid().clone();
-        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
-        report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
-        Ok(Audio { sample_rate_hz: rate_hz, channels })
     }
 
     fn reference(&self, item: &Item, truth: &Audio, content: &Audio) -> Result<Reference> {
         let score = self.studio.score(item.piece, self.args.seconds)?;
         let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
-        let grid = engine::pipeline::grid(self.playable.config(), content.sample_rate_hz)?;
+        let grid = engine::pipeline::grid(self.listener.playable.config(), content.sample_rate_hz)?;
         let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
         Ok(Reference {
             content: content.clone(),
             truth: truth.clone(),
-            truth_image: self.image(truth)?,
+            truth_image: self.listener.image(truth)?,
             truth_level_db: loudness_db(truth),
-            truth_notes: self.ear.transcribe(truth)?,
+            truth_notes: self.listener.notes(truth)?,
             asked: heard.map(Note::from).collect(),
             joins: joins.collect(),
             instrument: self.studio.description.instruments[item.target.instrument].clone(),
         })
     }
 
-    /// The image of a whole recording, level as it is.
-    fn image(&self, audio: &Audio) -> Result<MelImage> {
-        let mel = &self.playable.config().mel;
-        let audio = audio.at_rate(mel.sample_rate_hz)?;
-        let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
-        Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))
-    }
-
     fn measured(&self, audio: &Audio, reference: &Reference) -> Result<Row> {
-        let notes = self.ear.transcribe(audio)?;
+        let notes = self.listener.notes(audio)?;
         let agreed = agreement(&reference.asked, &notes);
-        let (image, range_db) = (self.image(audio)?, self.playable.config().mel.range_db);
+        let (image, range_db) = (self.listener.image(audio)?, self.listener.range_db());
         Ok(vec![
             ("note F1", agreed.f1()),
             ("unasked", agreed.unasked()),
@@ -311,15 +276,6 @@ impl Session<'_> {
             ("sustain", sustain_error_db(audio, reference)),
             ("seam", seam_flux(audio, &reference.joins)),
         ])
-    }
-
-    /// 1 where the judge hears that instrument, 0 where another; NaN for one that it does not know.
-    fn heard(&mut self, audio: &Audio, instrument: &str) -> Result<f64> {
-        if !self.judge.instruments().iter().any(|known| known == instrument) {
-            return Ok(f64::NAN);
-        }
-        let heard = self.judge.name_audio(&audio.channels, audio.sample_rate_hz)?;
-        Ok(f64::from(u8::from(heard == instrument)))
     }
 }
 

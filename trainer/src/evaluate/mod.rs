@@ -6,7 +6,9 @@ pub mod ceiling;
 pub mod chroma;
 pub mod distance;
 pub mod envelope;
+pub mod listener;
 pub mod modulation;
+pub mod recordings;
 pub mod report;
 pub mod sampling;
 pub mod seam;
@@ -63,6 +65,8 @@ pub enum Part {
     Transfer(transfer::Args),
     /// Judges what a listener gets: whole clips through the whole chain, transcribed.
     Audio(audio::Args),
+    /// Judges a model on any folder of real recordings.
+    Recordings(recordings::Args),
     /// Judges the way from mel images to audio on the true target's image.
     Vocoder(vocoder::Args),
 }
@@ -84,8 +88,14 @@ pub fn run(args: &Args) -> Result<()> {
         Args::Report(args) => report::run(args),
         Args::Part(Part::Transfer(args)) => transfer::run(args),
         Args::Part(Part::Audio(args)) => audio::run(args),
+        Args::Part(Part::Recordings(args)) => recordings::run(args),
         Args::Part(Part::Vocoder(args)) => vocoder::run(args),
     }
+}
+
+/// What the row of so many DDIM steps is called.
+fn row_name(steps: usize) -> String {
+    if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") }
 }
 
 /// Writes a table's figures.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::bootstrap::mean;
 use super::sampling::Sampling;
 use super::transfer::{Judged, Rows, Session};
-use super::{audio, write_json};
+use super::{audio, recordings, write_json};
 use crate::data::dataset::SpectrogramDataset;
 use crate::data::description::Split;
 use crate::plot::Panels;
@@ -40,6 +40,9 @@ pub struct Args {
     /// The SF2 soundfonts of `--unseen`.
     #[arg(long, num_args = 1..)]
     pub unseen_soundfonts: Vec<PathBuf>,
+    /// Folder of real recordings, `<instrument>/<file>`.
+    #[arg(long)]
+    pub recordings: Option<PathBuf>,
     /// Classifier that judges; it must have been trained on other data than the model's losses listen through.
     #[arg(long)]
     pub classifier: PathBuf,
@@ -87,6 +90,11 @@ pub fn run(args: &Args) -> Result<()> {
         let (section, values) = judge(args, &material)?;
         text += &section;
         figures["sets"].as_array_mut().expect("made above").push(values);
+    }
+    if let Some(folder) = &args.recordings {
+        let (section, values) = real_recordings(args, folder)?;
+        text += &section;
+        figures["recordings"] = values;
     }
     let (section, values) = table_3(&checkpoint, args)?;
     text += &section;
@@ -152,6 +160,28 @@ fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
     text += &heard.markdown();
     values["audio"] = heard.json();
     Ok((text, values))
+}
+
+/// The section of recordings, of which nobody knows a true target.
+fn real_recordings(args: &Args, folder: &Path) -> Result<(String, Value)> {
+    let table = recordings::judge(&recordings::Args {
+        model: args.model.clone(),
+        recordings: folder.to_path_buf(),
+        classifier: args.classifier.clone(),
+        items: args.clips,
+        seconds: args.seconds,
+        steps: args.rows.steps.clone(),
+        sampling: args.sampling.clone(),
+        json: None,
+    })?;
+    let text = format!(
+        "\n## Real recordings, each in the sound of another instrument's\n\n{} recordings of {} s; the first row is the style itself, which \
+         plays something else.\n\n{}",
+        table.len(),
+        args.seconds,
+        table.markdown()
+    );
+    Ok((text, table.json()))
 }
 
 fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {

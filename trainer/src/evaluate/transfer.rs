@@ -22,7 +22,7 @@ use super::modulation::fast_modulation_db;
 use super::sampling::Sampling;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
-use super::write_json;
+use super::{row_name, write_json};
 use crate::classifier::Judge;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
@@ -82,10 +82,7 @@ pub struct Rows {
 impl Rows {
     /// Names and settings, from the others' `base`.
     fn settings(&self, base: &Settings) -> Vec<(String, Settings)> {
-        let steps = self.steps.iter().map(|&steps| {
-            let name = if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") };
-            (name, Settings { steps, ..base.clone() })
-        });
+        let steps = self.steps.iter().map(|&steps| (row_name(steps), Settings { steps, ..base.clone() }));
         let guidances = self.guidances.iter().map(|&guidance_scale| {
             let name = format!("Luthier, {} steps, guidance {guidance_scale}", base.steps);
             (name, Settings { guidance_scale, ..base.clone() })

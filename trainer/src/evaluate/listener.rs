@@ -1,0 +1,95 @@
+//! Plays a model, and hears what comes out: notes, images, instruments.
+
+use std::path::Path;
+
+use engine::audio_file::Audio;
+use engine::checkpoint::Checkpoint;
+use engine::dsp::mel::MelFrontEnd;
+use engine::image::MelImage;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::playable::Playable;
+use engine::settings::Settings;
+use engine::stream::render;
+use engine::{Error, Result};
+
+use crate::classifier::Judge;
+use crate::transcription::Note;
+use crate::transcription::basic_pitch::BasicPitch;
+
+/// A model and the ears that judge it.
+pub struct Listener {
+    /// The model.
+    pub playable: Playable<Packed>,
+    judge: Judge,
+    ear: BasicPitch,
+}
+
+impl Listener {
+    /// Reads a model and a classifier.
+    ///
+    /// # Errors
+    /// If one of the files cannot be read or is something else.
+    pub fn open(model: &Path, classifier: &Path) -> Result<Self> {
+        Ok(Self {
+            playable: Playable::packed(&Checkpoint::read(model)?)?,
+            judge: Judge::read(classifier)?,
+            ear: BasicPitch::new()?,
+        })
+    }
+
+    /// The model's networks, to be played once more.
+    pub fn networks(&self) -> Box<dyn TransferModel> {
+        Box::new(Executed::new(self.playable.model(), Packed::default()))
+    }
+
+    /// dB from 0 to 1 of the model's images.
+    pub fn range_db(&self) -> f32 {
+        self.playable.config().mel.range_db
+    }
+
+    /// What `cargo xtask transfer` makes of the content.
+    ///
+    /// # Errors
+    /// If the style is silent or a window fails.
+    pub fn transferred(&self, content: &Audio, style: &Audio, settings: &Settings) -> Result<Audio> {
+        let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
+        let tokens = self.playable.style(&mut Packed::default(), style)?;
+        let pipeline = Pipeline::new(self.networks(), rate_hz, channels, tokens)?;
+        let grid = pipeline.grid().clone();
+        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
+        report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
+        Ok(Audio { sample_rate_hz: rate_hz, channels })
+    }
+
+    /// The image of a whole recording, level as it is.
+    ///
+    /// # Errors
+    /// If its rate cannot be changed to the model's.
+    pub fn image(&self, audio: &Audio) -> Result<MelImage> {
+        let mel = &self.playable.config().mel;
+        let audio = audio.at_rate(mel.sample_rate_hz)?;
+        let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
+        Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))
+    }
+
+    /// The notes that are heard.
+    ///
+    /// # Errors
+    /// If the transcriber fails.
+    pub fn notes(&self, audio: &Audio) -> Result<Vec<Note>> {
+        self.ear.transcribe(audio)
+    }
+
+    /// 1 where the judge hears that instrument, 0 where another; NaN for one that it does not know.
+    ///
+    /// # Errors
+    /// If the recording is silent.
+    pub fn heard(&mut self, audio: &Audio, instrument: &str) -> Result<f64> {
+        if !self.judge.instruments().iter().any(|known| known == instrument) {
+            return Ok(f64::NAN);
+        }
+        let heard = self.judge.name_audio(&audio.channels, audio.sample_rate_hz)?;
+        Ok(f64::from(u8::from(heard == instrument)))
+    }
+}

@@ -1,0 +1,140 @@
+//! `trainer evaluate recordings`: any folder of real recordings, each played in the sound of another instrument's.
+//!
+//! Nobody knows what the true target would be. What can be said: whether the content's notes are still there, whether the
+//! sound moved towards the style's recording, and what the judge hears. The first row, in the place of the truth, is the
+//! style's recording itself, which plays something else.
+
+use std::path::PathBuf;
+
+use engine::audio_file::{Audio, Reader};
+use engine::settings::Settings;
+use engine::{Error, Result, reference};
+
+use super::chroma::chroma_cosine;
+use super::envelope;
+use super::listener::Listener;
+use super::sampling::Sampling;
+use super::table::{Column, Form, Row, Table};
+use super::timbre::timbre_distance_db;
+use super::write_json;
+use crate::data::recordings::sources::{self, Source};
+use crate::transcription::agreement::agreement;
+
+/// What the table says.
+pub const COLUMNS: [Column; 5] = [
+    Column::new("notes as in the content, F1 (95 %)", "notes", Form::MeanInterval),
+    Column::new("chroma as in the content", "chroma", Form::Mean),
+    Column::coarse("timbre distance to the style, dB", "timbre", Form::Mean),
+    Column::new("/ content's (95 %)", "timbre", Form::OfCopy),
+    Column::new("heard as the style's instrument", "heard", Form::Mean),
+];
+
+/// Judges a model on a folder of recordings, `<instrument>/<file>`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Model file.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Folder of recordings; the folder that holds a file names its instrument.
+    #[arg(long)]
+    pub recordings: PathBuf,
+    /// Classifier that judges; it must have been trained on other data.
+    #[arg(long)]
+    pub classifier: PathBuf,
+    /// Recordings that are played, at most.
+    #[arg(long, default_value_t = 24, value_parser = super::at_least_one)]
+    pub items: usize,
+    /// Seconds of each, from where it begins to sound.
+    #[arg(long, default_value_t = 8.0)]
+    pub seconds: f32,
+    /// DDIM step counts, a row each.
+    #[arg(long, num_args = 1.., default_values_t = [1, 10])]
+    pub steps: Vec<usize>,
+    /// How the model draws.
+    #[command(flatten)]
+    pub sampling: Sampling,
+    /// Also writes the table, with an interval for every figure, as JSON.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// Runs the evaluation and prints its table.
+///
+/// # Errors
+/// As [`judge`], or if the JSON cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    let table = judge(args)?;
+    println!(
+        "{} recordings, {} s each, temperature {}, guidance {}\n",
+        table.len(),
+        args.seconds,
+        args.sampling.temperature,
+        args.sampling.guidance
+    );
+    println!("{}", table.markdown());
+    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &table.json()))
+}
+
+/// Judges every recording.
+///
+/// # Errors
+/// If the folder holds fewer than two instruments, or a file cannot be read or is silent.
+pub fn judge(args: &Args) -> Result<Table> {
+    let sources = sources::find(&args.recordings)?.sources;
+    let mut listener = Listener::open(&args.model, &args.classifier)?;
+    let mut table = Table::new(&COLUMNS, args.sampling.seed);
+    let every = sources.len().div_ceil(args.items).max(1);
+    for number in (0..sources.len()).step_by(every) {
+        let style = other_instrument(&sources, number).ok_or_else(|| {
+            let found = format!("{} alone", sources[number].instrument);
+            Error::invalid("--recordings", "recordings of two instruments", found)
+        })?;
+        let (content, sound) = (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
+        for (name, audio) in outputs(&listener, args, &content, &sound)? {
+            let mut row = measured(&listener, &audio, &content, &sound)?;
+            row.push(("heard", listener.heard(&audio, &style.instrument)?));
+            table.push(name, number, row);
+        }
+    }
+    Ok(table)
+}
+
+/// The next recording of another instrument, for each recording another one.
+fn other_instrument(sources: &[Source], number: usize) -> Option<&Source> {
+    let others: Vec<&Source> =
+        sources.iter().filter(|other| other.instrument != sources[number].instrument).collect();
+    // Files are sorted by instrument: a stride that shares no factor with most counts visits all of them.
+    others.get(number * 7 % others.len().max(1)).copied()
+}
+
+/// The beginning of a recording, from its first sound.
+fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
+    let audio = reference::read(Reader::open(&source.path)?, &source.file)?;
+    let sounds = |i: usize| audio.channels.iter().any(|c| c[i].abs() > 1e-3);
+    let first = (0..audio.frames()).find(|&i| sounds(i)).unwrap_or(0);
+    let last = (first + (seconds * audio.sample_rate_hz as f32) as usize).min(audio.frames());
+    let channels = audio.channels.iter().map(|c| c[first..last].to_vec()).collect();
+    Ok(Audio { channels, ..audio })
+}
+
+fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> Result<Vec<(String, Audio)>> {
+    let mut outputs = vec![
+        ("the style's recording".to_string(), sound.clone()),
+        ("content copy".into(), content.clone()),
+        (
+            "spectral-envelope match".into(),
+            envelope::matched(content, &sound.at_rate(content.sample_rate_hz)?),
+        ),
+    ];
+    for &steps in &args.steps {
+        let settings = Settings { steps, ..args.sampling.settings() };
+        outputs.push((super::row_name(steps), listener.transferred(content, sound, &settings)?));
+    }
+    Ok(outputs)
+}
+
+fn measured(listener: &Listener, audio: &Audio, content: &Audio, sound: &Audio) -> Result<Row> {
+    let notes = agreement(&listener.notes(content)?, &listener.notes(audio)?).f1();
+    let timbre = timbre_distance_db(&listener.image(audio)?, &listener.image(sound)?, listener.range_db());
+    Ok(vec![("notes", notes), ("chroma", chroma_cosine(audio, content)), ("timbre", timbre)])
+}
