@@ -90,7 +90,7 @@ impl Folder {
 
     /// Writes `config.toml`.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
-        Ok(whole_file::write(&self.config(), config.to_toml()?.as_bytes())?)
+        Ok(whole_file::write(self.config(), config.to_toml()?.as_bytes())?)
     }
 
     /// Appends one line to the log.
@@ -115,6 +115,6 @@ impl Folder {
         }
         let kept = self.lines()?.into_iter().filter(|line| line["step"].as_u64().is_some_and(|s| s <= step));
         let text: String = kept.map(|line| format!("{line}\n")).collect();
-        Ok(whole_file::write(&self.log(), text.as_bytes())?)
+        Ok(whole_file::write(self.log(), text.as_bytes())?)
     }
 }

@@ -62,11 +62,11 @@ pub fn save(
         std::fs::remove_dir_all(&fresh).with_context(context)?;
     }
     std::fs::create_dir_all(&fresh).with_context(context)?;
-    whole_file::write(&config(&fresh), luggage.config.to_toml()?.as_bytes())?;
+    whole_file::write(config(&fresh), luggage.config.to_toml()?.as_bytes())?;
     if let Some(checkpoint) = &luggage.frozen {
         let bytes = checkpoint.to_bytes(Precision::F16).with_context(context)?;
         anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: what is frozen has {} bytes", context(), bytes.len());
-        whole_file::write(&frozen(&fresh), &bytes)?;
+        whole_file::write(frozen(&fresh), &bytes)?;
     }
     let count = shards.len().to_string();
     for (i, shard) in shards.into_iter().enumerate() {
@@ -74,7 +74,7 @@ pub fn save(
         metadata.insert(COUNT.to_string(), count.clone());
         let bytes = safetensors::serialize(shard, Some(metadata)).with_context(context)?;
         anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: shard {i} has {} bytes", context(), bytes.len());
-        whole_file::write(&fresh.join(format!("{PREFIX}{i:03}.safetensors")), &bytes)?;
+        whole_file::write(fresh.join(format!("{PREFIX}{i:03}.safetensors")), &bytes)?;
     }
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(context)?;
