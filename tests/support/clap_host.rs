@@ -67,6 +67,7 @@ impl HostHandlers for Host {
 pub struct Clap {
     instance: PluginInstance<Host>,
     processor: Option<StoppedPluginAudioProcessor<Host>>,
+    offline: bool,
     /// How long each block took so far.
     pub times: Vec<Duration>,
     /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
@@ -94,7 +95,7 @@ impl Clap {
             factory.plugin_descriptors().next().and_then(|plugin| plugin.id()).expect("a plugin").to_owned();
         let instance = PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
             .expect("an instance");
-        Self { instance, processor: None, times: Vec::new(), allocations: 0 }
+        Self { instance, processor: None, offline: false, times: Vec::new(), allocations: 0 }
     }
 
     /// Chooses the layout of so many channels; stereo is the first.
@@ -108,6 +109,7 @@ impl Clap {
 
     /// Renders offline or in real time from the next activation on.
     pub fn set_offline(&mut self, offline: bool) {
+        self.offline = offline;
         let handle = self.instance.plugin_handle();
         let render: PluginRender = handle.get_extension().expect("render");
         let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
@@ -181,7 +183,7 @@ impl Clap {
         sidechain: &[Vec<f32>],
         mut next: impl FnMut(usize) -> (usize, Vec<(ClapId, f64)>) + Send,
     ) -> Vec<Vec<f32>> {
-        let stopped = self.processor.take().expect("active");
+        let (stopped, offline) = (self.processor.take().expect("active"), self.offline);
         // The audio thread is another one.
         let (stopped, output, times, allocations) = std::thread::scope(|scope| {
             let play = move || {
@@ -193,8 +195,8 @@ impl Clap {
                     let (block, values) = next(start);
                     let block = start..len.min(start + block.max(1));
                     start = block.end;
-                    let (time, calls) =
-                        process(&mut processor, input, sidechain, block, &values, &mut output);
+                    let block = Block { input, sidechain, range: block, values: &values, offline };
+                    let (time, calls) = block.play(&mut processor, &mut output);
                     times.push(time);
                     allocations += calls;
                 }
@@ -234,48 +236,78 @@ impl Drop for Clap {
     }
 }
 
-/// One block; returns how long it took, and how often it allocated or freed.
-fn process(
-    processor: &mut StartedPluginAudioProcessor<Host>,
-    input: &[Vec<f32>],
-    sidechain: &[Vec<f32>],
-    block: Range<usize>,
-    values: &[(ClapId, f64)],
-    output: &mut [Vec<f32>],
-) -> (Duration, usize) {
-    let cut = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
-        channels.iter().map(|channel| channel[block.clone()].to_vec()).collect()
-    };
-    let (mut main, mut side) = (cut(input), cut(sidechain));
-    let mut out = vec![vec![f32::NAN; block.len()]; input.len()];
-    let mut events = EventBuffer::new();
-    for (id, value) in values {
-        events.push(&ParamValueEvent::new(0, *id, Pckn::match_all(), *value));
+/// What the plugin is handed at once.
+struct Block<'a> {
+    input: &'a [Vec<f32>],
+    sidechain: &'a [Vec<f32>],
+    range: Range<usize>,
+    values: &'a [(ClapId, f64)],
+    offline: bool,
+}
+
+impl Block<'_> {
+    /// Appends what comes out; returns how long it took, and how often the plugin allocated or freed.
+    ///
+    /// Where RTSan is linked in (README), whatever may block ends the program here, unless the plugin renders offline: then
+    /// it may wait.
+    fn play(
+        &self,
+        processor: &mut StartedPluginAudioProcessor<Host>,
+        output: &mut [Vec<f32>],
+    ) -> (Duration, usize) {
+        let cut = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
+            channels.iter().map(|channel| channel[self.range.clone()].to_vec()).collect()
+        };
+        let (mut main, mut side) = (cut(self.input), cut(self.sidechain));
+        let mut out = vec![vec![f32::NAN; self.range.len()]; self.input.len()];
+        let mut events = EventBuffer::new();
+        for (id, value) in self.values {
+            events.push(&ParamValueEvent::new(0, *id, Pckn::match_all(), *value));
+        }
+        let (events_in, mut nothing) = (InputEvents::from_buffer(&events), EventBuffer::new());
+        let mut events_out = OutputEvents::from_buffer(&mut nothing);
+        let (mut ports_in, mut ports_out) =
+            (AudioPorts::with_capacity(4, 2), AudioPorts::with_capacity(2, 1));
+        let port = |channels| AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_input_only(
+                <[Vec<f32>]>::iter_mut(channels).map(InputChannel::variable),
+            ),
+        };
+        let side = if side.is_empty() { None } else { Some(&mut side[..]) };
+        let audio_in = ports_in
+            .with_input_buffers(std::iter::once(&mut main[..]).chain(side).map(port).collect::<Vec<_>>());
+        let mut audio_out = ports_out.with_output_buffers([AudioPortBuffer {
+            latency: 0,
+            channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
+        }]);
+        let steady = Some(self.range.start as u64);
+        let started = Instant::now();
+        let (processed, allocations) = calls_of(|| {
+            let _watched = (!self.offline).then(RealTime::enter);
+            processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, None)
+        });
+        let time = started.elapsed();
+        processed.expect("processed");
+        for (all, block) in output.iter_mut().zip(out) {
+            all.extend(block);
+        }
+        (time, allocations)
     }
-    let (events_in, mut nothing) = (InputEvents::from_buffer(&events), EventBuffer::new());
-    let mut events_out = OutputEvents::from_buffer(&mut nothing);
-    let (mut ports_in, mut ports_out) = (AudioPorts::with_capacity(4, 2), AudioPorts::with_capacity(2, 1));
-    let port = |channels| AudioPortBuffer {
-        latency: 0,
-        channels: AudioPortBufferType::f32_input_only(
-            <[Vec<f32>]>::iter_mut(channels).map(InputChannel::variable),
-        ),
-    };
-    let side = if side.is_empty() { None } else { Some(&mut side[..]) };
-    let audio_in =
-        ports_in.with_input_buffers(std::iter::once(&mut main[..]).chain(side).map(port).collect::<Vec<_>>());
-    let mut audio_out = ports_out.with_output_buffers([AudioPortBuffer {
-        latency: 0,
-        channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
-    }]);
-    let steady = Some(block.start as u64);
-    let started = Instant::now();
-    let (processed, allocations) =
-        calls_of(|| processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, None));
-    let time = started.elapsed();
-    processed.expect("processed");
-    for (all, block) in output.iter_mut().zip(out) {
-        all.extend(block);
+}
+
+/// While it lives, RTSan watches this thread.
+struct RealTime;
+
+impl RealTime {
+    fn enter() -> Self {
+        rtsan_standalone::realtime_enter();
+        Self
     }
-    (time, allocations)
+}
+
+impl Drop for RealTime {
+    fn drop(&mut self) {
+        rtsan_standalone::realtime_exit();
+    }
 }

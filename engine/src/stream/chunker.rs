@@ -120,7 +120,9 @@ impl Chunker {
             match self.jobs.push(parcel) {
                 Ok(()) => {
                     self.away += 1;
-                    self.waker.wake();
+                    if self.waited_for {
+                        self.waker.wake();
+                    }
                 }
                 Err(rtrb::PushError::Full(mut parcel)) => {
                     parcel.outcome = Outcome::Skipped;

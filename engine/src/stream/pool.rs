@@ -1,12 +1,13 @@
 //! The threads that compute, shared by many streams: a bounded number, and the window that is due first comes first.
 //!
-//! An audio thread pushes a parcel into its stream's own ring and wakes the pool. It never touches the pool's lock,
-//! which only those take who compute, open or close.
+//! An audio thread pushes a parcel into its stream's own ring, where the pool's threads look for it. It never touches the
+//! pool's lock, which only those take who compute, open or close, and it does not even wake a thread, which is a call of the
+//! system's: only an offline render does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rtrb::{Consumer, Producer};
@@ -16,6 +17,9 @@ use super::runner::Runner;
 use super::shared::Status;
 use crate::cancel::Cancel;
 use crate::{Error, Result};
+
+/// How often threads without work look for it while there are streams: nothing beside the time that a window may take.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One stream's work: its windows are computed one after another, by whichever thread is free.
 pub(super) struct Lane {
@@ -73,6 +77,10 @@ impl Desk {
         self.returned.notify_all();
     }
 
+    fn is_empty(&self) -> bool {
+        self.lanes.lock().is_empty()
+    }
+
     /// Takes a lane out for good, waiting until no thread has it.
     fn close(&self, id: u64) -> Option<Box<Lane>> {
         let mut lanes = self.lanes.lock();
@@ -115,6 +123,7 @@ impl Pool {
         let id = self.desk.last_id.fetch_add(1, Ordering::Relaxed);
         status.worker_alive.store(true, Ordering::Release);
         self.desk.lanes.lock().push(Entry { id, lane: Some(Box::new(lane)) });
+        self.waker.wake();
         Work { pool: Arc::clone(self), id, cancel, status }
     }
 
@@ -127,7 +136,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.desk.stop.store(true, Ordering::Release);
-        self.threads.iter().for_each(|thread| thread.thread().unpark());
+        self.waker.wake();
         for thread in self.threads.drain(..) {
             // Panics of processors are caught before they reach the thread.
             let _ = thread.join();
@@ -135,7 +144,7 @@ impl Drop for Pool {
     }
 }
 
-/// Wakes a pool's threads. Neither allocates nor waits: for audio threads.
+/// Wakes a pool's threads: a call of the system's, so not for audio threads that play in real time.
 #[derive(Clone, Debug)]
 pub(super) struct Waker(Arc<[Thread]>);
 
@@ -188,8 +197,9 @@ fn work(desk: &Desk) {
                 lane.run_one();
                 desk.give_back(id, lane);
             }
-            // A wake-up since the last look makes this return at once: none is lost.
-            None => thread::park(),
+            // A wake-up since the last look makes both return at once: none is lost.
+            None if desk.is_empty() => thread::park(),
+            None => thread::park_timeout(LOOK_EVERY),
         }
     }
 }

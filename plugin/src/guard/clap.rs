@@ -80,6 +80,7 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
         destroy: Some(destroy),
         activate: Some(activate),
         deactivate: Some(deactivate),
+        start_processing: Some(start_processing),
         process: Some(process),
         get_extension: Some(get_extension),
         ..theirs
@@ -248,6 +249,18 @@ unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
         // SAFETY: the plugin is active.
         unsafe { deactivate(guard.inner) };
     }
+}
+
+/// On the audio thread, before it plays.
+unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
+    // A thread's first use of a loaded library's thread-local storage allocates, and nice-plug asks for the thread with the
+    // first parameter event: here it may, in `process` it may not.
+    std::hint::black_box(std::thread::current().id());
+    // SAFETY: the host's call on our plugin.
+    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    let Some(start_processing) = guard.theirs().start_processing else { return false };
+    // SAFETY: the host's call.
+    unsafe { start_processing(guard.inner) }
 }
 
 unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_process) -> clap_process_status {
