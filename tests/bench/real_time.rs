@@ -15,7 +15,7 @@ const RATE_HZ: u32 = 48_000;
 const BLOCK: usize = 64;
 const SECONDS: usize = 20;
 /// How many play together.
-const INSTANCES: [usize; 6] = [1, 4, 5, 6, 7, 16];
+const INSTANCES: [usize; 5] = [1, 4, 6, 8, 16];
 /// The Style parameter's place of the violin.
 const VIOLIN: f64 = 3.0;
 
