@@ -29,9 +29,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// When the next window is due; offline renders wait for those who cannot. None where there is no window.
-    fn due(&self) -> Option<(bool, Instant)> {
-        self.jobs.peek().ok().map(|parcel| (parcel.input.waited_for, parcel.due))
+    /// What is taken first has the least of it; none where there is no window. Offline renders wait for those who cannot, and
+    /// what is late already for what can still be in time: one late window would make all others late.
+    fn urgency(&self, now: Instant) -> Option<(bool, bool, Instant)> {
+        self.jobs.peek().ok().map(|parcel| (parcel.input.waited_for, parcel.due < now, parcel.due))
     }
 
     fn run_one(&mut self) {
@@ -62,9 +63,12 @@ impl Desk {
     /// The lane whose next window is due first.
     fn take(&self) -> Option<(u64, Box<Lane>)> {
         let mut lanes = self.lanes.lock();
-        let due = |entry: &Entry| entry.lane.as_ref().and_then(|lane| lane.due());
-        let first =
-            lanes.iter_mut().filter_map(|entry| Some((due(entry)?, entry))).min_by_key(|(due, _)| *due);
+        let now = Instant::now();
+        let urgency = |entry: &Entry| entry.lane.as_ref().and_then(|lane| lane.urgency(now));
+        let first = lanes
+            .iter_mut()
+            .filter_map(|entry| Some((urgency(entry)?, entry)))
+            .min_by_key(|(urgency, _)| *urgency);
         let (_, entry) = first?;
         entry.lane.take().map(|lane| (entry.id, lane))
     }
