@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, Result};
 
-/// Writes a file; who reads meanwhile sees the old one or the whole new one. Makes its folder where it is missing.
+/// Writes a file; who reads meanwhile sees the old one or the whole new one.
 ///
 /// # Errors
 /// If it cannot be written; then what was there before is still there, and nothing else.
@@ -17,10 +17,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
         return Err(Error::file(path, "expected the name of a file to write"));
     }
     let part = part_of(path);
-    let written = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| File::create(&part))
+    let written = File::create(&part)
         .and_then(|mut file| file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&part, path));
     written.map_err(|error| {
@@ -45,7 +42,7 @@ mod tests {
     #[test]
     fn a_file_is_replaced_and_a_failure_leaves_everything_as_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("new").join("a.json");
+        let path = folder.path().join("a.json");
         write(&path, "one").expect("written");
         write(&path, "two").expect("written again");
         assert_eq!(fs::read_to_string(&path).expect("text"), "two");
@@ -54,8 +51,7 @@ mod tests {
         fs::create_dir_all(taken.join("inside")).expect("a folder");
         let refused = write(&taken, "three").expect_err("refused").to_string();
         assert!(refused.contains("taken") && refused.contains("cannot be written"), "{refused}");
-        let count = |folder: &Path| fs::read_dir(folder).expect("listed").count();
-        assert_eq!((count(folder.path()), count(&folder.path().join("new"))), (2, 1));
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 2);
         assert!(write("/", "four").is_err());
     }
 }

@@ -40,7 +40,10 @@ pub fn is_style(path: &Path) -> bool {
 pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
     let named = KeptStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
     let text = serde_json::to_string(&Written { luthier_style: VERSION, style: named.write() });
-    whole_file::write(path, text.map_err(|error| Error::file(path, error))?)
+    let text = text.map_err(|error| Error::file(path, error))?;
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.map_err(|error| Error::file(path, format!("cannot be written: {error}")))?;
+    whole_file::write(path, text)
 }
 
 /// Reads a style.

@@ -161,6 +161,7 @@ impl Session {
     fn write_scores(&self, folder: &Path) -> Result<()> {
         for entry in self.description.pieces.iter().filter(|p| p.source != Source::Composed) {
             let path = entry.score_path(folder);
+            std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
             let text = serde_json::to_string(score).map_err(|e| Error::file(&path, e))?;
             whole_file::write(&path, text)?;

@@ -20,7 +20,7 @@ pub mod vocoder;
 use std::path::Path;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand as _};
-use engine::{Result, whole_file};
+use engine::{Error, Result, whole_file};
 use serde_json::Value;
 
 /// Compares a model's results with the truth, beside baselines.
@@ -98,7 +98,10 @@ fn row_name(steps: usize) -> String {
     if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") }
 }
 
-/// Writes a table's figures.
+/// Writes a table's figures; their folder is made, for they took too long to be lost for the want of one.
 fn write_json(path: &Path, value: &Value) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    }
     whole_file::write(path, format!("{value:#}\n"))
 }

@@ -79,6 +79,7 @@ struct Material<'a> {
 /// # Errors
 /// If a file cannot be read or written, or a network fails.
 pub fn run(args: &Args) -> Result<()> {
+    std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
     let checkpoint = Checkpoint::read(&args.model)?;
     let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(&args.model), checkpoint.sha256);
     text += &format!(
@@ -188,7 +189,6 @@ fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
     let roles = ["content", "style", "true target"].map(String::from).into_iter();
     let steps = args.rows.steps.iter().map(|steps| format!("steps: {steps}"));
     let panels = Panels { columns: roles.chain(steps).collect(), rows: judged.examples.clone() };
-    std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
     panels.draw(path).map_err(|e| Error::file(path, format!("{e:#}")))
 }
 

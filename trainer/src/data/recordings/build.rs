@@ -174,6 +174,8 @@ impl Build<'_> {
 
     /// Writes a recording's images, each whole or not at all, and removes those of a longer one of that name.
     fn write_images(&self, source: &Source, settings: &BuildSettings, excerpt: &Excerpt) -> Result<usize> {
+        let folder = self.out.join(&source.instrument);
+        std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
         let path = |chunk: usize| image_path(self.out, &source.instrument, &source.name, chunk);
         let (width, height) = (settings.frames as u32, settings.mel.n_mels as u32);
         let mut imager =

@@ -185,6 +185,7 @@ impl RecordingsDescription {
     /// If the folder cannot be written to.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(&path, e))?;
         whole_file::write(path, text + "\n")
     }
