@@ -72,11 +72,9 @@ impl DiffusionTask {
         let latents = Latents::new(&base, &config.model, &ops)?;
         let mut store = ParamStore::new(device, config.seed);
         if base.kind == Kind::Model {
-            let mut start = base.tensors.clone();
-            if trained.style.instruments != config.model.style.instruments {
-                start.retain(|name, _| !name.starts_with(&format!("{STYLE}.{LABEL}.")));
-            }
-            fill(&mut store, &start);
+            let (head, knows) = (format!("{STYLE}.{LABEL}."), &trained.style.instruments);
+            let same = *knows == config.model.style.instruments;
+            fill(&mut store, base.tensors.iter().filter(|(name, _)| same || !name.starts_with(&head)));
         }
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
