@@ -218,8 +218,14 @@ impl Track {
     }
 }
 
-/// A setup and an instrument: what a style and its target share.
-pub(super) type Sound = (usize, usize);
+/// A sound: what a style and its target share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sound {
+    /// Index into [`Description::setups`].
+    pub setup: usize,
+    /// Index into [`Description::instruments`].
+    pub instrument: usize,
+}
 
 /// The pieces of a split that hold each sound: a style needs two of them.
 pub(super) fn pieces_by_sound(dataset: &SpectrogramDataset, split: Split) -> BTreeMap<Sound, Vec<usize>> {
@@ -230,7 +236,7 @@ pub(super) fn pieces_by_sound(dataset: &SpectrogramDataset, split: Split) -> BTr
         let setups = if first == second { vec![first] } else { vec![first, second] };
         for setup in setups {
             for instrument in dataset.description.instruments_of(entry) {
-                by_sound.entry((setup, instrument)).or_default().push(piece);
+                by_sound.entry(Sound { setup, instrument }).or_default().push(piece);
             }
         }
     }

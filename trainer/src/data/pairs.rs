@@ -56,8 +56,8 @@ impl<'a> SpectrogramPairDataset<'a> {
     pub fn new(dataset: &'a SpectrogramDataset, split: Split, seed: u64) -> Result<Self> {
         let by_sound = pieces_by_sound(dataset, split);
         let mut styled: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for ((setup, _), pieces) in by_sound.iter().filter(|(_, pieces)| pieces.len() > 1) {
-            pieces.iter().for_each(|&piece| *styled.entry((*setup, piece)).or_default() += 1);
+        for (sound, pieces) in by_sound.iter().filter(|(_, pieces)| pieces.len() > 1) {
+            pieces.iter().for_each(|&piece| *styled.entry((sound.setup, piece)).or_default() += 1);
         }
         let windows = |((setup, piece), styled)| {
             let target = Target { piece, setup, styled };
@@ -102,7 +102,7 @@ impl<'a> SpectrogramPairDataset<'a> {
         let Target { piece, setup, styled } = *self.targets.choose(rng).expect("checked when made");
         let description = &self.dataset.description;
         let entry = &description.pieces[piece];
-        let has_style = |i: &usize| self.by_sound[&(setup, *i)].len() > 1;
+        let has_style = |i: &usize| self.by_sound[&Sound { setup, instrument: *i }].len() > 1;
         let mut instruments = description.instruments_of(entry).into_iter().filter(has_style);
         let instrument = instruments.nth(rng.random_range(0..styled)).expect("as many as were counted");
         ImageRef { piece, setup, instrument, chunk: rng.random_range(0..entry.chunks) }
@@ -121,7 +121,8 @@ impl<'a> SpectrogramPairDataset<'a> {
 
     /// A sounding window of another piece in the target's instrument and setup.
     fn draw_style(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
-        let pieces = &self.by_sound[&(target.setup, target.instrument)];
+        let ImageRef { setup, instrument, .. } = target;
+        let pieces = &self.by_sound[&Sound { setup, instrument }];
         let own =
             pieces.iter().position(|p| *p == target.piece).expect("a target is one of its sound's pieces");
         let mut draw = || {

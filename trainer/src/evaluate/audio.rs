@@ -22,6 +22,7 @@ use super::seam::seam_flux;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{ceiling, envelope, row_name, write_json};
+use crate::data::dataset::Sound;
 use crate::data::description::Split;
 use crate::data::random;
 use crate::data::score::Score;
@@ -96,13 +97,6 @@ struct Item {
     style_piece: usize,
     /// An instrument that is neither the content's nor the target's, for the shuffled style.
     other: usize,
-}
-
-/// A setup and an instrument, indices into the dataset's description.
-#[derive(Clone, Copy)]
-struct Sound {
-    setup: usize,
-    instrument: usize,
 }
 
 /// Everything that one evaluation needs.
