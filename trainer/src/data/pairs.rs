@@ -77,6 +77,12 @@ impl<'a> SpectrogramPairDataset<'a> {
         self.sample(&mut random::stream(self.seed, "pair", index))
     }
 
+    /// The first `count` pairs of that sequence between different instruments; fewer where such pairs are very rare.
+    pub fn of_two_instruments(&self, count: usize) -> Vec<Pair> {
+        let drawn = (0..20 * count as u64).map(|index| self.pair(index));
+        drawn.filter(|pair| pair.content.instrument != pair.target.instrument).take(count).collect()
+    }
+
     /// A pair of chance.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Pair {
         let mut target = self.draw_target(rng);

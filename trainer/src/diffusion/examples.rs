@@ -65,8 +65,7 @@ impl Examples {
         match self {
             Self::Aligned(data) => {
                 let pairs = SpectrogramPairDataset::new(data, Split::Validation, seed)?;
-                let drawn = (0..20 * count as u64).map(|i| pairs.pair(i));
-                Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(count).collect())
+                Ok(pairs.of_two_instruments(count))
             }
             Self::Unpaired { data, .. } => {
                 let examples = UnpairedDataset::new(data, Split::Validation)?;

@@ -156,7 +156,7 @@ impl Session {
     /// # Errors
     /// If the split has no pairs, or a network fails.
     pub fn judge(&mut self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
-        let pairs = self.pairs(split, items, sampling.seed)?;
+        let pairs = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?.of_two_instruments(items);
         let base = sampling.settings();
         let settings = rows.settings(&base);
         let mut judged = Judged {
@@ -190,12 +190,6 @@ impl Session {
             }
         }
         Ok(judged)
-    }
-
-    fn pairs(&self, split: Split, items: usize, seed: u64) -> Result<Vec<Pair>> {
-        let sampler = SpectrogramPairDataset::new(&self.data, split, seed)?;
-        let drawn = (0..20 * items as u64).map(|i| sampler.pair(i));
-        Ok(drawn.filter(|p| p.content.instrument != p.target.instrument).take(items).collect())
     }
 
     fn image(&self, at: ImageRef) -> MelImage {
