@@ -1,6 +1,7 @@
 //! The reports' `SpectrogramPairDataset`, with a target that really is the content in the style.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use engine::{Error, Result};
 use rand::Rng;
@@ -33,8 +34,8 @@ pub struct Pair {
 }
 
 /// Draws pairs from one split: all ordered pairs of a piece's instruments alike, some with the same instrument twice.
-pub struct SpectrogramPairDataset<'a> {
-    dataset: &'a SpectrogramDataset,
+pub struct SpectrogramPairDataset<D> {
+    dataset: D,
     seed: u64,
     /// What can be aimed at, as often as it has windows.
     targets: Vec<Target>,
@@ -51,10 +52,10 @@ struct Target {
     styled: usize,
 }
 
-impl<'a> SpectrogramPairDataset<'a> {
+impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
     /// Pairs of one split; refused when no two of its pieces share a setup and an instrument.
-    pub fn new(dataset: &'a SpectrogramDataset, split: Split, seed: u64) -> Result<Self> {
-        let by_sound = pieces_by_sound(dataset, split);
+    pub fn new(dataset: D, split: Split, seed: u64) -> Result<Self> {
+        let by_sound = pieces_by_sound(&dataset, split);
         let mut styled: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         for (sound, pieces) in by_sound.iter().filter(|(_, pieces)| pieces.len() > 1) {
             pieces.iter().for_each(|&piece| *styled.entry((sound.setup, piece)).or_default() += 1);

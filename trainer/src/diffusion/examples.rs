@@ -1,6 +1,7 @@
 //! Where the diffusion's examples come from.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use engine::Result;
 use engine::image::MelImage;
@@ -20,7 +21,12 @@ use crate::data::recordings::unpaired::UnpairedDataset;
 /// A run's dataset.
 pub enum Examples {
     /// Rendered: the content's notes in the style's sound are there.
-    Aligned(SpectrogramDataset),
+    Aligned {
+        /// The images.
+        data: Arc<SpectrogramDataset>,
+        /// Which of them go together in training.
+        training: SpectrogramPairDataset<Arc<SpectrogramDataset>>,
+    },
     /// Recordings: a chunk is put together again from its disguise and its recording's sound.
     Unpaired {
         /// The images.
@@ -34,7 +40,10 @@ impl Examples {
     /// Opens a folder that `trainer render` or `trainer build-dataset` made.
     pub fn open(folder: &Path) -> Result<Self> {
         if !RecordingsDescription::describes(folder) {
-            return Ok(Self::Aligned(SpectrogramDataset::open(folder)?));
+            let data = Arc::new(SpectrogramDataset::open(folder)?);
+            // Training draws by the run's own generator: this seed is never asked.
+            let training = SpectrogramPairDataset::new(Arc::clone(&data), Split::Train, 0)?;
+            return Ok(Self::Aligned { data, training });
         }
         let data = RecordingDataset::open(folder)?;
         let training = UnpairedDataset::new(&data, Split::Train)?;
@@ -44,27 +53,24 @@ impl Examples {
     /// The images.
     pub fn images(&self) -> &dyn ImageSet {
         match self {
-            Self::Aligned(data) => data,
+            Self::Aligned { data, .. } => &**data,
             Self::Unpaired { data, .. } => data,
         }
     }
 
     /// `count` training examples.
-    pub fn draw(&self, count: usize, seed: u64, rng: &mut ChaCha8Rng) -> Result<Vec<Pair>> {
+    pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Pair> {
         match self {
-            Self::Aligned(data) => {
-                let pairs = SpectrogramPairDataset::new(data, Split::Train, seed)?;
-                Ok((0..count).map(|_| pairs.sample(rng)).collect())
-            }
-            Self::Unpaired { training, .. } => Ok((0..count).map(|_| training.sample(rng)).collect()),
+            Self::Aligned { training, .. } => (0..count).map(|_| training.sample(rng)).collect(),
+            Self::Unpaired { training, .. } => (0..count).map(|_| training.sample(rng)).collect(),
         }
     }
 
     /// The same `count` examples at every validation: with a true target, content and target of different instruments.
     pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
         match self {
-            Self::Aligned(data) => {
-                let pairs = SpectrogramPairDataset::new(data, Split::Validation, seed)?;
+            Self::Aligned { data, .. } => {
+                let pairs = SpectrogramPairDataset::new(&**data, Split::Validation, seed)?;
                 Ok(pairs.of_two_instruments(count))
             }
             Self::Unpaired { data, .. } => {
@@ -90,7 +96,7 @@ impl Examples {
     /// What a model file says of what it was trained on: the soundfonts, or how many recordings and how they were read.
     pub fn provenance(&self) -> (&'static str, Value) {
         match self {
-            Self::Aligned(data) => ("soundfonts", json!(data.description.soundfonts)),
+            Self::Aligned { data, .. } => ("soundfonts", json!(data.description.soundfonts)),
             Self::Unpaired { data, .. } => {
                 let (settings, count) = (&data.description.settings, data.description.recordings.len());
                 ("recordings", json!({ "count": count, "settings": settings }))

@@ -232,7 +232,7 @@ impl Task for DiffusionTask {
     }
 
     fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
-        let pairs = self.examples.draw(self.config.batch, self.config.seed, rng)?;
+        let pairs = self.examples.draw(self.config.batch, rng);
         let draws: Vec<Draw> =
             pairs.iter().map(|_| Draw::random(rng, &self.config.diffusion, &self.config.model)).collect();
         let batch = self.batch(&pairs, &draws)?;
