@@ -100,6 +100,18 @@ impl Judge {
         Ok(self.name(&probabilities))
     }
 
+    /// 1 where what `name` names is that instrument, 0 where another; NaN, and nothing is named, for an instrument that is
+    /// not among the labels.
+    ///
+    /// # Errors
+    /// As `name`.
+    pub fn hears(&mut self, instrument: &str, name: impl FnOnce(&mut Self) -> Result<String>) -> Result<f64> {
+        if !self.shape.instruments.iter().any(|known| known == instrument) {
+            return Ok(f64::NAN);
+        }
+        Ok(f64::from(u8::from(name(self)? == instrument)))
+    }
+
     fn name(&self, probabilities: &[f32]) -> String {
         let named = self.shape.instruments.iter().zip(probabilities);
         named.max_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| name.clone()).unwrap_or_default()
@@ -145,4 +157,18 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     let exponentials: Vec<f32> = logits.iter().map(|l| (l - largest).exp()).collect();
     let sum: f32 = exponentials.iter().sum();
     exponentials.iter().map(|e| e / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_instrument_that_it_knows_is_listened_for() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
+        let mut judge = Judge::read(Path::new(file)).expect("the fixture");
+        assert_eq!(judge.hears("harp", |_| Ok("harp".into())).expect("named"), 1.0);
+        assert_eq!(judge.hears("harp", |_| Ok("piano".into())).expect("named"), 0.0);
+        assert!(judge.hears("kazoo", |_| panic!("nothing to name")).expect("not known").is_nan());
+    }
 }

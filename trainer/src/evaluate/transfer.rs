@@ -221,15 +221,13 @@ impl Session {
     }
 
     fn measured(&mut self, output: &MelImage, target: &MelImage, pair: &Pair) -> Result<Row> {
-        let heard = self.judge.name_image(output)?;
-        let right = heard == self.data.description.instruments[pair.target.instrument];
-        let known =
-            self.judge.instruments().contains(&self.data.description.instruments[pair.target.instrument]);
+        let instrument = &self.data.description.instruments[pair.target.instrument];
+        let heard = self.judge.hears(instrument, |judge| judge.name_image(output))?;
         Ok(vec![
             ("LSD", level_free_distance_db(output, target, self.range_db)),
             ("timbre", timbre_distance_db(output, target, self.range_db)),
             ("modulation", fast_modulation_db(output, self.range_db)),
-            ("heard", if known { f64::from(u8::from(right)) } else { f64::NAN }),
+            ("heard", heard),
         ])
     }
 
