@@ -12,12 +12,22 @@ use trainer::data::render;
 use trainer::data::studio::Studio;
 use trainer::data::{instruments, toy_soundfont};
 use trainer::evaluate::sampling::Sampling;
+use trainer::evaluate::subject::Subject;
 use trainer::evaluate::transfer::Rows;
 use trainer::evaluate::{audio, report};
 use trainer::level_free::level_free_distance_db;
 
 fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// The shipped model, as the fixtures' classifier judges it.
+fn subject(model: PathBuf) -> Subject {
+    Subject {
+        model,
+        classifier: workspace("tests/fixtures/classifier.safetensors"),
+        sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
+    }
 }
 
 /// A dataset of six test pieces in `data`, on the toy soundfont `toy.sf2`.
@@ -72,17 +82,15 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let json = folder.path().join("table.json");
+    let json = folder.path().join("tables/table.json");
     let args = audio::Args {
-        model,
+        subject: subject(model),
         data,
         soundfonts: vec![soundfont],
         split: Split::Test,
-        classifier: workspace("tests/fixtures/classifier.safetensors"),
         items: 2,
         seconds: 4.0,
         steps: vec![1],
-        sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
         json: Some(json.clone()),
     };
     audio::run(&args).unwrap();
@@ -123,18 +131,16 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let (soundfont, data) = rendered(folder.path());
     let out = folder.path().join("report");
     let args = report::Args {
-        model,
+        subject: subject(model),
         data: data.clone(),
         soundfonts: vec![soundfont],
         unseen: Some(data),
         unseen_soundfonts: Vec::new(),
         recordings: Some(two_recordings(folder.path())),
-        classifier: workspace("tests/fixtures/classifier.safetensors"),
         items: 3,
         clips: 1,
         seconds: 3.0,
         rows: Rows { steps: vec![1, 2], guidances: vec![2.0] },
-        sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
         out: out.clone(),
     };
     report::run(&args).unwrap();

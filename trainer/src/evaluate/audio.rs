@@ -17,11 +17,11 @@ use rayon::prelude::*;
 use super::chroma::chroma_cosine;
 use super::distance::{MultiResolution, level_db};
 use super::listener::Listener;
-use super::sampling::Sampling;
 use super::seam::seam_flux;
+use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
-use super::{ceiling, envelope, row_name, write_json};
+use super::{ceiling, envelope, publish, row_name};
 use crate::data::dataset::Sound;
 use crate::data::description::Split;
 use crate::data::random;
@@ -56,9 +56,9 @@ pub const COLUMNS: [Column; 13] = [
 /// Judges what a listener gets of a split's pieces: content and target on different instruments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long)]
-    pub model: PathBuf,
+    /// What is judged, by whom, and how it draws.
+    #[command(flatten)]
+    pub subject: Subject,
     /// Folder of a rendered dataset; its images are not needed.
     #[arg(long)]
     pub data: PathBuf,
@@ -68,9 +68,6 @@ pub struct Args {
     /// Which of its pieces.
     #[arg(long, default_value = "test")]
     pub split: Split,
-    /// Classifier that judges; it must have been trained on other data.
-    #[arg(long)]
-    pub classifier: PathBuf,
     /// Clips: pieces in turn, every ordered pair of instruments in turn.
     #[arg(long, default_value_t = 12, value_parser = super::at_least_one)]
     pub items: usize,
@@ -80,9 +77,6 @@ pub struct Args {
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 4, 10])]
     pub steps: Vec<usize>,
-    /// How the model draws.
-    #[command(flatten)]
-    pub sampling: Sampling,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -120,17 +114,8 @@ struct Reference {
 
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
-    let table = judge(args)?;
-    println!(
-        "{} clips of {} s of the {:?} split, temperature {}, guidance {}\n",
-        table.len(),
-        args.seconds,
-        args.split,
-        args.sampling.temperature,
-        args.sampling.guidance
-    );
-    println!("{}", table.markdown());
-    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &table.json()))
+    let of = format!("clips of {} s of the {:?} split", args.seconds, args.split);
+    publish(&judge(args)?, &of, &args.subject.sampling, args.json.as_deref())
 }
 
 /// Judges every clip.
@@ -141,9 +126,9 @@ pub fn judge(args: &Args) -> Result<Table> {
     let session = &mut Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
-        listener: Listener::open(&args.model, &args.classifier)?,
+        listener: Listener::open(&args.subject)?,
     };
-    let mut table = Table::new(&COLUMNS, args.sampling.seed);
+    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     for item in &session.items()? {
         let outputs = session.outputs(item)?;
         let reference = session.reference(item, &outputs[0].1, &outputs[1].1)?;
@@ -175,7 +160,7 @@ impl Session<'_> {
         }
         let all = (0..instruments).flat_map(|a| (0..instruments).map(move |b| (a, b)));
         let mut pairs: Vec<(usize, usize)> = all.filter(|(a, b)| a != b).collect();
-        pairs.shuffle(&mut random::stream(self.args.sampling.seed, "instrument pairs", 0));
+        pairs.shuffle(&mut random::stream(self.args.subject.sampling.seed, "instrument pairs", 0));
         Ok((0..self.args.items).map(|i| self.item(i, &pieces, &pairs)).collect())
     }
 
@@ -187,7 +172,7 @@ impl Session<'_> {
 
     /// The next of all pairs that the item's piece has.
     fn item(&self, number: usize, pieces: &[usize], pairs: &[(usize, usize)]) -> Item {
-        let rng = &mut random::stream(self.args.sampling.seed, "audio item", number as u64);
+        let rng = &mut random::stream(self.args.subject.sampling.seed, "audio item", number as u64);
         let piece = pieces[number % pieces.len()];
         let players = self.players(piece);
         let mut next = pairs.iter().cycle().skip(number % pairs.len());
@@ -223,7 +208,7 @@ impl Session<'_> {
             ("spectral-envelope match".into(), matched),
             ("autoencoder and vocoder on the true target".into(), ceiling),
         ];
-        let settings = self.args.sampling.settings();
+        let settings = self.args.subject.sampling.settings();
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
             outputs.push((row_name(steps), self.listener.transferred(&content, &style, &settings)?));

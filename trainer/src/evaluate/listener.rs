@@ -1,7 +1,5 @@
 //! Plays a model, and hears what comes out: notes, images, instruments.
 
-use std::path::Path;
-
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::dsp::mel::MelFrontEnd;
@@ -13,6 +11,7 @@ use engine::settings::Settings;
 use engine::stream::render;
 use engine::{Error, Result};
 
+use super::subject::Subject;
 use crate::classifier::Judge;
 use crate::transcription::Note;
 use crate::transcription::basic_pitch::BasicPitch;
@@ -30,10 +29,10 @@ impl Listener {
     ///
     /// # Errors
     /// If one of the files cannot be read or is something else.
-    pub fn open(model: &Path, classifier: &Path) -> Result<Self> {
+    pub fn open(subject: &Subject) -> Result<Self> {
         Ok(Self {
-            playable: Playable::packed(&Checkpoint::read(model)?)?,
-            judge: Judge::read(classifier)?,
+            playable: Playable::packed(&Checkpoint::read(&subject.model)?)?,
+            judge: Judge::read(&subject.classifier)?,
             ear: BasicPitch::new()?,
         })
     }

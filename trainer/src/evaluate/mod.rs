@@ -12,6 +12,7 @@ pub mod recordings;
 pub mod report;
 pub mod sampling;
 pub mod seam;
+pub mod subject;
 pub mod table;
 pub mod timbre;
 pub mod transfer;
@@ -22,6 +23,9 @@ use std::path::Path;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand as _};
 use engine::{Error, Result, whole_file};
 use serde_json::Value;
+
+use self::sampling::Sampling;
+use self::table::Table;
 
 /// Compares a model's results with the truth, beside baselines.
 #[derive(Clone, Debug)]
@@ -96,6 +100,14 @@ pub fn run(args: &Args) -> Result<()> {
 /// What the row of so many DDIM steps is called.
 fn row_name(steps: usize) -> String {
     if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") }
+}
+
+/// Prints a table below what it is of, and writes its figures where they are asked for.
+fn publish(table: &Table, of: &str, sampling: &Sampling, json: Option<&Path>) -> Result<()> {
+    let Sampling { temperature, guidance, .. } = sampling;
+    println!("{} {of}, temperature {temperature}, guidance {guidance}\n", table.len());
+    println!("{}", table.markdown());
+    json.map_or(Ok(()), |path| write_json(path, &table.json()))
 }
 
 /// Writes a table's figures; their folder is made, for they took too long to be lost for the want of one.

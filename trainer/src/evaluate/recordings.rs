@@ -11,12 +11,11 @@ use engine::settings::Settings;
 use engine::{Error, Result, reference};
 
 use super::chroma::chroma_cosine;
-use super::envelope;
 use super::listener::Listener;
-use super::sampling::Sampling;
+use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
-use super::write_json;
+use super::{envelope, publish, row_name};
 use crate::data::recordings::sources::{self, Source};
 use crate::transcription::agreement::agreement;
 
@@ -32,15 +31,12 @@ pub const COLUMNS: [Column; 5] = [
 /// Judges a model on a folder of recordings, `<instrument>/<file>`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long)]
-    pub model: PathBuf,
+    /// What is judged, by whom, and how it draws.
+    #[command(flatten)]
+    pub subject: Subject,
     /// Folder of recordings; the folder that holds a file names its instrument.
     #[arg(long)]
     pub recordings: PathBuf,
-    /// Classifier that judges; it must have been trained on other data.
-    #[arg(long)]
-    pub classifier: PathBuf,
     /// Recordings that are played, at most.
     #[arg(long, default_value_t = 24, value_parser = super::at_least_one)]
     pub items: usize,
@@ -50,9 +46,6 @@ pub struct Args {
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 10])]
     pub steps: Vec<usize>,
-    /// How the model draws.
-    #[command(flatten)]
-    pub sampling: Sampling,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -63,16 +56,8 @@ pub struct Args {
 /// # Errors
 /// As [`judge`], or if the JSON cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let table = judge(args)?;
-    println!(
-        "{} recordings, {} s each, temperature {}, guidance {}\n",
-        table.len(),
-        args.seconds,
-        args.sampling.temperature,
-        args.sampling.guidance
-    );
-    println!("{}", table.markdown());
-    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &table.json()))
+    let of = format!("recordings, {} s each", args.seconds);
+    publish(&judge(args)?, &of, &args.subject.sampling, args.json.as_deref())
 }
 
 /// Judges every recording.
@@ -81,8 +66,8 @@ pub fn run(args: &Args) -> Result<()> {
 /// If the folder holds fewer than two instruments, or a file cannot be read or is silent.
 pub fn judge(args: &Args) -> Result<Table> {
     let sources = sources::find(&args.recordings)?.sources;
-    let mut listener = Listener::open(&args.model, &args.classifier)?;
-    let mut table = Table::new(&COLUMNS, args.sampling.seed);
+    let mut listener = Listener::open(&args.subject)?;
+    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     let every = sources.len().div_ceil(args.items).max(1);
     for number in (0..sources.len()).step_by(every) {
         let style = other_instrument(&sources, number).ok_or_else(|| {
@@ -127,8 +112,8 @@ fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> 
         ),
     ];
     for &steps in &args.steps {
-        let settings = Settings { steps, ..args.sampling.settings() };
-        outputs.push((super::row_name(steps), listener.transferred(content, sound, &settings)?));
+        let settings = Settings { steps, ..args.subject.sampling.settings() };
+        outputs.push((row_name(steps), listener.transferred(content, sound, &settings)?));
     }
     Ok(outputs)
 }

@@ -12,7 +12,7 @@ use engine::{Error, Result, whole_file};
 use serde_json::{Value, json};
 
 use super::bootstrap::mean;
-use super::sampling::Sampling;
+use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
 use super::{audio, recordings, write_json};
 use crate::data::dataset::SpectrogramDataset;
@@ -25,9 +25,9 @@ const RECONSTRUCTIONS: usize = 200;
 /// What is judged, and how thoroughly.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long)]
-    pub model: PathBuf,
+    /// What is judged, by whom, and how it draws.
+    #[command(flatten)]
+    pub subject: Subject,
     /// Folder of the rendered dataset whose unseen pieces are played.
     #[arg(long)]
     pub data: PathBuf,
@@ -43,9 +43,6 @@ pub struct Args {
     /// Folder of real recordings, `<instrument>/<file>`.
     #[arg(long)]
     pub recordings: Option<PathBuf>,
-    /// Classifier that judges; it must have been trained on other data than the model's losses listen through.
-    #[arg(long)]
-    pub classifier: PathBuf,
     /// Pairs of images of each set.
     #[arg(long, default_value_t = 200, value_parser = super::at_least_one)]
     pub items: usize,
@@ -58,9 +55,6 @@ pub struct Args {
     /// Which settings have rows.
     #[command(flatten)]
     pub rows: Rows,
-    /// How the model draws.
-    #[command(flatten)]
-    pub sampling: Sampling,
     /// Folder for `report.md`, `report.json` and the pictures.
     #[arg(long)]
     pub out: PathBuf,
@@ -80,11 +74,12 @@ struct Material<'a> {
 /// If a file cannot be read or written, or a network fails.
 pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
-    let checkpoint = Checkpoint::read(&args.model)?;
-    let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(&args.model), checkpoint.sha256);
+    let Subject { model, sampling, .. } = &args.subject;
+    let checkpoint = Checkpoint::read(model)?;
+    let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(model), checkpoint.sha256);
     text += &format!(
         "Temperature {}, guidance {} where nothing else is said; intervals are 95 % over pieces (bootstrap).\n",
-        args.sampling.temperature, args.sampling.guidance
+        sampling.temperature, sampling.guidance
     );
     let mut figures = json!({ "sha256": checkpoint.sha256, "sets": [] });
     for material in materials(args) {
@@ -128,8 +123,8 @@ fn materials(args: &Args) -> Vec<Material<'_>> {
 
 /// One set's section and figures.
 fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
-    let session = &mut Session::open(&args.model, material.data, &args.classifier)?;
-    let judged = session.judge(Split::Test, args.items, &args.rows, &args.sampling)?;
+    let session = &mut Session::open(&args.subject, material.data)?;
+    let judged = session.judge(Split::Test, args.items, &args.rows, &args.subject.sampling)?;
     draw(args, &judged, &args.out.join(material.picture))?;
     let mut text = format!("\n## {}\n\n", material.title);
     writeln!(text, "The model's images, {} pairs ([pictures]({})):\n", judged.table.len(), material.picture)
@@ -145,15 +140,13 @@ fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
         return Ok((text, values));
     }
     let heard = audio::judge(&audio::Args {
-        model: args.model.clone(),
+        subject: args.subject.clone(),
         data: material.data.to_path_buf(),
         soundfonts: material.soundfonts.to_vec(),
         split: Split::Test,
-        classifier: args.classifier.clone(),
         items: args.clips,
         seconds: args.seconds,
         steps: args.rows.steps.clone(),
-        sampling: args.sampling.clone(),
         json: None,
     })?;
     writeln!(text, "\nWhat a listener gets, {} clips of {} s:\n", heard.len(), args.seconds)
@@ -166,13 +159,11 @@ fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
 /// The section of recordings, of which nobody knows a true target.
 fn real_recordings(args: &Args, folder: &Path) -> Result<(String, Value)> {
     let table = recordings::judge(&recordings::Args {
-        model: args.model.clone(),
+        subject: args.subject.clone(),
         recordings: folder.to_path_buf(),
-        classifier: args.classifier.clone(),
         items: args.clips,
         seconds: args.seconds,
         steps: args.rows.steps.clone(),
-        sampling: args.sampling.clone(),
         json: None,
     })?;
     let text = format!(

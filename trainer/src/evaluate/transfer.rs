@@ -20,9 +20,10 @@ use engine::{Error, Result};
 
 use super::modulation::fast_modulation_db;
 use super::sampling::Sampling;
+use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
-use super::{row_name, write_json};
+use super::{publish, row_name};
 use crate::classifier::Judge;
 use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
@@ -42,27 +43,21 @@ pub const COLUMNS: [Column; 6] = [
 /// Judges a model on one split of a rendered dataset: content and target on different instruments.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Model file.
-    #[arg(long)]
-    pub model: PathBuf,
+    /// What is judged, by whom, and how it draws.
+    #[command(flatten)]
+    pub subject: Subject,
     /// Folder of a rendered dataset.
     #[arg(long)]
     pub data: PathBuf,
     /// Which of its pieces.
     #[arg(long, default_value = "test")]
     pub split: Split,
-    /// Classifier that judges; it must have been trained on other data.
-    #[arg(long)]
-    pub classifier: PathBuf,
     /// Pairs of content and style.
     #[arg(long, default_value_t = 200, value_parser = super::at_least_one)]
     pub items: usize,
     /// What is asked of the model.
     #[command(flatten)]
     pub rows: Rows,
-    /// How the model draws.
-    #[command(flatten)]
-    pub sampling: Sampling,
     /// Also writes the table as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -93,17 +88,11 @@ impl Rows {
 
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
-    let session = &mut Session::open(&args.model, &args.data, &args.classifier)?;
-    let judged = session.judge(args.split, args.items, &args.rows, &args.sampling)?;
-    println!(
-        "{} pairs of the {:?} split, temperature {}, guidance {}\n",
-        judged.table.len(),
-        args.split,
-        args.sampling.temperature,
-        args.sampling.guidance
-    );
-    println!("{}", judged.table.markdown());
-    args.json.as_ref().map_or(Ok(()), |path| write_json(path, &judged.table.json()))
+    let Args { subject, split, .. } = args;
+    let judged =
+        Session::open(subject, &args.data)?.judge(*split, args.items, &args.rows, &subject.sampling)?;
+    let of = format!("pairs of the {split:?} split");
+    publish(&judged.table, &of, &subject.sampling, args.json.as_deref())
 }
 
 /// What an evaluation needs.
@@ -134,9 +123,9 @@ impl Session {
     ///
     /// # Errors
     /// If a file cannot be read, or the dataset's images are not the model's.
-    pub fn open(model: &Path, data: &Path, classifier: &Path) -> Result<Self> {
+    pub fn open(subject: &Subject, data: &Path) -> Result<Self> {
         let data = SpectrogramDataset::open(data)?;
-        let playable = Playable::packed(&Checkpoint::read(model)?)?;
+        let playable = Playable::packed(&Checkpoint::read(&subject.model)?)?;
         if playable.config().mel != data.description.mel {
             let found = format!("{:?}", data.description.mel);
             return Err(Error::invalid("--data", "the model's mel config", found));
@@ -145,7 +134,7 @@ impl Session {
             data,
             model: playable.model(),
             transfer: Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?,
-            judge: Judge::read(classifier)?,
+            judge: Judge::read(&subject.classifier)?,
             ops: Packed::default(),
             range_db: playable.config().mel.range_db,
         })
