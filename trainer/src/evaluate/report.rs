@@ -3,24 +3,14 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use engine::checkpoint::Checkpoint;
-use engine::image::MelImage;
-use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Transfer};
-use engine::playable::Playable;
 use engine::{Error, Result, whole_file};
 use serde_json::{Value, json};
 
-use super::bootstrap::mean;
 use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
 use super::{audio, recordings, write_json};
-use crate::data::dataset::SpectrogramDataset;
 use crate::data::description::Split;
 use crate::plot::Panels;
-
-/// Images of each split whose reconstruction is measured.
-const RECONSTRUCTIONS: usize = 200;
 
 /// What is judged, and how thoroughly.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,15 +65,21 @@ struct Material<'a> {
 pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
     let Subject { model, sampling, .. } = &args.subject;
-    let checkpoint = Checkpoint::read(model)?;
-    let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(model), checkpoint.sha256);
+    let mut session = Session::open(&args.subject, &args.data)?;
+    let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(model), session.sha256);
     text += &format!(
         "Temperature {}, guidance {} where nothing else is said; intervals are 95 % over pieces (bootstrap).\n",
         sampling.temperature, sampling.guidance
     );
-    let mut figures = json!({ "sha256": checkpoint.sha256, "sets": [] });
-    for material in materials(args) {
-        let (section, values) = judge(args, &material)?;
+    let mut figures = json!({ "sha256": session.sha256, "sets": [] });
+    let mut sets = vec![judge(args, &seen(args), &mut session)?];
+    let autoencoder = table_3(&mut session)?;
+    // The other set's images need not lie in memory beside these.
+    drop(session);
+    if let Some(set) = unseen(args) {
+        sets.push(judge(args, &set, &mut Session::open(&args.subject, set.data)?)?);
+    }
+    for (section, values) in sets {
         text += &section;
         figures["sets"].as_array_mut().expect("made above").push(values);
     }
@@ -92,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
         text += &section;
         figures["recordings"] = values;
     }
-    let (section, values) = table_3(&checkpoint, args)?;
+    let (section, values) = autoencoder;
     text += &section;
     figures["autoencoder"] = values;
     whole_file::write(args.out.join("report.md"), &text)?;
@@ -105,25 +101,26 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn materials(args: &Args) -> Vec<Material<'_>> {
-    let seen = Material {
+fn seen(args: &Args) -> Material<'_> {
+    Material {
         title: "Unseen pieces, soundfonts as in training",
         picture: "unseen-pieces.png",
         data: &args.data,
         soundfonts: &args.soundfonts,
-    };
-    let unseen = args.unseen.as_deref().map(|data| Material {
+    }
+}
+
+fn unseen(args: &Args) -> Option<Material<'_>> {
+    args.unseen.as_deref().map(|data| Material {
         title: "Unseen pieces on an unseen soundfont, the style given as a clip of it",
         picture: "unseen-soundfont.png",
         data,
         soundfonts: &args.unseen_soundfonts,
-    });
-    [Some(seen), unseen].into_iter().flatten().collect()
+    })
 }
 
 /// One set's section and figures.
-fn judge(args: &Args, material: &Material) -> Result<(String, Value)> {
-    let session = &mut Session::open(&args.subject, material.data)?;
+fn judge(args: &Args, material: &Material, session: &mut Session) -> Result<(String, Value)> {
     let judged = session.judge(Split::Test, args.items, &args.rows, &args.subject.sampling)?;
     draw(args, &judged, &args.out.join(material.picture))?;
     let mut text = format!("\n## {}\n\n", material.title);
@@ -184,13 +181,8 @@ fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
 }
 
 /// The row of the report's table 3 that has a meaning here, and what became of its two scores.
-fn table_3(checkpoint: &Checkpoint, args: &Args) -> Result<(String, Value)> {
-    let data = SpectrogramDataset::open(&args.data)?;
-    let playable = Playable::packed(checkpoint)?;
-    let mut transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
-    let [train, test] =
-        [Split::Train, Split::Test].map(|split| reconstruction_mse(&data, split, &mut transfer));
-    let (train, test) = (train?, test?);
+fn table_3(session: &mut Session) -> Result<(String, Value)> {
+    let (train, test) = (session.reconstruction_mse(Split::Train)?, session.reconstruction_mse(Split::Test)?);
     let say = |mse: Option<f64>| mse.map_or("-".to_string(), |mse| format!("{mse:.6}"));
     let text = format!(
         "\n## The student report's table 3\n\n| | its training | its validation | here, training | here, test |\n|---|---|---|---|---|\n\
@@ -202,26 +194,4 @@ fn table_3(checkpoint: &Checkpoint, args: &Args) -> Result<(String, Value)> {
         say(test)
     );
     Ok((text, json!({ "mse_train": train, "mse_test": test })))
-}
-
-/// Mean squared error of the autoencoder over some of a split's sounding images; none where the split has none.
-fn reconstruction_mse(
-    data: &SpectrogramDataset,
-    split: Split,
-    transfer: &mut Transfer,
-) -> Result<Option<f64>> {
-    let (n_mels, frames) = (data.description.mel.n_mels, data.description.window.frames);
-    let images = data.images(split);
-    let every = images.len().div_ceil(RECONSTRUCTIONS).max(1);
-    let mut errors = Vec::new();
-    for at in images.into_iter().step_by(every).filter(|at| data.sounds(*at)) {
-        let mut pixels = Vec::with_capacity(n_mels * frames);
-        data.extend_f32(at, &mut pixels);
-        let image = MelImage { n_mels, frames, data: pixels };
-        let latent = transfer.encode(&image)?;
-        let output = transfer.decode(&latent)?;
-        let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
-        errors.push(squares.sum::<f64>() / image.data.len() as f64);
-    }
-    Ok((!errors.is_empty()).then(|| mean(&errors)))
 }

@@ -18,6 +18,7 @@ use engine::settings::Settings;
 use engine::style::StyleTokens;
 use engine::{Error, Result};
 
+use super::bootstrap::mean;
 use super::modulation::fast_modulation_db;
 use super::sampling::Sampling;
 use super::subject::Subject;
@@ -97,6 +98,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// What an evaluation needs.
 pub struct Session {
+    /// Of the model's file.
+    pub sha256: String,
     data: SpectrogramDataset,
     model: Arc<Model<Packed>>,
     transfer: Transfer,
@@ -117,6 +120,8 @@ pub struct Judged {
 
 /// Pairs that are kept as pictures.
 const EXAMPLES: usize = 6;
+/// Images of each split whose reconstruction is measured.
+const RECONSTRUCTIONS: usize = 200;
 
 impl Session {
     /// Reads everything.
@@ -131,6 +136,7 @@ impl Session {
             return Err(Error::invalid("--data", "the model's mel config", found));
         }
         Ok(Self {
+            sha256: playable.sha256().to_string(),
             data,
             model: playable.model(),
             transfer: Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?,
@@ -181,6 +187,29 @@ impl Session {
         Ok(judged)
     }
 
+    /// Mean squared error of the autoencoder over some of a split's sounding images; none where the split has none.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn reconstruction_mse(&mut self, split: Split) -> Result<Option<f64>> {
+        let images = self.data.images(split);
+        let every = images.len().div_ceil(RECONSTRUCTIONS).max(1);
+        let sounding: Vec<_> = images.into_iter().step_by(every).filter(|at| self.data.sounds(*at)).collect();
+        let mut errors = Vec::new();
+        for at in sounding {
+            let image = self.image(at);
+            let output = self.reconstructed(&image)?;
+            let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
+            errors.push(squares.sum::<f64>() / image.data.len() as f64);
+        }
+        Ok((!errors.is_empty()).then(|| mean(&errors)))
+    }
+
+    fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
+        let latent = self.transfer.encode(image)?;
+        self.transfer.decode(&latent)
+    }
+
     fn image(&self, at: ImageRef) -> MelImage {
         let mel = &self.data.description.mel;
         let mut data = Vec::with_capacity(self.data.image_len());
@@ -200,12 +229,11 @@ impl Session {
         style: &MelImage,
         target: &MelImage,
     ) -> Result<Vec<(String, MelImage)>> {
-        let latent = self.transfer.encode(target)?;
         Ok(vec![
             ("true target".into(), target.clone()),
             ("content copy".into(), content.clone()),
             ("spectral-envelope match".into(), match_envelope(content, style)),
-            ("autoencoder of the true target".into(), self.transfer.decode(&latent)?),
+            ("autoencoder of the true target".into(), self.reconstructed(target)?),
         ])
     }
 
