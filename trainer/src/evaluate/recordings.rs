@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use engine::audio_file::{Audio, Reader};
+use engine::image::MelImage;
 use engine::settings::Settings;
 use engine::{Error, Result, reference};
 
@@ -17,6 +18,7 @@ use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{envelope, publish, row_name};
 use crate::data::recordings::sources::{self, Source};
+use crate::transcription::Note;
 use crate::transcription::agreement::agreement;
 
 /// What the table says.
@@ -51,6 +53,13 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
+/// What every output of one recording is compared with.
+struct Reference {
+    content: Audio,
+    content_notes: Vec<Note>,
+    style_image: MelImage,
+}
+
 /// Runs the evaluation and prints its table.
 ///
 /// # Errors
@@ -75,8 +84,14 @@ pub fn judge(args: &Args) -> Result<Table> {
             Error::invalid("--recordings", "recordings of two instruments", found)
         })?;
         let (content, sound) = (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
-        for (name, audio) in outputs(&listener, args, &content, &sound)? {
-            let mut row = measured(&listener, &audio, &content, &sound)?;
+        let outputs = outputs(&listener, args, &content, &sound)?;
+        let reference = Reference {
+            content_notes: listener.notes(&content)?,
+            style_image: listener.image(&sound)?,
+            content,
+        };
+        for (name, audio) in outputs {
+            let mut row = measured(&listener, &audio, &reference)?;
             row.push(("heard", listener.heard(&audio, &style.instrument)?));
             table.push(name, number, row);
         }
@@ -118,8 +133,11 @@ fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> 
     Ok(outputs)
 }
 
-fn measured(listener: &Listener, audio: &Audio, content: &Audio, sound: &Audio) -> Result<Row> {
-    let notes = agreement(&listener.notes(content)?, &listener.notes(audio)?).f1();
-    let timbre = timbre_distance_db(&listener.image(audio)?, &listener.image(sound)?, listener.range_db());
-    Ok(vec![("notes", notes), ("chroma", chroma_cosine(audio, content)), ("timbre", timbre)])
+fn measured(listener: &Listener, audio: &Audio, reference: &Reference) -> Result<Row> {
+    let (image, range_db) = (listener.image(audio)?, listener.range_db());
+    Ok(vec![
+        ("notes", agreement(&reference.content_notes, &listener.notes(audio)?).f1()),
+        ("chroma", chroma_cosine(audio, &reference.content)),
+        ("timbre", timbre_distance_db(&image, &reference.style_image, range_db)),
+    ])
 }
