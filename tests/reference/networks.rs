@@ -82,12 +82,14 @@ fn attention<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_
     let tokens = golden.activation(ops, "in/attention.tokens");
     let y = own.forward(ops, &x, None).expect("self-attention");
     golden.assert_activation("attention.self", ops, &y);
-    let y = cross.forward(ops, &x, Some(&tokens)).expect("cross-attention");
+    let memory = cross.read(ops, &tokens).expect("memory");
+    let y = cross.forward(ops, &x, Some(&memory)).expect("cross-attention");
     golden.assert_activation("attention.cross", ops, &y);
     let [_, one, count, dim] = ops.dims(&tokens);
     let first = &golden.data("in/attention.tokens")[..count * dim];
     let repeated = ops.tensor([1, one, count, dim], first).expect("tokens of one");
-    let y = cross.forward(ops, &x, Some(&repeated)).expect("cross-attention");
+    let memory = cross.read(ops, &repeated).expect("memory");
+    let y = cross.forward(ops, &x, Some(&memory)).expect("cross-attention");
     golden.assert_activation("attention.cross_repeated", ops, &y);
 }
 
@@ -106,13 +108,8 @@ fn denoiser<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>
         let (noisy, content, mask) = (torchs("in/*.noisy"), torchs("in/*.content"), torchs("in/*.mask"));
         let (tokens, pooled) = (torchs("out/*.tokens"), torchs("out/*.pooled"));
         let timestep = embedded_timesteps(golden, ops, frames);
-        let conditions = Conditions {
-            content: &content,
-            mask: &mask,
-            timestep: &timestep,
-            tokens: &tokens,
-            pooled: &pooled,
-        };
+        let read = networks.unet.read(ops, &tokens, &pooled).expect("read");
+        let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
         let prediction = networks.unet.forward(ops, &noisy, &conditions).expect("unet");
         golden.assert_activation(&format!("{frames}.prediction"), ops, &prediction);
     }
@@ -178,13 +175,8 @@ fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
     let latent = autoencoder.encoder.forward(&mut ops, &image).expect("encoder");
     let decoded = autoencoder.decoder.forward(&mut ops, &latent).expect("decoder");
     let style = denoiser.style.forward(&mut ops, &image).expect("style encoder");
-    let conditions = Conditions {
-        content: &content,
-        mask: &mask,
-        timestep: &timestep,
-        tokens: &style.tokens,
-        pooled: &style.pooled,
-    };
+    let read = denoiser.unet.read(&mut ops, &style.tokens, &style.pooled).expect("read");
+    let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
     let prediction = denoiser.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
     let probed = [decoded, prediction, style.logits]
         .into_iter()

@@ -15,6 +15,12 @@ pub struct CrossAttention<B: Backend> {
     out: B::Conv,
 }
 
+/// Keys and values of tokens, `(B or 1, 1, N, C)` each.
+pub struct Memory<B: Backend> {
+    keys: B::Tensor,
+    values: B::Tensor,
+}
+
 impl<B: Backend> CrossAttention<B> {
     /// `channels` of the image, `token_dim` of the tokens (equal to `channels` for self-attention).
     pub fn load(
@@ -35,16 +41,24 @@ impl<B: Backend> CrossAttention<B> {
         })
     }
 
-    /// `x (B, H, W, C)`, `tokens (B or 1, 1, N, token_dim)`, or none for the image's own positions -> `(B, H, W, C)`.
-    pub fn forward(&self, ops: &mut B, x: &B::Tensor, tokens: Option<&B::Tensor>) -> Result<B::Tensor> {
+    /// What is read of `tokens (B or 1, 1, N, token_dim)`: the same for every `x`.
+    pub fn read(&self, ops: &mut B, tokens: &B::Tensor) -> Result<Memory<B>> {
+        Ok(Memory { keys: ops.conv(tokens, &self.key)?, values: ops.conv(tokens, &self.value)? })
+    }
+
+    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the memory of tokens, or none for the image's own positions.
+    pub fn forward(&self, ops: &mut B, x: &B::Tensor, memory: Option<&Memory<B>>) -> Result<B::Tensor> {
         let normed = ops.norm(x, &self.norm, None, false)?;
-        let own = if tokens.is_none() { Some(ops.tokens(&[&normed])?) } else { None };
-        let tokens = tokens.or(own.as_ref()).expect("one of the two is there");
         let query = ops.conv(&normed, &self.query)?;
-        let key = ops.conv(tokens, &self.key)?;
-        let value = ops.conv(tokens, &self.value)?;
-        let attended = ops.attention(&query, &key, &value, self.heads)?;
-        let out = ops.conv(&attended, &self.out)?;
-        ops.add(x, &out)
+        let own = match memory {
+            Some(_) => None,
+            None => {
+                let positions = ops.tokens(&[&normed])?;
+                Some(self.read(ops, &positions)?)
+            }
+        };
+        let Memory { keys, values } = memory.or(own.as_ref()).expect("one of the two is there");
+        let attended = ops.attention(&query, keys, values, self.heads)?;
+        ops.conv_onto(x, &attended, &self.out)
     }
 }

@@ -5,8 +5,8 @@ use crate::config::AutoencoderConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// The encoder's mirror: residual blocks and nearest-neighbour upsampling (no transposed convolution, no checkerboard), the
-/// last doubling by [`Backend::depth_to_space`], beside a linear path from latent to whole patches.
+/// The encoder's mirror: residual blocks and [`ConvSpec::upsampled`] convolutions, the last doubling by
+/// [`Backend::depth_to_space`], beside a linear path from latent to whole patches.
 pub struct SpectrogramDecoder<B: Backend> {
     reduction: usize,
     linear: B::Conv,
@@ -32,7 +32,7 @@ impl<B: Backend> SpectrogramDecoder<B> {
                 _ => Some(B::load_conv(
                     source,
                     &format!("{name}.up.{i}"),
-                    ConvSpec::conv(c, config.channels[i - 1], 3, 1),
+                    ConvSpec::upsampled(c, config.channels[i - 1]),
                 )?),
             };
             stages.push((res, up));
@@ -56,7 +56,6 @@ impl<B: Backend> SpectrogramDecoder<B> {
         for (res, up) in &self.stages {
             h = res.forward(ops, &h, None)?;
             if let Some(up) = up {
-                h = ops.upsample2(&h)?;
                 h = ops.conv(&h, up)?;
             }
         }

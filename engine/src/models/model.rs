@@ -2,7 +2,7 @@
 
 use super::position::SinusoidalPositionEmbedding;
 use super::style::Style;
-use super::unet::{Conditions, MASK_CHANNELS};
+use super::unet::{Conditions, MASK_CHANNELS, StyleMemory};
 use super::{Autoencoder, Denoiser};
 use crate::config::ModelConfig;
 use crate::image::MelImage;
@@ -115,6 +115,20 @@ impl<B: Backend> Model<B> {
         timestep: usize,
         guides: &[Guide],
     ) -> Result<Vec<Vec<f32>>> {
+        let style = self.read_styles(ops, guides)?;
+        self.denoise_as_read(ops, noisy, dims, timestep, guides, &style)
+    }
+
+    /// [`Model::denoise`] with the guides' styles already read.
+    pub fn denoise_as_read(
+        &self,
+        ops: &mut B,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        guides: &[Guide],
+        style: &StyleMemory<B>,
+    ) -> Result<Vec<Vec<f32>>> {
         let padded = self.pad_columns(dims);
         let [h, w, c] = padded;
         let (batch, size) = (guides.len(), h * w * c);
@@ -137,21 +151,14 @@ impl<B: Backend> Model<B> {
         let embedding =
             SinusoidalPositionEmbedding::embed(timestep as f32, SinusoidalPositionEmbedding::TIMESTEP_DIM);
         let timestep = ops.tensor([batch, 1, 1, embedding.len()], &embedding.repeat(batch))?;
-        let (tokens, pooled) = self.join_styles(ops, guides)?;
-        let conditions = Conditions {
-            content: &content,
-            mask: &mask,
-            timestep: &timestep,
-            tokens: &tokens,
-            pooled: &pooled,
-        };
+        let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style };
         let prediction = self.denoiser.unet.forward(ops, &noisy, &conditions)?;
         let prediction = ops.data(&prediction)?;
         Ok(prediction.chunks_exact(size).map(|one| narrow(one, padded, dims)).collect())
     }
 
-    /// Tokens and pooled vectors of all guides; a dropped style is zero.
-    fn join_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<(B::Tensor, B::Tensor)> {
+    /// What the denoiser keeps of the guides' styles, in one batch; a dropped style is zero.
+    pub fn read_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<StyleMemory<B>> {
         let dim = self.config.style.dim;
         let count = guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
         let (mut tokens, mut pooled) = (Vec::new(), Vec::new());
@@ -172,7 +179,8 @@ impl<B: Backend> Model<B> {
             }
         }
         let tokens = ops.tensor([guides.len(), 1, count, dim], &tokens)?;
-        Ok((tokens, ops.tensor([guides.len(), 1, 1, dim], &pooled)?))
+        let pooled = ops.tensor([guides.len(), 1, 1, dim], &pooled)?;
+        self.denoiser.unet.read(ops, &tokens, &pooled)
     }
 
     fn check_size(&self, n_mels: usize, frames: usize) -> Result<()> {

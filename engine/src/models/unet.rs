@@ -1,6 +1,6 @@
 //! The denoiser.
 
-use super::cross_attention::CrossAttention;
+use super::cross_attention::{CrossAttention, Memory};
 use super::position::SinusoidalPositionEmbedding;
 use crate::Result;
 use crate::config::{ModelConfig, UNetConfig};
@@ -15,10 +15,16 @@ pub struct Conditions<'a, B: Backend> {
     pub mask: &'a B::Tensor,
     /// `(B, 1, 1, 128)`: [`SinusoidalPositionEmbedding`] of the timestep.
     pub timestep: &'a B::Tensor,
-    /// `(B or 1, 1, N, dim)`: style tokens, zero where the style was dropped.
-    pub tokens: &'a B::Tensor,
-    /// `(B, 1, 1, dim)`: the pooled style.
-    pub pooled: &'a B::Tensor,
+    /// From [`UNet::read`].
+    pub style: &'a StyleMemory<B>,
+}
+
+/// What the denoiser has read of a style: the same at every timestep, for every content.
+pub struct StyleMemory<B: Backend> {
+    /// One for each cross-attention, in the order in which they come.
+    attentions: Vec<Memory<B>>,
+    /// `(B, 1, 1, E)`: the pooled style's part of the embedding.
+    pooled: B::Tensor,
 }
 
 /// Channels of [`Conditions::mask`].
@@ -59,14 +65,14 @@ impl<B: Backend> Stage<B> {
         ops: &mut B,
         x: &B::Tensor,
         embedding: &B::Tensor,
-        tokens: &B::Tensor,
+        memories: &mut std::slice::Iter<'_, Memory<B>>,
     ) -> Result<B::Tensor> {
         let mut h = x.clone();
         for (i, block) in self.blocks.iter().enumerate() {
             h = block.forward(ops, &h, Some(embedding))?;
             if let (0, Some((own, cross))) = (i, &self.attention) {
                 h = own.forward(ops, &h, None)?;
-                h = cross.forward(ops, &h, Some(tokens))?;
+                h = cross.forward(ops, &h, memories.next())?;
             }
         }
         Ok(h)
@@ -120,11 +126,21 @@ impl<B: Backend> UNet<B> {
             net.down.push((stage, next.transpose()?));
         }
         for (i, &c) in unet.channels.iter().enumerate().rev().skip(1) {
-            let conv = ConvSpec::conv(unet.channels[i + 1], c, 3, 1);
+            let conv = ConvSpec::upsampled(unet.channels[i + 1], c);
             let conv = B::load_conv(source, &format!("{name}.up.{i}.in"), conv)?;
             net.up.push((conv, Stage::load(source, &format!("{name}.up.{i}"), unet, dim, i, 2 * c)?));
         }
         Ok(net)
+    }
+
+    /// Reads a style: `tokens (B or 1, 1, N, dim)` and `pooled (B, 1, 1, dim)`, both zero where it was dropped.
+    pub fn read(&self, ops: &mut B, tokens: &B::Tensor, pooled: &B::Tensor) -> Result<StyleMemory<B>> {
+        let stages = self.down.iter().map(|(stage, _)| stage).chain(self.up.iter().map(|(_, stage)| stage));
+        let attentions = stages.filter_map(|stage| stage.attention.as_ref());
+        Ok(StyleMemory {
+            attentions: attentions.map(|(_, cross)| cross.read(ops, tokens)).collect::<Result<_>>()?,
+            pooled: ops.conv(pooled, &self.style)?,
+        })
     }
 
     /// `noisy (B, H, W, latent)` -> prediction (v or noise) of the same shape.
@@ -137,20 +153,19 @@ impl<B: Backend> UNet<B> {
         let embedding = self.embed(ops, conditions)?;
         let input = self.join_input(ops, noisy, conditions)?;
         let mut h = ops.conv(&input, &self.input)?;
-        let mut skips = Vec::new();
+        let (mut skips, memories) = (Vec::new(), &mut conditions.style.attentions.iter());
         for (stage, next) in &self.down {
-            h = stage.forward(ops, &h, &embedding, conditions.tokens)?;
+            h = stage.forward(ops, &h, &embedding, memories)?;
             if let Some(next) = next {
                 skips.push(h.clone());
                 h = ops.conv(&h, next)?;
             }
         }
         for (conv, stage) in &self.up {
-            h = ops.upsample2(&h)?;
             h = ops.conv(&h, conv)?;
             let skip = skips.pop().expect("one skip a stage");
             h = ops.concat(&[&h, &skip])?;
-            h = stage.forward(ops, &h, &embedding, conditions.tokens)?;
+            h = stage.forward(ops, &h, &embedding, memories)?;
         }
         let h = ops.norm(&h, &self.norm, None, true)?;
         ops.conv(&h, &self.out)
@@ -161,8 +176,7 @@ impl<B: Backend> UNet<B> {
         let time = ops.conv(conditions.timestep, &self.time1)?;
         let time = ops.silu(&time)?;
         let time = ops.conv(&time, &self.time2)?;
-        let style = ops.conv(conditions.pooled, &self.style)?;
-        let sum = ops.add(&time, &style)?;
+        let sum = ops.add(&time, &conditions.style.pooled)?;
         ops.silu(&sum)
     }
 

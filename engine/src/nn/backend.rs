@@ -26,6 +26,8 @@ pub struct ConvSpec {
     pub bias: bool,
     /// Stored as torch's `Linear` (`[c_out, c_in]`) instead of `Conv2d` (`[c_out, c_in, k, k]`).
     pub linear: bool,
+    /// Whether it sees its input doubled along both axes (nearest neighbour).
+    pub upsampled: bool,
     /// Start of training.
     pub init: Init,
 }
@@ -33,12 +35,19 @@ pub struct ConvSpec {
 impl ConvSpec {
     /// A convolution with bias.
     pub fn conv(c_in: usize, c_out: usize, kernel: usize, stride: usize) -> Self {
-        Self { c_in, c_out, kernel, stride, bias: true, linear: false, init: Init::Default }
+        let init = Init::Default;
+        Self { c_in, c_out, kernel, stride, bias: true, linear: false, upsampled: false, init }
+    }
+
+    /// A convolution, 3 x 3 with bias, of its input doubled along both axes: no transposed convolution, no checkerboard
+    /// (Odena et al. 2016).
+    pub fn upsampled(c_in: usize, c_out: usize) -> Self {
+        Self { upsampled: true, ..Self::conv(c_in, c_out, 3, 1) }
     }
 
     /// A linear layer over channels with bias.
     pub fn linear(c_in: usize, c_out: usize) -> Self {
-        Self { c_in, c_out, kernel: 1, stride: 1, bias: true, linear: true, init: Init::Default }
+        Self { linear: true, ..Self::conv(c_in, c_out, 1, 1) }
     }
 
     /// The same without bias.
@@ -60,9 +69,19 @@ impl ConvSpec {
         }
     }
 
+    /// How often the input's height and width are seen.
+    pub fn zoom(&self) -> usize {
+        if self.upsampled { 2 } else { 1 }
+    }
+
     /// The output's height or width for an input's.
     pub fn output(&self, size: usize) -> usize {
-        (size + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
+        (self.zoom() * size + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
+    }
+
+    /// Whether the input itself already is the matrix of patches.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && !self.upsampled
     }
 }
 
@@ -99,6 +118,16 @@ pub trait Backend: Sized {
 
     /// Convolution with zero padding `kernel / 2`; `(B, H, W, c_in) -> (B, H', W', c_out)`.
     fn conv(&mut self, x: &Self::Tensor, conv: &Self::Conv) -> Result<Self::Tensor>;
+    /// The convolution of `x`, added to `onto`, which has the shape of the result.
+    fn conv_onto(
+        &mut self,
+        onto: &Self::Tensor,
+        x: &Self::Tensor,
+        conv: &Self::Conv,
+    ) -> Result<Self::Tensor> {
+        let y = self.conv(x, conv)?;
+        self.add(onto, &y)
+    }
     /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift` where `modulation` is `(B, 1, 1, 2C)` = scale then shift,
     /// then SiLU where asked.
     fn norm(
@@ -114,8 +143,6 @@ pub trait Backend: Sized {
     fn add(&mut self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor>;
     /// Joins along channels; a batch of 1 repeats.
     fn concat(&mut self, parts: &[&Self::Tensor]) -> Result<Self::Tensor>;
-    /// Nearest-neighbour upsampling by two along both axes.
-    fn upsample2(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
     /// Scaled dot-product attention; `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H, W, C)`.
     fn attention(
         &mut self,

@@ -1,5 +1,7 @@
 //! CPU kernels over row-major `(B, H, W, C)` slices, shared by both executors.
 
+use pulp::Arch;
+
 use super::backend::{ConvSpec, GROUPS, NORM_EPS};
 
 /// A row-major matrix view: element `(r, c)` lies at `data[r * row_stride + c * col_stride]`.
@@ -99,6 +101,54 @@ pub fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
+/// What an output position sees: `kernel x kernel` runs of `c_in` values.
+#[derive(Clone, Copy, Debug)]
+pub struct Taps {
+    /// Runs along one axis.
+    pub kernel: usize,
+    /// Input positions between two outputs' first runs.
+    pub stride: usize,
+    /// How far before the output position the first run lies: lines, columns.
+    pub before: [usize; 2],
+    /// Values of a run.
+    pub c_in: usize,
+}
+
+impl Taps {
+    /// Those of a convolution with zero padding, over what it sees.
+    pub fn of(spec: &ConvSpec) -> Self {
+        Self { kernel: spec.kernel, stride: spec.stride, before: [spec.kernel / 2; 2], c_in: spec.c_in }
+    }
+
+    /// Values that one output position sees.
+    pub fn patch(&self) -> usize {
+        self.kernel * self.kernel * self.c_in
+    }
+
+    /// The patches of output line `y` of one image: `x (h, w, c_in)` -> `columns (width, kernel, kernel, c_in)`.
+    pub fn line(&self, x: &[f32], [h, w]: [usize; 2], y: usize, columns: &mut [f32]) {
+        let (k, c) = (self.kernel, self.c_in);
+        for (position, patch) in columns.chunks_exact_mut(self.patch()).enumerate() {
+            let first = position * self.stride;
+            let left = self.before[1].saturating_sub(first);
+            let first = first + left - self.before[1];
+            let inside = (k - left).min(w.saturating_sub(first)) * c;
+            for (ky, run) in patch.chunks_exact_mut(k * c).enumerate() {
+                let from = (y * self.stride + ky).wrapping_sub(self.before[0]);
+                if from >= h {
+                    run.fill(0.0);
+                    continue;
+                }
+                let (before, run) = run.split_at_mut(left * c);
+                let (run, after) = run.split_at_mut(inside);
+                before.fill(0.0);
+                run.copy_from_slice(&x[(from * w + first) * c..][..inside]);
+                after.fill(0.0);
+            }
+        }
+    }
+}
+
 /// The shape of one convolution over one image.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvShape {
@@ -127,11 +177,6 @@ impl ConvShape {
         self.spec.kernel * self.spec.kernel * self.spec.c_in
     }
 
-    /// Whether the input itself already is the matrix of patches.
-    pub fn is_pointwise(&self) -> bool {
-        self.spec.kernel == 1 && self.spec.stride == 1
-    }
-
     /// Calls `visit(patch offset, Some(input offset) or None in the padding)` for every run of `c_in` values.
     fn for_each_tap(&self, mut visit: impl FnMut(usize, Option<usize>)) {
         let (k, s, c, pad) = (self.spec.kernel, self.spec.stride, self.spec.c_in, self.spec.kernel / 2);
@@ -154,11 +199,10 @@ impl ConvShape {
 
     /// Patches of one image: `x (H, W, c_in)` -> `columns (positions, k, k, c_in)`.
     pub fn im2col(&self, x: &[f32], columns: &mut [f32]) {
-        let c = self.spec.c_in;
-        self.for_each_tap(|to, from| match from {
-            Some(from) => columns[to..to + c].copy_from_slice(&x[from..from + c]),
-            None => columns[to..to + c].fill(0.0),
-        });
+        let (taps, (_, width)) = (Taps::of(&self.spec), self.output());
+        for (y, line) in columns.chunks_exact_mut(width * self.patch()).enumerate() {
+            taps.line(x, [self.h, self.w], y, line);
+        }
     }
 
     /// The adjoint of [`Self::im2col`]: adds every patch back to where it was read.
@@ -178,14 +222,17 @@ impl ConvShape {
 pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     let (mut sum, mut square) = (vec![0f32; channels], vec![0f32; channels]);
     // Shifted by the first position: the difference of two large sums would lose the variance of a far-off mean.
-    let (base, width) = (x[..channels].to_vec(), channels / GROUPS);
-    for row in x.chunks_exact(channels) {
-        for i in 0..channels {
-            let v = row[i] - base[i];
-            sum[i] += v;
-            square[i] += v * v;
+    let (base, width) = (&x[..channels], channels / GROUPS);
+    Arch::new().dispatch(|| {
+        for row in x.chunks_exact(channels) {
+            let sums = sum.iter_mut().zip(&mut square);
+            for ((x, base), (sum, square)) in row.iter().zip(base).zip(sums) {
+                let v = x - base;
+                *sum += v;
+                *square += v * v;
+            }
         }
-    }
+    });
     let positions = (x.len() / channels) as f64;
     std::array::from_fn(|g| {
         let range = g * width..(g + 1) * width;
@@ -201,18 +248,49 @@ pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     })
 }
 
-/// In-place softmax of each row of `columns` values.
-pub fn softmax_rows(x: &mut [f32], columns: usize) {
-    for row in x.chunks_exact_mut(columns) {
-        let max = row.iter().copied().fold(f32::MIN, f32::max);
-        let mut total = 0.0;
-        for v in row.iter_mut() {
-            *v = exp(*v - max);
-            total += *v;
+/// `y = x * scale + shift`, one scale and one shift a channel, then SiLU where asked.
+pub fn affine(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, y: &mut [f32]) {
+    Arch::new().dispatch(|| match silu {
+        true => affine_then(x, scale, shift, self::silu, y),
+        false => affine_then(x, scale, shift, |v| v, y),
+    });
+}
+
+#[inline(always)]
+fn affine_then(x: &[f32], scale: &[f32], shift: &[f32], then: impl Fn(f32) -> f32, y: &mut [f32]) {
+    for (y, x) in y.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len())) {
+        for (((y, x), a), b) in y.iter_mut().zip(x).zip(scale).zip(shift) {
+            *y = then(x * a + b);
         }
-        let scale = 1.0 / total;
-        row.iter_mut().for_each(|v| *v *= scale);
     }
+}
+
+/// Sums that run side by side: a sum in one order cannot be vectorised.
+const LANES: usize = 16;
+
+/// In-place softmax of `scale` times each row of `columns` values.
+pub fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
+    Arch::new().dispatch(|| {
+        for row in x.chunks_exact_mut(columns) {
+            let largest = |best: f32, v: f32| if v > best { v } else { best };
+            let max = lanes(row, f32::MIN, largest).into_iter().fold(f32::MIN, largest);
+            row.iter_mut().for_each(|v| *v = exp((*v - max) * scale));
+            let total: f32 = lanes(row, 0.0, |sum, v| sum + v).into_iter().sum();
+            row.iter_mut().for_each(|v| *v *= 1.0 / total);
+        }
+    });
+}
+
+/// Folds every [`LANES`]-th value together.
+#[inline(always)]
+fn lanes(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    let mut folded = [start; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        folded.iter_mut().zip(chunk).for_each(|(sum, v)| *sum = fold(*sum, *v));
+    }
+    folded.iter_mut().zip(rest).for_each(|(sum, v)| *sum = fold(*sum, *v));
+    folded
 }
 
 #[cfg(test)]

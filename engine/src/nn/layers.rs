@@ -46,13 +46,12 @@ impl<B: Backend> ResBlock<B> {
             _ => None,
         };
         let h = ops.norm(&h, &self.norm2, modulation.as_ref(), true)?;
-        let h = ops.conv(&h, &self.conv2)?;
         match &self.skip {
             Some(skip) => {
                 let x = ops.conv(x, skip)?;
-                ops.add(&h, &x)
+                ops.conv_onto(&x, &h, &self.conv2)
             }
-            None => ops.add(&h, x),
+            None => ops.conv_onto(x, &h, &self.conv2),
         }
     }
 }

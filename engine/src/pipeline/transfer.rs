@@ -10,6 +10,7 @@ use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
 use crate::image::MelImage;
 use crate::models::model::{Guide, LatentDims, Model};
+use crate::models::unet::StyleMemory;
 use crate::nn::Backend;
 use crate::settings::Settings;
 use crate::style::StyleTokens;
@@ -42,18 +43,47 @@ pub trait TransferModel: Send {
 pub struct Executed<B: Backend> {
     model: Arc<Model<B>>,
     ops: B,
+    read: Option<Read<B>>,
+}
+
+/// The styles of a call's guides, and what the denoiser keeps of them: neither changes from step to step, and seldom from
+/// window to window.
+struct Read<B: Backend> {
+    styles: Vec<Option<StyleTokens>>,
+    memory: StyleMemory<B>,
 }
 
 impl<B: Backend> Executed<B> {
     /// Runs `model` on `ops`.
     pub fn new(model: Arc<Model<B>>, ops: B) -> Self {
-        Self { model, ops }
+        Self { model, ops, read: None }
+    }
+}
+
+impl<B: Backend> Read<B> {
+    /// What the denoiser keeps of the guides' styles; read anew when they have changed.
+    fn memory<'a>(
+        last: &'a mut Option<Self>,
+        model: &Model<B>,
+        ops: &mut B,
+        guides: &[Guide],
+    ) -> Result<&'a StyleMemory<B>> {
+        let same = |read: &Self| read.styles.iter().map(Option::as_ref).eq(guides.iter().map(|g| g.style));
+        let read = match last.take().filter(same) {
+            Some(read) => read,
+            None => Self {
+                styles: guides.iter().map(|guide| guide.style.cloned()).collect(),
+                memory: model.read_styles(ops, guides)?,
+            },
+        };
+        Ok(&last.insert(read).memory)
     }
 }
 
 impl<B: Backend + Send> TransferModel for Executed<B>
 where
     Model<B>: Send + Sync,
+    B::Tensor: Send,
 {
     fn config(&self) -> &ModelConfig {
         self.model.config()
@@ -78,7 +108,8 @@ where
         timestep: usize,
         guides: &[Guide],
     ) -> Result<Vec<Vec<f32>>> {
-        self.model.denoise(&mut self.ops, noisy, dims, timestep, guides)
+        let memory = Read::memory(&mut self.read, &self.model, &mut self.ops, guides)?;
+        self.model.denoise_as_read(&mut self.ops, noisy, dims, timestep, guides, memory)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat) with the
 //! momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is `librosa.griffinlim`'s.
 
+use pulp::Arch;
+
 use crate::dsp::stft::{Complex32, Stft};
 
 /// librosa's default momentum; convergence is fastest just below 1.
@@ -51,10 +53,12 @@ impl GriffinLim {
     /// The second half: the rebuilt phases, pushed on by the momentum, at the wanted magnitudes.
     pub fn project(&mut self, momentum: f32) {
         let pull = momentum / (1.0 + momentum);
-        let seen = self.rebuilt.iter().zip(&self.previous);
-        for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(&self.magnitude) {
-            *y = with_magnitude(now - before * pull, m);
-        }
+        Arch::new().dispatch(|| {
+            let seen = self.rebuilt.iter().zip(&self.previous);
+            for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(&self.magnitude) {
+                *y = with_magnitude(now - before * pull, m);
+            }
+        });
         std::mem::swap(&mut self.previous, &mut self.rebuilt);
     }
 
@@ -65,6 +69,7 @@ impl GriffinLim {
 }
 
 /// The phase of `z` at magnitude `m`; 0 where `z` has no phase.
+#[inline(always)]
 fn with_magnitude(z: Complex32, m: f32) -> Complex32 {
     z * (m / (z.norm_sqr().sqrt() + TINY))
 }

@@ -141,7 +141,8 @@ impl GuidedVocoder {
             mean_power(&mut self.power, self.spectra.iter().map(|s| &s[frame.clone()]), |z| z.norm_sqr());
             self.law.shape(&images, position, &self.power, analysis, &mut self.gain);
             for (refine, spectrum) in self.refine.iter_mut().zip(&self.spectra) {
-                let shaped = spectrum[frame.clone()].iter().zip(&self.gain).map(|(x, g)| x.norm() * g);
+                let shaped =
+                    spectrum[frame.clone()].iter().zip(&self.gain).map(|(x, g)| x.norm_sqr().sqrt() * g);
                 refine.magnitude.extend(shaped);
             }
         }

@@ -116,13 +116,11 @@ impl DiffusionTask {
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
     fn predict(&mut self, batch: &Batch) -> Result<(Tensor, Tensor)> {
         let style = self.nets.style.forward(&mut self.ops, &batch.style)?;
-        let conditions = Conditions {
-            content: &batch.content,
-            mask: &batch.mask,
-            timestep: &batch.timestep,
-            tokens: &style.tokens.broadcast_mul(&batch.keep_style)?,
-            pooled: &style.pooled.broadcast_mul(&batch.keep_style)?,
-        };
+        let [tokens, pooled] =
+            [&style.tokens, &style.pooled].map(|kept| kept.broadcast_mul(&batch.keep_style));
+        let read = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?)?;
+        let (content, mask, timestep) = (&batch.content, &batch.mask, &batch.timestep);
+        let conditions = Conditions { content, mask, timestep, style: &read };
         let prediction = self.nets.unet.forward(&mut self.ops, &batch.noisy, &conditions)?;
         let logits = style.logits.reshape((batch.labels.dim(0)?, ()))?;
         Ok((prediction, logits))

@@ -72,7 +72,7 @@ impl Conv {
 
     /// The patch matrix of a group, in `scratch` unless the input already is it.
     fn patches<'a>(&self, group: &Group<'a>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        if self.shape.is_pointwise() {
+        if self.shape.spec.is_pointwise() {
             return group.x;
         }
         let len = self.shape.positions() * self.shape.patch();
@@ -117,7 +117,7 @@ impl Conv {
             |scratch: &mut Vec<f32>, (dx, dy)| {
                 let rows = dy.len() / c_out;
                 let (dy, weight) = (Matrix::rows(dy, c_out), Matrix::rows(weight, patch));
-                if self.shape.is_pointwise() {
+                if self.shape.spec.is_pointwise() {
                     return matmul([rows, patch, c_out], dy, weight, dx, patch, false);
                 }
                 scratch.resize(rows * patch, 0.0);

@@ -39,12 +39,25 @@ impl Candle {
     pub fn device(&self) -> &Device {
         &self.device
     }
+
+    /// Nearest-neighbour upsampling by two along both axes.
+    fn upsample2(&self, x: &Tensor) -> Result<Tensor> {
+        if self.own {
+            return rearrange::upsample2(x);
+        }
+        // candle's upsample_nearest2d overwrites gradients: reshape and broadcast instead.
+        let [b, h, w, c] = dims(x)?;
+        let wide = x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?;
+        Ok(wide.contiguous()?.reshape((b, 2 * h, 2 * w, c))?)
+    }
 }
 
 /// A convolution's weights: `[c_out, k, k, c_in]` and `[c_out]`.
 #[derive(Clone, Debug)]
 pub struct CandleConv {
+    /// Of the convolution proper: the doubling of an upsampled one's input is an operation of its own.
     spec: ConvSpec,
+    upsampled: bool,
     weight: Tensor,
     bias: Option<Tensor>,
 }
@@ -93,7 +106,12 @@ impl Backend for Candle {
 
     fn load_conv(source: &mut Self::Source<'_>, name: &str, spec: ConvSpec) -> Result<CandleConv> {
         let (weight, bias) = source.conv(name, spec)?;
-        Ok(CandleConv { spec, weight, bias })
+        Ok(CandleConv {
+            spec: ConvSpec { upsampled: false, ..spec },
+            upsampled: spec.upsampled,
+            weight,
+            bias,
+        })
     }
 
     fn load_norm(source: &mut Self::Source<'_>, name: &str, channels: usize) -> Result<CandleNorm> {
@@ -118,6 +136,8 @@ impl Backend for Candle {
         if found != conv.spec.c_in {
             return Err(Error::Compute(format!("a layer of {} channels was given {found}", conv.spec.c_in)));
         }
+        let wide = if conv.upsampled { Some(self.upsample2(x)?) } else { None };
+        let x = wide.as_ref().unwrap_or(x);
         if self.own { conv::conv(x, conv) } else { attached_conv::conv(x, conv) }
     }
 
@@ -157,16 +177,6 @@ impl Backend for Candle {
             .unwrap_or(0);
         let parts = parts.iter().map(|p| expand_batch(p, batch)).collect::<Result<Vec<_>>>()?;
         if self.own { rearrange::concat(&parts) } else { Ok(Tensor::cat(&parts, 3)?.contiguous()?) }
-    }
-
-    fn upsample2(&mut self, x: &Tensor) -> Result<Tensor> {
-        if self.own {
-            return rearrange::upsample2(x);
-        }
-        // candle's upsample_nearest2d overwrites gradients: reshape and broadcast instead.
-        let [b, h, w, c] = dims(x)?;
-        let wide = x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?;
-        Ok(wide.contiguous()?.reshape((b, 2 * h, 2 * w, c))?)
     }
 
     fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {

@@ -1,10 +1,16 @@
 //! The packed CPU executor: playing. Weights are laid out once for the matrix product; nothing is recorded.
 
-use std::sync::Arc;
+mod buffers;
+mod conv;
+
+use buffers::Buffers;
+use conv::Scratch;
 
 use super::backend::{Backend, ConvSpec, GROUPS};
-use super::kernels::{self, ConvShape, Matrix, matmul};
+use super::kernels::{self, Matrix, matmul};
 use crate::{Error, Result};
+pub use buffers::Activation;
+pub use conv::PackedConv;
 
 /// Named tensors in torch's shapes, wherever they come from.
 pub trait TensorSource {
@@ -36,33 +42,6 @@ pub(crate) fn to_channels_last(weight: &[f32], spec: &ConvSpec) -> Vec<f32> {
     out
 }
 
-/// An activation of [`Packed`].
-#[derive(Clone, Debug)]
-pub struct Activation {
-    dims: [usize; 4],
-    data: Arc<Vec<f32>>,
-}
-
-impl Activation {
-    fn new(dims: [usize; 4], data: Vec<f32>) -> Self {
-        debug_assert_eq!(dims.iter().product::<usize>(), data.len());
-        Self { dims, data: Arc::new(data) }
-    }
-
-    /// Values of one batch element.
-    fn stride(&self) -> usize {
-        self.dims[1] * self.dims[2] * self.dims[3]
-    }
-}
-
-/// A convolution with its weights as `[k * k * c_in, c_out]`.
-#[derive(Debug)]
-pub struct PackedConv {
-    spec: ConvSpec,
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
-}
-
 /// Scale and shift of a group normalisation.
 #[derive(Debug)]
 pub struct PackedNorm {
@@ -70,10 +49,11 @@ pub struct PackedNorm {
     bias: Vec<f32>,
 }
 
-/// The executor; holds the patch matrix so that layers share it.
+/// The executor; holds the memory that layers share.
 #[derive(Debug, Default)]
 pub struct Packed {
-    columns: Vec<f32>,
+    buffers: Buffers,
+    scratch: Scratch,
     scores: Vec<f32>,
 }
 
@@ -101,19 +81,11 @@ impl Backend for Packed {
 
     fn load_conv(source: &mut Self::Source<'_>, name: &str, spec: ConvSpec) -> Result<PackedConv> {
         let stored = fetch(*source, &format!("{name}.weight"), &spec.weight_shape())?;
-        let rows = to_channels_last(stored, &spec);
-        let patch = spec.kernel * spec.kernel * spec.c_in;
-        let mut weight = vec![0.0; rows.len()];
-        for (o, row) in rows.chunks_exact(patch).enumerate() {
-            for (p, v) in row.iter().enumerate() {
-                weight[p * spec.c_out + o] = *v;
-            }
-        }
         let bias = match spec.bias {
             true => Some(fetch(*source, &format!("{name}.bias"), &[spec.c_out])?.to_vec()),
             false => None,
         };
-        Ok(PackedConv { spec, weight, bias })
+        Ok(PackedConv::new(spec, stored, bias))
     }
 
     fn load_norm(source: &mut Self::Source<'_>, name: &str, channels: usize) -> Result<PackedNorm> {
@@ -125,7 +97,9 @@ impl Backend for Packed {
         if dims.iter().product::<usize>() != data.len() {
             return Err(Error::Compute(format!("{} values do not fill {dims:?}", data.len())));
         }
-        Ok(Activation::new(dims, data.to_vec()))
+        let mut x = self.buffers.take(data.len());
+        x.copy_from_slice(data);
+        Ok(Activation::new(dims, x))
     }
 
     fn data(&mut self, x: &Activation) -> Result<Vec<f32>> {
@@ -137,36 +111,11 @@ impl Backend for Packed {
     }
 
     fn conv(&mut self, x: &Activation, conv: &PackedConv) -> Result<Activation> {
-        let [b, h, w, c] = x.dims;
-        if c != conv.spec.c_in {
-            return Err(Error::Compute(format!("a layer of {} channels was given {c}", conv.spec.c_in)));
-        }
-        let shape = ConvShape { spec: conv.spec, h, w };
-        let (c_out, patch, rows) = (conv.spec.c_out, shape.patch(), b * shape.positions());
-        let mut y = vec![0.0; rows * c_out];
-        if let Some(bias) = &conv.bias {
-            y.chunks_exact_mut(c_out).for_each(|row| row.copy_from_slice(bias));
-        }
-        let columns = if shape.is_pointwise() {
-            &x.data[..]
-        } else {
-            self.columns.resize(rows * patch, 0.0);
-            let images = x.data.chunks_exact(x.stride());
-            for (image, columns) in images.zip(self.columns.chunks_exact_mut(shape.positions() * patch)) {
-                shape.im2col(image, columns);
-            }
-            &self.columns[..]
-        };
-        matmul(
-            [rows, c_out, patch],
-            Matrix::rows(columns, patch),
-            Matrix::rows(&conv.weight, c_out),
-            &mut y,
-            c_out,
-            conv.bias.is_some(),
-        );
-        let (oh, ow) = shape.output();
-        Ok(Activation::new([b, oh, ow, c_out], y))
+        conv.forward(x, None, &self.buffers, &mut self.scratch)
+    }
+
+    fn conv_onto(&mut self, onto: &Activation, x: &Activation, conv: &PackedConv) -> Result<Activation> {
+        conv.forward(x, Some(onto), &self.buffers, &mut self.scratch)
     }
 
     fn norm(
@@ -176,34 +125,33 @@ impl Backend for Packed {
         modulation: Option<&Activation>,
         silu: bool,
     ) -> Result<Activation> {
-        let (c, mut y) = (x.dims[3], x.data.to_vec());
-        for (i, image) in y.chunks_exact_mut(x.stride()).enumerate() {
+        let (c, mut y) = (x.dims[3], self.buffers.take(x.data.len()));
+        let images = x.data.chunks_exact(x.stride()).zip(y.chunks_exact_mut(x.stride()));
+        for (i, (image, y)) in images.enumerate() {
             let modulation = modulation.map(|m| &m.data[(i % m.dims[0]) * 2 * c..][..2 * c]);
             let (scale, shift) = fold_affine(image, norm, modulation);
-            for row in image.chunks_exact_mut(c) {
-                for ((v, a), b) in row.iter_mut().zip(&scale).zip(&shift) {
-                    let t = *v * a + b;
-                    *v = if silu { kernels::silu(t) } else { t };
-                }
-            }
+            kernels::affine(image, &scale, &shift, silu, y);
         }
         Ok(Activation::new(x.dims, y))
     }
 
     fn silu(&mut self, x: &Activation) -> Result<Activation> {
-        Ok(Activation::new(x.dims, x.data.iter().map(|&v| kernels::silu(v)).collect()))
+        let mut y = self.buffers.take(x.data.len());
+        y.iter_mut().zip(x.data.iter()).for_each(|(y, &v)| *y = kernels::silu(v));
+        Ok(Activation::new(x.dims, y))
     }
 
     fn add(&mut self, a: &Activation, b: &Activation) -> Result<Activation> {
+        let mut sum = self.buffers.take(a.data.len());
         if a.dims == b.dims {
-            let sum = a.data.iter().zip(b.data.iter()).map(|(a, b)| a + b).collect();
+            sum.iter_mut().zip(a.data.iter()).zip(b.data.iter()).for_each(|((sum, a), b)| *sum = a + b);
             return Ok(Activation::new(a.dims, sum));
         }
         let ([n, h, w, c], [bn, bh, bw, _]) = (a.dims, b.dims);
         if b.dims[3] != c || [(n, bn), (h, bh), (w, bw)].iter().any(|&(a, b)| b != a && b != 1) {
             return Err(Error::Compute(format!("{:?} cannot be added to {:?}", b.dims, a.dims)));
         }
-        let mut sum = a.data.to_vec();
+        sum.copy_from_slice(&a.data);
         for (p, row) in sum.chunks_exact_mut(c).enumerate() {
             let (i, y, x) = (p / (h * w) % bn, p / w % h % bh, p % w % bw);
             for (a, b) in row.iter_mut().zip(&b.data[((i * bh + y) * bw + x) * c..][..c]) {
@@ -222,28 +170,15 @@ impl Backend for Packed {
             return Err(Error::Compute(format!("{:?} cannot be joined to {:?}", odd.dims, parts[0].dims)));
         }
         let channels = parts.iter().map(|p| p.dims[3]).sum();
-        let mut data = Vec::with_capacity(batch * h * w * channels);
-        for position in 0..batch * h * w {
-            for part in parts {
-                let c = part.dims[3];
-                data.extend_from_slice(&part.data[position % (part.dims[0] * h * w) * c..][..c]);
-            }
+        let mut y = self.buffers.take(batch * h * w * channels);
+        let mut first = 0;
+        for part in parts {
+            let c = part.dims[3];
+            let pixels = part.data.chunks_exact(c).cycle();
+            y.chunks_exact_mut(channels).zip(pixels).for_each(|(y, x)| y[first..][..c].copy_from_slice(x));
+            first += c;
         }
-        Ok(Activation::new([batch, h, w, channels], data))
-    }
-
-    fn upsample2(&mut self, x: &Activation) -> Result<Activation> {
-        let [b, h, w, c] = x.dims;
-        let mut data = Vec::with_capacity(x.data.len() * 4);
-        for row in x.data.chunks_exact(w * c) {
-            let start = data.len();
-            for pixel in row.chunks_exact(c) {
-                data.extend_from_slice(pixel);
-                data.extend_from_slice(pixel);
-            }
-            data.extend_from_within(start..);
-        }
-        Ok(Activation::new([b, 2 * h, 2 * w, c], data))
+        Ok(Activation::new([batch, h, w, channels], y))
     }
 
     fn attention(
@@ -255,18 +190,17 @@ impl Backend for Packed {
     ) -> Result<Activation> {
         let ([b, h, w, c], [kb, _, tokens, _]) = (q.dims, k.dims);
         let (positions, d) = (h * w, c / heads);
-        let (mut out, query_scale) = (vec![0.0; q.data.len()], 1.0 / (d as f32).sqrt());
-        let scaled: Vec<f32> = q.data.iter().map(|v| v * query_scale).collect();
+        let (mut out, scale) = (self.buffers.take(q.data.len()), 1.0 / (d as f32).sqrt());
         self.scores.resize(positions * tokens, 0.0);
         for i in 0..b {
             let source = (i % kb) * tokens * c;
             for head in 0..heads {
                 let at = i * positions * c + head * d;
-                let query = Matrix { data: &scaled[at..], row_stride: c, col_stride: 1 };
+                let query = Matrix { data: &q.data[at..], row_stride: c, col_stride: 1 };
                 let keys = Matrix { data: &k.data[source + head * d..], row_stride: 1, col_stride: c };
                 let values = Matrix { data: &v.data[source + head * d..], row_stride: c, col_stride: 1 };
                 matmul([positions, tokens, d], query, keys, &mut self.scores, tokens, false);
-                kernels::softmax_rows(&mut self.scores, tokens);
+                kernels::softmax_rows(&mut self.scores, tokens, scale);
                 matmul(
                     [positions, d, tokens],
                     Matrix::rows(&self.scores, tokens),
@@ -281,15 +215,16 @@ impl Backend for Packed {
     }
 
     fn mean(&mut self, x: &Activation) -> Result<Activation> {
-        let ([b, h, w, c], mut data) = (x.dims, Vec::new());
-        for image in x.data.chunks_exact(x.stride()) {
-            let mut sum = vec![0.0; c];
+        let [b, h, w, c] = x.dims;
+        let mut means = self.buffers.take(b * c);
+        means.fill(0.0);
+        for (image, mean) in x.data.chunks_exact(x.stride()).zip(means.chunks_exact_mut(c)) {
             for row in image.chunks_exact(c) {
-                sum.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+                mean.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
             }
-            data.extend(sum.iter().map(|s| s / (h * w) as f32));
+            mean.iter_mut().for_each(|sum| *sum /= (h * w) as f32);
         }
-        Ok(Activation::new([b, 1, 1, c], data))
+        Ok(Activation::new([b, 1, 1, c], means))
     }
 
     fn tokens(&mut self, parts: &[&Activation]) -> Result<Activation> {
@@ -297,27 +232,30 @@ impl Backend for Packed {
         if let Some(odd) = parts.iter().find(|p| p.dims[0] != b || p.dims[3] != c) {
             return Err(Error::Compute(format!("tokens of {:?} cannot join {:?}", odd.dims, parts[0].dims)));
         }
-        let mut data = Vec::with_capacity(parts.iter().map(|p| p.data.len()).sum());
+        let mut joined = self.buffers.take(parts.iter().map(|p| p.data.len()).sum());
+        let mut rest = &mut joined[..];
         for i in 0..b {
             for part in parts {
-                data.extend_from_slice(&part.data[i * part.stride()..][..part.stride()]);
+                let (to, after) = rest.split_at_mut(part.stride());
+                to.copy_from_slice(&part.data[i * part.stride()..][..part.stride()]);
+                rest = after;
             }
         }
-        let count = data.len() / (b * c);
-        Ok(Activation::new([b, 1, count, c], data))
+        let count = joined.len() / (b * c);
+        Ok(Activation::new([b, 1, count, c], joined))
     }
 
     fn space_to_depth(&mut self, x: &Activation, r: usize) -> Result<Activation> {
         let [b, h, w, c] = x.dims;
         let dims = [b, h / r, w / r, c * r * r];
-        let mut data = vec![0.0; x.data.len()];
+        let mut data = self.buffers.take(x.data.len());
         for_each_shuffle(dims, r, |deep, flat| data[deep] = x.data[flat]);
         Ok(Activation::new(dims, data))
     }
 
     fn depth_to_space(&mut self, x: &Activation, r: usize) -> Result<Activation> {
         let [b, h, w, c] = x.dims;
-        let mut data = vec![0.0; x.data.len()];
+        let mut data = self.buffers.take(x.data.len());
         for_each_shuffle(x.dims, r, |deep, flat| data[flat] = x.data[deep]);
         Ok(Activation::new([b, h * r, w * r, c / (r * r)], data))
     }
