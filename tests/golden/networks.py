@@ -90,7 +90,7 @@ def norm(channels):
 
 def over_channels(linear, x):
     """A linear layer at every position of (B, C, H, W)."""
-    return linear(x.movedim(1, -1)).movedim(-1, 1)
+    return linear(x.movedim(1, 3)).movedim(3, 1)
 
 
 def upsample2(x):
@@ -273,10 +273,10 @@ class UNet(nn.Module):
         self.norm, self.out = norm(c[0]), conv(c[0], latent, 3)
 
     def forward(self, noisy, content, mask, timestep, tokens, pooled):
-        time = SinusoidalPositionEmbedding.embed(timestep, TIMESTEP_DIM)
+        time = SinusoidalPositionEmbedding.embed(timestep, TIMESTEP_DIM).to(noisy.dtype)
         embedding = F.silu(self.time[1](F.silu(self.time[0](time))) + self.style(pooled))
         b, _, height, width = noisy.shape
-        rows = SinusoidalPositionEmbedding.rows(height, self.frequency_channels).T[None, :, :, None]
+        rows = SinusoidalPositionEmbedding.rows(height, self.frequency_channels).T[None, :, :, None].to(noisy.dtype)
         h = self.input(torch.cat([noisy, content, mask, rows.expand(b, -1, -1, width)], dim=1))
         skips = []
         for stage in self.down:
@@ -292,12 +292,14 @@ class UNet(nn.Module):
 
 
 class Networks(nn.Module):
-    def __init__(self):
+    """All of a model, by what its config says."""
+
+    def __init__(self, config):
         super().__init__()
-        self.encoder = SpectrogramEncoder(**CONFIG["autoencoder"])
-        self.decoder = SpectrogramDecoder(**CONFIG["autoencoder"])
-        self.style = StyleEncoder(**CONFIG["style"])
-        self.unet = UNet(CONFIG["unet"], CONFIG["autoencoder"]["latent_channels"], CONFIG["style"]["dim"])
+        self.encoder = SpectrogramEncoder(**config["autoencoder"])
+        self.decoder = SpectrogramDecoder(**config["autoencoder"])
+        self.style = StyleEncoder(**config["style"])
+        self.unet = UNet(config["unet"], config["autoencoder"]["latent_channels"], config["style"]["dim"])
 
 
 random = numpy.random.Generator(numpy.random.PCG64(20_240_607))
@@ -436,14 +438,19 @@ def keep_model(networks, references, frames, timestep):
         keep(f"out/model.{name}", x)
 
 
-networks = Networks().double()
-draw_weights(networks)
-for name, weight in networks.state_dict().items():
-    tensors[f"weight/{name}"] = weight.float()
-keep_position()
-keep_attention(networks)
-keep_window(networks, 128, 1, [999], [3], [1])
-image, prediction, logits = keep_window(networks, 64, 2, [40, 700], [2, 0], [1, 0])
-keep_gradients(networks, image, prediction, logits)
-keep_model(networks, image, 200, 321)
-save_file(tensors, pathlib.Path(__file__).with_suffix(".safetensors"), {"config": json.dumps(CONFIG)})
+def main():
+    networks = Networks(CONFIG).double()
+    draw_weights(networks)
+    for name, weight in networks.state_dict().items():
+        tensors[f"weight/{name}"] = weight.float()
+    keep_position()
+    keep_attention(networks)
+    keep_window(networks, 128, 1, [999], [3], [1])
+    image, prediction, logits = keep_window(networks, 64, 2, [40, 700], [2, 0], [1, 0])
+    keep_gradients(networks, image, prediction, logits)
+    keep_model(networks, image, 200, 321)
+    save_file(tensors, pathlib.Path(__file__).with_suffix(".safetensors"), {"config": json.dumps(CONFIG)})
+
+
+if __name__ == "__main__":
+    main()
