@@ -1,0 +1,169 @@
+//! The networks on one window, stage by stage.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use engine::audio_file::Audio;
+use engine::diffusion::noise;
+use engine::image::MelImage;
+use engine::models::model::{Guide, LatentDims, Model};
+use engine::models::unet::StyleMemory;
+use engine::nn::Backend;
+use engine::nn::packed::Packed;
+use engine::playable::reference_images;
+use engine::style::StyleTokens;
+
+use super::STEPS;
+use super::frameworks::Frameworks;
+
+/// One call of a network.
+#[derive(Clone, Copy)]
+pub enum Stage {
+    Encode,
+    StyleTokens,
+    /// What does not change between steps, so that no step pays for it.
+    ReadStyle,
+    Step,
+    GuidedStep,
+    Decode,
+}
+
+impl Stage {
+    pub const ALL: [Self; 6] =
+        [Self::Encode, Self::StyleTokens, Self::ReadStyle, Self::Step, Self::GuidedStep, Self::Decode];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::StyleTokens => "style tokens of one window",
+            Self::ReadStyle => "read a style, once for all steps",
+            Self::Step => "denoise, one step",
+            Self::GuidedStep => "denoise, one guided step",
+            Self::Decode => "decode",
+        }
+    }
+}
+
+/// What every framework is given.
+pub struct Given {
+    pub image: MelImage,
+    pub noisy: Vec<f32>,
+    pub content: Vec<f32>,
+    pub dims: LatentDims,
+    pub timestep: usize,
+    pub style: StyleTokens,
+}
+
+impl Given {
+    /// A window of the reference, to be denoised from the start.
+    pub fn new(model: &Model<Packed>, reference: &Audio, style: StyleTokens) -> Result<Self> {
+        let images = reference_images(model.config(), reference)?;
+        let image = images.into_iter().next().context("a window of the reference")?;
+        let dims = model.latent_dims(image.n_mels, image.frames);
+        Ok(Self {
+            noisy: noise::window(0, 0, dims[0], dims[1], dims[2]),
+            content: model.encode(&mut Packed::default(), &image)?,
+            timestep: model.config().diffusion.train_timesteps - 1,
+            style,
+            image,
+            dims,
+        })
+    }
+
+    /// With the style and without; a step that is not guided takes the first.
+    pub fn guides(&self) -> [Guide<'_>; 2] {
+        let styled = Guide { content: Some(&self.content), style: Some(&self.style), prefix_columns: 0 };
+        [styled, Guide { style: None, ..styled }]
+    }
+}
+
+/// The networks' own text on one executor.
+pub struct Executor<'a, B: Backend> {
+    model: &'a Model<B>,
+    ops: B,
+    given: &'a Given,
+    style: StyleMemory<B>,
+    guided_style: StyleMemory<B>,
+}
+
+impl<'a, B: Backend> Executor<'a, B> {
+    pub fn new(model: &'a Model<B>, mut ops: B, given: &'a Given) -> Result<Self> {
+        let guides = given.guides();
+        let style = model.read_styles(&mut ops, &guides[..1])?;
+        let guided_style = model.read_styles(&mut ops, &guides)?;
+        Ok(Self { model, ops, given, style, guided_style })
+    }
+
+    /// Median time of the stages, one after the other.
+    pub fn median_ms(&mut self, stages: &[Stage], repeats: usize) -> Result<f64> {
+        median_ms(repeats, || stages.iter().try_for_each(|stage| self.work(*stage)))
+    }
+
+    fn work(&mut self, stage: Stage) -> Result<()> {
+        let Given { image, noisy, content, dims, timestep, .. } = self.given;
+        let (model, ops, guides) = (self.model, &mut self.ops, self.given.guides());
+        match stage {
+            Stage::Encode => model.encode(ops, image).map(drop),
+            Stage::StyleTokens => model.style_tokens(ops, std::slice::from_ref(image)).map(drop),
+            Stage::ReadStyle => model.read_styles(ops, &guides[..1]).map(drop),
+            Stage::Step => {
+                let guides = &guides[..1];
+                model.denoise_as_read(ops, noisy, *dims, *timestep, guides, &self.style).map(drop)
+            }
+            Stage::GuidedStep => {
+                model.denoise_as_read(ops, noisy, *dims, *timestep, &guides, &self.guided_style).map(drop)
+            }
+            Stage::Decode => model.decode(ops, content, *dims).map(drop),
+        }?;
+        Ok(())
+    }
+}
+
+/// Median of the repeats after one more, which finds memory and caches as none after it does.
+pub fn median_ms(repeats: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    work()?;
+    let mut taken = Vec::with_capacity(repeats);
+    for _ in 0..repeats {
+        let start = Instant::now();
+        work()?;
+        taken.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    taken.sort_by(f64::total_cmp);
+    Ok(taken[repeats / 2])
+}
+
+/// Every stage alone, and whole windows with the style already read.
+fn rows() -> impl Iterator<Item = (String, Vec<Stage>)> {
+    let alone = Stage::ALL.into_iter().map(|stage| (stage.name().to_string(), vec![stage]));
+    let windows = STEPS.into_iter().map(|steps| {
+        let stages = [vec![Stage::Encode], vec![Stage::Step; steps], vec![Stage::Decode]].concat();
+        (format!("encode, {steps} steps, decode"), stages)
+    });
+    alone.chain(windows)
+}
+
+/// A table of all, who take turns at every row, so that a machine that slows down slows all of them; each but the first
+/// beside how many times as long as the first it takes.
+pub fn print<B: Backend>(
+    ours: &mut Executor<Packed>,
+    stock: &mut Executor<B>,
+    frameworks: &mut Option<Frameworks>,
+    repeats: usize,
+) -> Result<()> {
+    let names = frameworks.iter().flat_map(|frameworks| frameworks.names());
+    let names: Vec<&str> = ["stock candle"].into_iter().chain(names).collect();
+    let columns: String = names.iter().map(|name| format!(" {name}, ms | ratio |")).collect();
+    println!("| stage | packed, ms |{columns}");
+    println!("|---|---|{}", "---|---|".repeat(names.len()));
+    for (name, stages) in rows() {
+        let ms = ours.median_ms(&stages, repeats)?;
+        let mut others = vec![stock.median_ms(&stages, repeats)?];
+        if let Some(frameworks) = frameworks {
+            others.extend(frameworks.medians_ms(&stages)?);
+        }
+        let columns: String =
+            others.iter().map(|theirs| format!(" {theirs:.2} | {:.1} |", theirs / ms)).collect();
+        println!("| {name} | {ms:.2} |{columns}");
+    }
+    Ok(())
+}
