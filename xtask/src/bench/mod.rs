@@ -2,6 +2,7 @@
 //! run, on the same weights; and what the plugin costs a host's audio thread.
 
 mod frameworks;
+mod operations;
 mod stages;
 mod whole_chain;
 
@@ -64,6 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut candle = Executor::new(&stock, Candle::stock(Device::Cpu), &given)?;
     stages::print(&mut ours, &mut candle, &mut frameworks, args.repeats)?;
     frameworks.map_or(Ok(()), Frameworks::close)?;
+    operations::print(packed.config(), &mut ours, &given, args.repeats)?;
     WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;
     println!();
     real_time()
