@@ -40,7 +40,7 @@ impl Default for MelConfig {
 }
 
 /// How windows lie on the stream, in frames.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowConfig {
     /// Frames a window.

@@ -22,6 +22,7 @@ pub mod dsp;
 pub mod error;
 pub mod generate;
 pub mod image;
+pub mod latency_mode;
 pub mod models;
 pub mod nn;
 pub mod pipeline;

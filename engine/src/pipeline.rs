@@ -42,6 +42,11 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
     Grid::new(config, host_rate_hz, resampler.look_ahead_samples())
 }
 
+/// A model's config with the windows that it plays in.
+fn played(model: &dyn TransferModel) -> ModelConfig {
+    ModelConfig { window: model.window(), ..model.config().clone() }
+}
+
 /// One window's images, for somebody who wants to see them.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowView<'a> {
@@ -87,7 +92,7 @@ impl Pipeline {
         style: impl Into<SharedStyle>,
     ) -> Result<Self> {
         let style: SharedStyle = style.into();
-        let mut pipeline = Self::without_model(model.config(), host_rate_hz, channels, Box::new(style))?;
+        let mut pipeline = Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
@@ -98,7 +103,7 @@ impl Pipeline {
     /// As [`Pipeline::new`].
     pub fn following(model: Box<dyn TransferModel>, host_rate_hz: u32, channels: usize) -> Result<Self> {
         let style = RollingStyle::new(model.config(), host_rate_hz, channels)?;
-        let mut pipeline = Self::without_model(model.config(), host_rate_hz, channels, Box::new(style))?;
+        let mut pipeline = Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
@@ -130,8 +135,8 @@ impl Pipeline {
     /// # Errors
     /// If the model's windows are not those that the pipeline was made for.
     pub fn set_model(&mut self, model: Box<dyn TransferModel>) -> Result<()> {
-        let config = model.config();
-        if grid(config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel() {
+        let config = played(&*model);
+        if grid(&config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel() {
             let expected = "the windows and the mel spectrogram that the stream was opened with";
             return Err(Error::checkpoint("window", expected, "others"));
         }

@@ -130,13 +130,14 @@ impl Luthier {
     }
 
     fn open(&self, sample_rate_hz: u32, channels: usize) -> engine::Result<Playing> {
-        let performer = Performer::new(Arc::clone(&self.instance), &self.config(), sample_rate_hz, channels)?;
+        let (instance, mode) = (Arc::clone(&self.instance), self.params.latency.value().mode());
+        let performer = Performer::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = performer.grid().clone();
         let deadline_samples = deadline_samples(&grid);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) =
             open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
-        Ok(Playing::new(audio, work, channels, sample_rate_hz))
+        Ok(Playing::new(audio, work, mode, channels, sample_rate_hz))
     }
 }
 

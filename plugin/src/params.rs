@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
 use nice_plug::prelude::*;
 
@@ -38,6 +39,31 @@ impl Steps {
     }
 }
 
+/// How much music is waited for. New choices go to the end.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// Whole windows.
+    #[id = "quality"]
+    Quality,
+    /// Windows of half the length.
+    #[id = "balanced"]
+    Balanced,
+    /// Windows that move by little.
+    #[id = "live"]
+    Live,
+}
+
+impl Latency {
+    /// The engine's word.
+    pub fn mode(self) -> LatencyMode {
+        match self {
+            Self::Quality => LatencyMode::Quality,
+            Self::Balanced => LatencyMode::Balanced,
+            Self::Live => LatencyMode::Live,
+        }
+    }
+}
+
 /// The parameters. Their ids are never re-used for another meaning.
 #[derive(Params)]
 pub struct LuthierParams {
@@ -56,6 +82,9 @@ pub struct LuthierParams {
     /// Quality against computing time.
     #[id = "steps"]
     pub steps: EnumParam<Steps>,
+    /// How much music is waited for; taken over at the next activation, so that latency is constant in between.
+    #[id = "latency"]
+    pub latency: EnumParam<Latency>,
     /// 0 (delayed dry) to 1 (wet).
     #[id = "mix"]
     pub mix: FloatParam,
@@ -88,6 +117,7 @@ impl LuthierParams {
                 .with_step_size(0.1)
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             steps: EnumParam::new("Steps", Steps::Standard),
+            latency: EnumParam::new("Latency", Latency::Quality).non_automatable(),
             mix: percentage("Mix", 1.0),
             input_gain: gain("Input gain"),
             output_gain: gain("Output gain"),

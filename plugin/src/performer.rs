@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use engine::cancel::Cancel;
 use engine::config::ModelConfig;
+use engine::latency_mode::LatencyMode;
 use engine::pipeline::{Pipeline, RollingStyle};
 use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor};
 use engine::{Error, Result};
@@ -21,28 +22,31 @@ pub struct Performer {
     current: Current,
     /// The generation of the model slot that was looked at last.
     generation: u64,
+    mode: LatencyMode,
     hop_seconds: f32,
 }
 
 impl Performer {
-    /// A performer for models with the windows of `config`.
+    /// A performer for models with the windows of `config`, played in a mode.
     ///
     /// # Errors
     /// If the rate is not 8 to 192 kHz.
     pub fn new(
         instance: Arc<Instance>,
         config: &ModelConfig,
+        mode: LatencyMode,
         host_rate_hz: u32,
         channels: usize,
     ) -> Result<Self> {
         let current = Current::default();
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
         let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
-        let mut pipeline = Pipeline::without_model(config, host_rate_hz, channels, Box::new(styles))?;
+        let played = ModelConfig { window: mode.window(config), ..config.clone() };
+        let mut pipeline = Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);
         pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
         let hop_seconds = pipeline.grid().hop_samples() as f32 / host_rate_hz as f32;
-        Ok(Self { instance, pipeline, current, generation: 0, hop_seconds })
+        Ok(Self { instance, pipeline, current, generation: 0, mode, hop_seconds })
     }
 
     /// Where the windows lie.
@@ -62,7 +66,7 @@ impl Performer {
         match state {
             // What plays plays on.
             ModelState::Loading => {}
-            ModelState::Ready(model) => match self.pipeline.set_model(model.networks()) {
+            ModelState::Ready(model) => match self.pipeline.set_model(model.networks(self.mode)) {
                 Ok(()) => *self.current.lock() = Some(model),
                 Err(_) => {
                     let text = "The model has windows of another length: it plays when the host restarts the plugin.";

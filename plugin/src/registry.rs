@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::{ModelConfig, WindowConfig};
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
 use engine::playable::Playable;
@@ -52,8 +53,8 @@ impl LoadedModel {
     }
 
     /// The networks with an executor of their own, for one stream.
-    pub fn networks(&self) -> Box<dyn TransferModel> {
-        Box::new(Executed::new(self.playable.model(), Packed::default()))
+    pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
+        Box::new(Executed::new(self.playable.model(), Packed::default()).in_mode(mode))
     }
 
     /// The style of a recording.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use engine::audio_file::Audio;
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::settings::Settings;
 use engine::style::file;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tests::bundle;
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
-use tests::transfer::{followed, playable, reference, styled, transfer};
+use tests::transfer::{followed, playable, reference, styled, styled_in, transfer};
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
 use vst3_host::plugin::ProcessMode;
@@ -55,6 +56,25 @@ fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
                 assert!(out[latency..] == *expected, "{channels} channel(s), round {round}");
             }
         }
+    }
+}
+
+#[test]
+fn a_bounce_in_a_shorter_latency_is_the_command_lines_file() {
+    let (entry, audio) = (entry(), piano(5.0, 1));
+    let violin = playable().style(&mut Packed::default(), &reference("violin")).expect("tokens");
+    for (number, mode) in [(1.0, LatencyMode::Balanced), (2.0, LatencyMode::Live)] {
+        let expected = styled_in(mode, &audio, violin.clone(), &Settings::default()).channels;
+        let mut clap = Clap::new(&entry);
+        clap.set_channels(1);
+        clap.set_offline(true);
+        let values = [(clap.param("Style"), VIOLIN), (clap.param("Latency"), number)];
+        clap.activate(audio.sample_rate_hz, 1024);
+        clap.play(&[vec![0.0; 10]], &[], |_| 10, &values);
+        clap.deactivate();
+        let latency = clap.activate(audio.sample_rate_hz, 1024);
+        let out = clap.play(&with_tail(&audio, latency), &[], |_| 1024, &[]);
+        assert!(out[0][latency..] == expected[0], "{mode:?}");
     }
 }
 

@@ -39,6 +39,26 @@ fn bypass_is_the_delayed_input_to_the_bit_whatever_the_gains() {
 }
 
 #[test]
+fn a_latency_mode_holds_from_the_next_activation_on_exact_to_the_sample() {
+    let mut clap = Clap::new(&entry());
+    let (latency, mix) = (clap.param("Latency"), clap.param("Mix"));
+    let mut before = clap.activate(48_000, 512);
+    for mode in [1.0, 2.0] {
+        clap.play(&[vec![0.0; 512], vec![0.0; 512]], &[], |_| 512, &[(latency, mode), (mix, 0.0)]);
+        assert_eq!(clap.latency(), before, "constant while active");
+        clap.deactivate();
+        let after = clap.activate(48_000, 512);
+        assert!(after * 10 < before * 6, "{after} of {before}");
+        let mut impulse = vec![0.0; after + 3000];
+        impulse[1234] = 1.0;
+        let out = clap.play(&[impulse.clone(), impulse.clone()], &[], |_| 512, &[]);
+        assert!(out == vec![delayed(&impulse, after); 2], "mode {mode}");
+        before = after;
+    }
+    assert!(before < 48_000, "less than a second: {before}");
+}
+
+#[test]
 fn latency_is_the_same_at_every_activation() {
     let mut clap = Clap::new(&entry());
     let first = clap.activate(48_000, 512);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use engine::audio_file::{Audio, decode};
 use engine::checkpoint::Checkpoint;
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::playable::Playable;
@@ -35,7 +36,13 @@ pub fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
 
 /// What the command makes of a recording with this style.
 pub fn styled(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
-    let networks = Box::new(Executed::new(playable().model(), Packed::default()));
+    styled_in(LatencyMode::Quality, input, style, settings)
+}
+
+/// What the command makes of a recording with this style and `--latency`.
+pub fn styled_in(mode: LatencyMode, input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
+    let networks = Box::new(Executed::new(playable().model(), Packed::default()).in_mode(mode));
+    let settings = &Settings { steps: settings.steps.min(mode.steps_max()), ..settings.clone() };
     let pipeline =
         Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
     let grid = pipeline.grid().clone();

@@ -51,7 +51,7 @@ impl AutoencoderTask {
         let data = image_set::open(Path::new(&config.data))?;
         // What an image is, the dataset knows.
         config.model.mel = data.mel().clone();
-        config.model.window = data.window().clone();
+        config.model.window = *data.window();
         config.model.style.instruments = data.instruments().to_vec();
         config.model.validate()?;
         let (train, mut validation) = (data.images(Split::Train), data.images(Split::Validation));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use engine::latency_mode::LatencyMode;
 use engine::settings::{Settings, VocoderKind};
 
 /// Where the networks run.
@@ -23,6 +24,28 @@ pub enum Vocoder {
     Guided,
     /// From the model's mel spectrogram alone.
     GriffinLim,
+}
+
+/// How much music is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Latency {
+    /// Windows that move by little, 4 steps at most.
+    Live,
+    /// Windows of half the length.
+    Balanced,
+    /// Whole windows.
+    Quality,
+}
+
+impl Latency {
+    /// The engine's word.
+    pub fn mode(self) -> LatencyMode {
+        match self {
+            Self::Live => LatencyMode::Live,
+            Self::Balanced => LatencyMode::Balanced,
+            Self::Quality => LatencyMode::Quality,
+        }
+    }
 }
 
 /// Options of the sampler and the model.
@@ -60,6 +83,9 @@ pub struct Blend {
     /// How magnitudes become audio
     #[arg(long, value_enum, default_value_t = Vocoder::Guided)]
     pub vocoder: Vocoder,
+    /// How much music is waited for before it is played anew; a file is the same length in each
+    #[arg(long, value_enum, default_value_t = Latency::Quality)]
+    pub latency: Latency,
 }
 
 /// The engine's settings for these options.
@@ -77,6 +103,7 @@ pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Se
         ..Settings::default()
     };
     if let Some(blend) = blend {
+        settings.steps = settings.steps.min(blend.latency.mode().steps_max());
         settings.strength = blend.strength;
         settings.mix = blend.mix;
         settings.vocoder = match blend.vocoder {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use engine::audio_file::{Audio, SampleFormat, Writer};
 use engine::generate::{generate, validate_seconds};
+use engine::latency_mode::LatencyMode;
 
 use crate::choices::{self, Sampling};
 use crate::interrupt;
@@ -43,7 +44,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let frames = (args.seconds * f64::from(rate_hz)) as u64;
     let progress = Progress::new(Some(frames), rate_hz);
     let hop = player.config.mel.hop_length;
-    let mut networks = player.networks();
+    let mut networks = player.networks(LatencyMode::Quality);
     let samples = generate(
         networks.as_mut(),
         &style.tokens,

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::ModelConfig;
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
 use engine::playable::Playable;
@@ -90,12 +91,13 @@ impl Player {
     }
 
     /// The networks with an executor of their own, for one stream.
-    pub fn networks(&self) -> Box<dyn TransferModel> {
+    pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
         match &self.on {
-            On::Cpu(playable) => Box::new(Executed::new(playable.model(), Packed::default())),
+            On::Cpu(playable) => Box::new(Executed::new(playable.model(), Packed::default()).in_mode(mode)),
             #[cfg(feature = "cuda")]
             On::Cuda(playable, device) => {
-                Box::new(Executed::new(playable.model(), engine::nn::candle::Candle::new(device.clone())))
+                let ops = engine::nn::candle::Candle::new(device.clone());
+                Box::new(Executed::new(playable.model(), ops).in_mode(mode))
             }
         }
     }

@@ -75,12 +75,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let reference = if sidechain.is_none() { Some(Reference::read(&style_path)?) } else { None };
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
+    let networks = player.networks(args.blend.latency.mode());
     let pipeline = match reference {
         Some(reference) => {
             let style = reference.style(&player, &style_path)?;
-            Pipeline::new(player.networks(), rate_hz, channels, StyleTokens::clone(&style.tokens))?
+            Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens))?
         }
-        None => Pipeline::following(player.networks(), rate_hz, channels)?,
+        None => Pipeline::following(networks, rate_hz, channels)?,
     };
     let done = stream(args, (reader, sidechain), writer, pipeline, &settings)?;
     if let Some(canvas) = picture {

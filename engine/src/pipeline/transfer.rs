@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::cancel::Cancel;
-use crate::config::{ModelConfig, Prediction};
+use crate::config::{ModelConfig, Prediction, WindowConfig};
 use crate::diffusion::ddim::{DdimSampler, Prefix};
 use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
 use crate::image::MelImage;
+use crate::latency_mode::LatencyMode;
 use crate::models::model::{Guide, LatentDims, Model};
 use crate::models::unet::StyleMemory;
 use crate::nn::Backend;
@@ -19,6 +20,11 @@ use crate::style::StyleTokens;
 pub trait TransferModel: Send {
     /// What the model was built from.
     fn config(&self) -> &ModelConfig;
+
+    /// The windows that it plays in: its own unless it was told otherwise.
+    fn window(&self) -> WindowConfig {
+        self.config().window
+    }
 
     /// Reference images -> style.
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens>;
@@ -43,6 +49,7 @@ pub trait TransferModel: Send {
 pub struct Executed<B: Backend> {
     model: Arc<Model<B>>,
     ops: B,
+    window: WindowConfig,
     read: Option<Read<B>>,
 }
 
@@ -56,7 +63,13 @@ struct Read<B: Backend> {
 impl<B: Backend> Executed<B> {
     /// Runs `model` on `ops`.
     pub fn new(model: Arc<Model<B>>, ops: B) -> Self {
-        Self { model, ops, read: None }
+        let window = model.config().window;
+        Self { model, ops, window, read: None }
+    }
+
+    /// The same in the windows of a mode.
+    pub fn in_mode(self, mode: LatencyMode) -> Self {
+        Self { window: mode.window(self.model.config()), ..self }
     }
 }
 
@@ -87,6 +100,10 @@ where
 {
     fn config(&self) -> &ModelConfig {
         self.model.config()
+    }
+
+    fn window(&self) -> WindowConfig {
+        self.window
     }
 
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
@@ -137,14 +154,14 @@ pub struct Transfer {
 impl Transfer {
     /// Prepares a model's windows.
     pub fn new(model: Box<dyn TransferModel>) -> Result<Self> {
-        let config = model.config();
+        let (config, window) = (model.config(), model.window());
         let r = config.autoencoder.reduction();
         Ok(Self {
             diffusion: ForwardDiffusion::new(&config.diffusion)?,
             prediction: config.diffusion.prediction,
-            dims: [config.mel.n_mels / r, config.window.frames / r, config.autoencoder.latent_channels],
+            dims: [config.mel.n_mels / r, window.frames / r, config.autoencoder.latent_channels],
             column_frames: r,
-            prefix_columns: config.window.prefix_frames / r,
+            prefix_columns: window.prefix_frames / r,
             range_db: config.mel.range_db,
             model,
         })

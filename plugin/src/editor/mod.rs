@@ -29,7 +29,7 @@ use egui::{
 use nice_plug::context::gui::GuiContext;
 use nice_plug::prelude::ParamSetter;
 
-use crate::params::{LuthierParams, Steps};
+use crate::params::{Latency, LuthierParams, Steps};
 use crate::shared::{Gravity, Request, Shared};
 use crate::style_slot::{CAPTURED, FILE};
 use drop_target::DropTarget;
@@ -44,6 +44,9 @@ const HEADER: f32 = 34.0;
 const STYLES: f32 = 132.0;
 const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
+
+/// What a user must know who has chosen another latency: a host asks for it when it activates a plugin, and then trusts it.
+const RESTART: &str = "The new latency holds from when the host restarts the plugin: switch it off and on.";
 
 /// What is drawn.
 pub struct EditorApp {
@@ -242,7 +245,10 @@ impl EditorApp {
     fn switches(&mut self, ui: &mut Ui, setter: &ParamSetter) {
         let params = Arc::clone(&self.params);
         ui.spacing_mut().item_spacing = vec2(4.0, 6.0);
-        ui.label(RichText::new("Steps").font(theme::BODY));
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Steps").font(theme::BODY));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| self.latency(ui, setter));
+        });
         let steps = [
             (Steps::Draft, "Draft", "4 steps: the least computing time."),
             (Steps::Standard, "Standard", "10 steps."),
@@ -261,6 +267,27 @@ impl EditorApp {
             );
             ui.spacing_mut().interact_size.y = switch::HEIGHT;
             ui.menu_button("Model\u{2026}", |ui| self.models(ui));
+        });
+    }
+
+    /// The latency mode: a menu, because it is chosen once and not played with.
+    fn latency(&self, ui: &mut Ui, setter: &ParamSetter) {
+        let param = &self.params.latency;
+        let modes = [
+            (Latency::Quality, "Quality: whole windows, the best sound"),
+            (Latency::Balanced, "Balanced: half the latency"),
+            (Latency::Live, "Live: the least latency, 4 steps at most"),
+        ];
+        ui.menu_button(format!("Latency: {param}"), |ui| {
+            for (mode, text) in modes {
+                if ui.button(text).clicked() {
+                    gesture::set(setter, param, mode);
+                    if self.shared.status.active.load(Relaxed) {
+                        self.shared.say(Gravity::Note, RESTART);
+                    }
+                    ui.close();
+                }
+            }
         });
     }
 

@@ -1,3 +1,4 @@
+use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
 
 use super::*;
@@ -21,7 +22,7 @@ impl Bench {
         let rolling = RollingStyle::new(loaded.config(), rate_hz, 1).expect("a style");
         let current = Current::new(Mutex::new(Some(Arc::clone(&loaded))));
         let styles = Styles::new(Arc::clone(&instance), current, rolling);
-        Self { networks: loaded.networks(), instance, loaded, styles, rate_hz }
+        Self { networks: loaded.networks(LatencyMode::Quality), instance, loaded, styles, rate_hz }
     }
 
     /// A window whose sidechain plays `samples`; the style that it is given.

@@ -35,7 +35,7 @@ impl Imager {
     /// For a model's images; its rate must be half the synthesiser's.
     pub fn new(mel: &MelConfig, window: &WindowConfig) -> Self {
         let front_end = MelFrontEnd::new(mel);
-        Self { mel: mel.clone(), window: window.clone(), decimator: Decimator::new(), front_end }
+        Self { mel: mel.clone(), window: *window, decimator: Decimator::new(), front_end }
     }
 
     /// The images of every window of a piece, each `n_mels * frames` bytes (`round(255 v)`), one after the other.

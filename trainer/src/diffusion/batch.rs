@@ -26,14 +26,19 @@ impl Draw {
     /// An example of training.
     pub fn random(rng: &mut ChaCha8Rng, training: &DiffusionTraining, model: &ModelConfig) -> Self {
         let last = model.diffusion.train_timesteps - 1;
-        let prefix = model.window.prefix_frames / model.autoencoder.reduction();
+        let columns = |frames: usize| frames / model.autoencoder.reduction();
         Self {
             timestep: if rng.random_bool(training.terminal_share) {
                 last
             } else {
                 rng.random_range(0..=last)
             },
-            prefix_columns: if rng.random_bool(training.prefix_probability) { prefix } else { 0 },
+            prefix_columns: match rng.random_bool(training.prefix_probability) {
+                false => 0,
+                // Streams with a short hop give all of the window but the hop.
+                true if rng.random() => rng.random_range(1..columns(model.window.frames)),
+                true => columns(model.window.prefix_frames),
+            },
             keep_style: !rng.random_bool(training.style_drop),
             keep_content: !rng.random_bool(training.content_drop),
             noise_seed: rng.random(),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use engine::audio_file::Audio;
 use engine::image::MelImage;
+use engine::latency_mode::LatencyMode;
 use engine::settings::{Settings, VocoderKind};
 use engine::{Error, Result};
 use rand::Rng;
@@ -209,16 +210,20 @@ impl Session<'_> {
             ("autoencoder and vocoder on the true target".into(), ceiling),
         ];
         let settings = self.args.subject.sampling.settings();
+        let mut play = |name: String, style: &Audio, settings: &Settings, mode: LatencyMode| -> Result<()> {
+            outputs.push((name, self.listener.transferred(&content, style, settings, mode)?));
+            Ok(())
+        };
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
-            outputs.push((row_name(steps), self.listener.transferred(&content, &style, &settings)?));
+            play(row_name(steps), &style, &settings, LatencyMode::Quality)?;
+        }
+        for (name, mode) in [("Balanced", LatencyMode::Balanced), ("Live", LatencyMode::Live)] {
+            play(format!("Luthier, {name}"), &style, &settings, mode)?;
         }
         let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
-        outputs.push(("Luthier, Griffin-Lim".into(), self.listener.transferred(&content, &style, &plain)?));
-        outputs.push((
-            "Luthier, another instrument's style".into(),
-            self.listener.transferred(&content, &other, &settings)?,
-        ));
+        play("Luthier, Griffin-Lim".into(), &style, &plain, LatencyMode::Quality)?;
+        play("Luthier, another instrument's style".into(), &other, &settings, LatencyMode::Quality)?;
         Ok(outputs)
     }
 

@@ -4,6 +4,7 @@ use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline, TransferModel};
 use engine::playable::Playable;
@@ -47,16 +48,24 @@ impl Listener {
         self.playable.config().mel.range_db
     }
 
-    /// What `cargo xtask transfer` makes of the content.
+    /// What `cargo xtask transfer` makes of the content in a mode.
     ///
     /// # Errors
     /// If the style is silent or a window fails.
-    pub fn transferred(&self, content: &Audio, style: &Audio, settings: &Settings) -> Result<Audio> {
+    pub fn transferred(
+        &self,
+        content: &Audio,
+        style: &Audio,
+        settings: &Settings,
+        mode: LatencyMode,
+    ) -> Result<Audio> {
         let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
         let tokens = self.playable.style(&mut Packed::default(), style)?;
-        let pipeline = Pipeline::new(self.networks(), rate_hz, channels, tokens)?;
+        let networks = Executed::new(self.playable.model(), Packed::default()).in_mode(mode);
+        let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
         let grid = pipeline.grid().clone();
-        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
+        let settings = Settings { steps: settings.steps.min(mode.steps_max()), ..settings.clone() };
+        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), &settings, &mut |_| ())?;
         report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
         Ok(Audio { sample_rate_hz: rate_hz, channels })
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use engine::audio_file::{Audio, Reader};
 use engine::image::MelImage;
+use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
 use engine::{Error, Result, reference};
 
@@ -128,7 +129,8 @@ fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> 
     ];
     for &steps in &args.steps {
         let settings = Settings { steps, ..args.subject.sampling.settings() };
-        outputs.push((row_name(steps), listener.transferred(content, sound, &settings)?));
+        outputs
+            .push((row_name(steps), listener.transferred(content, sound, &settings, LatencyMode::Quality)?));
     }
     Ok(outputs)
 }

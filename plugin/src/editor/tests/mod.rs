@@ -20,7 +20,7 @@ use engine::stream::render;
 use super::window::{SIZE, SIZE_MIN};
 use crate::effect::deadline_samples;
 use crate::factory;
-use crate::params::Steps;
+use crate::params::{Latency, Steps};
 use crate::project::Keep;
 use crate::registry::Registry;
 use crate::shared::{Gravity, Request};
@@ -252,6 +252,18 @@ fn switches_switch() {
     assert!(desk.params.freeze.value() && desk.params.bypass.value());
     desk.click_on("Bypass");
     assert!(!desk.params.bypass.value());
+}
+
+#[test]
+fn another_latency_is_chosen_and_says_when_it_holds() {
+    let mut desk = Desk::new(SIZE, 1.0);
+    desk.shared.status.active.store(true, Relaxed);
+    desk.click_on("Latency: Quality");
+    desk.frame(Vec::new());
+    desk.click_on("Live: the least latency, 4 steps at most");
+    assert_eq!(desk.params.latency.value(), Latency::Live);
+    let message = desk.shared.words.lock().message.as_ref().map(|message| message.text.clone());
+    assert!(message.is_some_and(|text| text.contains("restarts the plugin")));
 }
 
 #[test]
