@@ -1,4 +1,4 @@
-//! The threads that compute, shared by many streams: a bounded number, and the window that is due first comes first.
+//! The threads that compute, shared by many streams: a bounded number, and the most urgent window comes first.
 //!
 //! An audio thread pushes a parcel into its stream's own ring, where the pool's threads look for it. It never touches the
 //! pool's lock, which only those take who compute, open or close, and it does not even wake a thread, which is a call of the
@@ -60,7 +60,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// The lane whose next window is due first.
+    /// The lane whose window is the most urgent: of those that can still be in time, the one that is due first.
     fn take(&self) -> Option<(u64, Box<Lane>)> {
         let mut lanes = self.lanes.lock();
         let now = Instant::now();
