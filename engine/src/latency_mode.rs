@@ -1,7 +1,5 @@
 //! How much music is waited for before it is played anew.
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::{ModelConfig, WindowConfig};
 
 /// Latent columns by which windows move in [`LatencyMode::Live`].
@@ -10,22 +8,17 @@ const LIVE_HOP_COLUMNS: usize = 2;
 const LIVE_STEPS_MAX: usize = 4;
 
 /// Where a model's windows lie, and so how late its output is. The same model plays in all modes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatencyMode {
     /// Whole windows that move by little: all but the newest part was played before, and is given as it is (inpainting).
     Live,
     /// Windows of half the length.
     Balanced,
     /// The windows that the model was trained with.
-    #[default]
     Quality,
 }
 
 impl LatencyMode {
-    /// From the fastest answer to the best sound.
-    pub const ALL: [Self; 3] = [Self::Live, Self::Balanced, Self::Quality];
-
     /// The windows in which a model plays. A model whose own are as short as the mode's keeps them.
     pub fn window(self, config: &ModelConfig) -> WindowConfig {
         let (own, column) = (config.window, config.autoencoder.reduction());
@@ -43,6 +36,11 @@ impl LatencyMode {
         }
     }
 
+    /// A model's config with the windows in which it plays.
+    pub fn played(self, config: &ModelConfig) -> ModelConfig {
+        ModelConfig { window: self.window(config), ..config.clone() }
+    }
+
     /// The most DDIM steps that are taken, however many are asked for.
     pub fn steps_max(self) -> usize {
         match self {
@@ -56,13 +54,16 @@ impl LatencyMode {
 mod tests {
     use super::*;
 
+    /// From the fastest answer to the best sound.
+    const ALL: [LatencyMode; 3] = [LatencyMode::Live, LatencyMode::Balanced, LatencyMode::Quality];
+
     #[test]
     fn every_mode_has_valid_windows_the_shorter_the_sooner() {
         let config = ModelConfig::default();
-        let windows = LatencyMode::ALL.map(|mode| mode.window(&config));
-        for window in windows {
-            ModelConfig { window, ..config.clone() }.validate().expect("valid");
+        for mode in ALL {
+            mode.played(&config).validate().expect("valid");
         }
+        let windows = ALL.map(|mode| mode.window(&config));
         let [live, balanced, quality] = windows.map(|w| (w.frames, w.hop_frames, w.prefix_frames));
         assert_eq!([live, balanced, quality], [(128, 16, 112), (64, 48, 16), (128, 112, 16)]);
     }
@@ -71,6 +72,6 @@ mod tests {
     fn short_windows_are_kept() {
         let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
         let config = ModelConfig { window, ..ModelConfig::default() };
-        assert!(LatencyMode::ALL.iter().all(|mode| mode.window(&config) == config.window));
+        assert!(ALL.iter().all(|mode| mode.window(&config) == config.window));
     }
 }

@@ -44,7 +44,7 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
 
 /// A model's config with the windows that it plays in.
 fn played(model: &dyn TransferModel) -> ModelConfig {
-    ModelConfig { window: model.window(), ..model.config().clone() }
+    model.mode().played(model.config())
 }
 
 /// One window's images, for somebody who wants to see them.

@@ -137,7 +137,7 @@ impl Luthier {
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) =
             open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
-        Ok(Playing::new(audio, work, mode, channels, sample_rate_hz))
+        Ok(Playing::new(audio, work, channels, sample_rate_hz))
     }
 }
 

@@ -41,7 +41,7 @@ impl Performer {
         let current = Current::default();
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
         let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
-        let played = ModelConfig { window: mode.window(config), ..config.clone() };
+        let played = mode.played(config);
         let mut pipeline = Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);
         pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));

@@ -4,8 +4,6 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use engine::latency_mode::LatencyMode;
-use engine::settings::Settings;
 use engine::stream::delay_line::DelayLine;
 use engine::stream::{AudioThread, Work};
 use nice_plug::util::db_to_gain;
@@ -23,7 +21,6 @@ pub struct Playing {
     // Called off and joined when this goes.
     _work: Work,
     latency: u32,
-    mode: LatencyMode,
     /// The input as it came, for the bypass.
     raw: DelayLine,
     /// Samples since reset.
@@ -39,19 +36,12 @@ pub struct Playing {
 }
 
 impl Playing {
-    /// Surrounds a stream of `channels` channels in a mode.
-    pub fn new(
-        audio: AudioThread,
-        work: Work,
-        mode: LatencyMode,
-        channels: usize,
-        sample_rate_hz: u32,
-    ) -> Self {
+    /// Surrounds a stream of `channels` channels.
+    pub fn new(audio: AudioThread, work: Work, channels: usize, sample_rate_hz: u32) -> Self {
         let latency = u32::try_from(audio.latency_samples()).unwrap_or(u32::MAX);
         let ramp = |value| Ramp::new(value, sample_rate_hz as f32);
         Self {
             latency,
-            mode,
             raw: DelayLine::new(channels, latency as usize + PIECE_SAMPLES),
             position: 0,
             input_gain: ramp(1.0),
@@ -111,9 +101,7 @@ impl Playing {
 
     /// Takes the parameters over.
     fn follow(&mut self, params: &LuthierParams) {
-        let settings = params.settings();
-        let steps = settings.steps.min(self.mode.steps_max());
-        self.audio.set_settings(&Settings { steps, ..settings });
+        self.audio.set_settings(&params.settings());
         self.input_gain.set(db_to_gain(number(&params.input_gain)));
         self.output_gain.set(db_to_gain(number(&params.output_gain)));
         self.bypass.set(if params.bypass.value() { 1.0 } else { 0.0 });

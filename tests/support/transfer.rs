@@ -42,7 +42,6 @@ pub fn styled(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
 /// What the command makes of a recording with this style and `--latency`.
 pub fn styled_in(mode: LatencyMode, input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
     let networks = Box::new(Executed::new(playable().model(), Packed::default()).in_mode(mode));
-    let settings = &Settings { steps: settings.steps.min(mode.steps_max()), ..settings.clone() };
     let pipeline =
         Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
     let grid = pipeline.grid().clone();

@@ -56,7 +56,7 @@ impl Default for LossWeights {
 pub struct DiffusionTraining {
     /// Share of the timesteps that are the last one, where the v target is the data alone.
     pub terminal_share: f64,
-    /// Probability that a clean prefix of the target is given.
+    /// Probability that a clean prefix of the target is given: as long as the window's own, or, as often, of any length.
     pub prefix_probability: f64,
     /// Probability that the style is dropped (classifier-free guidance).
     pub style_drop: f64,

@@ -103,7 +103,6 @@ pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Se
         ..Settings::default()
     };
     if let Some(blend) = blend {
-        settings.steps = settings.steps.min(blend.latency.mode().steps_max());
         settings.strength = blend.strength;
         settings.mix = blend.mix;
         settings.vocoder = match blend.vocoder {

@@ -50,14 +50,15 @@ impl<B: Backend> CrossAttention<B> {
     pub fn forward(&self, ops: &mut B, x: &B::Tensor, memory: Option<&Memory<B>>) -> Result<B::Tensor> {
         let normed = ops.norm(x, &self.norm, None, false)?;
         let query = ops.conv(&normed, &self.query)?;
-        let own = match memory {
-            Some(_) => None,
+        let own;
+        let Memory { keys, values } = match memory {
+            Some(memory) => memory,
             None => {
                 let positions = ops.tokens(&[&normed])?;
-                Some(self.read(ops, &positions)?)
+                own = self.read(ops, &positions)?;
+                &own
             }
         };
-        let Memory { keys, values } = memory.or(own.as_ref()).expect("one of the two is there");
         let attended = ops.attention(&query, keys, values, self.heads)?;
         ops.conv_onto(x, &attended, &self.out)
     }

@@ -177,8 +177,8 @@ impl ConvShape {
         self.spec.kernel * self.spec.kernel * self.spec.c_in
     }
 
-    /// Calls `visit(patch offset, Some(input offset) or None in the padding)` for every run of `c_in` values.
-    fn for_each_tap(&self, mut visit: impl FnMut(usize, Option<usize>)) {
+    /// Calls `visit(patch offset, input offset)` for every run of `c_in` values that is not padding.
+    fn for_each_tap(&self, mut visit: impl FnMut(usize, usize)) {
         let (k, s, c, pad) = (self.spec.kernel, self.spec.stride, self.spec.c_in, self.spec.kernel / 2);
         let (out_h, out_w) = self.output();
         let mut offset = 0;
@@ -188,8 +188,9 @@ impl ConvShape {
                     let y = (oy * s + ky).wrapping_sub(pad);
                     for kx in 0..k {
                         let x = (ox * s + kx).wrapping_sub(pad);
-                        let inside = y < self.h && x < self.w;
-                        visit(offset, inside.then(|| (y * self.w + x) * c));
+                        if y < self.h && x < self.w {
+                            visit(offset, (y * self.w + x) * c);
+                        }
                         offset += c;
                     }
                 }
@@ -209,10 +210,8 @@ impl ConvShape {
     pub fn col2im(&self, columns: &[f32], x: &mut [f32]) {
         let c = self.spec.c_in;
         self.for_each_tap(|from, to| {
-            if let Some(to) = to {
-                for (a, b) in x[to..to + c].iter_mut().zip(&columns[from..from + c]) {
-                    *a += b;
-                }
+            for (a, b) in x[to..to + c].iter_mut().zip(&columns[from..from + c]) {
+                *a += b;
             }
         });
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::cancel::Cancel;
-use crate::config::{ModelConfig, Prediction, WindowConfig};
+use crate::config::{ModelConfig, Prediction};
 use crate::diffusion::ddim::{DdimSampler, Prefix};
 use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
@@ -21,9 +21,9 @@ pub trait TransferModel: Send {
     /// What the model was built from.
     fn config(&self) -> &ModelConfig;
 
-    /// The windows that it plays in: its own unless it was told otherwise.
-    fn window(&self) -> WindowConfig {
-        self.config().window
+    /// How it plays: in its own windows unless it was told otherwise.
+    fn mode(&self) -> LatencyMode {
+        LatencyMode::Quality
     }
 
     /// Reference images -> style.
@@ -49,7 +49,7 @@ pub trait TransferModel: Send {
 pub struct Executed<B: Backend> {
     model: Arc<Model<B>>,
     ops: B,
-    window: WindowConfig,
+    mode: LatencyMode,
     read: Option<Read<B>>,
 }
 
@@ -63,13 +63,12 @@ struct Read<B: Backend> {
 impl<B: Backend> Executed<B> {
     /// Runs `model` on `ops`.
     pub fn new(model: Arc<Model<B>>, ops: B) -> Self {
-        let window = model.config().window;
-        Self { model, ops, window, read: None }
+        Self { model, ops, mode: LatencyMode::Quality, read: None }
     }
 
-    /// The same in the windows of a mode.
+    /// The same in a mode.
     pub fn in_mode(self, mode: LatencyMode) -> Self {
-        Self { window: mode.window(self.model.config()), ..self }
+        Self { mode, ..self }
     }
 }
 
@@ -102,8 +101,8 @@ where
         self.model.config()
     }
 
-    fn window(&self) -> WindowConfig {
-        self.window
+    fn mode(&self) -> LatencyMode {
+        self.mode
     }
 
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
@@ -149,12 +148,14 @@ pub struct Transfer {
     column_frames: usize,
     prefix_columns: usize,
     range_db: f32,
+    steps_max: usize,
 }
 
 impl Transfer {
     /// Prepares a model's windows.
     pub fn new(model: Box<dyn TransferModel>) -> Result<Self> {
-        let (config, window) = (model.config(), model.window());
+        let (config, mode) = (model.config(), model.mode());
+        let window = mode.window(config);
         let r = config.autoencoder.reduction();
         Ok(Self {
             diffusion: ForwardDiffusion::new(&config.diffusion)?,
@@ -163,6 +164,7 @@ impl Transfer {
             column_frames: r,
             prefix_columns: window.prefix_frames / r,
             range_db: config.mel.range_db,
+            steps_max: mode.steps_max(),
             model,
         })
     }
@@ -213,8 +215,8 @@ impl Transfer {
     ) -> Result<Vec<f32>> {
         let dims @ [height, width, channels] = self.dims;
         let schedule = self.diffusion.schedule();
-        // A schedule shorter than the wish has that many steps.
-        let steps = settings.steps.min(schedule.len());
+        // A schedule shorter than the wish has that many steps; a short latency has no time for more than a few.
+        let steps = settings.steps.min(schedule.len()).min(self.steps_max);
         let sampler = DdimSampler::new(schedule, self.prediction, steps, settings.eta)?;
         let start = sampler.start_index(settings.strength);
         let Some(&noisiest) = sampler.timesteps().get(start) else { return Ok(content.to_vec()) };
