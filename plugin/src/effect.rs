@@ -20,6 +20,7 @@ use crate::performer::Performer;
 use crate::playing::{Playing, clean};
 use crate::project::ModelChoice;
 use crate::registry::heard;
+use crate::render_start::RenderStart;
 use crate::shared::{Gravity, Request};
 use crate::workshop::Workshop;
 
@@ -36,8 +37,7 @@ pub struct Luthier {
     window: SharedExtent,
     /// Between `activate` and `deactivate`.
     playing: Option<Playing>,
-    /// Whether the last block was one of an offline render with the transport rolling.
-    rendered: bool,
+    render: RenderStart,
     /// What the guard knows of the host.
     reach: Arc<Reach>,
     // Goes last: the stream's work has ended before the workshop closes.
@@ -53,7 +53,7 @@ impl Default for Luthier {
         let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
         Self {
             reach: Reach::offer(&params),
-            rendered: false,
+            render: RenderStart::default(),
             params,
             instance,
             window: window::extent(),
@@ -220,24 +220,26 @@ impl Plugin for Luthier {
         };
         let offline = self.reach.is_offline();
         playing.set_offline(offline);
-        // A host may roll before it says that it renders, or say so before it rolls.
-        let renders = offline && context.transport().playing;
-        let begins = renders && !self.rendered;
-        self.rendered = renders;
         self.instance.shared.status.offline.store(offline, Relaxed);
-        if begins {
-            // However long the host idled before it: a render is the same every time.
-            playing.reset();
-        }
         let mut sidechain: [&[f32]; 2] = [&[]; 2];
         if let Some(port) = aux.inputs.first() {
             for (slot, channel) in sidechain.iter_mut().zip(port.as_slice_immutable()) {
                 *slot = channel;
             }
         }
-        playing.process(buffer.as_slice(), &sidechain, &self.params, &self.instance.shared);
+        let (transport, latency, len) = (context.transport(), playing.latency_samples(), buffer.samples());
+        let io = buffer.as_slice();
+        let rolls = offline && transport.playing;
+        let sound = || first_sound(io.iter().map(|channel| &**channel).chain(sidechain));
+        let begins = self.render.within(rolls, transport.pos_samples(), latency, sound, len);
+        playing.process(io, &sidechain, begins, &self.params, &self.instance.shared);
         ProcessStatus::Tail(playing.latency_samples())
     }
+}
+
+/// The first sample in which a channel is not silent.
+fn first_sound<'a>(channels: impl Iterator<Item = &'a [f32]>) -> Option<usize> {
+    channels.filter_map(|channel| channel.iter().position(|&sample| sample != 0.0)).min()
 }
 
 impl Drop for Luthier {

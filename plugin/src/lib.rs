@@ -23,6 +23,7 @@ mod playing;
 pub mod project;
 mod ramp;
 mod registry;
+mod render_start;
 pub mod shared;
 pub mod style_slot;
 mod styles;

@@ -73,11 +73,13 @@ impl Playing {
         self.fresh = true;
     }
 
-    /// Replaces one block by what was made of the input `latency` ago.
+    /// Replaces one block by what was made of the input `latency` ago. A new stream begins before the sample
+    /// `begins`, where there is one.
     pub fn process(
         &mut self,
         io: &mut [&mut [f32]],
         sidechain: &[&[f32]; 2],
+        begins: Option<usize>,
         params: &LuthierParams,
         shared: &Shared,
     ) {
@@ -86,8 +88,15 @@ impl Playing {
         measure(&shared.meters.sidechain, sidechain.iter().copied());
         let len = io.iter().map(|channel| channel.len()).min().unwrap_or(0);
         let channels = io.len().min(2);
-        for start in (0..len).step_by(PIECE_SAMPLES) {
-            let end = len.min(start + PIECE_SAMPLES);
+        let mut end = 0;
+        while end < len {
+            let start = end;
+            if begins == Some(start) {
+                self.reset();
+                self.follow(params);
+            }
+            let bound = begins.filter(|&begin| begin > start).unwrap_or(len);
+            end = bound.min(len).min(start + PIECE_SAMPLES);
             let mut piece: [&mut [f32]; 2] = [&mut [], &mut []];
             for (slot, channel) in piece.iter_mut().zip(io.iter_mut()) {
                 *slot = &mut channel[start..end];

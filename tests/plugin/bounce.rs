@@ -164,6 +164,26 @@ fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     }
 }
 
+/// A host that compensates latencies sets out before the timeline's first sample, not always equally early.
+#[test]
+fn a_render_that_sets_out_early_is_the_command_lines_file() {
+    let (entry, audio) = (entry(), piano(5.0, 1));
+    let expected = transfer(&audio, "violin", &Settings::default()).channels;
+    for early in [1295, 1311] {
+        let mut clap = Clap::new(&entry);
+        clap.set_channels(1);
+        clap.set_offline(true);
+        let values = [(clap.param("Style"), VIOLIN)];
+        let latency = clap.activate(audio.sample_rate_hz, 1024);
+        clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
+        clap.position = Some(-((latency + early) as i64));
+        let mut input = with_tail(&audio, latency);
+        input[0].splice(0..0, vec![0.0; early]);
+        let out = clap.play(&input, &[], |_| 1024, &[]);
+        assert!(out[0][early + latency..] == expected[0], "{early} samples early");
+    }
+}
+
 /// All on the threads of one pool, with the weights of one model: what each plays is what it would play alone.
 #[test]
 fn sixteen_instances_at_once_play_as_one_would() {

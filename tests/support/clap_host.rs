@@ -12,8 +12,10 @@ use clack_extensions::params::{
 };
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
-use clack_host::events::event_types::ParamValueEvent;
+use clack_host::events::event_types::{ParamValueEvent, TransportEvent, TransportFlags};
+use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
+use clack_host::utils::{BeatTime, SecondsTime};
 
 use crate::allocations::calls_of;
 use crate::bundle;
@@ -68,6 +70,9 @@ pub struct Clap {
     instance: PluginInstance<Host>,
     processor: Option<StoppedPluginAudioProcessor<Host>>,
     offline: bool,
+    sample_rate_hz: u32,
+    /// The place on the timeline in samples at which what is played next begins; without one there is no transport.
+    pub position: Option<i64>,
     /// How long each block took so far.
     pub times: Vec<Duration>,
     /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
@@ -95,7 +100,15 @@ impl Clap {
             factory.plugin_descriptors().next().and_then(|plugin| plugin.id()).expect("a plugin").to_owned();
         let instance = PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
             .expect("an instance");
-        Self { instance, processor: None, offline: false, times: Vec::new(), allocations: 0 }
+        Self {
+            instance,
+            processor: None,
+            offline: false,
+            sample_rate_hz: 0,
+            position: None,
+            times: Vec::new(),
+            allocations: 0,
+        }
     }
 
     /// Chooses the layout of so many channels; stereo is the first.
@@ -118,6 +131,7 @@ impl Clap {
 
     /// Activates and returns the latency in samples.
     pub fn activate(&mut self, sample_rate_hz: u32, max_block: usize) -> usize {
+        self.sample_rate_hz = sample_rate_hz;
         let configuration = PluginAudioConfiguration {
             sample_rate: f64::from(sample_rate_hz),
             min_frames_count: 1,
@@ -184,6 +198,7 @@ impl Clap {
         mut next: impl FnMut(usize) -> (usize, Vec<(ClapId, f64)>) + Send,
     ) -> Vec<Vec<f32>> {
         let (stopped, offline) = (self.processor.take().expect("active"), self.offline);
+        let (position, sample_rate_hz) = (self.position, self.sample_rate_hz);
         // The audio thread is another one.
         let (stopped, output, times, allocations) = std::thread::scope(|scope| {
             let play = move || {
@@ -195,7 +210,8 @@ impl Clap {
                     let (block, values) = next(start);
                     let block = start..len.min(start + block.max(1));
                     start = block.end;
-                    let block = Block { input, sidechain, range: block, values: &values, offline };
+                    let transport = position.map(|first| rolling(first + block.start as i64, sample_rate_hz));
+                    let block = Block { input, sidechain, range: block, values: &values, transport, offline };
                     let (time, calls) = block.play(&mut processor, &mut output);
                     times.push(time);
                     allocations += calls;
@@ -236,12 +252,34 @@ impl Drop for Clap {
     }
 }
 
+/// A transport that rolls, at a sample of the timeline.
+fn rolling(position: i64, sample_rate_hz: u32) -> TransportEvent {
+    let nowhere = SecondsTime::default();
+    TransportEvent {
+        header: EventHeader::new_core(0, EventFlags::empty()),
+        flags: TransportFlags::IS_PLAYING | TransportFlags::HAS_SECONDS_TIMELINE,
+        song_pos_beats: BeatTime::default(),
+        song_pos_seconds: SecondsTime::from_float(position as f64 / f64::from(sample_rate_hz)),
+        tempo: 0.0,
+        tempo_inc: 0.0,
+        loop_start_beats: BeatTime::default(),
+        loop_end_beats: BeatTime::default(),
+        loop_start_seconds: nowhere,
+        loop_end_seconds: nowhere,
+        bar_start: BeatTime::default(),
+        bar_number: 0,
+        time_signature_numerator: 0,
+        time_signature_denominator: 0,
+    }
+}
+
 /// What the plugin is handed at once.
 struct Block<'a> {
     input: &'a [Vec<f32>],
     sidechain: &'a [Vec<f32>],
     range: Range<usize>,
     values: &'a [(ClapId, f64)],
+    transport: Option<TransportEvent>,
     offline: bool,
 }
 
@@ -281,11 +319,11 @@ impl Block<'_> {
             latency: 0,
             channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
         }]);
-        let steady = Some(self.range.start as u64);
+        let (steady, transport) = (Some(self.range.start as u64), self.transport.as_ref());
         let started = Instant::now();
         let (processed, allocations) = calls_of(|| {
             let _watched = (!self.offline).then(RealTime::enter);
-            processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, None)
+            processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, transport)
         });
         let time = started.elapsed();
         processed.expect("processed");
