@@ -1,12 +1,13 @@
 //! Trainable GroupNorm with a per-channel affine and SiLU, fused, on the CPU.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::conv::{slice, with_data};
 use crate::Result;
 use crate::nn::backend::GROUPS;
-use crate::nn::kernels::{group_statistics, sigmoid, silu};
+use crate::nn::kernels::{affine, group_statistics, sigmoid};
 
 /// `act(unit(x) * scale + shift)`; `x (B, H, W, C)`, `scale` and `shift` `(B or 1, C)`, `unit` = GroupNorm without affine.
 pub(super) fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Result<Tensor> {
@@ -45,12 +46,7 @@ impl Norm {
             let (a, b) = (self.affine(scale, i), self.affine(shift, i));
             let a: Vec<f32> = (0..c).map(|k| a[k] * statistics[k / width].1).collect();
             let b: Vec<f32> = (0..c).map(|k| b[k] - a[k] * statistics[k / width].0).collect();
-            for (y, x) in y.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                for k in 0..c {
-                    let t = x[k] * a[k] + b[k];
-                    y[k] = if self.silu { silu(t) } else { t };
-                }
-            }
+            affine(x, &a, &b, self.silu, y);
         });
         y
     }
@@ -63,34 +59,20 @@ impl Norm {
         let mean: Vec<f32> = (0..c).map(|k| statistics[k / width].0).collect();
         let rstd: Vec<f32> = (0..c).map(|k| statistics[k / width].1).collect();
         let mut dx = vec![0.0; x.len()];
-        let (mut scale, mut shift) = (vec![0.0; c], vec![0.0; c]);
-        for ((x, dy), g) in x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)) {
-            for k in 0..c {
-                let u = (x[k] - mean[k]) * rstd[k];
-                let slope = if self.silu {
-                    let t = u * a[k] + b[k];
-                    let s = sigmoid(t);
-                    s * (1.0 + t * (1.0 - s))
-                } else {
-                    1.0
-                };
-                g[k] = dy[k] * slope;
-                scale[k] += g[k] * u;
-                shift[k] += g[k];
-            }
-        }
+        let mut sums = [vec![0.0; c], vec![0.0; c]];
+        let unit = Unit { mean: &mean, rstd: &rstd };
+        Arch::new().dispatch(|| match self.silu {
+            true => unit.through_affine(x, dy, [a, b], silu_slope, &mut dx, &mut sums),
+            false => unit.through_affine(x, dy, [a, b], |_| 1.0, &mut dx, &mut sums),
+        });
+        let [scale, shift] = sums;
         let count = (x.len() / GROUPS) as f32;
         let group_mean = |values: &[f32], g: usize| {
             (g * width..(g + 1) * width).map(|k| values[k] * a[k]).sum::<f32>() / count
         };
         let mean_ga: Vec<f32> = (0..c).map(|k| group_mean(&shift, k / width)).collect();
         let mean_gau: Vec<f32> = (0..c).map(|k| group_mean(&scale, k / width)).collect();
-        for (x, g) in x.chunks_exact(c).zip(dx.chunks_exact_mut(c)) {
-            for k in 0..c {
-                let u = (x[k] - mean[k]) * rstd[k];
-                g[k] = rstd[k] * (g[k] * a[k] - mean_ga[k] - u * mean_gau[k]);
-            }
-        }
+        Arch::new().dispatch(|| unit.through_statistics(x, a, [&mean_ga, &mean_gau], &mut dx));
         ImageGradient { dx, scale, shift }
     }
 
@@ -121,6 +103,59 @@ impl Norm {
         }
         all
     }
+}
+
+/// What makes `u = unit(x)` of an image: one mean and one reciprocal standard deviation a channel.
+struct Unit<'a> {
+    mean: &'a [f32],
+    rstd: &'a [f32],
+}
+
+impl Unit<'_> {
+    /// `g = dy slope(u a + b)` into `g`, and its sums over positions, `[sum g u, sum g]`.
+    #[inline(always)]
+    fn through_affine(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        [a, b]: [&[f32]; 2],
+        slope: impl Fn(f32) -> f32,
+        g: &mut [f32],
+        [scale, shift]: &mut [Vec<f32>; 2],
+    ) {
+        let c = a.len();
+        for ((x, dy), g) in x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(g.chunks_exact_mut(c)) {
+            let channels = self.mean.iter().zip(self.rstd).zip(a.iter().zip(b));
+            let sums = scale.iter_mut().zip(shift.iter_mut());
+            let values = x.iter().zip(dy).zip(g).zip(channels.zip(sums));
+            for (((x, dy), g), (((mean, rstd), (a, b)), (scale, shift))) in values {
+                let u = (x - mean) * rstd;
+                *g = dy * slope(u * a + b);
+                *scale += *g * u;
+                *shift += *g;
+            }
+        }
+    }
+
+    /// `rstd (g a - mean(g a) - u mean(g a u))`, in place.
+    #[inline(always)]
+    fn through_statistics(&self, x: &[f32], a: &[f32], [mean_ga, mean_gau]: [&[f32]; 2], g: &mut [f32]) {
+        let c = a.len();
+        for (x, g) in x.chunks_exact(c).zip(g.chunks_exact_mut(c)) {
+            let channels = self.mean.iter().zip(self.rstd).zip(a.iter().zip(mean_ga.iter().zip(mean_gau)));
+            for ((x, g), ((mean, rstd), (a, (mean_ga, mean_gau)))) in x.iter().zip(g).zip(channels) {
+                let u = (x - mean) * rstd;
+                *g = rstd * (*g * a - mean_ga - u * mean_gau);
+            }
+        }
+    }
+}
+
+/// The derivative of `t sigmoid(t)`.
+#[inline(always)]
+fn silu_slope(t: f32) -> f32 {
+    let s = sigmoid(t);
+    s * (1.0 + t * (1.0 - s))
 }
 
 impl CustomOp3 for Norm {
