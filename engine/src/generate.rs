@@ -1,7 +1,6 @@
 //! Sound from noise and a style alone: no content, no input (report 2, section 4.8).
 
 use crate::cancel::Cancel;
-use crate::config::ModelConfig;
 use crate::diffusion::ddim::{DdimSampler, Prefix};
 use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
@@ -45,25 +44,27 @@ pub fn generate(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<f32>> {
     validate_seconds(seconds)?;
-    let config = model.config().clone();
-    let len = (seconds * f64::from(config.mel.sample_rate_hz)).round() as usize;
-    let frames = 1 + len / config.mel.hop_length;
-    let image = dream(model, &config, style, frames, settings, cancel, progress)?;
-    let magnitude = mel_to_magnitude(&image, &config.mel);
-    let (n_fft, hop) = (config.mel.n_fft, config.mel.hop_length);
+    let mel = model.config().mel.clone();
+    let len = (seconds * f64::from(mel.sample_rate_hz)).round() as usize;
+    let image = generate_image(model, style, 1 + len / mel.hop_length, settings, cancel, progress)?;
+    let magnitude = mel_to_magnitude(&image, &mel);
+    let (n_fft, hop) = (mel.n_fft, mel.hop_length);
     Ok(griffin_lim(&magnitude, n_fft, hop, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, settings.seed))
 }
 
-/// Window after window until there are `frames`; joined to one image.
-fn dream(
+/// The image behind [`generate`]: window after window until there are `frames`, joined.
+///
+/// # Errors
+/// On cancelling, and where the networks fail.
+pub fn generate_image(
     model: &mut dyn TransferModel,
-    config: &ModelConfig,
     style: &StyleTokens,
     frames: usize,
     settings: &Settings,
     cancel: &Cancel,
     progress: &mut dyn FnMut(usize),
 ) -> Result<MelImage> {
+    let config = model.config().clone();
     let reduction = config.autoencoder.reduction();
     let dims @ [height, width, channels] =
         [config.mel.n_mels / reduction, config.window.frames / reduction, config.autoencoder.latent_channels];

@@ -11,6 +11,7 @@ use trainer::data::description::Split;
 use trainer::data::render;
 use trainer::data::studio::Studio;
 use trainer::data::{instruments, toy_soundfont};
+use trainer::evaluate::figures::FIGURES;
 use trainer::evaluate::sampling::Sampling;
 use trainer::evaluate::subject::Subject;
 use trainer::evaluate::transfer::Rows;
@@ -158,7 +159,9 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let played = &figures["recordings"];
     let chroma = |row: usize| played[row]["measures"]["chroma"]["mean"].as_f64().unwrap();
     assert!((chroma(1) - 1.0).abs() < 1e-6 && chroma(0) < chroma(3), "the notes are the content's");
-    for picture in ["unseen-pieces.png", "unseen-soundfont.png"] {
+    let pictures = ["unseen-pieces.png", "unseen-soundfont.png"].into_iter();
+    for picture in pictures.chain(FIGURES.iter().map(|figure| figure.file)) {
+        assert!(text.contains(picture), "{picture} in {text}");
         assert!(out.join(picture).metadata().unwrap().len() > 10_000);
     }
 }

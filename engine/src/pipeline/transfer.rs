@@ -174,6 +174,11 @@ impl Transfer {
         &mut *self.model
     }
 
+    /// Sizes of a window's latent.
+    pub fn dims(&self) -> LatentDims {
+        self.dims
+    }
+
     /// Image -> latent.
     pub fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         self.model.encode(image)

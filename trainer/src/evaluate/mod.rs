@@ -6,6 +6,7 @@ pub mod ceiling;
 pub mod chroma;
 pub mod distance;
 pub mod envelope;
+pub mod figures;
 pub mod listener;
 pub mod modulation;
 pub mod recordings;

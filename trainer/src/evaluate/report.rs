@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
-use super::{audio, recordings, write_json};
+use super::{audio, figures, recordings, write_json};
 use crate::data::description::Split;
 use crate::plot::Panels;
 
@@ -74,6 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut figures = json!({ "sha256": session.sha256, "sets": [] });
     let mut sets = vec![judge(args, &seen(args), &mut session)?];
     let autoencoder = table_3(&mut session)?;
+    figures::draw(&mut session, &args.rows.steps, sampling.seed, &args.out)?;
     // The other set's images need not lie in memory beside these.
     drop(session);
     if let Some(set) = unseen(args) {
@@ -90,6 +91,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (section, values) = autoencoder;
     text += &section;
+    text += "\n## The student report's figures\n\n";
+    for figure in &figures::FIGURES {
+        writeln!(text, "- [{}]({})", figure.caption, figure.file).expect("a string takes it");
+    }
+    writeln!(text, "- [Figure 6, transfer at several step counts]({})", seen(args).picture)
+        .expect("a string takes it");
     figures["autoencoder"] = values;
     whole_file::write(args.out.join("report.md"), &text)?;
     write_json(&args.out.join("report.json"), &figures)?;

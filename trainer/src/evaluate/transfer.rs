@@ -102,7 +102,7 @@ pub struct Session {
     pub sha256: String,
     data: SpectrogramDataset,
     model: Arc<Model<Packed>>,
-    transfer: Transfer,
+    pub(super) transfer: Transfer,
     judge: Judge,
     ops: Packed,
     range_db: f32,
@@ -118,6 +118,8 @@ pub struct Judged {
     pub window_ms: Vec<(usize, f64)>,
 }
 
+/// The guidance at which the prediction without a style is all that counts.
+const WITHOUT_STYLE: f32 = 0.0;
 /// Pairs that are kept as pictures.
 const EXAMPLES: usize = 6;
 /// Images of each split whose reconstruction is measured.
@@ -163,7 +165,7 @@ impl Session {
             let (content, target) = (self.image(pair.content), self.image(pair.target));
             let style = self.image(pair.style);
             let mut outputs = self.baselines(&content, &style, &target)?;
-            let tokens = self.model.style_tokens(&mut self.ops, std::slice::from_ref(&style))?;
+            let tokens = self.style_tokens(&style)?;
             for (k, (name, settings)) in settings.iter().enumerate() {
                 let start = Instant::now();
                 outputs.push((name.clone(), self.transferred(&content, &tokens, settings)?));
@@ -172,9 +174,11 @@ impl Session {
                 }
             }
             let other = self.image(pairs[(i + 1) % pairs.len()].style);
-            let other = self.model.style_tokens(&mut self.ops, &[other])?;
+            let other = self.style_tokens(&other)?;
             outputs
                 .push(("Luthier, another pair's style".into(), self.transferred(&content, &other, &base)?));
+            let unguided = Settings { guidance_scale: WITHOUT_STYLE, ..base.clone() };
+            outputs.push(("Luthier, no style".into(), self.transferred(&content, &tokens, &unguided)?));
             if i < EXAMPLES {
                 let made = outputs[4..][..rows.steps.len()].iter().map(|(_, image)| image.clone());
                 let images = [content, style, target.clone()].into_iter().chain(made).collect();
@@ -205,9 +209,31 @@ impl Session {
         Ok((!errors.is_empty()).then(|| mean(&errors)))
     }
 
-    fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
+    /// What the autoencoder makes of an image.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
         let latent = self.transfer.encode(image)?;
         self.transfer.decode(&latent)
+    }
+
+    /// Name, content, style and true target of some pairs of a split.
+    ///
+    /// # Errors
+    /// If the split has no pairs.
+    pub fn examples(&self, split: Split, seed: u64) -> Result<Vec<(String, [MelImage; 3])>> {
+        let pairs = SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
+        let images = |pair: &Pair| [pair.content, pair.style, pair.target].map(|at| self.image(at));
+        Ok(pairs.iter().map(|pair| (self.name(pair), images(pair))).collect())
+    }
+
+    /// The style of one image.
+    ///
+    /// # Errors
+    /// If the network fails.
+    pub fn style_tokens(&mut self, style: &MelImage) -> Result<StyleTokens> {
+        self.model.style_tokens(&mut self.ops, std::slice::from_ref(style))
     }
 
     fn image(&self, at: ImageRef) -> MelImage {
