@@ -2,6 +2,7 @@
 //! run, on the same weights; and what the plugin costs a host's audio thread.
 
 mod frameworks;
+mod length;
 mod operations;
 mod stages;
 mod whole_chain;
@@ -37,17 +38,27 @@ pub struct Args {
     /// Threads of the other frameworks; the packed engine computes a window on one
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Lengths in seconds of the files that `transfer` is timed on; none: not timed
+    #[arg(long, num_args = 0.., default_values_t = [0.1, 1.0, 10.0, 60.0, 600.0])]
+    lengths: Vec<f64>,
+    /// Seconds that the plugin plays with the shortest latency
+    #[arg(long, default_value_t = 60)]
+    live_seconds: usize,
     /// Python with what tests/bench/requirements.txt lists: times PyTorch and ONNX Runtime too
     #[arg(long)]
     python: Option<PathBuf>,
 }
 
 const STEPS: [usize; 3] = [4, 10, 50];
+/// Longest file that is made to be timed; a WAV file ends at 4 GB.
+const LENGTH_MAX_S: f64 = 10_800.0;
 
 /// Measures and prints tables in Markdown.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.repeats > 0, "repeats: expected at least 1, found 0");
     ensure!(args.threads > 0, "threads: expected at least 1, found 0");
+    let odd = args.lengths.iter().find(|&&length| !(length > 0.0 && length <= LENGTH_MAX_S));
+    ensure!(odd.is_none(), "lengths: expected seconds above 0, at most {LENGTH_MAX_S}, found {odd:?}");
     bound_candle(args.threads);
     let path = model::path(args.model.as_deref());
     let checkpoint = model::read(&path)?;
@@ -67,8 +78,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     frameworks.map_or(Ok(()), Frameworks::close)?;
     operations::print(packed.config(), &mut ours, &given, args.repeats)?;
     WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;
+    length::print(&audio, &args.lengths)?;
     println!();
-    real_time()
+    real_time(args.live_seconds)
 }
 
 /// candle asks nothing but the environment how many threads it may have; it starts one a core otherwise, and they wait for
@@ -79,9 +91,10 @@ fn bound_candle(threads: usize) {
 }
 
 /// The plugin in a host of ours: a program of its own, so that this one is built without the plugin.
-fn real_time() -> Result<ExitCode> {
+fn real_time(live_seconds: usize) -> Result<ExitCode> {
     let mut bench = workspace::cargo();
     bench.args(["bench", "--quiet", "--bench", "real_time"]);
+    bench.env("LUTHIER_LIVE_SECONDS", live_seconds.to_string());
     ensure!(workspace::succeeds(&mut bench)?, "`{}` failed", workspace::shown(&bench));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,69 @@
+//! What a file costs by its length: time, memory, and what is there before the first window.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use engine::audio_file::{Audio, SampleFormat, Writer};
+
+/// How often the system is asked for a program's memory.
+const POLL: Duration = Duration::from_millis(20);
+/// Samples that are written at once.
+const BLOCK: usize = 1 << 16;
+
+/// Plays the clip, over and over, for each of the `lengths` through `cargo xtask transfer`, a program of its own each time.
+pub fn print(clip: &Audio, lengths_s: &[f64]) -> Result<()> {
+    println!("\n`cargo xtask transfer`, from its start to its end (a model is opened, a style read):\n");
+    println!("| audio, s | s | real-time factor | peak memory, MB |");
+    println!("|---|---|---|---|");
+    let folder = tempfile::tempdir()?;
+    let (input, output) = (folder.path().join("in.wav"), folder.path().join("out.wav"));
+    for &length_s in lengths_s {
+        write(clip, length_s, &input)?;
+        let (seconds, peak_kb) = transfer(&input, &output)?;
+        let peak = peak_kb.map_or("-".into(), |kb| format!("{:.0}", kb as f64 / 1024.0));
+        println!("| {length_s} | {seconds:.2} | {:.3} | {peak} |", seconds / length_s);
+    }
+    Ok(())
+}
+
+/// A recording of a length, never whole in memory.
+fn write(clip: &Audio, length_s: f64, path: &Path) -> Result<()> {
+    let mut writer = Writer::create(path, clip.sample_rate_hz, clip.channels.len(), SampleFormat::Int24)?;
+    let mut left = (length_s * f64::from(clip.sample_rate_hz)).round() as usize;
+    let mut starts = (0..clip.frames()).step_by(BLOCK).cycle();
+    while left > 0 {
+        let start = starts.next().context("a clip with samples")?;
+        let end = clip.frames().min(start + BLOCK).min(start + left);
+        let block: Vec<&[f32]> = clip.channels.iter().map(|channel| &channel[start..end]).collect();
+        writer.push(&block)?;
+        left -= end - start;
+    }
+    Ok(writer.finish()?)
+}
+
+/// How long the command took, and the most memory that it held.
+fn transfer(input: &Path, output: &Path) -> Result<(f64, Option<u64>)> {
+    let start = Instant::now();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["transfer", "--device", "cpu", "--style", "violin", "--out"]).args([output, input]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut peak_kb = None;
+    let status = loop {
+        peak_kb = self::peak_kb(child.id()).or(peak_kb);
+        match child.try_wait()? {
+            Some(status) => break status,
+            None => std::thread::sleep(POLL),
+        }
+    };
+    ensure!(status.success(), "`cargo xtask transfer` failed: {status}");
+    Ok((start.elapsed().as_secs_f64(), peak_kb))
+}
+
+/// The most memory that a running program held so far; none where the system does not tell.
+fn peak_kb(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
