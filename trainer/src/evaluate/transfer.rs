@@ -121,7 +121,7 @@ pub struct Judged {
 /// The guidance at which the prediction without a style is all that counts.
 const WITHOUT_STYLE: f32 = 0.0;
 /// Pairs that are kept as pictures.
-const EXAMPLES: usize = 6;
+const EXAMPLES: usize = 4;
 /// Images of each split whose reconstruction is measured.
 const RECONSTRUCTIONS: usize = 200;
 
