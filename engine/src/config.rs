@@ -105,6 +105,15 @@ impl Default for StyleConfig {
     }
 }
 
+impl StyleConfig {
+    /// How many tokens an image gives: one for each position of the last resolutions.
+    pub fn token_count(&self, n_mels: usize, frames: usize) -> usize {
+        let halved = |size: usize, times: usize| (0..times).fold(size, |size, _| size.div_ceil(2));
+        let levels = self.channels.len() - self.token_levels + 1..=self.channels.len();
+        levels.map(|level| halved(n_mels, level) * halved(frames, level)).sum()
+    }
+}
+
 /// The denoiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -59,6 +59,14 @@ impl Error {
     pub fn checkpoint(field: impl Into<String>, expected: impl Into<String>, found: impl ToString) -> Self {
         Self::Checkpoint { field: field.into(), expected: expected.into(), found: found.to_string() }
     }
+
+    /// The sentence without the word that says that an executor failed: for whoever says so already.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Compute(reason) => reason.clone(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl From<candle_core::Error> for Error {

@@ -11,7 +11,7 @@
 //!   -> vocoder   (content-guided, or Griffin-Lim)
 //! ```
 //!
-//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run.
+//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run; `library` has them run on a GPU.
 
 pub mod audio_file;
 pub mod cancel;
@@ -23,6 +23,7 @@ pub mod error;
 pub mod generate;
 pub mod image;
 pub mod latency_mode;
+pub mod library;
 pub mod models;
 pub mod nn;
 pub mod pipeline;

@@ -1,0 +1,168 @@
+//! The functions that a program finds in the library.
+
+use engine::image::MelImage;
+use engine::library::abi::{self, Functions, Room, Status, View};
+use engine::pipeline::TransferModel;
+use engine::{Error, Result};
+
+use crate::call::{let_go, told};
+use crate::model::{Model, Stream};
+
+static FUNCTIONS: Functions =
+    Functions { open_model, close_model, open_stream, close_stream, style_tokens, encode, decode, denoise };
+
+/// The version of the interface.
+#[unsafe(no_mangle)]
+pub extern "C" fn luthier_engine_version() -> u32 {
+    abi::VERSION
+}
+
+/// The functions; null for a caller of another version.
+#[unsafe(no_mangle)]
+pub extern "C" fn luthier_engine_functions(version: u32) -> *const Functions {
+    if version == abi::VERSION { &FUNCTIONS } else { std::ptr::null() }
+}
+
+/// Hands a value over as a handle.
+fn handed<T, H>(value: T, place: *mut *mut H) {
+    // SAFETY: the caller gives a place to write to.
+    unsafe { place.write(Box::into_raw(Box::new(value)).cast()) };
+}
+
+/// Fills the room exactly.
+fn fill(what: &str, room: Room<f32>, values: &[f32]) -> Result<()> {
+    // SAFETY: the caller gives room that it does not use meanwhile.
+    let room = unsafe { room.slice() };
+    if room.len() != values.len() {
+        return Err(Error::invalid(what, format!("room for {} values", values.len()), room.len()));
+    }
+    room.copy_from_slice(values);
+    Ok(())
+}
+
+/// The images in a view of one or several.
+fn images(foreign: abi::Image) -> Result<Vec<MelImage>> {
+    let abi::Image { n_mels, frames, data } = foreign;
+    // SAFETY: the caller's slice lives until the call returns.
+    let data = unsafe { data.slice() }.unwrap_or_default();
+    match n_mels.checked_mul(frames) {
+        Some(size) if size > 0 && !data.is_empty() && data.len().is_multiple_of(size) => {
+            Ok(data.chunks_exact(size).map(|one| MelImage { n_mels, frames, data: one.to_vec() }).collect())
+        }
+        _ => {
+            let expected = format!("images of {n_mels} x {frames} values");
+            Err(Error::invalid("mel image", expected, format!("{} values", data.len())))
+        }
+    }
+}
+
+unsafe extern "C" fn open_model(
+    file: View<u8>,
+    device: u32,
+    model: *mut *mut abi::Model,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: the caller gives what the interface asks for, here and in the functions below: slices that live until the call
+    // returns, open handles, and a stream to one thread alone.
+    unsafe {
+        told(message, || {
+            handed(Model::open(file.slice().unwrap_or_default(), device)?, model);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn close_model(model: *mut abi::Model) {
+    // SAFETY: made by `handed`, and not used again.
+    let_go(unsafe { Box::from_raw(model.cast::<Model>()) });
+}
+
+unsafe extern "C" fn open_stream(
+    model: *const abi::Model,
+    stream: *mut *mut abi::Stream,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: as in `open_model`.
+    unsafe {
+        told(message, || {
+            handed((*model.cast::<Model>()).stream(), stream);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn close_stream(stream: *mut abi::Stream) {
+    // SAFETY: made by `handed`, and not used again.
+    let_go(unsafe { Box::from_raw(stream.cast::<Stream>()) });
+}
+
+unsafe extern "C" fn style_tokens(
+    stream: *mut abi::Stream,
+    foreign: abi::Image,
+    tokens: Room<f32>,
+    pooled: Room<f32>,
+    instruments: Room<f32>,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: as in `open_model`.
+    unsafe {
+        told(message, || {
+            let style = (*stream.cast::<Stream>()).networks.style_tokens(&images(foreign)?)?;
+            fill("style tokens", tokens, &style.tokens)?;
+            fill("pooled style", pooled, &style.pooled)?;
+            fill("instruments", instruments, &style.instruments)
+        })
+    }
+}
+
+unsafe extern "C" fn encode(
+    stream: *mut abi::Stream,
+    image: abi::Image,
+    latent: Room<f32>,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: as in `open_model`.
+    unsafe {
+        told(message, || {
+            let images = images(image)?;
+            let [image] = &images[..] else {
+                return Err(Error::invalid("mel image", "one", images.len()));
+            };
+            fill("latent", latent, &(*stream.cast::<Stream>()).networks.encode(image)?)
+        })
+    }
+}
+
+unsafe extern "C" fn decode(
+    stream: *mut abi::Stream,
+    latent: abi::Latent,
+    image: Room<f32>,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: as in `open_model`.
+    unsafe {
+        told(message, || {
+            let (stream, data) = (&mut *stream.cast::<Stream>(), latent.data.slice().unwrap_or_default());
+            stream.check(latent.dims, data)?;
+            fill("mel image", image, &stream.networks.decode(data, latent.dims)?.data)
+        })
+    }
+}
+
+unsafe extern "C" fn denoise(
+    stream: *mut abi::Stream,
+    noisy: abi::Latent,
+    timestep: usize,
+    guides: View<abi::Guide>,
+    predictions: Room<f32>,
+    message: Room<u8>,
+) -> Status {
+    // SAFETY: as in `open_model`.
+    unsafe {
+        told(message, || {
+            let (data, guides) = (noisy.data.slice().unwrap_or_default(), guides.slice().unwrap_or_default());
+            let predicted = (*stream.cast::<Stream>()).denoise(data, noisy.dims, timestep, guides)?;
+            fill("predictions", predictions, &predicted.concat())
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! What the handles stand for.
+
+use candle_core::Device;
+use engine::checkpoint::Checkpoint;
+use engine::config::ModelConfig;
+use engine::library::abi::{self, DEVICE_CPU, DEVICE_CUDA};
+use engine::models::model::{Guide, LatentDims};
+use engine::nn::candle::Candle;
+use engine::pipeline::{Executed, TransferModel};
+use engine::playable::Playable;
+use engine::style::StyleTokens;
+use engine::{Error, Result};
+
+/// A model on a device.
+pub struct Model {
+    playable: Playable<Candle>,
+    device: Device,
+}
+
+impl Model {
+    /// The model in a file's bytes.
+    pub fn open(file: &[u8], device: u32) -> Result<Self> {
+        let device = open_device(device)?;
+        let playable = Playable::candle(&Checkpoint::from_bytes(file)?, &device)?;
+        Ok(Self { playable, device })
+    }
+
+    /// The networks for one stream.
+    pub fn stream(&self) -> Stream {
+        Stream { networks: Executed::new(self.playable.model(), Candle::new(self.device.clone())) }
+    }
+}
+
+fn open_device(device: u32) -> Result<Device> {
+    match device {
+        DEVICE_CPU => Ok(Device::Cpu),
+        DEVICE_CUDA if !cfg!(feature = "cuda") => {
+            Err(Error::Compute("the library was built without CUDA".into()))
+        }
+        // One CUDA stream for all threads: with one a thread (`new_cuda`) they would share cuBLAS's workspace.
+        DEVICE_CUDA => Device::new_cuda_with_stream(0)
+            .map_err(|error| Error::Compute(format!("no CUDA GPU can be used: {error}"))),
+        other => Err(Error::invalid("device", format!("{DEVICE_CPU} or {DEVICE_CUDA}"), other)),
+    }
+}
+
+/// What one stream keeps.
+pub struct Stream {
+    /// The networks, with the styles that they have read.
+    pub networks: Executed<Candle>,
+}
+
+impl Stream {
+    fn config(&self) -> &ModelConfig {
+        self.networks.config()
+    }
+
+    /// Refuses a latent that is not as large as it says, or of other channels than the model's.
+    pub fn check(&self, dims: LatentDims, data: &[f32]) -> Result<()> {
+        let size = dims.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim));
+        let channels = self.config().autoencoder.latent_channels;
+        if dims[2] == channels && !data.is_empty() && size == Some(data.len()) {
+            return Ok(());
+        }
+        let expected = format!("rows x columns x {channels} values");
+        Err(Error::invalid("latent", expected, format!("{} values for {dims:?}", data.len())))
+    }
+
+    /// A guide's style; none where it is dropped.
+    ///
+    /// # Safety
+    /// As [`abi::View::slice`] of both views.
+    pub unsafe fn style(&self, guide: &abi::Guide) -> Option<StyleTokens> {
+        // SAFETY: as the caller promises.
+        let (tokens, pooled) = unsafe { (guide.tokens.slice()?, guide.pooled.slice().unwrap_or_default()) };
+        Some(StyleTokens {
+            dim: self.config().style.dim,
+            tokens: tokens.to_vec(),
+            pooled: pooled.to_vec(),
+            ..StyleTokens::default()
+        })
+    }
+
+    /// The prediction for each guide.
+    ///
+    /// # Safety
+    /// As [`abi::View::slice`] of all views.
+    pub unsafe fn denoise(
+        &mut self,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        foreign: &[abi::Guide],
+    ) -> Result<Vec<Vec<f32>>> {
+        self.check(dims, noisy)?;
+        // SAFETY: as the caller promises.
+        let styles: Vec<_> = foreign.iter().map(|guide| unsafe { self.style(guide) }).collect();
+        let mut guides = Vec::with_capacity(foreign.len());
+        for (guide, style) in foreign.iter().zip(&styles) {
+            // SAFETY: as the caller promises.
+            let content = unsafe { guide.content.slice() };
+            content.map_or(Ok(()), |content| self.check(dims, content))?;
+            guides.push(Guide { content, style: style.as_ref(), prefix_columns: guide.prefix_columns });
+        }
+        self.networks.denoise(noisy, dims, timestep, &guides)
+    }
+}

@@ -1,0 +1,261 @@
+//! The library opened as programs open it, computing on candle's CPU device: what needs a GPU is its arithmetic alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use engine::checkpoint::Checkpoint;
+use engine::image::MelImage;
+use engine::library::abi::{self, FAILED, Functions, OK, Room, Status, View};
+use engine::library::{Accelerator, Device, Library, Networks, TOLERANCE, require_agreement};
+use engine::models::model::Guide;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, TransferModel};
+use engine::playable::Playable;
+
+fn file_name(stem: &str) -> String {
+    format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// The library that this test run has built, which cargo puts beside the test programs.
+fn path() -> PathBuf {
+    let program = std::env::current_exe().expect("this program's path");
+    program.with_file_name(file_name("luthier_engine_cuda"))
+}
+
+fn library() -> Library {
+    Library::open(&path(), Device::Cpu).expect("the library")
+}
+
+fn model_file() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../presets/luthier.safetensors");
+    std::fs::read(path).expect("the shipped model")
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint::from_bytes(&model_file()).expect("the shipped model")
+}
+
+fn both() -> (Executed<Packed>, Networks) {
+    let checkpoint = checkpoint();
+    let packed = Playable::packed(&checkpoint).expect("playable");
+    let there = library().networks(&checkpoint).expect("networks in the library");
+    (Executed::new(packed.model(), Packed::default()), there)
+}
+
+/// Numbers in `[0, 1]`.
+fn values(count: usize, seed: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * 0.37 + seed).sin().abs()).collect()
+}
+
+fn image(frames: usize, seed: f32) -> MelImage {
+    MelImage { n_mels: 128, frames, data: values(128 * frames, seed) }
+}
+
+fn assert_near(what: &str, there: &[f32], here: &[f32]) {
+    assert_eq!(there.len(), here.len(), "{what}");
+    let apart = there.iter().zip(here).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("measured: {what}: {apart:.1e} apart");
+    assert!(apart <= TOLERANCE, "{what}: {apart} apart");
+}
+
+#[test]
+fn the_library_computes_what_the_packed_engine_computes() {
+    let (mut here, mut there) = both();
+    // Windows of half the length, as a mode has them, and two references.
+    let references = [image(64, 0.0), image(64, 1.0)];
+    let [style, theirs] = [&mut here as &mut dyn TransferModel, &mut there]
+        .map(|networks| networks.style_tokens(&references).expect("a style"));
+    assert_near("style tokens", &theirs.tokens, &style.tokens);
+    assert_near("pooled style", &theirs.pooled, &style.pooled);
+    assert_near("instruments", &theirs.instruments, &style.instruments);
+    assert_eq!(theirs.dim, style.dim);
+    let content = here.encode(&references[0]).expect("encoded");
+    assert_near("latent", &there.encode(&references[0]).expect("encoded"), &content);
+    let dims = [16, 8, here.config().autoencoder.latent_channels];
+    let noisy: Vec<f32> = values(content.len(), 2.0).iter().map(|value| 3.0 * value - 1.5).collect();
+    let styled = Guide { content: Some(&content), style: Some(&style), prefix_columns: 2 };
+    let guides = [styled, Guide { style: None, ..styled }, Guide { content: None, ..styled }];
+    for timestep in [here.config().diffusion.train_timesteps - 1, 7] {
+        let [here, there] = [&mut here as &mut dyn TransferModel, &mut there]
+            .map(|networks| networks.denoise(&noisy, dims, timestep, &guides).expect("predicted").concat());
+        assert_near(&format!("prediction at {timestep}"), &there, &here);
+    }
+    let decoded = there.decode(&content, dims).expect("decoded");
+    assert_eq!((decoded.n_mels, decoded.frames), (128, 64));
+    assert_near("image", &decoded.data, &here.decode(&content, dims).expect("decoded").data);
+}
+
+#[test]
+fn a_device_that_computes_something_else_does_not_play() {
+    let (mut here, mut there) = both();
+    require_agreement(&mut here, &mut there).expect("they agree");
+    let mut other = checkpoint();
+    let bias = other.tensors.get_mut("decoder.out.bias").expect("the last layer's");
+    bias.data.iter_mut().for_each(|value| *value += 0.02);
+    let cpu = Playable::packed(&checkpoint()).expect("playable");
+    let refused = Accelerator::open(&library(), &other, &cpu).err().expect("refused").reason();
+    assert!(refused.contains("is not the CPU's"), "{refused}");
+}
+
+#[test]
+fn streams_of_one_model_compute_the_same_on_any_thread() {
+    let checkpoint = checkpoint();
+    let cpu = Playable::packed(&checkpoint).expect("playable");
+    let model = Accelerator::open(&library(), &checkpoint, &cpu).expect("a model in the library");
+    let mode = engine::latency_mode::LatencyMode::Live;
+    let latents = std::thread::scope(|scope| {
+        let encode = || {
+            let mut networks = model.networks(&cpu, mode);
+            assert_eq!(networks.mode(), mode);
+            (networks.encode(&image(16, 0.0)).expect("a latent"), networks)
+        };
+        let threads = [scope.spawn(encode), scope.spawn(encode)];
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    // Closed on another thread than they were opened on.
+    assert!(latents[0].0 == latents[1].0 && model.fault().is_none());
+}
+
+/// The library's functions without the engine's side of the interface.
+fn functions() -> &'static Functions {
+    // SAFETY: the names are of these types.
+    unsafe {
+        let library = Box::leak(Box::new(libloading::Library::new(path()).expect("opened")));
+        let version: libloading::Symbol<abi::VersionFn> =
+            library.get(abi::VERSION_SYMBOL).expect("a version");
+        assert_eq!(version(), abi::VERSION);
+        let functions: libloading::Symbol<abi::FunctionsFn> =
+            library.get(abi::FUNCTIONS_SYMBOL).expect("functions");
+        assert!(functions(abi::VERSION + 1).is_null(), "another version is refused");
+        functions(abi::VERSION).as_ref().expect("this version is not")
+    }
+}
+
+/// A call's status and message.
+fn said(call: impl FnOnce(Room<u8>) -> Status) -> (Status, String) {
+    let mut message = [0u8; 400];
+    let status = call(Room::of(&mut message));
+    let text = message.split(|byte| *byte == 0).next().unwrap_or_default();
+    (status, String::from_utf8(text.to_vec()).expect("UTF-8"))
+}
+
+fn refuses(part: &str, call: impl FnOnce(Room<u8>) -> Status) {
+    let (status, message) = said(call);
+    assert!(status == FAILED && message.contains(part), "expected `{part}`, found `{message}`");
+}
+
+fn open(file: &[u8], device: u32) -> Result<*mut abi::Model, String> {
+    let mut model = std::ptr::null_mut();
+    // SAFETY: all pointers are of what lives until the call returns.
+    let call =
+        |message| unsafe { (functions().open_model)(View::of(Some(file)), device, &mut model, message) };
+    match said(call) {
+        (OK, _) => Ok(model),
+        (_, message) => Err(message),
+    }
+}
+
+#[test]
+fn what_is_no_model_and_no_device_is_refused() {
+    let file = model_file();
+    for garbage in [&b""[..], b"garbage", &file[..file.len() / 2], &vec![b'{'; 10_000]] {
+        assert!(
+            open(garbage, abi::DEVICE_CPU).expect_err("refused").contains("model field"),
+            "{}",
+            garbage.len()
+        );
+    }
+    assert!(open(&file, 7).expect_err("refused").contains("device: expected 0 or 1, found 7"));
+    if !cfg!(feature = "cuda") {
+        assert!(open(&file, abi::DEVICE_CUDA).expect_err("refused").contains("built without CUDA"));
+    }
+}
+
+fn latent(dims: [usize; 3], data: &[f32]) -> abi::Latent {
+    abi::Latent { dims, data: View::of(Some(data)) }
+}
+
+/// Whoever calls with lengths that do not fit gets a message, and the stream goes on.
+#[test]
+fn wrong_lengths_are_refused() {
+    let functions = functions();
+    let model = open(&model_file(), abi::DEVICE_CPU).expect("a model");
+    let mut stream = std::ptr::null_mut();
+    // SAFETY: here and below, handles are open and all pointers are of what lives until the call returns.
+    let opened = said(|message| unsafe { (functions.open_stream)(model, &mut stream, message) });
+    assert_eq!(opened.0, OK);
+    // SAFETY: as above; a stream outlives its model.
+    unsafe { (functions.close_model)(model) };
+    let pixels = values(128 * 16, 0.0);
+    let mut room = vec![0.0; 16 * 2 * 32];
+    let mut encode = |n_mels, frames, data: &[f32], room_len: usize, message| {
+        let image = abi::Image { n_mels, frames, data: View::of(Some(data)) };
+        // SAFETY: as above.
+        unsafe { (functions.encode)(stream, image, Room::of(&mut room[..room_len]), message) }
+    };
+    refuses("128 bands", |m| encode(64, 32, &pixels, 1024, m));
+    refuses("a multiple of 8 frames", |m| encode(128, 12, &pixels[..128 * 12], 1024, m));
+    refuses("images of 128 x 32 values, found 2048", |m| encode(128, 32, &pixels, 1024, m));
+    refuses("images of", |m| encode(usize::MAX, 2, &pixels, 1024, m));
+    refuses("images of", |m| encode(128, 0, &[], 1024, m));
+    refuses("room for 1024 values, found 1000", |m| encode(128, 16, &pixels, 1000, m));
+    refuses("one, found 2", |m| encode(128, 8, &pixels, 1024, m));
+    assert_eq!(said(|m| encode(128, 16, &pixels, 1024, m)), (OK, String::new()));
+    let content = room.clone();
+
+    let mut pixels = vec![0.0; 128 * 16];
+    let mut decode = |dims, data: &[f32], message| {
+        // SAFETY: as above.
+        unsafe { (functions.decode)(stream, latent(dims, data), Room::of(&mut pixels), message) }
+    };
+    refuses("latent", |m| decode([16, 2, 31], &content, m));
+    refuses("latent", |m| decode([usize::MAX, usize::MAX, 32], &content, m));
+    refuses("latent", |m| decode([0, 2, 32], &[], m));
+    refuses("room for 1024 values, found 2048", |m| decode([16, 1, 32], &content[..512], m));
+    assert_eq!(said(|m| decode([16, 2, 32], &content, m)).0, OK);
+
+    let mut denoise = |guides: &[abi::Guide], room_len: usize, message| {
+        let (noisy, guides) = (latent([16, 2, 32], &content), View::of(Some(guides)));
+        // SAFETY: as above.
+        unsafe { (functions.denoise)(stream, noisy, 9, guides, Room::of(&mut room[..room_len]), message) }
+    };
+    let none = View::of(None);
+    let bare = abi::Guide { content: none, tokens: none, pooled: none, prefix_columns: 0 };
+    let styled =
+        abi::Guide { tokens: View::of(Some(&content[..7])), pooled: View::of(Some(&content[..7])), ..bare };
+    refuses("style tokens", |m| denoise(&[styled], 1024, m));
+    refuses("latent", |m| denoise(&[abi::Guide { content: View::of(Some(&content[..9])), ..bare }], 1024, m));
+    refuses("room for 1024 values, found 5", |m| denoise(&[bare], 5, m));
+    assert_eq!(said(|m| denoise(&[], 0, m)).0, FAILED, "nothing to predict");
+    assert_eq!(said(|m| denoise(&[abi::Guide { prefix_columns: usize::MAX, ..bare }], 1024, m)).0, OK);
+    // SAFETY: as above.
+    unsafe { (functions.close_stream)(stream) };
+}
+
+/// A library of one line, compiled for the test.
+fn compiled(folder: &Path, name: &str, source: &str) -> PathBuf {
+    let (text, library) = (folder.join(format!("{name}.rs")), folder.join(file_name(name)));
+    std::fs::write(&text, source).expect("written");
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "-o"]).arg(&library).arg(&text);
+    assert!(rustc.status().expect("rustc").success());
+    library
+}
+
+#[test]
+fn what_is_no_library_of_ours_is_told_in_one_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (missing, text) = (folder.path().join("missing.so"), folder.path().join("text.so"));
+    std::fs::write(&text, "no library").expect("written");
+    let other = "#[unsafe(no_mangle)] pub extern \"C\" fn luthier_engine_version() -> u32 { 4000 }";
+    for (path, part) in [
+        (missing, "NVIDIA's driver"),
+        (text, "NVIDIA's driver"),
+        (compiled(folder.path(), "foreign", "pub fn f() {}"), "no engine library"),
+        (compiled(folder.path(), "newer", other), "found 4000 of another Luthier"),
+    ] {
+        let error = Library::open(&path, Device::Cuda).err().expect("refused").to_string();
+        let named = error.starts_with(&path.display().to_string());
+        assert!(named && error.contains(part) && error.lines().count() == 1, "{error}");
+    }
+}

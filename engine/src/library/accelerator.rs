@@ -1,0 +1,54 @@
+//! A model that plays on a library's device as long as that computes, and on the CPU from then on.
+
+use std::sync::Arc;
+
+use super::networks::OpenModel;
+use super::{Fallback, Fault, Library, Networks, require_agreement};
+use crate::Result;
+use crate::checkpoint::Checkpoint;
+use crate::config::ModelConfig;
+use crate::latency_mode::LatencyMode;
+use crate::nn::packed::Packed;
+use crate::pipeline::{Executed, TransferModel};
+use crate::playable::Playable;
+
+/// A model on a library's device.
+pub struct Accelerator {
+    model: Arc<OpenModel>,
+    config: Arc<ModelConfig>,
+    fault: Fault,
+}
+
+impl Accelerator {
+    /// Puts a model that plays on the CPU on the library's device too, and compares their answers.
+    ///
+    /// # Errors
+    /// One sentence if there is no such device, it has not enough memory, or computes something else.
+    pub fn open(library: &Library, checkpoint: &Checkpoint, cpu: &Playable<Packed>) -> Result<Self> {
+        let model = Arc::new(library.model(checkpoint)?);
+        let config = Arc::new(cpu.config().clone());
+        let mut here = Executed::new(cpu.model(), Packed::default());
+        require_agreement(&mut here, &mut Networks::new(&model, &config)?)?;
+        Ok(Self { model, config, fault: Fault::default() })
+    }
+
+    /// The networks for one stream: the device's before the CPU's.
+    pub fn networks(&self, cpu: &Playable<Packed>, mode: LatencyMode) -> Box<dyn TransferModel> {
+        let here = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
+        if self.fault().is_some() {
+            return here;
+        }
+        match Networks::new(&self.model, &self.config) {
+            Ok(there) => Box::new(Fallback::new(Box::new(there), here, &self.fault)),
+            Err(error) => {
+                self.fault.occurred(&error);
+                here
+            }
+        }
+    }
+
+    /// Why the CPU plays, once the device has given up.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.reason()
+    }
+}
