@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use engine::library::file_name;
 
-use crate::workspace;
+use crate::{cuda_library, workspace};
 
 /// Build the plugin and make target/bundled/Luthier.clap and Luthier.vst3
 #[derive(clap::Args)]
@@ -17,6 +18,9 @@ pub struct Args {
     /// Also build target/bundled/luthier, which plays without a host (on Linux: needs ALSA's development package)
     #[arg(long)]
     standalone: bool,
+    /// Also build the engine's CUDA library and put it into the bundles (needs nvcc, or what `cuda-toolkit` makes)
+    #[arg(long)]
+    cuda: bool,
 }
 
 /// The plugin's name, which its bundles bear.
@@ -30,11 +34,31 @@ pub struct Bundles {
     pub vst3: PathBuf,
 }
 
+impl Bundles {
+    /// The VST3's binary.
+    pub fn vst3_binary(&self) -> PathBuf {
+        self.vst3.join(vst3_binary())
+    }
+
+    /// The CUDA library beside the CLAP, where `--cuda` has put one; the VST3's is in its folder.
+    pub fn cuda(&self) -> Option<PathBuf> {
+        Some(self.clap.with_file_name(file_name())).filter(|library| library.is_file())
+    }
+}
+
+/// Where bundles are made.
+pub fn folder() -> PathBuf {
+    workspace::target().join("bundled")
+}
+
 /// Builds and bundles, and says where.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let bundles = make()?;
     println!("{}", bundles.clap.display());
     println!("{}", bundles.vst3.display());
+    if args.cuda {
+        cuda_library::add_to(&bundles)?.iter().for_each(|library| println!("{}", library.display()));
+    }
     if args.standalone {
         println!("{}", standalone()?.display());
     }
@@ -47,7 +71,7 @@ fn standalone() -> Result<PathBuf> {
     build.args(["build", "--release", "--package", "plugin", "--bin", "luthier", "--features", "standalone"]);
     ensure!(workspace::succeeds(&mut build)?, "the standalone program could not be built");
     let name = format!("luthier{}", std::env::consts::EXE_SUFFIX);
-    let bundled = workspace::target().join("bundled").join(&name);
+    let bundled = folder().join(&name);
     copy(&workspace::target().join("release").join(name), &bundled)?;
     Ok(bundled)
 }
@@ -63,15 +87,14 @@ pub fn make() -> Result<Bundles> {
     ensure!(workspace::succeeds(&mut build)?, "the plugin could not be built");
     let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = workspace::target().join("release").join(name);
-    let folder = workspace::target().join("bundled");
     let bundles =
-        Bundles { clap: folder.join(format!("{NAME}.clap")), vst3: folder.join(format!("{NAME}.vst3")) };
+        Bundles { clap: folder().join(format!("{NAME}.clap")), vst3: folder().join(format!("{NAME}.vst3")) };
     if cfg!(target_os = "macos") {
         mac_bundle(&library, &bundles.clap)?;
         mac_bundle(&library, &bundles.vst3)?;
     } else {
         copy(&library, &bundles.clap)?;
-        copy(&library, &bundles.vst3.join(vst3_binary()))?;
+        copy(&library, &bundles.vst3_binary())?;
     }
     Ok(bundles)
 }

@@ -9,11 +9,11 @@ use engine::settings::{Settings, VocoderKind};
 /// Where the networks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Device {
-    /// The fastest one that this build has and this machine offers.
+    /// A CUDA GPU where the library for it is there and opens, or else the CPU.
     Auto,
     /// The packed CPU engine.
     Cpu,
-    /// A CUDA GPU.
+    /// A CUDA GPU, through the library that `cargo xtask bundle --cuda` makes.
     Cuda,
 }
 

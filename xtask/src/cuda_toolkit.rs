@@ -4,6 +4,7 @@
 //! their files lie where pip puts them, so links give them the names and folders that build scripts look for.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -37,7 +38,7 @@ const COMPUTE_CAPABILITY: &str = "80";
 /// Fetches the wheels, lays the links and prints the environment.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "expected Linux, found {}", std::env::consts::OS);
-    let folder = workspace::target().join("cuda-toolkit");
+    let folder = folder();
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be written", folder.display()))?;
     let folder = folder.canonicalize().context("the toolkit's folder")?;
     install(&args.python, &folder)?;
@@ -51,6 +52,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     make_driver_stub(&home)?;
     print_environment(&home);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the toolkit is made.
+fn folder() -> PathBuf {
+    workspace::target().join("cuda-toolkit")
 }
 
 fn install(python: &str, folder: &Path) -> Result<()> {
@@ -120,15 +126,49 @@ fn stub_source(header: &str) -> String {
     names.iter().map(|name| format!("int {name}(void) {{ return 999; }}\n")).collect()
 }
 
-fn print_environment(home: &Path) {
+/// What builds need, but for the `PATH`.
+fn environment(home: &Path) -> [(&'static str, String); 5] {
     let show = |path: PathBuf| path.display().to_string();
-    println!("export CUDA_HOME={}", home.display());
-    println!("export CUDA_PATH=$CUDA_HOME");
-    println!("export NVCC={}", show(home.join("bin/nvcc")));
+    [
+        ("CUDA_HOME", show(home.into())),
+        ("CUDA_PATH", show(home.into())),
+        ("NVCC", show(home.join("bin/nvcc"))),
+        ("LIBRARY_PATH", format!("{}:{}", show(home.join("lib64")), show(home.join("lib64/stubs")))),
+        ("CUDA_COMPUTE_CAP", COMPUTE_CAPABILITY.into()),
+    ]
+}
+
+fn print_environment(home: &Path) {
+    for (name, value) in environment(home) {
+        println!("export {name}={value}");
+    }
     println!("export PATH=$CUDA_HOME/bin:$PATH");
-    println!("export LIBRARY_PATH={}:{}", show(home.join("lib64")), show(home.join("lib64/stubs")));
     println!("export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH");
-    println!("export CUDA_COMPUTE_CAP={COMPUTE_CAPABILITY}");
+}
+
+/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc, or else the toolkit that was
+/// made here.
+///
+/// # Errors
+/// If there is neither.
+pub fn build_environment() -> Result<Vec<(&'static str, OsString)>> {
+    let given = |name| std::env::var_os(name).is_some();
+    if given("NVCC") || Command::new("nvcc").arg("--version").output().is_ok() {
+        // candle would ask a GPU, and there may be none.
+        let capability = [("CUDA_COMPUTE_CAP", COMPUTE_CAPABILITY.into())];
+        return Ok(capability.into_iter().filter(|(name, _)| !given(name)).collect());
+    }
+    let home = folder().join("nvidia/cu13");
+    ensure!(
+        home.join("bin/nvcc").is_file(),
+        "--cuda: expected CUDA's compiler nvcc on the PATH, found none (`cargo xtask cuda-toolkit` makes a toolkit)"
+    );
+    let home = home.canonicalize().context("the toolkit's folder")?;
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(home.join("bin")).chain(std::env::split_paths(&inherited));
+    let path = std::env::join_paths(path).context("the toolkit's folder")?;
+    let environment = environment(&home).map(|(name, value)| (name, value.into()));
+    Ok(environment.into_iter().chain([("PATH", path)]).collect())
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use engine::checkpoint::sha256_hex;
+use engine::library::file_name;
 
 use crate::bundle::{self, NAME};
 use crate::workspace;
 
-/// Build the plugin and pack what a user downloads: bundles, licence, model card, checksums (target/dist)
+/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made it), licence, model card, checksums (target/dist)
 #[derive(clap::Args)]
 pub struct Args {}
 
@@ -26,6 +27,9 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     }
     bundle::copy_all(&bundles.clap, &folder.join(format!("{NAME}.clap")))?;
     bundle::copy_all(&bundles.vst3, &folder.join(format!("{NAME}.vst3")))?;
+    if let Some(library) = bundles.cuda() {
+        bundle::copy(&library, &folder.join(file_name()))?;
+    }
     bundle::copy(&workspace::root().join("LICENSE"), &folder.join("LICENSE"))?;
     bundle::copy(&workspace::presets("MODEL_CARD.md"), &folder.join("MODEL_CARD.md"))?;
     checksums(&folder)?;

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!(
         "{seconds:.2} s of audio in {taken:.2} s, real-time factor {:.3}, {}, seed {}",
         taken / seconds,
-        player.device,
+        player.device(),
         settings.seed
     );
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use engine::library::file_name;
 
 use crate::bundle::{self, NAME};
 
@@ -15,11 +16,12 @@ pub struct Args {}
 pub fn run(_: &Args) -> Result<ExitCode> {
     let (clap_folder, vst3_folder) = folders()?;
     let bundles = bundle::make()?;
+    let cuda = bundles.cuda().map(|library| (library, clap_folder.join(file_name())));
     let places = [
         (bundles.clap, clap_folder.join(format!("{NAME}.clap"))),
         (bundles.vst3, vst3_folder.join(format!("{NAME}.vst3"))),
     ];
-    for (from, to) in places {
+    for (from, to) in places.into_iter().chain(cuda) {
         bundle::copy_all(&from, &to)?;
         println!("{}", to.display());
     }

@@ -7,6 +7,7 @@ mod bench;
 mod bundle;
 mod check;
 mod choices;
+mod cuda_library;
 mod cuda_toolkit;
 mod dist;
 mod generate;

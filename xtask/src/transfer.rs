@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if done.clipped_samples > 0 {
         eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
     }
-    println!("{}", summary(&done, &player.device, settings.seed));
+    println!("{}", summary(&done, &player.device(), settings.seed));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,6 +9,7 @@ use candle_core::Device;
 use engine::audio_file::{Audio, SampleFormat, decode, encode};
 use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision, StoredTensor};
 use engine::config::ModelConfig;
+use engine::library::PATH_VARIABLE;
 use engine::models::model::Model;
 use engine::nn::candle::{Candle, ParamStore};
 use tempfile::TempDir;
@@ -82,10 +83,16 @@ impl Bench {
         entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 
-    fn run(&self, line: &str) -> Output {
+    fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        // No library that this machine may have, but an empty folder for it.
+        command.env_remove(PATH_VARIABLE).env("CARGO_TARGET_DIR", self.folder.path());
         command.current_dir(self.folder.path()).args(line.split_whitespace());
-        command.output().expect("xtask runs")
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("xtask runs")
     }
 
     /// One sentence that contains `part`, exit code 2, and nothing left behind.
@@ -150,12 +157,51 @@ fn every_bad_option_is_one_sentence() {
     ] {
         bench.refuses(&format!("transfer {rest} {option}"), part);
     }
-    if !cfg!(feature = "cuda") {
-        bench.refuses(&format!("transfer {rest} --device cuda"), "this build has no CUDA");
-    }
     bench.refuses("transfer in.wav --out out.wav", "--style");
     bench.refuses("transfer in.wav --style mono.flac", "--out");
     bench.refuses("transpose in.wav", "transpose");
+}
+
+#[test]
+fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
+    let bench = Bench::new();
+    let rest = "in.wav --style mono.flac --out out.wav --model model.safetensors";
+    bench.refuses(&format!("transfer {rest} --device cuda"), "`cargo xtask bundle --cuda` makes it");
+    bench.does(&format!("transfer {rest} --device cpu"));
+    let expected = std::fs::read(bench.path("out.wav")).expect("the CPU's");
+    // A library that was built without CUDA, and a file that is none.
+    let built =
+        format!("{}luthier_engine_cuda{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let built = std::env::current_exe().expect("this program's path").with_file_name(built);
+    let mut auto = vec![(None, "")];
+    for (library, reason) in [(built, "built without CUDA"), (bench.path("text.wav"), "cannot be opened")] {
+        let refused = bench.command(&format!("transfer {rest} --device cuda"));
+        let (status, _, err) = said(refused, Some(&library));
+        assert!(
+            status == Some(2) && err.starts_with("error: --device cuda: ") && err.contains(reason),
+            "{err}"
+        );
+        assert_eq!(err.trim_end().lines().count(), 1, "{err}");
+        auto.push((Some(library), reason));
+    }
+    for (library, reason) in auto {
+        let plays = bench.command(&format!("transfer {rest} --device auto"));
+        let (status, out, err) = said(plays, library.as_deref());
+        assert!(status == Some(0) && out.contains(", cpu ("), "{out}{err}");
+        let note = err.lines().find(|line| line.starts_with("note: CUDA does not play"));
+        assert!(note.is_some() == library.is_some() && note.unwrap_or_default().contains(reason), "{err}");
+        assert!(std::fs::read(bench.path("out.wav")).expect("written") == expected, "the CPU's, to the bit");
+    }
+}
+
+/// How a command ends, and what it prints, with this library.
+fn said(mut command: Command, library: Option<&Path>) -> (Option<i32>, String, String) {
+    if let Some(library) = library {
+        command.env(PATH_VARIABLE, library);
+    }
+    let Output { status, stdout, stderr } = command.output().expect("xtask runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
 }
 
 #[test]
