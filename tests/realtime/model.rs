@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use candle_core::Device;
 use engine::config::ModelConfig;
-use engine::models::model::Model;
+use engine::image::MelImage;
+use engine::library::{Fallback, Fault};
+use engine::models::model::{Guide, LatentDims, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{Executed, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::OfflineStream;
 use engine::style::StyleTokens;
+use engine::{Error, Result};
 use tests::signal::Lcg;
 
 use crate::fakes::live;
@@ -53,9 +57,12 @@ fn style() -> StyleTokens {
     StyleTokens { dim: 24, tokens: random.noise(48), pooled: random.noise(24), ..StyleTokens::default() }
 }
 
-fn transfer(model: &Arc<Model<Packed>>, signal: &[f32], block: usize) -> Vec<f32> {
-    let executed = Executed::new(Arc::clone(model), Packed::default());
-    let pipeline = Pipeline::new(Box::new(executed), 44_100, 1, style()).expect("a pipeline");
+fn executed(model: &Arc<Model<Packed>>) -> Box<dyn TransferModel> {
+    Box::new(Executed::new(Arc::clone(model), Packed::default()))
+}
+
+fn transfer(networks: Box<dyn TransferModel>, signal: &[f32], block: usize) -> Vec<f32> {
+    let pipeline = Pipeline::new(networks, 44_100, 1, style()).expect("a pipeline");
     let settings = Settings { steps: 2, guidance_scale: 1.5, eta: 0.5, ..Settings::default() };
     let grid = pipeline.grid().clone();
     let mut stream = OfflineStream::new(grid, 1, Box::new(pipeline), &settings).expect("a stream");
@@ -72,12 +79,94 @@ fn transfer(model: &Arc<Model<Packed>>, signal: &[f32], block: usize) -> Vec<f32
 fn a_transfer_is_the_same_for_every_block_size_and_beside_others() {
     let model = model();
     let signal: Vec<f32> = Lcg(3).noise(88_200).iter().map(|x| x * 0.1).collect();
-    let expected = transfer(&model, &signal, 512);
+    let expected = transfer(executed(&model), &signal, 512);
     assert!(expected.iter().any(|x| *x != 0.0) && expected != signal, "something was transferred");
     std::thread::scope(|scope| {
         for block in [100, 88_200] {
             let (model, signal, expected) = (&model, &signal, &expected);
-            scope.spawn(move || assert!(transfer(model, signal, block) == *expected, "blocks of {block}"));
+            scope.spawn(move || {
+                let out = transfer(executed(model), signal, block);
+                assert!(out == *expected, "blocks of {block}");
+            });
         }
     });
+}
+
+/// A device that works for a while: after so many calls it has no more memory.
+struct Failing {
+    networks: Box<dyn TransferModel>,
+    calls_left: usize,
+    /// Calls that were asked for after the first that failed.
+    asked_again: Arc<AtomicUsize>,
+}
+
+impl Failing {
+    fn works(&mut self) -> Result<()> {
+        match self.calls_left.checked_sub(1) {
+            Some(left) => self.calls_left = left,
+            None if self.asked_again.fetch_add(1, Relaxed) > 0 => panic!("asked again after it had failed"),
+            None => return Err(Error::Compute("out of memory".into())),
+        }
+        Ok(())
+    }
+}
+
+impl TransferModel for Failing {
+    fn config(&self) -> &ModelConfig {
+        self.networks.config()
+    }
+
+    fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
+        self.works()?;
+        self.networks.style_tokens(images)
+    }
+
+    fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
+        self.works()?;
+        self.networks.encode(image)
+    }
+
+    fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
+        self.works()?;
+        self.networks.decode(latent, dims)
+    }
+
+    fn denoise(
+        &mut self,
+        noisy: &[f32],
+        dims: LatentDims,
+        timestep: usize,
+        guides: &[Guide],
+    ) -> Result<Vec<Vec<f32>>> {
+        self.works()?;
+        self.networks.denoise(noisy, dims, timestep, guides)
+    }
+}
+
+/// A window has five calls at most (prefix, content, two steps, image): the device fails at each one of the first two windows, and
+/// no window is dry or different.
+#[test]
+fn what_a_device_fails_at_is_computed_by_the_cpu_and_so_is_the_rest() {
+    let model = model();
+    let signal: Vec<f32> = Lcg(4).noise(60_000).iter().map(|x| x * 0.1).collect();
+    let expected = transfer(executed(&model), &signal, 512);
+    for calls_left in 0..9 {
+        let (fault, asked_again) = (Fault::default(), Arc::default());
+        let device =
+            Failing { networks: executed(&model), calls_left, asked_again: Arc::clone(&asked_again) };
+        let networks = Fallback::new(Box::new(device), executed(&model), &fault);
+        assert!(transfer(Box::new(networks), &signal, 512) == expected, "after {calls_left} calls");
+        assert_eq!((fault.reason(), asked_again.load(Relaxed)), (Some("out of memory"), 1));
+        // Another stream on the same device does not even ask it.
+        let device = Failing { networks: executed(&model), calls_left: 0, asked_again };
+        let networks = Fallback::new(Box::new(device), executed(&model), &fault);
+        assert!(transfer(Box::new(networks), &signal, 512) == expected, "beside it");
+    }
+}
+
+#[test]
+fn what_neither_can_compute_is_no_fault_of_the_device() {
+    let (model, fault) = (model(), Fault::default());
+    let mut networks = Fallback::new(executed(&model), executed(&model), &fault);
+    assert!(networks.encode(&MelImage::filled(3, 16, 0.5)).is_err() && fault.reason().is_none());
 }
