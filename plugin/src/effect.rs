@@ -186,7 +186,6 @@ impl Plugin for Luthier {
             Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),
         }
         let latency = self.playing.as_ref().map_or(0, Playing::latency_samples);
-        self.instance.shared.words.lock().device = Workshop::device();
         let status = &self.instance.shared.status;
         status.channels.store(channels as u32, Relaxed);
         status.sample_rate_hz.store(sample_rate_hz, Relaxed);

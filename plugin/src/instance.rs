@@ -14,6 +14,7 @@ use crate::model_slot::{ModelSlot, ModelState};
 use crate::project::{Keep, ModelChoice, Project};
 use crate::registry::{LoadedModel, Registry};
 use crate::shared::{Gravity, Shared};
+use crate::workshop::Workshop;
 
 /// What a user must know whose project may sound different now.
 const OUTDATED: &str =
@@ -100,7 +101,19 @@ impl Instance {
     fn play(&self, model: Arc<LoadedModel>) {
         self.read_styles_again(&model);
         self.shared.words.lock().model = model.name().into();
+        self.tell_device(&model);
         self.model.set(ModelState::Ready(model));
+    }
+
+    /// Says what a model plays on; true if its GPU is in trouble, and was not before.
+    pub fn tell_device(&self, model: &LoadedModel) -> bool {
+        let (mut words, trouble) = (self.shared.words.lock(), model.gpu().trouble());
+        words.device = Workshop::device(model.gpu());
+        if words.gpu_trouble == trouble {
+            return false;
+        }
+        words.gpu_trouble = trouble.into();
+        !trouble.is_empty()
     }
 
     /// The project's styles as another model hears them.

@@ -13,6 +13,7 @@
 pub mod editor;
 mod effect;
 mod factory;
+mod gpu;
 pub mod guard;
 mod instance;
 mod loader;

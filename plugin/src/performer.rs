@@ -91,6 +91,12 @@ impl WindowProcessor for Performer {
         let factor = start.elapsed().as_secs_f32() / self.hop_seconds;
         let shared = &self.instance.shared;
         shared.status.real_time_factor.set(factor);
+        if let Some(model) = &*self.current.lock()
+            && self.instance.tell_device(model)
+        {
+            let text = format!("The GPU gave up, the CPU plays on: {}.", model.gpu().trouble());
+            shared.say(Gravity::Warning, text);
+        }
         match &result {
             Err(error) if !matches!(error, Error::Cancelled) => {
                 shared.say(Gravity::Warning, format!("A window plays dry: {error}."));

@@ -9,13 +9,14 @@ use engine::checkpoint::Checkpoint;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::TransferModel;
 use engine::playable::Playable;
 use engine::style::{KeptStyle, StyleTokens};
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
 use crate::factory;
+use crate::gpu::{self, Gpu};
 use crate::style_slot::FACTORY;
 
 /// Shortens the model's windows to so many frames (a multiple of 16, at least 16), with every second half for the
@@ -26,6 +27,7 @@ pub const WINDOW_FRAMES_VARIABLE: &str = "LUTHIER_WINDOW_FRAMES";
 pub struct LoadedModel {
     name: String,
     playable: Playable<Packed>,
+    gpu: Gpu,
     factory: [OnceLock<Result<Arc<StyleTokens>>>; FACTORY.len()],
 }
 
@@ -34,7 +36,9 @@ impl LoadedModel {
         let config = heard(checkpoint.model_config()?);
         checkpoint.config = serde_json::to_value(config)
             .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
-        Ok(Self { name, playable: Playable::packed(&checkpoint)?, factory: Default::default() })
+        let playable = Playable::packed(&checkpoint)?;
+        let gpu = Gpu::open(gpu::shipped(), &checkpoint, &playable);
+        Ok(Self { name, playable, gpu, factory: Default::default() })
     }
 
     /// What the editor calls it.
@@ -54,10 +58,15 @@ impl LoadedModel {
 
     /// The networks with an executor of their own, for one stream.
     pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
-        Box::new(Executed::new(self.playable.model(), Packed::default()).in_mode(mode))
+        self.gpu.networks(&self.playable, mode)
     }
 
-    /// The style of a recording.
+    /// The GPU that it plays on, or why it does not.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// The style of a recording. The CPU reads styles: they are the same on every device.
     ///
     /// # Errors
     /// If the recording is silent.

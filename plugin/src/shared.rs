@@ -113,8 +113,10 @@ pub struct Message {
 /// Words about the instance.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
-    /// Where the networks run, for example `CPU, 4 threads`.
+    /// Where the networks run, for example `CPU, 4 threads`; empty before there is a model.
     pub device: String,
+    /// Why the GPU that the plugin could play on does not play; empty where it does, and where there is no library for it.
+    pub gpu_trouble: String,
     /// The model's name; empty while it loads or where there is none.
     pub model: String,
     /// The style that the last window was played with; empty where it was dry.

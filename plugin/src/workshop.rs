@@ -7,6 +7,7 @@ use engine::stream::Pool;
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
+use crate::gpu::Gpu;
 use crate::loader::{Loader, LoaderHandle};
 use crate::registry::Registry;
 
@@ -42,11 +43,15 @@ impl Workshop {
         self.pool.as_ref().ok_or_else(|| Error::Compute("the system gives no thread".into()))
     }
 
-    /// Where the networks run, as the editor says it.
-    pub fn device() -> String {
+    /// Where a model's networks run, as the editor says it.
+    pub fn device(gpu: &Gpu) -> String {
+        if gpu.plays() {
+            return "CUDA".into();
+        }
+        let without = if gpu.trouble().is_empty() { "" } else { ", not CUDA" };
         match threads() {
-            1 => "CPU, 1 thread".into(),
-            threads => format!("CPU, {threads} threads"),
+            1 => format!("CPU, 1 thread{without}"),
+            threads => format!("CPU, {threads} threads{without}"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The line at the foot: what computes, how fast, how late, with which model.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{Align2, Color32, Rect, Sense, Ui, pos2, vec2};
@@ -17,7 +18,7 @@ const GAP: f32 = 22.0;
 struct Item {
     text: String,
     color: Color32,
-    meaning: &'static str,
+    meaning: Cow<'static, str>,
 }
 
 /// Draws the line over `rect`.
@@ -39,11 +40,16 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
 
 fn items(shared: &Shared) -> Vec<Item> {
     let (status, words) = (&shared.status, shared.words.lock().clone());
-    let item = |text: String, meaning| Item { text, color: theme::FAINT, meaning };
+    let item =
+        |text: String, meaning: &'static str| Item { text, color: theme::FAINT, meaning: meaning.into() };
     let model = if words.model.is_empty() { "no model".to_string() } else { words.model };
     let mut items = vec![item(model, "The model that plays.")];
     if !words.device.is_empty() {
-        items.push(item(words.device, "Where the networks run."));
+        let meaning = match words.gpu_trouble.as_str() {
+            "" => "Where the networks run.".into(),
+            trouble => format!("Where the networks run. The GPU does not: {trouble}.").into(),
+        };
+        items.push(Item { text: words.device, color: theme::FAINT, meaning });
     }
     if !status.active.load(Relaxed) {
         items.push(item("not active".into(), "The host has not activated the plugin."));
@@ -53,7 +59,7 @@ fn items(shared: &Shared) -> Vec<Item> {
     items.push(Item {
         text: format!("real-time factor {factor:.2}"),
         color: if factor > BUSY { theme::WARNING } else { theme::FAINT },
-        meaning: "Computing time over audio time of the last window: below 1 it keeps up.",
+        meaning: "Computing time over audio time of the last window: below 1 it keeps up.".into(),
     });
     items.push(item(
         latency(status),
@@ -73,8 +79,9 @@ fn latency(status: &Status) -> String {
 }
 
 fn troubles(status: &Status) -> Vec<Item> {
-    let counted = |count: u64, what: &str, meaning| {
-        (count > 0).then(|| Item { text: format!("{count} {what}"), color: theme::WARNING, meaning })
+    let counted = |count: u64, what: &str, meaning: &'static str| {
+        let text = format!("{count} {what}");
+        (count > 0).then(|| Item { text, color: theme::WARNING, meaning: meaning.into() })
     };
     let late = counted(
         status.late.load(Relaxed),

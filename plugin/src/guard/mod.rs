@@ -11,6 +11,7 @@ mod clap_entry;
 mod clap_events;
 mod clap_state;
 mod edits;
+pub mod own_folder;
 pub(crate) mod reach;
 mod state;
 mod vst3;

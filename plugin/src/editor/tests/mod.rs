@@ -25,7 +25,6 @@ use crate::project::Keep;
 use crate::registry::Registry;
 use crate::shared::{Gravity, Request};
 use crate::style_slot::{CAPTURED, FILE, SIDECHAIN};
-use crate::workshop::Workshop;
 use desk::{Desk, Gesture};
 
 const DEMO: &[u8] = include_bytes!("../../../../presets/demo/piano.flac");
@@ -70,7 +69,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     {
         let mut words = desk.shared.words.lock();
         words.model = factory::MODEL_NAME.into();
-        words.device = Workshop::device();
+        words.device = "CPU, 7 threads".into();
         words.style = "Violin".into();
     }
     desk
