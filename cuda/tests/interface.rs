@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use engine::checkpoint::Checkpoint;
 use engine::image::MelImage;
+use engine::latency_mode::LatencyMode;
 use engine::library::abi::{self, FAILED, Functions, OK, Room, Status, View};
-use engine::library::{Accelerator, Device, Library, Networks, TOLERANCE, require_agreement};
+use engine::library::{Accelerator, Device, Library, Networks, PATH_VARIABLE, TOLERANCE, require_agreement};
 use engine::models::model::Guide;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
@@ -35,11 +37,13 @@ fn checkpoint() -> Checkpoint {
     Checkpoint::from_bytes(&model_file()).expect("the shipped model")
 }
 
-fn both() -> (Executed<Packed>, Networks) {
-    let checkpoint = checkpoint();
-    let packed = Playable::packed(&checkpoint).expect("playable");
-    let there = library().networks(&checkpoint).expect("networks in the library");
-    (Executed::new(packed.model(), Packed::default()), there)
+fn packed() -> Executed<Packed> {
+    let packed = Playable::packed(&checkpoint()).expect("playable");
+    Executed::new(packed.model(), Packed::default())
+}
+
+fn networks() -> Networks {
+    library().networks(&checkpoint()).expect("networks in the library")
 }
 
 /// Numbers in `[0, 1]`.
@@ -60,7 +64,11 @@ fn assert_near(what: &str, there: &[f32], here: &[f32]) {
 
 #[test]
 fn the_library_computes_what_the_packed_engine_computes() {
-    let (mut here, mut there) = both();
+    assert_computes_the_same(networks());
+}
+
+fn assert_computes_the_same(mut there: Networks) {
+    let mut here = packed();
     // Windows of half the length, as a mode has them, and two references.
     let references = [image(64, 0.0), image(64, 1.0)];
     let [style, theirs] = [&mut here as &mut dyn TransferModel, &mut there]
@@ -87,8 +95,7 @@ fn the_library_computes_what_the_packed_engine_computes() {
 
 #[test]
 fn a_device_that_computes_something_else_does_not_play() {
-    let (mut here, mut there) = both();
-    require_agreement(&mut here, &mut there).expect("they agree");
+    require_agreement(&mut packed(), &mut networks()).expect("they agree");
     let mut other = checkpoint();
     let bias = other.tensors.get_mut("decoder.out.bias").expect("the last layer's");
     bias.data.iter_mut().for_each(|value| *value += 0.02);
@@ -102,7 +109,7 @@ fn streams_of_one_model_compute_the_same_on_any_thread() {
     let checkpoint = checkpoint();
     let cpu = Playable::packed(&checkpoint).expect("playable");
     let model = Accelerator::open(&library(), &checkpoint, &cpu).expect("a model in the library");
-    let mode = engine::latency_mode::LatencyMode::Live;
+    let mode = LatencyMode::Live;
     let latents = std::thread::scope(|scope| {
         let encode = || {
             let mut networks = model.networks(&cpu, mode);
@@ -258,4 +265,57 @@ fn what_is_no_library_of_ours_is_told_in_one_sentence() {
         let named = error.starts_with(&path.display().to_string());
         assert!(named && error.contains(part) && error.lines().count() == 1, "{error}");
     }
+}
+
+/// Seconds that a window takes of `threads` streams that play beside each other.
+fn window_seconds(gpu: &Accelerator, cpu: &Playable<Packed>, threads: usize) -> f64 {
+    const WINDOWS: u32 = 20;
+    const STEPS: usize = 10;
+    let play = || {
+        let (mut networks, image) = (gpu.networks(cpu, LatencyMode::Quality), image(128, 0.0));
+        let style = networks.style_tokens(std::slice::from_ref(&image)).expect("a style");
+        let mut latent = Vec::new();
+        for _ in 0..WINDOWS {
+            let content = networks.encode(&image).expect("encoded");
+            let guide = Guide { content: Some(&content), style: Some(&style), prefix_columns: 2 };
+            latent = content.clone();
+            for step in 0..STEPS {
+                let predicted = networks.denoise(&latent, [16, 16, 32], 999 - 99 * step, &[guide]);
+                latent = predicted.expect("predicted").remove(0);
+            }
+            networks.decode(&latent, [16, 16, 32]).expect("decoded");
+        }
+        latent
+    };
+    let start = Instant::now();
+    let latents: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(play)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(latents.iter().all(|latent| *latent == latents[0]), "the same in every stream");
+    start.elapsed().as_secs_f64() / f64::from(WINDOWS) / threads as f64
+}
+
+/// Runs where `LUTHIER_CUDA_LIBRARY` names a library with CUDA and there is a GPU.
+#[test]
+fn a_gpu_computes_what_the_cpu_computes_in_several_streams() {
+    let skip = |lacking: String| println!("skipped: a GPU's agreement and time: {lacking}");
+    let Some(path) = std::env::var_os(PATH_VARIABLE) else {
+        return skip(format!("{PATH_VARIABLE} names no library with CUDA"));
+    };
+    let library = match Library::open(path.as_ref(), Device::Cuda) {
+        Ok(library) => library,
+        Err(error) => return skip(error.reason()),
+    };
+    match library.networks(&checkpoint()) {
+        Ok(networks) => assert_computes_the_same(networks),
+        Err(error) => return skip(error.reason()),
+    }
+    let cpu = Playable::packed(&checkpoint()).expect("playable");
+    let gpu = Accelerator::open(&library, &checkpoint(), &cpu).expect("the GPU agrees");
+    for threads in [1, 4, 8] {
+        let ms = 1e3 * window_seconds(&gpu, &cpu, threads);
+        println!("measured: {ms:.1} ms a window of 10 steps, {threads} streams together");
+    }
+    assert_eq!(gpu.fault(), None);
 }

@@ -62,8 +62,7 @@ impl Library {
     /// # Errors
     /// One sentence for a file that is no such library, is of another version, or asks for libraries that are not there.
     pub fn open(path: &Path, device: Device) -> Result<Self> {
-        // SAFETY: what runs now are initialisers, of CUDA and of Rust: they have no conditions.
-        let library = unsafe { libloading::Library::new(path) }.map_err(|error| unopened(path, &error))?;
+        let library = load(path).map_err(|error| unopened(path, &error))?;
         let version = *symbol::<abi::VersionFn>(&library, path, abi::VERSION_SYMBOL)?;
         // SAFETY: of this type in every version.
         let version = unsafe { version() };
@@ -95,6 +94,20 @@ impl Library {
         let model = self.model(checkpoint)?;
         Networks::new(&model.into(), &checkpoint.model_config()?.into())
     }
+}
+
+#[cfg(not(windows))]
+fn load(path: &Path) -> std::result::Result<libloading::Library, libloading::Error> {
+    // SAFETY: what runs now are initialisers, of CUDA and of Rust: they have no conditions.
+    unsafe { libloading::Library::new(path) }
+}
+
+/// CUDA's own libraries may lie beside it; elsewhere the library says so itself (cuda/build.rs).
+#[cfg(windows)]
+fn load(path: &Path) -> std::result::Result<libloading::Library, libloading::Error> {
+    use libloading::os::windows::{LOAD_WITH_ALTERED_SEARCH_PATH, Library};
+    // SAFETY: as above.
+    unsafe { Library::load_with_flags(path, LOAD_WITH_ALTERED_SEARCH_PATH) }.map(Into::into)
 }
 
 fn symbol<'a, T>(

@@ -39,8 +39,9 @@ const CLIPS: [(&str, &str); 2] =
     [("presets/demo/piano.flac", "demo.wav"), ("tests/fixtures/unseen_piano.flac", "unseen.wav")];
 
 /// Crates that must not appear among another's dependencies.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("engine", &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap", "rten"]),
+    ("luthier_engine_cuda", &["plugin", "trainer", "xtask"]),
     ("plugin", &["trainer", "xtask", "rten"]),
     ("trainer", &["plugin", "xtask"]),
 ];

@@ -48,9 +48,9 @@ fn pattern(n_mels: usize, frames: usize) -> MelImage {
 }
 
 fn near(what: &str, ours: &[f32], theirs: &[f32]) -> Result<()> {
-    // A difference that is no number is not near.
-    let apart = ours.iter().zip(theirs).find(|(a, b)| !((*a - *b).abs() <= TOLERANCE));
-    match apart {
+    // A difference that is no number is not within.
+    let within = |(a, b): &(&f32, &f32)| (*a - *b).abs() <= TOLERANCE;
+    match ours.iter().zip(theirs).find(|pair| !within(pair)) {
         _ if ours.len() != theirs.len() => {
             Err(Error::Compute(format!("{what}: {} values, the CPU has {}", theirs.len(), ours.len())))
         }

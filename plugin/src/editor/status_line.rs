@@ -95,3 +95,21 @@ fn troubles(status: &Status) -> Vec<Item> {
     );
     late.into_iter().chain(failed).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_says_why_the_gpu_does_not_play() {
+        let shared = Shared::default();
+        assert!(items(&shared).iter().all(|item| !item.meaning.contains("GPU")), "no model, no device");
+        shared.words.lock().device = "CPU, 7 threads".into();
+        let device = |shared: &Shared| items(shared).swap_remove(1);
+        assert_eq!(device(&shared).meaning, "Where the networks run.");
+        shared.words.lock().gpu_trouble = "out of memory".into();
+        let item = device(&shared);
+        assert_eq!(item.text, "CPU, 7 threads");
+        assert_eq!(item.meaning, "Where the networks run. The GPU does not: out of memory.");
+    }
+}
