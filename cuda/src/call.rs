@@ -32,9 +32,9 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("the library panicked").into()
 }
 
-/// One line, cut between two characters.
+/// The first line, cut between two characters: candle's errors carry a backtrace where one is asked for.
 fn write(room: &mut [u8], reason: &str) {
-    let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = reason.lines().next().unwrap_or_default();
     let end = (0..=line.len().min(room.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
     room.fill(0);
     room[..end].copy_from_slice(&line.as_bytes()[..end]);
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn failures_and_panics_are_messages() {
         assert_eq!(message_of(9, || Ok(())).0, OK);
-        let failed = || Err(Error::Compute("out of\n  memory".into()));
+        let failed = || Err(Error::Compute("out of memory\n  0: candle_core::error".into()));
         assert_eq!(message_of(40, failed), (FAILED, "out of memory".into()));
         let number = std::hint::black_box(3);
         assert_eq!(message_of(40, || panic!("no kernel {number}")), (FAILED, "no kernel 3".into()));
