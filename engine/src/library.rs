@@ -1,8 +1,8 @@
 //! The engine in a library of its own, opened while the program runs: networks on a GPU.
 //!
 //! A program that is linked against CUDA does not start where there is none. So CUDA is in a library beside it
-//! (`luthier_engine_cuda`, the candle executor behind a small C interface, [`abi`]), and where that does not open, or gives up
-//! later, the packed CPU engine plays: [`Accelerator`].
+//! (`luthier_engine_cuda`, the candle executor behind a small C interface, [`abi`]), and where that does not open, or
+//! gives up later, the packed CPU engine plays: [`Accelerator`].
 
 pub mod abi;
 mod accelerator;
@@ -123,5 +123,5 @@ fn symbol<'a, T>(
 fn unopened(path: &Path, error: &libloading::Error) -> Error {
     let source = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::file(path, format!("cannot be opened, or lacks NVIDIA's driver, cuBLAS or cuRAND ({source})"))
+    Error::file(path, format!("cannot be opened, or lacks NVIDIA's driver or CUDA's libraries ({source})"))
 }

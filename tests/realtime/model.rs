@@ -143,8 +143,8 @@ impl TransferModel for Failing {
     }
 }
 
-/// A window has five calls at most (prefix, content, two steps, image): the device fails at each one of the first two windows, and
-/// no window is dry or different.
+/// A window has five calls at most (prefix, content, two steps, image): the device fails at each one of the first two
+/// windows, and no window is dry or different.
 #[test]
 fn what_a_device_fails_at_is_computed_by_the_cpu_and_so_is_the_rest() {
     let model = model();

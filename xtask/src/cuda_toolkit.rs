@@ -146,8 +146,8 @@ fn print_environment(home: &Path) {
     println!("export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH");
 }
 
-/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc, or else the toolkit that was
-/// made here.
+/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc, or else the toolkit that
+/// was made here.
 ///
 /// # Errors
 /// If there is neither.

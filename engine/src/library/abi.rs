@@ -1,7 +1,7 @@
 //! The C interface between Luthier and its engine library: what both sides are compiled with.
 //!
-//! The library is another build of this crate, perhaps of another day: nothing but these types crosses, all memory stays with
-//! whoever allocated it, and no panic leaves a function. Latents and images are as in [`crate::pipeline::TransferModel`].
+//! The library is another build of this crate, perhaps of another day: nothing but these types crosses, all memory stays
+//! with whoever allocated it, and no panic leaves a function. Latents and images are as in [`crate::pipeline::TransferModel`].
 
 use std::ffi::CStr;
 
@@ -15,8 +15,8 @@ pub const FUNCTIONS_SYMBOL: &CStr = c"luthier_engine_functions";
 
 /// The library's [`VERSION`].
 pub type VersionFn = unsafe extern "C" fn() -> u32;
-/// The library's functions, for as long as the process lives; null where the caller's [`VERSION`], which it gives, is not the
-/// library's.
+/// The library's functions, for as long as the process lives; null where the caller's [`VERSION`], which it gives, is not
+/// the library's.
 pub type FunctionsFn = unsafe extern "C" fn(version: u32) -> *const Functions;
 
 /// Zero where all went well, and then alone are outputs whole.
@@ -43,8 +43,8 @@ pub struct Stream {
     _opaque: [u8; 0],
 }
 
-/// What the library offers. Every [`Room`] must be filled exactly; a `message` gets the reason of a failure in UTF-8, cut to what
-/// has room, the rest zero.
+/// What the library offers. Every [`Room`] must be filled exactly; a `message` gets the reason of a failure in UTF-8, cut
+/// to what has room, the rest zero.
 #[repr(C)]
 pub struct Functions {
     /// The model in the bytes of a model file, on a device.

@@ -27,8 +27,8 @@ impl Fault {
     }
 }
 
-/// The same networks twice. What the first fails at is computed by the second, and so is everything after it, in every stream
-/// that shares the [`Fault`]: no window is lost.
+/// The same networks twice. What the first fails at is computed by the second, and so is everything after it, in every
+/// stream that shares the [`Fault`]: no window is lost.
 pub struct Fallback {
     /// None once it has given up: its memory is free.
     first: Option<Box<dyn TransferModel>>,
