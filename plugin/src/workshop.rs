@@ -66,8 +66,7 @@ impl Workshop {
     }
 }
 
-/// One for each core but the one that the host plays on.
+/// One for each core: they compute in bursts, and the system lets a host's audio threads go first.
 fn threads() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    cores.saturating_sub(1).clamp(1, MAX_THREADS)
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS)
 }
