@@ -15,6 +15,7 @@ pub mod sampling;
 pub mod seam;
 pub mod subject;
 pub mod table;
+pub mod texture;
 pub mod timbre;
 pub mod transfer;
 pub mod vocoder;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
-use super::{audio, figures, recordings, write_json};
+use super::{audio, figures, recordings, row_name, texture, write_json};
 use crate::data::description::Split;
 use crate::plot::Panels;
 
@@ -134,6 +134,9 @@ fn judge(args: &Args, material: &Material, session: &mut Session) -> Result<(Str
     writeln!(text, "The model's images, {} pairs ([pictures]({})):\n", judged.table.len(), material.picture)
         .expect("a string takes it");
     text += &judged.table.markdown();
+    let default_row = row_name(args.subject.sampling.settings().steps);
+    writeln!(text, "\n{default_row}, by texture:\n").expect("a string takes it");
+    text += &texture::markdown(&judged.table, &judged.polyphony, &default_row);
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
     writeln!(text, "\nOne window by DDIM steps, on this machine: {}.", times.join(", "))

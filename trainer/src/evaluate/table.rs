@@ -125,19 +125,38 @@ impl Table {
         }
     }
 
+    /// The table of some of the clips.
+    pub fn part(&self, keep: impl Fn(usize) -> bool) -> Self {
+        fn kept<T: Copy>(values: &[T], keep: &impl Fn(usize) -> bool) -> Vec<T> {
+            values.iter().enumerate().filter(|(clip, _)| keep(*clip)).map(|(_, value)| *value).collect()
+        }
+        let series = |(name, values): &Series| (*name, kept(values, &keep));
+        let rows = self.rows.iter().map(|(name, row)| (name.clone(), row.iter().map(series).collect()));
+        Self { pieces: kept(&self.pieces, &keep), rows: rows.collect(), ..*self }
+    }
+
     /// As Markdown.
     pub fn markdown(&self) -> String {
+        let lines = self.rows.iter().enumerate().map(|(row, (name, _))| self.line(row, name));
+        self.heading() + &lines.collect::<String>()
+    }
+
+    /// What stands above the rows.
+    pub fn heading(&self) -> String {
         let mut text = String::from("| |");
         self.columns.iter().for_each(|c| write!(text, " {} |", c.title).expect("a string takes it"));
-        text += "\n|---|";
-        text += &"---|".repeat(self.columns.len());
-        for (row, (name, _)) in self.rows.iter().enumerate() {
-            write!(text, "\n| {name} |").expect("a string takes it");
-            for column in self.columns {
-                text += &cell(self.figure(row, column), column.digits);
-            }
-        }
-        text + "\n"
+        text + "\n|---|" + &"---|".repeat(self.columns.len()) + "\n"
+    }
+
+    /// The row of a name, called otherwise; nothing where there is none.
+    pub fn line_of(&self, name: &str, title: &str) -> String {
+        let row = self.rows.iter().position(|row| row.0 == name);
+        row.map_or_else(String::new, |row| self.line(row, title))
+    }
+
+    fn line(&self, row: usize, title: &str) -> String {
+        let cells = self.columns.iter().map(|column| cell(self.figure(row, column), column.digits));
+        format!("| {title} |{}\n", cells.collect::<String>())
     }
 
     /// Every measure's mean with its 95 % interval over pieces, by row.
@@ -191,5 +210,19 @@ mod tests {
         let last = text.lines().last().unwrap();
         assert_eq!(last, "| ours | 7.50 | 0.500 (0.500 to 0.500) | 2.000 |");
         assert_eq!(table.json()[2]["measures"]["lsd"]["clips"], 2);
+    }
+
+    #[test]
+    fn a_part_has_the_figures_of_its_clips() {
+        let mut table = Table::new(&COLUMNS, 1);
+        for piece in 0..4 {
+            for (name, lsd) in [("truth", 0.0), ("copy", 10.0), ("ours", piece as f64)] {
+                table.push(name.into(), piece, vec![("lsd", lsd), ("level", 2.0)]);
+            }
+        }
+        let part = table.part(|clip| clip > 1);
+        assert_eq!(part.len(), 2);
+        assert_eq!(part.line_of("ours", "two"), "| two | 2.50 | 0.250 (0.200 to 0.300) | 1.000 |\n");
+        assert!(part.line_of("theirs", "none").is_empty() && table.part(|_| false).is_empty());
     }
 }
