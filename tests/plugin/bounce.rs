@@ -176,12 +176,31 @@ fn a_render_that_sets_out_early_is_the_command_lines_file() {
         let values = [(clap.param("Style"), VIOLIN)];
         let latency = clap.activate(audio.sample_rate_hz, 1024);
         clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
-        clap.position = Some(-((latency + early) as i64));
+        clap.position = Some(Box::new(move |sample| sample as i64 - (latency + early) as i64));
         let mut input = with_tail(&audio, latency);
         input[0].splice(0..0, vec![0.0; early]);
         let out = clap.play(&input, &[], |_| 1024, &[]);
         assert!(out[0][early + latency..] == expected[0], "{early} samples early");
     }
+}
+
+/// A loop, or somebody who moves the song position: what comes in is what is played, wherever the song says that it is.
+#[test]
+fn a_transport_that_jumps_changes_nothing() {
+    let (entry, audio) = (entry(), piano(5.0, 1));
+    let expected = transfer(&audio, "violin", &Settings::default()).channels;
+    let mut clap = Clap::new(&entry);
+    clap.set_channels(1);
+    clap.set_offline(true);
+    let values = [(clap.param("Style"), VIOLIN)];
+    let latency = clap.activate(audio.sample_rate_hz, 1024);
+    const JUMPS: [(usize, i64); 4] = [(0, 0), (70_000, -500_000), (90_000, 9_999_999), (150_000, 0)];
+    clap.position = Some(Box::new(|sample| {
+        let (from, position) = *JUMPS.iter().rev().find(|(from, _)| *from <= sample).expect("the first");
+        position + (sample - from) as i64
+    }));
+    let out = clap.play(&with_tail(&audio, latency), &[], |_| 1000, &values);
+    assert!(out[0][latency..] == expected[0]);
 }
 
 /// All on the threads of one pool, with the weights of one model: what each plays is what it would play alone.

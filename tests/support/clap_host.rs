@@ -65,14 +65,17 @@ impl HostHandlers for Host {
     }
 }
 
+/// From samples that are played to samples of the timeline.
+pub type Timeline = dyn Fn(usize) -> i64 + Sync;
+
 /// One instance in the host.
 pub struct Clap {
     instance: PluginInstance<Host>,
     processor: Option<StoppedPluginAudioProcessor<Host>>,
     offline: bool,
     sample_rate_hz: u32,
-    /// The place on the timeline in samples at which what is played next begins; without one there is no transport.
-    pub position: Option<i64>,
+    /// Where on the timeline each sample of what is played lies; without it there is no transport.
+    pub position: Option<Box<Timeline>>,
     /// How long each block took so far.
     pub times: Vec<Duration>,
     /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
@@ -198,7 +201,7 @@ impl Clap {
         mut next: impl FnMut(usize) -> (usize, Vec<(ClapId, f64)>) + Send,
     ) -> Vec<Vec<f32>> {
         let (stopped, offline) = (self.processor.take().expect("active"), self.offline);
-        let (position, sample_rate_hz) = (self.position, self.sample_rate_hz);
+        let (position, sample_rate_hz) = (self.position.as_deref(), self.sample_rate_hz);
         // The audio thread is another one.
         let (stopped, output, times, allocations) = std::thread::scope(|scope| {
             let play = move || {
@@ -210,7 +213,7 @@ impl Clap {
                     let (block, values) = next(start);
                     let block = start..len.min(start + block.max(1));
                     start = block.end;
-                    let transport = position.map(|first| rolling(first + block.start as i64, sample_rate_hz));
+                    let transport = position.map(|at| rolling(at(block.start), sample_rate_hz));
                     let block = Block { input, sidechain, range: block, values: &values, transport, offline };
                     let (time, calls) = block.play(&mut processor, &mut output);
                     times.push(time);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use egui::{Event, Key, Pos2};
 use nice_plug::context::PluginApi;
@@ -90,6 +92,23 @@ impl Desk {
     pub fn frame(&mut self, events: Vec<Event>) {
         let app = &mut self.app;
         self.screen.frame(events, |ui| app.show(ui));
+    }
+
+    /// What a frame takes the host's main thread, in ms, while the music moves on: the median of a second's.
+    pub fn frame_ms(&mut self) -> f64 {
+        let shared = Arc::clone(&self.shared);
+        let (position, rate_hz) = (&shared.status.position, shared.status.sample_rate_hz.load(Relaxed));
+        let begun = position.load(Relaxed);
+        let mut times = [0.0; 60];
+        for time in &mut times {
+            position.fetch_add(i64::from(rate_hz / 60), Relaxed);
+            let start = Instant::now();
+            self.frame(Vec::new());
+            *time = start.elapsed().as_secs_f64() * 1e3;
+        }
+        position.store(begun, Relaxed);
+        times.sort_by(f64::total_cmp);
+        times[30]
     }
 
     /// Presses and lets go, and looks what came of it.

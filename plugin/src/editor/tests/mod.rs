@@ -101,6 +101,7 @@ fn it_shows_every_state() {
     desk.click_on("Violin");
     desk.frame(Vec::new());
     keep(&desk, "playing", SIZE);
+    println!("measured: {:.2} ms for a frame while it plays, before it is drawn", desk.frame_ms());
     let music = std::env::temp_dir().join("luthier-music");
     std::fs::create_dir_all(music.join("Quartet")).expect("a folder");
     for name in ["cello.flac", "clarinet in the hall.wav"] {
