@@ -48,17 +48,20 @@ fn transfer(input: &Path, output: &Path) -> Result<(f64, Option<u64>)> {
     let start = Instant::now();
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["transfer", "--device", "cpu", "--style", "violin", "--out"]).args([output, input]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut peak_kb = None;
-    let status = loop {
+    while child.try_wait()?.is_none() {
         peak_kb = self::peak_kb(child.id()).or(peak_kb);
-        match child.try_wait()? {
-            Some(status) => break status,
-            None => std::thread::sleep(POLL),
-        }
-    };
-    ensure!(status.success(), "`cargo xtask transfer` failed: {status}");
-    Ok((start.elapsed().as_secs_f64(), peak_kb))
+        std::thread::sleep(POLL);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let done = child.wait_with_output()?;
+    ensure!(
+        done.status.success(),
+        "`cargo xtask transfer`: {}",
+        String::from_utf8_lossy(&done.stderr).trim()
+    );
+    Ok((seconds, peak_kb))
 }
 
 /// The most memory that a running program held so far; none where the system does not tell.

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Lengths in seconds of the files that `transfer` is timed on; none: not timed
-    #[arg(long, num_args = 0.., default_values_t = [0.1, 1.0, 10.0, 60.0, 600.0])]
+    #[arg(long, num_args = 0.., default_values_t = [1.0, 10.0, 60.0, 600.0])]
     lengths: Vec<f64>,
     /// Seconds that the plugin plays with the shortest latency
     #[arg(long, default_value_t = 60)]
