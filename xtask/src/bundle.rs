@@ -40,9 +40,15 @@ impl Bundles {
         self.vst3.join(vst3_binary())
     }
 
+    /// Where the CUDA library belongs: beside the CLAP, and beside the VST3's binary.
+    fn cuda_places(&self) -> [PathBuf; 2] {
+        [&self.clap, &self.vst3_binary()].map(|binary| binary.with_file_name(file_name()))
+    }
+
     /// The CUDA library beside the CLAP, where `--cuda` has put one; the VST3's is in its folder.
     pub fn cuda(&self) -> Option<PathBuf> {
-        Some(self.clap.with_file_name(file_name())).filter(|library| library.is_file())
+        let [library, _] = self.cuda_places();
+        Some(library).filter(|library| library.is_file())
     }
 }
 
@@ -57,7 +63,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("{}", bundles.clap.display());
     println!("{}", bundles.vst3.display());
     if args.cuda {
-        cuda_library::add_to(&bundles)?.iter().for_each(|library| println!("{}", library.display()));
+        let library = cuda_library::build()?;
+        for place in bundles.cuda_places() {
+            copy(&library, &place)?;
+            println!("{}", place.display());
+        }
     }
     if args.standalone {
         println!("{}", standalone()?.display());
