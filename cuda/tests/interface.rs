@@ -112,7 +112,7 @@ fn streams_of_one_model_compute_the_same_on_any_thread() {
     let mode = LatencyMode::Live;
     let latents = std::thread::scope(|scope| {
         let encode = || {
-            let mut networks = model.networks(&cpu, mode);
+            let mut networks = Accelerator::networks(Some(&model), &cpu, mode);
             assert_eq!(networks.mode(), mode);
             (networks.encode(&image(16, 0.0)).expect("a latent"), networks)
         };
@@ -272,7 +272,8 @@ fn window_seconds(gpu: &Accelerator, cpu: &Playable<Packed>, threads: usize) -> 
     const WINDOWS: u32 = 20;
     const STEPS: usize = 10;
     let play = || {
-        let (mut networks, image) = (gpu.networks(cpu, LatencyMode::Quality), image(128, 0.0));
+        let (mut networks, image) =
+            (Accelerator::networks(Some(gpu), cpu, LatencyMode::Quality), image(128, 0.0));
         let style = networks.style_tokens(std::slice::from_ref(&image)).expect("a style");
         let mut latent = Vec::new();
         for _ in 0..WINDOWS {

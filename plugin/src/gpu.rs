@@ -6,7 +6,7 @@ use engine::checkpoint::Checkpoint;
 use engine::latency_mode::LatencyMode;
 use engine::library::{self, Accelerator, Device, Library};
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::TransferModel;
 use engine::playable::Playable;
 
 use crate::guard::own_folder::own_folder;
@@ -37,10 +37,8 @@ impl Gpu {
 
     /// The networks for one stream: on the GPU if it plays, and on the CPU where it does not, or no longer.
     pub fn networks(&self, cpu: &Playable<Packed>, mode: LatencyMode) -> Box<dyn TransferModel> {
-        match &self.0 {
-            Some(Ok(gpu)) => gpu.networks(cpu, mode),
-            _ => Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode)),
-        }
+        let gpu = self.0.as_ref().and_then(|gpu| gpu.as_ref().ok());
+        Accelerator::networks(gpu, cpu, mode)
     }
 
     /// Whether it plays.

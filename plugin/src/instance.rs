@@ -108,10 +108,11 @@ impl Instance {
     /// Says what a model plays on; true if its GPU is in trouble, and was not before.
     pub fn tell_device(&self, model: &LoadedModel) -> bool {
         let (mut words, trouble) = (self.shared.words.lock(), model.gpu().trouble());
-        words.device = Workshop::device(model.gpu());
-        if words.gpu_trouble == trouble {
+        // Asked after every window: the device is another one only where the trouble is.
+        if words.gpu_trouble == trouble && !words.device.is_empty() {
             return false;
         }
+        words.device = Workshop::device(model.gpu());
         words.gpu_trouble = trouble.into();
         !trouble.is_empty()
     }

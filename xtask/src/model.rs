@@ -9,7 +9,7 @@ use engine::config::ModelConfig;
 use engine::latency_mode::LatencyMode;
 use engine::library::{self, Accelerator, Library};
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::TransferModel;
 use engine::playable::Playable;
 use engine::style::KeptStyle;
 
@@ -83,10 +83,7 @@ impl Player {
 
     /// The networks with an executor of their own, for one stream.
     pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
-        match &self.gpu {
-            Some(gpu) => gpu.networks(&self.cpu, mode),
-            None => Box::new(Executed::new(self.cpu.model(), Packed::default()).in_mode(mode)),
-        }
+        Accelerator::networks(self.gpu.as_ref(), &self.cpu, mode)
     }
 }
 

@@ -32,16 +32,18 @@ impl Accelerator {
         Ok(Self { model, config, fault: Fault::default() })
     }
 
-    /// The networks for one stream: the device's before the CPU's.
-    pub fn networks(&self, cpu: &Playable<Packed>, mode: LatencyMode) -> Box<dyn TransferModel> {
+    /// The networks for one stream: a device's before the CPU's, or the CPU's alone where there is none or it has given up.
+    pub fn networks(
+        device: Option<&Self>,
+        cpu: &Playable<Packed>,
+        mode: LatencyMode,
+    ) -> Box<dyn TransferModel> {
         let here = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
-        if self.fault().is_some() {
-            return here;
-        }
-        match Networks::new(&self.model, &self.config) {
-            Ok(there) => Box::new(Fallback::new(Box::new(there), here, &self.fault)),
+        let Some(device) = device.filter(|device| device.fault().is_none()) else { return here };
+        match Networks::new(&device.model, &device.config) {
+            Ok(there) => Box::new(Fallback::new(Box::new(there), here, &device.fault)),
             Err(error) => {
-                self.fault.occurred(&error);
+                device.fault.occurred(&error);
                 here
             }
         }
