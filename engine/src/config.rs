@@ -47,7 +47,7 @@ pub struct WindowConfig {
     pub frames: usize,
     /// Frames from one window to the next.
     pub hop_frames: usize,
-    /// Frames of its predecessor's output that a window is given (clean prefix): `frames - hop_frames`.
+    /// Frames that a window shares with its predecessor, `frames - hop_frames`: what training gives as a clean prefix.
     pub prefix_frames: usize,
 }
 
@@ -258,7 +258,7 @@ impl ModelConfig {
     fn validate_window(&self) -> Result<()> {
         let (window, reduction) = (&self.window, self.autoencoder.reduction());
         bound("window.frames", window.frames, 2 * reduction, 4096)?;
-        bound("window.hop_frames", window.hop_frames, reduction, window.frames)?;
+        bound("window.hop_frames", window.hop_frames, 1, window.frames)?;
         if window.hop_frames + window.prefix_frames != window.frames {
             return Err(Error::checkpoint(
                 "window.prefix_frames",
@@ -267,10 +267,9 @@ impl ModelConfig {
             ));
         }
         bound("mel.n_mels * window.frames", self.mel.n_mels * window.frames, 1, IMAGE_MAX)?;
-        let columns = [("window.frames", window.frames), ("window.hop_frames", window.hop_frames)];
-        for (field, frames) in columns.into_iter().chain([("mel.n_mels", self.mel.n_mels)]) {
-            if frames % reduction != 0 {
-                return Err(Error::checkpoint(field, format!("a multiple of {reduction}"), frames));
+        for (field, pixels) in [("window.frames", window.frames), ("mel.n_mels", self.mel.n_mels)] {
+            if pixels % reduction != 0 {
+                return Err(Error::checkpoint(field, format!("a multiple of {reduction}"), pixels));
             }
         }
         Ok(())
@@ -333,8 +332,10 @@ mod tests {
         config.unet.channels[1] = 1 << 30;
         assert!(config.validate().unwrap_err().to_string().contains("unet.channels[1]"));
         let mut config = ModelConfig::default();
-        config.window.hop_frames = 100;
-        config.window.prefix_frames = 28;
+        config.window = WindowConfig { frames: 100, hop_frames: 84, prefix_frames: 16 };
+        assert!(config.validate().unwrap_err().to_string().contains("window.frames"));
+        let mut config = ModelConfig::default();
+        config.window = WindowConfig { frames: 128, hop_frames: 0, prefix_frames: 128 };
         assert!(config.validate().unwrap_err().to_string().contains("window.hop_frames"));
     }
 }

@@ -30,7 +30,7 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
 
 /// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
 ///
-/// Windows continue one another through a clean prefix, as in a transfer; steps, guidance, eta, temperature and seed are the
+/// Windows continue one another through a clean prefix, because no content tells them how; steps, guidance, eta, temperature and seed are the
 /// settings'.
 ///
 /// # Errors
@@ -68,7 +68,8 @@ pub fn generate_image(
     let reduction = config.autoencoder.reduction();
     let dims @ [height, width, channels] =
         [config.mel.n_mels / reduction, config.window.frames / reduction, config.autoencoder.latent_channels];
-    let (hop, prefix) = (config.window.hop_frames / reduction, config.window.prefix_frames / reduction);
+    let hop = (config.window.hop_frames / reduction).max(1);
+    let prefix = width - hop;
     let diffusion = ForwardDiffusion::new(&config.diffusion)?;
     let schedule = diffusion.schedule();
     let steps = settings.steps.min(schedule.len());
@@ -97,7 +98,7 @@ pub fn generate_image(
             |step| noise::window(noise::step_seed(settings.seed, step), column, height, width, channels);
         sampler.sample(&mut latent, 0, &mut predict, &mut fresh, given.as_ref())?;
         let image = model.decode(&latent, dims)?;
-        let first = if window == 0 { 0 } else { config.window.prefix_frames };
+        let first = if window == 0 { 0 } else { prefix * reduction };
         for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {
             row.extend_from_slice(&values[first..]);
         }

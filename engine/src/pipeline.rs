@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! host samples -> intake (Resampler, Level, history) -> MelFrontEnd -> content image
-//!   -> transfer (encode, DDIM with guidance, strength, prefix, noise; decode) -> wet image
+//!   -> transfer (encode, DDIM with guidance, strength, noise; decode) -> wet image
 //!   -> voice (guided vocoder or Griffin-Lim) -> wet segment
 //! ```
 //!
@@ -26,7 +26,6 @@ use crate::image::MelImage;
 use crate::stream::{Grid, Stage, Timings, WindowInput, WindowOutput, WindowProcessor};
 use crate::{Error, Result};
 use intake::Intake;
-use transfer::WetWindow;
 use voice::{Performance, Voice};
 
 pub use rolling_style::RollingStyle;
@@ -76,8 +75,6 @@ pub struct Pipeline {
     voice: Voice,
     style: Box<dyn StyleSource>,
     observer: Option<Observer>,
-    /// The last window, if it was wet: its end is the next one's prefix.
-    previous: Option<WetWindow>,
 }
 
 impl Pipeline {
@@ -125,12 +122,11 @@ impl Pipeline {
             transfer: None,
             style,
             observer: None,
-            previous: None,
             grid,
         })
     }
 
-    /// Windows that begin from now on are played by `model`; they continue those of the model before.
+    /// Windows that begin from now on are played by `model`.
     ///
     /// # Errors
     /// If the model's windows are not those that the pipeline was made for.
@@ -165,25 +161,18 @@ impl Pipeline {
         &mut self,
         window: &WindowInput,
         content: &MelImage,
-        gain: f32,
         timings: &mut Timings,
         cancel: &Cancel,
     ) -> Result<Option<MelImage>> {
-        let index = window.index;
-        let previous = self.previous.take().filter(|previous| previous.index + 1 == index);
         let Some(transfer) = &mut self.transfer else { return Ok(None) };
         let style = timings.measure(Stage::Encode, || self.style.style(window, transfer.model()))?;
         let Some(style) = style else { return Ok(None) };
         cancel.check()?;
-        let prefix =
-            previous.map(|previous| timings.measure(Stage::Encode, || transfer.prefix(&previous, gain)));
-        cancel.check()?;
         let latent = timings.measure(Stage::Encode, || transfer.encode(content))?;
         cancel.check()?;
-        let first_frame = self.grid.first_frame(index);
+        let first_frame = self.grid.first_frame(window.index);
         let clean = timings.measure(Stage::Denoise, || {
-            let prefix = prefix.transpose()?;
-            transfer.denoise(&latent, prefix.as_deref(), &style, first_frame, &window.settings, cancel)
+            transfer.denoise(&latent, &style, first_frame, &window.settings, cancel)
         })?;
         timings.measure(Stage::Decode, || transfer.decode(&clean)).map(Some)
     }
@@ -213,31 +202,26 @@ impl WindowProcessor for Pipeline {
         if content.data.iter().all(|&value| value == 0.0) {
             // Nothing that the model could hear: what there is stays as it is, and silence silent.
             self.show(window, &content, &content);
-            timings.measure(Stage::Vocode, || self.intake.dry(window.segment.start, wet))?;
-            self.previous = Some(WetWindow { index: window.index, image: content, gain });
-            return Ok(());
+            return timings.measure(Stage::Vocode, || self.intake.dry(window.segment.start, wet));
         }
-        let Some(image) = self.image(window, &content, gain, timings, cancel)? else {
+        let Some(image) = self.image(window, &content, timings, cancel)? else {
             self.show(window, &content, &content);
             *dry = true;
             return Ok(());
         };
         cancel.check()?;
         self.show(window, &content, &image);
-        let performance = Performance { content: &content, target: &image, gain };
-        timings.measure(Stage::Vocode, || self.voice.play(&performance, &self.intake, window, wet))?;
-        self.previous = Some(WetWindow { index: window.index, image, gain });
-        Ok(())
+        let iterations = self.transfer.as_ref().map_or(0, |transfer| transfer.mode().vocoder_iterations());
+        let performance = Performance { content: &content, target: &image, gain, iterations };
+        timings.measure(Stage::Vocode, || self.voice.play(&performance, &self.intake, window, wet))
     }
 
     fn skip(&mut self, window: &WindowInput) {
-        self.previous = None;
         self.intake.take(window);
         self.style.listen(window, None);
     }
 
     fn reset(&mut self) {
-        self.previous = None;
         self.intake.reset();
         self.style.reset();
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use engine::config::ModelConfig;
+use engine::latency_mode::LatencyMode;
 use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
 
@@ -24,9 +25,6 @@ use crate::render_start::RenderStart;
 use crate::shared::{Gravity, Request};
 use crate::workshop::Workshop;
 
-/// What a window may take to compute, as a part of the hop: with all of it several instances whose windows fall
-/// together may fill the machine to that part, and none is late.
-const DEADLINE_OF_HOP: f64 = 0.75;
 /// How long an activation waits for a model whose windows it must know.
 const MODEL_WAIT: Duration = Duration::from_secs(10);
 
@@ -133,7 +131,7 @@ impl Luthier {
         let (instance, mode) = (Arc::clone(&self.instance), self.params.latency.value().mode());
         let performer = Performer::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = performer.grid().clone();
-        let deadline_samples = deadline_samples(&grid);
+        let deadline_samples = deadline_samples(mode, &grid);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) =
             open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
@@ -142,8 +140,8 @@ impl Luthier {
 }
 
 /// What a window may take to compute, in host samples; a part of the latency.
-pub(crate) fn deadline_samples(grid: &Grid) -> u64 {
-    (grid.hop_samples() as f64 * DEADLINE_OF_HOP) as u64
+pub(crate) fn deadline_samples(mode: LatencyMode, grid: &Grid) -> u64 {
+    (grid.hop_samples() as f64 * mode.deadline_of_hop()) as u64
 }
 
 impl Plugin for Luthier {

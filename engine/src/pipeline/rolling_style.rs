@@ -15,6 +15,9 @@ use crate::style::StyleTokens;
 const GATE_BLOCK_SAMPLES: usize = 512;
 /// So many blocks after the last one that sounded still belong to it: its decay, and the pause between two notes.
 const GATE_HOLD_BLOCKS: usize = 8;
+/// How much must have been heard anew before a style is read again. Windows bring more than that, but for those that move by
+/// little: they have no time to read up to 12 s each.
+const REFRESH_SECONDS: f32 = 1.0;
 
 /// Listens to the sidechain. What it hears depends on the samples since reset alone.
 pub struct RollingStyle {
@@ -26,8 +29,10 @@ pub struct RollingStyle {
     pending: Vec<Vec<f32>>,
     /// Blocks for which the gate stays open.
     open_blocks: usize,
-    /// The style of what was heard, until something new is.
+    /// The style of what was heard, until enough of something new is.
     tokens: Option<Arc<StyleTokens>>,
+    /// Samples that were heard since that style was read.
+    unread_samples: usize,
     /// What the last style was read from.
     images: Vec<MelImage>,
 }
@@ -46,6 +51,7 @@ impl RollingStyle {
             pending: vec![Vec::new(); channels],
             open_blocks: 0,
             tokens: None,
+            unread_samples: 0,
             images: Vec::new(),
         })
     }
@@ -65,7 +71,8 @@ impl RollingStyle {
     /// # Errors
     /// If the model's executor fails.
     pub fn tokens(&mut self, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
-        if self.tokens.is_none() {
+        let refresh_samples = REFRESH_SECONDS * self.config.mel.sample_rate_hz as f32;
+        if self.tokens.is_none() || self.unread_samples as f32 >= refresh_samples {
             let window_samples = self.config.window.frames * self.config.mel.hop_length;
             let len = self.heard.first().map_or(0, Vec::len);
             let windows = len / window_samples;
@@ -75,7 +82,7 @@ impl RollingStyle {
             let images = if windows > 0 { window_images(&self.config, &channels) } else { Vec::new() };
             if !images.is_empty() {
                 self.tokens = Some(Arc::new(model.style_tokens(&images)?));
-                self.images = images;
+                (self.images, self.unread_samples) = (images, 0);
             }
         }
         Ok(self.tokens.clone())
@@ -92,7 +99,7 @@ impl RollingStyle {
             }
             if self.open_blocks > 0 {
                 self.open_blocks -= 1;
-                self.tokens = None;
+                self.unread_samples += GATE_BLOCK_SAMPLES;
                 for (heard, pending) in self.heard.iter_mut().zip(&self.pending) {
                     heard.extend_from_slice(&pending[block.clone()]);
                 }
@@ -132,6 +139,6 @@ impl StyleSource for RollingStyle {
     fn reset(&mut self) {
         self.resamplers.iter_mut().for_each(Resampler::reset);
         self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
-        (self.open_blocks, self.tokens) = (0, None);
+        (self.open_blocks, self.tokens, self.unread_samples) = (0, None, 0);
     }
 }

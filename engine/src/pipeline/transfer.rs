@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Result;
 use crate::cancel::Cancel;
 use crate::config::{ModelConfig, Prediction};
-use crate::diffusion::ddim::{DdimSampler, Prefix};
+use crate::diffusion::ddim::DdimSampler;
 use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
 use crate::image::MelImage;
@@ -129,16 +129,6 @@ where
     }
 }
 
-/// What the next window may continue.
-pub(super) struct WetWindow {
-    /// The window's number.
-    pub index: u64,
-    /// Its wet image.
-    pub image: MelImage,
-    /// The level gain that the image is relative to.
-    pub gain: f32,
-}
-
 /// The model and its diffusion process.
 pub struct Transfer {
     model: Box<dyn TransferModel>,
@@ -146,8 +136,6 @@ pub struct Transfer {
     prediction: Prediction,
     dims: LatentDims,
     column_frames: usize,
-    prefix_columns: usize,
-    range_db: f32,
     steps_max: usize,
 }
 
@@ -162,8 +150,6 @@ impl Transfer {
             prediction: config.diffusion.prediction,
             dims: [config.mel.n_mels / r, window.frames / r, config.autoencoder.latent_channels],
             column_frames: r,
-            prefix_columns: window.prefix_frames / r,
-            range_db: config.mel.range_db,
             steps_max: mode.steps_max(),
             model,
         })
@@ -172,6 +158,11 @@ impl Transfer {
     /// The networks themselves.
     pub fn model(&mut self) -> &mut dyn TransferModel {
         &mut *self.model
+    }
+
+    /// How the model plays.
+    pub fn mode(&self) -> LatencyMode {
+        self.model.mode()
     }
 
     /// Sizes of a window's latent.
@@ -189,30 +180,13 @@ impl Transfer {
         self.model.decode(latent, self.dims)
     }
 
-    /// The last latent columns, `(H, prefix, C)`, of the window before, as they look at this window's level gain.
-    pub(super) fn prefix(&mut self, previous: &WetWindow, gain: f32) -> Result<Vec<f32>> {
-        let mut image = previous.image.clone();
-        let shift = 20.0 * (gain / previous.gain).log10() / self.range_db;
-        for value in &mut image.data {
-            // The floor means "this or less" and stays.
-            if *value > 0.0 {
-                *value = (*value + shift).clamp(0.0, 1.0);
-            }
-        }
-        let latent = self.model.encode(&image)?;
-        let [_, width, channels] = self.dims;
-        let first = (width - self.prefix_columns) * channels;
-        Ok(latent.chunks_exact(width * channels).flat_map(|row| &row[first..]).copied().collect())
-    }
-
     /// The clean latent of a window whose first frame since reset is `first_frame`.
     ///
-    /// The first columns are given by `prefix`. `strength` below 1 starts from the noised content, 0 is the content
-    /// itself. Noise belongs to places on the stream: overlapping windows see the same in their common columns.
+    /// `strength` below 1 starts from the noised content, 0 is the content itself. Noise belongs to places on the stream:
+    /// overlapping windows see the same in their common columns, and where they move by less than a column, nearly so.
     pub fn denoise(
         &mut self,
         content: &[f32],
-        prefix: Option<&[f32]>,
         style: &StyleTokens,
         first_frame: i64,
         settings: &Settings,
@@ -226,16 +200,14 @@ impl Transfer {
         let start = sampler.start_index(settings.strength);
         let Some(&noisiest) = sampler.timesteps().get(start) else { return Ok(content.to_vec()) };
         // Columns before the stream's start count down from 2^64.
-        let column = (first_frame / self.column_frames as i64) as u64;
+        let column = first_frame.div_euclid(self.column_frames as i64) as u64;
         let mut x = noise::window(settings.seed, column, height, width, channels);
         noise::temper(&mut x, settings.temperature);
         if start > 0 {
             let noise = x.clone();
             self.diffusion.q_sample(content, &noise, noisiest, &mut x);
         }
-        let prefix_columns = prefix.map_or(0, |_| self.prefix_columns);
-        let prefix = prefix.map(|clean| Prefix::columns(clean, prefix_columns, dims)).transpose()?;
-        let with_style = Guide { content: Some(content), style: Some(style), prefix_columns };
+        let with_style = Guide { content: Some(content), style: Some(style), prefix_columns: 0 };
         let without = Guide { style: None, ..with_style };
         let scale = settings.guidance_scale;
         let model = &mut self.model;
@@ -252,7 +224,7 @@ impl Transfer {
             let seed = noise::step_seed(settings.seed, step);
             noise::window(seed, column, height, width, channels)
         };
-        sampler.sample(&mut x, start, &mut predict, &mut fresh, prefix.as_ref())?;
+        sampler.sample(&mut x, start, &mut predict, &mut fresh, None)?;
         Ok(x)
     }
 }

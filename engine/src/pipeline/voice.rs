@@ -7,7 +7,7 @@ use crate::image::MelImage;
 use crate::settings::VocoderKind;
 use crate::stream::{Grid, WindowInput};
 use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
-use crate::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
+use crate::vocoder::guided::{GuidedVocoder, Request};
 use crate::vocoder::mel_inverse::mel_to_magnitude;
 use crate::{Error, Result};
 
@@ -22,6 +22,8 @@ pub(super) struct Performance<'a> {
     pub target: &'a MelImage,
     /// The level gain that both are relative to.
     pub gain: f32,
+    /// Griffin-Lim iterations of the guided vocoder.
+    pub iterations: usize,
 }
 
 /// Both vocoders.
@@ -90,7 +92,7 @@ impl Voice {
             gain: performance.gain,
             content: performance.content,
             target: performance.target,
-            iterations: DEFAULT_ITERATIONS,
+            iterations: performance.iterations,
         };
         self.guided.render(&request, &mut self.rendered);
         let start = (window.segment.start - origin) as usize;

@@ -275,8 +275,8 @@ impl EditorApp {
         let param = &self.params.latency;
         let modes = [
             (Latency::Quality, "Quality: whole windows, the best sound"),
-            (Latency::Balanced, "Balanced: half the latency"),
-            (Latency::Live, "Live: the least latency, 4 steps at most"),
+            (Latency::Balanced, "Balanced: a fifth of the latency, 4 steps at most"),
+            (Latency::Live, "Live: a fifth of a second, 1 step"),
         ];
         ui.menu_button(format!("Latency: {param}"), |ui| {
             for (mode, text) in modes {

@@ -285,7 +285,7 @@ impl Session {
         settings: &Settings,
     ) -> Result<MelImage> {
         let latent = self.transfer.encode(content)?;
-        let out = self.transfer.denoise(&latent, None, style, 0, settings, &Cancel::default())?;
+        let out = self.transfer.denoise(&latent, style, 0, settings, &Cancel::default())?;
         self.transfer.decode(&out)
     }
 }

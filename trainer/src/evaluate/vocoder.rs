@@ -194,7 +194,7 @@ impl Imagination {
             copy_columns(content, start, &mut window, 0, own);
             let latent = self.transfer.encode(&window)?;
             let (settings, cancel) = (Settings::default(), Cancel::default());
-            let latent = self.transfer.denoise(&latent, None, &style, start as i64, &settings, &cancel)?;
+            let latent = self.transfer.denoise(&latent, &style, start as i64, &settings, &cancel)?;
             copy_columns(&self.transfer.decode(&latent)?, 0, &mut image, start, own);
         }
         Ok(image)

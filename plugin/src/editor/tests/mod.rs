@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{Key, pos2, vec2};
 use engine::audio_file::Reader;
+use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
 use engine::playable::Playable;
@@ -50,7 +51,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     let shared = std::sync::Arc::clone(&desk.shared);
     pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
     let grid = pipeline.grid().clone();
-    let latency = latency_samples(&grid, deadline_samples(&grid));
+    let latency = latency_samples(&grid, deadline_samples(LatencyMode::Quality, &grid));
     let started = std::time::Instant::now();
     let (out, report) =
         render(grid, &signal, Box::new(pipeline), &Settings::default(), &mut |_| ()).expect("rendered");
@@ -260,7 +261,7 @@ fn another_latency_is_chosen_and_says_when_it_holds() {
     desk.shared.status.active.store(true, Relaxed);
     desk.click_on("Latency: Quality");
     desk.frame(Vec::new());
-    desk.click_on("Live: the least latency, 4 steps at most");
+    desk.click_on("Live: a fifth of a second, 1 step");
     assert_eq!(desk.params.latency.value(), Latency::Live);
     let message = desk.shared.words.lock().message.as_ref().map(|message| message.text.clone());
     assert!(message.is_some_and(|text| text.contains("restarts the plugin")));
