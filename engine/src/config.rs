@@ -331,11 +331,10 @@ mod tests {
         let mut config = ModelConfig::default();
         config.unet.channels[1] = 1 << 30;
         assert!(config.validate().unwrap_err().to_string().contains("unet.channels[1]"));
-        let mut config = ModelConfig::default();
-        config.window = WindowConfig { frames: 100, hop_frames: 84, prefix_frames: 16 };
-        assert!(config.validate().unwrap_err().to_string().contains("window.frames"));
-        let mut config = ModelConfig::default();
-        config.window = WindowConfig { frames: 128, hop_frames: 0, prefix_frames: 128 };
-        assert!(config.validate().unwrap_err().to_string().contains("window.hop_frames"));
+        for (frames, hop_frames, field) in [(100, 84, "window.frames"), (128, 0, "window.hop_frames")] {
+            let window = WindowConfig { frames, hop_frames, prefix_frames: frames - hop_frames };
+            let config = ModelConfig { window, ..ModelConfig::default() };
+            assert!(config.validate().unwrap_err().to_string().contains(field));
+        }
     }
 }

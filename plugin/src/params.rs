@@ -45,7 +45,7 @@ pub enum Latency {
     /// Whole windows.
     #[id = "quality"]
     Quality,
-    /// Windows of half the length.
+    /// Whole windows that move by little.
     #[id = "balanced"]
     Balanced,
     /// Windows that move by little.

@@ -52,6 +52,24 @@ impl WindowProcessor for Passthrough {
     }
 }
 
+/// The signal itself, times a gain that every window has of its own.
+pub struct Numbered(pub Passthrough);
+
+impl WindowProcessor for Numbered {
+    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+        self.0.gain = (window.index * 7 % 11) as f32 / 5.0 - 1.0;
+        self.0.process(window, out, cancel)
+    }
+
+    fn skip(&mut self, window: &WindowInput) {
+        self.0.skip(window);
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 /// A processor that does something else first, knowing the window's index.
 pub struct Before<F> {
     pub inner: Passthrough,
@@ -108,6 +126,12 @@ pub fn short() -> ModelConfig {
 /// A live window: a long past, a short hop.
 pub fn live() -> ModelConfig {
     let window = WindowConfig { frames: 64, hop_frames: 16, prefix_frames: 48 };
+    ModelConfig { window, ..ModelConfig::default() }
+}
+
+/// The shortest hop that windows can move by with a fade: one fade begins where the one before ends.
+pub fn shortest() -> ModelConfig {
+    let window = WindowConfig { frames: 16, hop_frames: 2, prefix_frames: 14 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 

@@ -14,7 +14,7 @@ use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
 use engine::pipeline::{Executed, Pipeline, TransferModel};
 use engine::settings::Settings;
-use engine::stream::OfflineStream;
+use engine::stream::{OfflineStream, SideBySide, WindowProcessor};
 use engine::style::StyleTokens;
 use engine::{Error, Result};
 use tests::signal::Lcg;
@@ -90,6 +90,37 @@ fn a_transfer_is_the_same_for_every_block_size_and_beside_others() {
             });
         }
     });
+}
+
+/// What the sidechain plays is heard by every stream, whether or not it plays the windows in between: the style of a window is the
+/// same for all. The sidechain pauses, so that styles are not read with every window.
+#[test]
+fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
+    let model = model();
+    let [signal, mut beside] =
+        [5, 6].map(|seed| Lcg(seed).noise(400_000).iter().map(|x| x * 0.1).collect::<Vec<_>>());
+    for (i, sample) in beside.iter_mut().enumerate() {
+        *sample *= f32::from(u8::from(i % 90_000 < 25_000));
+    }
+    let settings = Settings { steps: 1, ..Settings::default() };
+    let rendered = |streams: usize| {
+        let pipelines: Vec<Pipeline> = (0..streams)
+            .map(|_| Pipeline::following(executed(&model), 44_100, 1).expect("a pipeline"))
+            .collect();
+        let grid = pipelines[0].grid().clone();
+        let processors = pipelines.into_iter().map(|p| Box::new(p) as Box<dyn WindowProcessor>).collect();
+        let mut stream =
+            SideBySide::new(grid, 1, true, processors, &settings, Some(400_000)).expect("streams");
+        let mut out = vec![Vec::new()];
+        for (main, beside) in signal.chunks(7_000).zip(beside.chunks(7_000)) {
+            stream.push_beside(&[main], &[beside], &mut out).expect("pushed");
+        }
+        assert_eq!(stream.finish(&mut out).expect("finished").first_error, None);
+        out
+    };
+    let alone = rendered(1);
+    assert!(alone[0].iter().zip(&signal).any(|(a, b)| a != b), "something was transferred");
+    assert!([2, 3].iter().all(|&streams| rendered(streams) == alone));
 }
 
 /// A device that works for a while: after so many calls it has no more memory.

@@ -4,10 +4,10 @@ use engine::Error;
 use engine::cancel::Cancel;
 use engine::config::ModelConfig;
 use engine::settings::Settings;
-use engine::stream::{OfflineStream, render};
+use engine::stream::{OfflineStream, SideBySide, WindowProcessor, render};
 use tests::signal::Lcg;
 
-use crate::fakes::{Passthrough, before, grid, play, short};
+use crate::fakes::{Numbered, Passthrough, before, grid, play, short, shortest};
 
 #[test]
 fn a_render_is_exactly_as_long_as_its_input() {
@@ -44,6 +44,58 @@ fn a_render_and_a_bounce_are_the_same_samples() {
     let bounced = play(&mut audio, &signal, |_| 100);
     let latency = audio.latency_samples() as usize;
     assert!(bounced[0][latency..] == rendered[0][..150_000 - latency]);
+}
+
+/// However many streams share the work, however short the input, and wherever the fades lie.
+#[test]
+fn streams_side_by_side_render_what_one_does() {
+    let numbered = || -> Box<dyn WindowProcessor> { Box::new(Numbered(Passthrough::new(2))) };
+    let settings = Settings { mix: 0.9, ..Settings::default() };
+    for (config, lens) in [(short(), [0, 1, 30_000, 400_001]), (shortest(), [0, 1, 5_000, 70_001])] {
+        let grid = grid(&config, 44_100);
+        for (len, streams) in lens.into_iter().flat_map(|len| (1..=3).map(move |streams| (len, streams))) {
+            let signal = vec![Lcg(6).noise(len), Lcg(7).noise(len)];
+            let (expected, alone) =
+                render(grid.clone(), &signal, numbered(), &settings, &mut |_| ()).expect("rendered");
+            for known in [Some(len as u64), None] {
+                let processors = (0..streams).map(|_| numbered()).collect();
+                let mut stream =
+                    SideBySide::new(grid.clone(), 2, false, processors, &settings, known).expect("streams");
+                let mut out = vec![Vec::new(); 2];
+                for start in (0..len).step_by(9_973) {
+                    let block = signal.iter().map(|channel| &channel[start..len.min(start + 9_973)]);
+                    stream.push_beside(&block.collect::<Vec<_>>(), &[], &mut out).expect("pushed");
+                    assert_eq!(stream.delivered_samples(), out[0].len() as u64);
+                }
+                let report = stream.finish(&mut out).expect("finished");
+                assert!(out == expected, "{len} samples, {streams} streams");
+                assert_eq!((report.samples, report.stats.failed), (alone.samples, 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_in_one_of_several_streams_is_reported() {
+    let signal = vec![Lcg(8).noise(200_000)];
+    let fails_at_twelve = |index, _: &_| match index {
+        12 => Err(Error::Compute("out of memory".into())),
+        _ => Ok(()),
+    };
+    let processors = (0..2).map(|_| before(1, fails_at_twelve) as Box<dyn WindowProcessor>).collect();
+    let mut stream =
+        SideBySide::new(grid(&short(), 44_100), 1, false, processors, &Settings::default(), None)
+            .expect("streams");
+    let mut out = vec![Vec::new()];
+    stream.push_beside(&[&signal[0]], &[], &mut out).expect("pushed");
+    let report = stream.finish(&mut out).expect("finished");
+    assert!(out == signal, "dry where it failed");
+    assert!(
+        report.first_error.is_some_and(|text| text.contains("window 12") && text.contains("out of memory"))
+    );
+    assert!(
+        SideBySide::new(grid(&short(), 44_100), 1, false, Vec::new(), &Settings::default(), None).is_err()
+    );
 }
 
 #[test]

@@ -29,9 +29,9 @@ pub enum Vocoder {
 /// How much music is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Latency {
-    /// Windows that move by little, 4 steps at most.
+    /// A fifth of a second: half windows that move by 46 ms, 1 step.
     Live,
-    /// Windows of half the length.
+    /// About a second: whole windows that move by .37 s, 4 steps at most.
     Balanced,
     /// Whole windows.
     Quality,

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use engine::audio_file::{Reader, SampleFormat, Writer};
 use engine::pipeline::Pipeline;
 use engine::settings::Settings;
-use engine::stream::{OfflineStream, Report};
+use engine::stream::{Report, SideBySide, WindowProcessor};
 use engine::style::{StyleTokens, file};
 
 use crate::choices::{self, Blend, Sampling};
@@ -50,6 +50,14 @@ const SILENT_PEAK: f32 = 3e-5;
 /// Longest stretch of input and output that a picture shows.
 const PICTURE_SECONDS: f64 = 60.0;
 
+/// Streams at most: each costs memory, and a window more for every span.
+const THREADS_MAX: usize = 8;
+
+/// One stream a core.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX)
+}
+
 /// What a transfer did.
 struct Done {
     seconds: f64,
@@ -75,15 +83,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let reference = if sidechain.is_none() { Some(Reference::read(&style_path)?) } else { None };
     let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
-    let networks = player.networks(args.blend.latency.mode());
-    let pipeline = match reference {
-        Some(reference) => {
-            let style = reference.style(&player, &style_path)?;
-            Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens))?
+    let style = reference.map(|reference| reference.style(&player, &style_path)).transpose()?;
+    let pipeline = || -> engine::Result<Pipeline> {
+        let networks = player.networks(args.blend.latency.mode());
+        match &style {
+            Some(style) => Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens)),
+            None => Pipeline::following(networks, rate_hz, channels),
         }
-        None => Pipeline::following(networks, rate_hz, channels)?,
     };
-    let done = stream(args, (reader, sidechain), writer, pipeline, &settings)?;
+    let pipelines = (0..threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
+    let done = stream(args, (reader, sidechain), writer, pipelines, &settings)?;
     if let Some(canvas) = picture {
         canvas.draw(&panels(args, &style_path)?)?;
     }
@@ -99,13 +108,15 @@ fn stream(
     args: &Args,
     (mut reader, mut sidechain): (Reader, Option<Sidechain>),
     mut writer: Writer,
-    pipeline: Pipeline,
+    pipelines: Vec<Pipeline>,
     settings: &Settings,
 ) -> Result<Done> {
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
+    let grid = pipelines[0].grid().clone();
+    let processors = pipelines.into_iter().map(|pipeline| Box::new(pipeline) as Box<dyn WindowProcessor>);
     let progress = Progress::new(reader.declared_frames(), rate_hz);
-    let open = if sidechain.is_some() { OfflineStream::with_sidechain } else { OfflineStream::new };
-    let mut stream = open(pipeline.grid().clone(), channels, Box::new(pipeline), settings)?;
+    let (processors, expected) = (processors.collect(), reader.declared_frames());
+    let mut stream = SideBySide::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {

@@ -29,10 +29,12 @@ pub struct RollingStyle {
     pending: Vec<Vec<f32>>,
     /// Blocks for which the gate stays open.
     open_blocks: usize,
-    /// The style of what was heard, until enough of something new is.
-    tokens: Option<Arc<StyleTokens>>,
-    /// Samples that were heard since that style was read.
+    /// What the style is read from: the newest whole windows of what was heard when it was chosen.
+    reference: Vec<Vec<f32>>,
+    /// Samples that were heard since then.
     unread_samples: usize,
+    /// The reference's style, once somebody has asked for it.
+    tokens: Option<Arc<StyleTokens>>,
     /// What the last style was read from.
     images: Vec<MelImage>,
 }
@@ -50,8 +52,9 @@ impl RollingStyle {
             heard: vec![Vec::new(); channels],
             pending: vec![Vec::new(); channels],
             open_blocks: 0,
-            tokens: None,
+            reference: Vec::new(),
             unread_samples: 0,
+            tokens: None,
             images: Vec::new(),
         })
     }
@@ -71,21 +74,30 @@ impl RollingStyle {
     /// # Errors
     /// If the model's executor fails.
     pub fn tokens(&mut self, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
-        let refresh_samples = REFRESH_SECONDS * self.config.mel.sample_rate_hz as f32;
-        if self.tokens.is_none() || self.unread_samples as f32 >= refresh_samples {
-            let window_samples = self.config.window.frames * self.config.mel.hop_length;
-            let len = self.heard.first().map_or(0, Vec::len);
-            let windows = len / window_samples;
-            // The newest windows: what is left over is the oldest.
-            let start = len - windows * window_samples;
-            let channels: Vec<&[f32]> = self.heard.iter().map(|channel| &channel[start..]).collect();
-            let images = if windows > 0 { window_images(&self.config, &channels) } else { Vec::new() };
+        if self.tokens.is_none() && !self.reference.is_empty() {
+            let channels: Vec<&[f32]> = self.reference.iter().map(Vec::as_slice).collect();
+            let images = window_images(&self.config, &channels);
             if !images.is_empty() {
                 self.tokens = Some(Arc::new(model.style_tokens(&images)?));
-                (self.images, self.unread_samples) = (images, 0);
+                self.images = images;
             }
         }
         Ok(self.tokens.clone())
+    }
+
+    /// Chooses what the style is read from anew where enough was heard. That is settled with every window that is listened to,
+    /// whether or not anybody asks for its style: so a style does not depend on which windows were played.
+    fn choose(&mut self) {
+        let window_samples = self.config.window.frames * self.config.mel.hop_length;
+        let len = self.heard.first().map_or(0, Vec::len);
+        let whole = len / window_samples * window_samples;
+        let refresh_samples = (REFRESH_SECONDS * self.config.mel.sample_rate_hz as f32) as usize;
+        let due = self.reference.is_empty() || self.unread_samples >= refresh_samples;
+        if whole > 0 && due {
+            // What is left over is the oldest.
+            self.reference = self.heard.iter().map(|channel| channel[len - whole..].to_vec()).collect();
+            (self.unread_samples, self.tokens) = (0, None);
+        }
     }
 
     /// Lets the gate judge every whole block that is pending.
@@ -126,6 +138,7 @@ impl StyleSource for RollingStyle {
         }
         self.gate();
         self.forget();
+        self.choose();
     }
 
     fn style(&mut self, _: &WindowInput, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
@@ -139,6 +152,7 @@ impl StyleSource for RollingStyle {
     fn reset(&mut self) {
         self.resamplers.iter_mut().for_each(Resampler::reset);
         self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
-        (self.open_blocks, self.tokens, self.unread_samples) = (0, None, 0);
+        self.reference.clear();
+        (self.open_blocks, self.unread_samples, self.tokens) = (0, 0, None);
     }
 }

@@ -8,7 +8,7 @@
 //! [`grid`] says which samples a window reads and which it yields, [`latency`] what that costs. A `Parcel`
 //! carries one window's samples to the worker and its wet audio back, and then comes home: nothing is allocated or
 //! freed on the audio thread. [`offline`] runs the same two halves for files, waiting where the audio thread would
-//! have gone on with the delayed dry signal.
+//! have gone on with the delayed dry signal; [`side_by_side`] runs several of those over one file.
 
 pub mod assembler;
 pub mod audio_thread;
@@ -24,6 +24,7 @@ pub mod pool;
 pub mod processor;
 pub mod runner;
 pub mod shared;
+pub mod side_by_side;
 pub mod timings;
 
 pub use audio_thread::{AudioThread, StreamConfig, open, open_on};
@@ -34,4 +35,5 @@ pub use offline::{OfflineStream, Report, render};
 pub use pool::{Pool, Work};
 pub use processor::WindowProcessor;
 pub use shared::{Stats, Status};
+pub use side_by_side::SideBySide;
 pub use timings::{Stage, Timings};
