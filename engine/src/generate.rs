@@ -30,8 +30,8 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
 
 /// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
 ///
-/// Windows continue one another through a clean prefix, because no content tells them how; steps, guidance, eta, temperature and seed are the
-/// settings'.
+/// Windows continue one another through a clean prefix, because no content tells them how; steps, guidance, eta,
+/// temperature and seed are the settings'.
 ///
 /// # Errors
 /// As [`validate_seconds`], on cancelling, and where the networks fail.

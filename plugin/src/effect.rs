@@ -23,6 +23,7 @@ use crate::project::ModelChoice;
 use crate::registry::heard;
 use crate::render_start::RenderStart;
 use crate::shared::{Gravity, Request};
+use crate::style_slot::FACTORY;
 use crate::workshop::Workshop;
 
 /// How long an activation waits for a model whose windows it must know.
@@ -127,11 +128,27 @@ impl Luthier {
         });
     }
 
-    fn open(&self, sample_rate_hz: u32, channels: usize) -> engine::Result<Playing> {
+    /// Has the factory's styles read before anybody asks for one: a window of a short latency has no time for that.
+    fn fetch_styles(&self) {
+        for index in 0..FACTORY.len() {
+            let instance = Arc::downgrade(&self.instance);
+            self.workshop.loader().send(move || {
+                if let Some(instance) = instance.upgrade()
+                    && let (_, ModelState::Ready(model)) = instance.model.get()
+                {
+                    // What cannot be read is told to who plays it.
+                    let _ = model.factory_style(index);
+                }
+            });
+        }
+    }
+
+    fn open(&self, sample_rate_hz: u32, channels: usize, block: u64) -> engine::Result<Playing> {
         let (instance, mode) = (Arc::clone(&self.instance), self.params.latency.value().mode());
         let performer = Performer::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = performer.grid().clone();
-        let deadline_samples = deadline_samples(mode, &grid);
+        // A window that is complete at a block's beginning cannot be there before its end.
+        let deadline_samples = deadline_samples(mode, &grid).max(block);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) =
             open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
@@ -176,9 +193,10 @@ impl Plugin for Luthier {
     ) -> bool {
         self.playing = None;
         self.fetch_model();
+        self.fetch_styles();
         let sample_rate_hz = config.sample_rate.round() as u32;
         let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
-        match self.open(sample_rate_hz, channels) {
+        match self.open(sample_rate_hz, channels, config.max_buffer_size.into()) {
             Ok(playing) => self.playing = Some(playing),
             // The host goes on, and hears its own input.
             Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),

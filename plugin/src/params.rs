@@ -48,7 +48,7 @@ pub enum Latency {
     /// Whole windows that move by little.
     #[id = "balanced"]
     Balanced,
-    /// Windows that move by little.
+    /// Half windows that move by less than a latent column.
     #[id = "live"]
     Live,
 }

@@ -51,8 +51,13 @@ fn a_render_and_a_bounce_are_the_same_samples() {
 fn streams_side_by_side_render_what_one_does() {
     let numbered = || -> Box<dyn WindowProcessor> { Box::new(Numbered(Passthrough::new(2))) };
     let settings = Settings { mix: 0.9, ..Settings::default() };
-    for (config, lens) in [(short(), [0, 1, 30_000, 400_001]), (shortest(), [0, 1, 5_000, 70_001])] {
-        let grid = grid(&config, 44_100);
+    let cases = [
+        (short(), 44_100, [0, 1, 30_000, 400_001]),
+        (shortest(), 44_100, [0, 1, 5_000, 70_001]),
+        (shortest(), 48_000, [0, 1, 5_000, 70_001]),
+    ];
+    for (config, rate_hz, lens) in cases {
+        let grid = grid(&config, rate_hz);
         for (len, streams) in lens.into_iter().flat_map(|len| (1..=3).map(move |streams| (len, streams))) {
             let signal = vec![Lcg(6).noise(len), Lcg(7).noise(len)];
             let (expected, alone) =
@@ -72,6 +77,21 @@ fn streams_side_by_side_render_what_one_does() {
                 assert_eq!((report.samples, report.stats.failed), (alone.samples, 0));
             }
         }
+    }
+}
+
+/// Where a segment is two fades long and they are rounded, no window counts as too late, wherever a piece ends.
+#[test]
+fn the_shortest_hops_play_every_window() {
+    for rate_hz in [44_100, 48_000, 96_000] {
+        let signal = vec![Lcg(9).noise(300_000)];
+        let mut processor = before(1, |_, _: &_| Ok(()));
+        processor.inner.gain = -1.0;
+        let grid = grid(&shortest(), rate_hz);
+        let (out, report) =
+            render(grid, &signal, processor, &Settings::default(), &mut |_| ()).expect("rendered");
+        let wet = out[0].iter().zip(&signal[0]).filter(|(out, signal)| **out == -**signal).count();
+        assert_eq!((wet, report.stats.late), (signal[0].len(), 0), "{rate_hz} Hz");
     }
 }
 

@@ -134,6 +134,7 @@ fn stream(
     }
     ensure!(peak > SILENT_PEAK, "{}: expected audio that sounds, found silence", args.input.display());
     let report = stream.finish(&mut wet)?;
+    interrupt::check()?;
     refuse_failures(&report)?;
     write(&mut writer, &mut wet)?;
     let clipped_samples = writer.clipped_samples();

@@ -33,7 +33,9 @@ pub struct RollingStyle {
     reference: Vec<Vec<f32>>,
     /// Samples that were heard since then.
     unread_samples: usize,
-    /// The reference's style, once somebody has asked for it.
+    /// Whether nobody has asked for its style yet.
+    unread: bool,
+    /// The reference's style; none where it says nothing.
     tokens: Option<Arc<StyleTokens>>,
     /// What the last style was read from.
     images: Vec<MelImage>,
@@ -54,6 +56,7 @@ impl RollingStyle {
             open_blocks: 0,
             reference: Vec::new(),
             unread_samples: 0,
+            unread: false,
             tokens: None,
             images: Vec::new(),
         })
@@ -74,13 +77,14 @@ impl RollingStyle {
     /// # Errors
     /// If the model's executor fails.
     pub fn tokens(&mut self, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
-        if self.tokens.is_none() && !self.reference.is_empty() {
+        if self.unread {
             let channels: Vec<&[f32]> = self.reference.iter().map(Vec::as_slice).collect();
             let images = window_images(&self.config, &channels);
             if !images.is_empty() {
                 self.tokens = Some(Arc::new(model.style_tokens(&images)?));
                 self.images = images;
             }
+            self.unread = false;
         }
         Ok(self.tokens.clone())
     }
@@ -96,7 +100,7 @@ impl RollingStyle {
         if whole > 0 && due {
             // What is left over is the oldest.
             self.reference = self.heard.iter().map(|channel| channel[len - whole..].to_vec()).collect();
-            (self.unread_samples, self.tokens) = (0, None);
+            (self.unread_samples, self.unread, self.tokens) = (0, true, None);
         }
     }
 
@@ -146,6 +150,7 @@ impl StyleSource for RollingStyle {
     }
 
     fn model_changed(&mut self) {
+        self.unread = !self.reference.is_empty();
         self.tokens = None;
     }
 
@@ -153,6 +158,6 @@ impl StyleSource for RollingStyle {
         self.resamplers.iter_mut().for_each(Resampler::reset);
         self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
         self.reference.clear();
-        (self.open_blocks, self.unread_samples, self.tokens) = (0, 0, None);
+        (self.open_blocks, self.unread_samples, self.unread, self.tokens) = (0, 0, false, None);
     }
 }

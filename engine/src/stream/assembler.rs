@@ -174,19 +174,13 @@ impl Assembler {
             let k = first.input.index;
             let spent = match self.source {
                 Source::Wet(playing) => k < playing,
-                Source::Dry => now + self.fade_in_samples(k, now) > self.grid.segment(k + 1).start,
+                Source::Dry => now + self.grid.fade_in_samples(k, now) > self.grid.segment(k + 1).start,
             };
             if !spent {
                 break;
             }
             home(self.ready.remove(0));
         }
-    }
-
-    /// How long a fade into window `k` takes that starts now: its overlap, or as much where it is late.
-    fn fade_in_samples(&self, k: u64, now: u64) -> u64 {
-        let overlap = self.grid.overlap(k);
-        if now <= overlap.start { overlap.end - overlap.start } else { self.grid.fade_samples() }
     }
 
     /// Starts a fade where one is due.
@@ -211,7 +205,7 @@ impl Assembler {
                 if now == 0 && k == 0 {
                     self.source = Source::Wet(0);
                 } else if now >= self.grid.segment(k).start {
-                    let len = self.fade_in_samples(k, now);
+                    let len = self.grid.fade_in_samples(k, now);
                     let rho = self.dry_correlation(k, now, len);
                     self.fade = Some(Fade { to: Source::Wet(k), start: now, len, rho });
                 }

@@ -131,6 +131,12 @@ impl Grid {
         self.host_ceil((self.fade_end_frames - self.fade_start_frames) * self.hop_length)
     }
 
+    /// How long a fade into window `k` takes that starts now: its overlap, or as much as any where the window is late.
+    pub fn fade_in_samples(&self, k: u64, now: u64) -> u64 {
+        let overlap = self.overlap(k);
+        if now <= overlap.start { overlap.end - overlap.start } else { self.fade_samples() }
+    }
+
     /// Host samples from one window to the next, rounded up.
     pub fn hop_samples(&self) -> u64 {
         self.host_ceil(self.hop_frames * self.hop_length)

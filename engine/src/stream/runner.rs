@@ -50,9 +50,11 @@ impl Runner {
         parcel.outcome = if self.too_late(parcel) { self.skip(parcel) } else { self.process(parcel) };
     }
 
-    /// Whether the window's segment will be over before a crossfade into it could end.
+    /// Whether the next window begins before a crossfade into this one could end. Who waits for a window gets it.
     fn too_late(&self, parcel: &Parcel) -> bool {
-        self.status.playing.load(Relaxed) + 2 * self.grid.fade_samples() > parcel.input.segment.end
+        let (now, k) = (self.status.playing.load(Relaxed), parcel.input.index);
+        let faded_in = now + self.grid.fade_in_samples(k, now);
+        !parcel.input.waited_for && faded_in > self.grid.segment(k + 1).start
     }
 
     fn skip(&mut self, parcel: &Parcel) -> Outcome {
