@@ -99,7 +99,6 @@ mod tests {
     fn short_windows_are_kept() {
         let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
         let config = ModelConfig { window, ..ModelConfig::default() };
-        assert_eq!(LatencyMode::Balanced.window(&config), config.window);
-        assert_eq!(LatencyMode::Live.window(&config), config.window);
+        assert!(ALL.iter().all(|mode| mode.window(&config) == config.window));
     }
 }

@@ -62,7 +62,7 @@ impl Player {
 
     /// The device in words; where it gave up, why.
     pub fn device(&self) -> String {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = threads();
         match self.gpu.as_ref().map(Accelerator::fault) {
             Some(None) => "cuda".into(),
             Some(Some(why)) => format!("cuda until it gave up ({why}), then cpu ({threads} threads)"),
@@ -85,6 +85,14 @@ impl Player {
     pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
         Accelerator::networks(self.gpu.as_ref(), &self.cpu, mode)
     }
+}
+
+/// Streams of one file at most: each costs memory, and a window more for every span.
+const THREADS_MAX: usize = 8;
+
+/// How many threads play a file: one a core.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX)
 }
 
 /// Where the library is that a device asks for; `auto` goes without where there is none.

@@ -13,7 +13,7 @@ use engine::style::{StyleTokens, file};
 
 use crate::choices::{self, Blend, Sampling};
 use crate::interrupt;
-use crate::model::Player;
+use crate::model::{self, Player};
 use crate::picture::{self, Panel};
 use crate::progress::Progress;
 use crate::sidechain::Sidechain;
@@ -50,14 +50,6 @@ const SILENT_PEAK: f32 = 3e-5;
 /// Longest stretch of input and output that a picture shows.
 const PICTURE_SECONDS: f64 = 60.0;
 
-/// Streams at most: each costs memory, and a window more for every span.
-const THREADS_MAX: usize = 8;
-
-/// One stream a core.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX)
-}
-
 /// What a transfer did.
 struct Done {
     seconds: f64,
@@ -91,7 +83,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             None => Pipeline::following(networks, rate_hz, channels),
         }
     };
-    let pipelines = (0..threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
+    let pipelines = (0..model::threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
     let done = stream(args, (reader, sidechain), writer, pipelines, &settings)?;
     if let Some(canvas) = picture {
         canvas.draw(&panels(args, &style_path)?)?;

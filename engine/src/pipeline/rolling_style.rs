@@ -72,7 +72,8 @@ impl RollingStyle {
         &self.images
     }
 
-    /// The style of what was heard, with as many windows as it fills; `None` before it fills one.
+    /// The reference's style, read when it is first asked for; `None` before what was heard fills a window, and where it says
+    /// nothing.
     ///
     /// # Errors
     /// If the model's executor fails.

@@ -97,15 +97,7 @@ impl OfflineStream {
         sidechain: &[&[f32]],
         output: &mut [Vec<f32>],
     ) -> Result<()> {
-        let len = block.first().map_or(0, |channel| channel.len());
-        if block.len() != self.channels || block.iter().any(|channel| channel.len() != len) {
-            let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
-            return Err(Error::invalid(
-                "block",
-                format!("{} channels of equal length", self.channels),
-                found,
-            ));
-        }
+        let len = block_len(block, self.channels)?;
         self.pushed += len as u64;
         let mut start = 0;
         while start < len {
@@ -168,6 +160,19 @@ impl OfflineStream {
         }
         self.delivered += (len - skip) as u64;
     }
+}
+
+/// Samples of each channel of a block.
+///
+/// # Errors
+/// If it has not `channels` channels of equal length.
+pub(super) fn block_len(block: &[&[f32]], channels: usize) -> Result<usize> {
+    let len = block.first().map_or(0, |channel| channel.len());
+    if block.len() != channels || block.iter().any(|channel| channel.len() != len) {
+        let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
+        return Err(Error::invalid("block", format!("{channels} channels of equal length"), found));
+    }
+    Ok(len)
 }
 
 /// Renders a whole signal, channels x samples; `progress` hears of the samples delivered so far.

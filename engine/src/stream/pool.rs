@@ -18,7 +18,8 @@ use super::shared::Status;
 use crate::cancel::Cancel;
 use crate::{Error, Result};
 
-/// How often threads without work look for it while there are streams: nothing beside the time that a window may take.
+/// How often threads without work look for it while there are streams: little beside the time that a window
+/// may take.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One stream's work: its windows are computed one after another, by whichever thread is free.

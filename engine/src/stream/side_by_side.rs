@@ -9,7 +9,7 @@ use std::thread;
 
 use super::chunk::{WindowInput, WindowOutput};
 use super::grid::Grid;
-use super::offline::{OfflineStream, Report};
+use super::offline::{OfflineStream, Report, block_len};
 use super::processor::WindowProcessor;
 use super::shared::Stats;
 use super::timings::Timings;
@@ -212,12 +212,7 @@ impl SideBySide {
         sidechain: &[&[f32]],
         output: &mut [Vec<f32>],
     ) -> Result<()> {
-        let len = block.first().map_or(0, |channel| channel.len());
-        if block.len() != self.channels || block.iter().any(|channel| channel.len() != len) {
-            let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
-            let expected = format!("{} channels of equal length", self.channels);
-            return Err(Error::invalid("block", expected, found));
-        }
+        let len = block_len(block, self.channels)?;
         self.main.iter_mut().zip(block).for_each(|(main, block)| main.extend_from_slice(block));
         let waiting = self.main.first().map_or(0, Vec::len);
         for (c, beside) in self.beside.iter_mut().enumerate() {
