@@ -1,6 +1,6 @@
 //! CPU kernels over row-major `(B, H, W, C)` slices, shared by both executors.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::backend::{ConvSpec, GROUPS, NORM_EPS};
 
@@ -81,12 +81,14 @@ const ROUND: f32 = 12_582_912.0;
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64 has no instruction for.
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64 has no instruction for,
+    // and the whole number lies in the lowest bits.
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.0 / 720.0;
     let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * p)))));
-    f32::from_bits(((n as i32 + 127) << 23) as u32) * p
+    f32::from_bits(rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23) * p
 }
 
 /// `1 / (1 + exp(-x))`.
@@ -222,16 +224,7 @@ pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     let (mut sum, mut square) = (vec![0f32; channels], vec![0f32; channels]);
     // Shifted by the first position: the difference of two large sums would lose the variance of a far-off mean.
     let (base, width) = (&x[..channels], channels / GROUPS);
-    Arch::new().dispatch(|| {
-        for row in x.chunks_exact(channels) {
-            let sums = sum.iter_mut().zip(&mut square);
-            for ((x, base), (sum, square)) in row.iter().zip(base).zip(sums) {
-                let v = x - base;
-                *sum += v;
-                *square += v * v;
-            }
-        }
-    });
+    Arch::new().dispatch(Moments { x, base, sum: &mut sum, square: &mut square });
     let positions = (x.len() / channels) as f64;
     std::array::from_fn(|g| {
         let range = g * width..(g + 1) * width;
@@ -247,19 +240,65 @@ pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     })
 }
 
-/// `y = x * scale + shift`, one scale and one shift a channel, then SiLU where asked.
-pub fn affine(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, y: &mut [f32]) {
-    Arch::new().dispatch(|| match silu {
-        true => affine_then(x, scale, shift, self::silu, y),
-        false => affine_then(x, scale, shift, |v| v, y),
-    });
+/// Sums of `x - base` and of its square, one a channel. What is dispatched is a type of its own, here and below: a closure is
+/// only compiled for the machine's registers where the compiler chooses to put it inline.
+struct Moments<'a> {
+    x: &'a [f32],
+    base: &'a [f32],
+    sum: &'a mut [f32],
+    square: &'a mut [f32],
 }
 
-#[inline(always)]
-fn affine_then(x: &[f32], scale: &[f32], shift: &[f32], then: impl Fn(f32) -> f32, y: &mut [f32]) {
-    for (y, x) in y.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len())) {
-        for (((y, x), a), b) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-            *y = then(x * a + b);
+impl WithSimd for Moments<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { x, base, sum, square } = self;
+        for row in x.chunks_exact(base.len()) {
+            let sums = sum.iter_mut().zip(&mut *square);
+            for ((x, base), (sum, square)) in row.iter().zip(base).zip(sums) {
+                let v = x - base;
+                *sum += v;
+                *square += v * v;
+            }
+        }
+    }
+}
+
+/// `y = x * scale + shift`, one scale and one shift a channel, then SiLU where asked.
+pub fn affine(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, y: &mut [f32]) {
+    Arch::new().dispatch(Affine { x, scale, shift, silu, y });
+}
+
+struct Affine<'a> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    silu: bool,
+    y: &'a mut [f32],
+}
+
+impl Affine<'_> {
+    #[inline(always)]
+    fn then(self, then: impl Fn(f32) -> f32) {
+        let Self { x, scale, shift, y, .. } = self;
+        for (y, x) in y.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len())) {
+            for (((y, x), a), b) in y.iter_mut().zip(x).zip(scale).zip(shift) {
+                *y = then(x * a + b);
+            }
+        }
+    }
+}
+
+impl WithSimd for Affine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        match self.silu {
+            true => self.then(silu),
+            false => self.then(|v| v),
         }
     }
 }
@@ -269,15 +308,28 @@ const LANES: usize = 16;
 
 /// In-place softmax of `scale` times each row of `columns` values.
 pub fn softmax_rows(x: &mut [f32], columns: usize, scale: f32) {
-    Arch::new().dispatch(|| {
-        for row in x.chunks_exact_mut(columns) {
+    Arch::new().dispatch(Softmax { x, columns, scale });
+}
+
+struct Softmax<'a> {
+    x: &'a mut [f32],
+    columns: usize,
+    scale: f32,
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.x.chunks_exact_mut(self.columns) {
             let largest = |best: f32, v: f32| if v > best { v } else { best };
             let max = lanes(row, f32::MIN, largest).into_iter().fold(f32::MIN, largest);
-            row.iter_mut().for_each(|v| *v = exp((*v - max) * scale));
+            row.iter_mut().for_each(|v| *v = exp((*v - max) * self.scale));
             let total: f32 = lanes(row, 0.0, |sum, v| sum + v).into_iter().sum();
             row.iter_mut().for_each(|v| *v *= 1.0 / total);
         }
-    });
+    }
 }
 
 /// Folds every [`LANES`]-th value together.

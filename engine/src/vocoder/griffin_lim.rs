@@ -3,7 +3,7 @@
 //! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat) with the
 //! momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is `librosa.griffinlim`'s.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::dsp::stft::{Complex32, Stft};
 
@@ -53,18 +53,32 @@ impl GriffinLim {
     /// The second half: the rebuilt phases, pushed on by the momentum, at the wanted magnitudes.
     pub fn project(&mut self, momentum: f32) {
         let pull = momentum / (1.0 + momentum);
-        Arch::new().dispatch(|| {
-            let seen = self.rebuilt.iter().zip(&self.previous);
-            for ((y, (&now, &before)), &m) in self.spectrum.iter_mut().zip(seen).zip(&self.magnitude) {
-                *y = with_magnitude(now - before * pull, m);
-            }
-        });
+        Arch::new().dispatch(Projection { of: self, pull });
         std::mem::swap(&mut self.previous, &mut self.rebuilt);
     }
 
     /// The signal (`len` samples) at the wanted magnitudes with the phases found.
     pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
         stft.inverse(&self.spectrum, first_center, len, out);
+    }
+}
+
+/// The rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes. No closure: see `nn::kernels`.
+struct Projection<'a> {
+    of: &'a mut GriffinLim,
+    pull: f32,
+}
+
+impl WithSimd for Projection<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let GriffinLim { spectrum, magnitude, rebuilt, previous, .. } = self.of;
+        let seen = rebuilt.iter().zip(previous.iter());
+        for ((y, (&now, &before)), &m) in spectrum.iter_mut().zip(seen).zip(magnitude.iter()) {
+            *y = with_magnitude(now - before * self.pull, m);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Trainable GroupNorm with a per-channel affine and SiLU, fused, on the CPU.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::conv::{slice, with_data};
@@ -61,9 +61,15 @@ impl Norm {
         let mut dx = vec![0.0; x.len()];
         let mut sums = [vec![0.0; c], vec![0.0; c]];
         let unit = Unit { mean: &mean, rstd: &rstd };
-        Arch::new().dispatch(|| match self.silu {
-            true => unit.through_affine(x, dy, [a, b], silu_slope, &mut dx, &mut sums),
-            false => unit.through_affine(x, dy, [a, b], |_| 1.0, &mut dx, &mut sums),
+        let affine = [a, b];
+        Arch::new().dispatch(ThroughAffine {
+            unit: &unit,
+            x,
+            dy,
+            affine,
+            silu: self.silu,
+            g: &mut dx,
+            sums: &mut sums,
         });
         let [scale, shift] = sums;
         let count = (x.len() / GROUPS) as f32;
@@ -72,7 +78,8 @@ impl Norm {
         };
         let mean_ga: Vec<f32> = (0..c).map(|k| group_mean(&shift, k / width)).collect();
         let mean_gau: Vec<f32> = (0..c).map(|k| group_mean(&scale, k / width)).collect();
-        Arch::new().dispatch(|| unit.through_statistics(x, a, [&mean_ga, &mean_gau], &mut dx));
+        let means = [&mean_ga[..], &mean_gau[..]];
+        Arch::new().dispatch(ThroughStatistics { unit: &unit, x, a, means, g: &mut dx });
         ImageGradient { dx, scale, shift }
     }
 
@@ -111,21 +118,26 @@ struct Unit<'a> {
     rstd: &'a [f32],
 }
 
-impl Unit<'_> {
-    /// `g = dy slope(u a + b)` into `g`, and its sums over positions, `[sum g u, sum g]`.
+/// `g = dy slope(u a + b)` into `g`, and its sums over positions, `[sum g u, sum g]`.
+struct ThroughAffine<'a> {
+    unit: &'a Unit<'a>,
+    x: &'a [f32],
+    dy: &'a [f32],
+    affine: [&'a [f32]; 2],
+    silu: bool,
+    g: &'a mut [f32],
+    sums: &'a mut [Vec<f32>; 2],
+}
+
+impl ThroughAffine<'_> {
     #[inline(always)]
-    fn through_affine(
-        &self,
-        x: &[f32],
-        dy: &[f32],
-        [a, b]: [&[f32]; 2],
-        slope: impl Fn(f32) -> f32,
-        g: &mut [f32],
-        [scale, shift]: &mut [Vec<f32>; 2],
-    ) {
+    fn with_slope(self, slope: impl Fn(f32) -> f32) {
+        let (Unit { mean, rstd }, [a, b], [scale, shift]) = (self.unit, self.affine, self.sums);
         let c = a.len();
-        for ((x, dy), g) in x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(g.chunks_exact_mut(c)) {
-            let channels = self.mean.iter().zip(self.rstd).zip(a.iter().zip(b));
+        for ((x, dy), g) in
+            self.x.chunks_exact(c).zip(self.dy.chunks_exact(c)).zip(self.g.chunks_exact_mut(c))
+        {
+            let channels = mean.iter().zip(*rstd).zip(a.iter().zip(b));
             let sums = scale.iter_mut().zip(shift.iter_mut());
             let values = x.iter().zip(dy).zip(g).zip(channels.zip(sums));
             for (((x, dy), g), (((mean, rstd), (a, b)), (scale, shift))) in values {
@@ -136,13 +148,39 @@ impl Unit<'_> {
             }
         }
     }
+}
 
-    /// `rstd (g a - mean(g a) - u mean(g a u))`, in place.
+impl WithSimd for ThroughAffine<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn through_statistics(&self, x: &[f32], a: &[f32], [mean_ga, mean_gau]: [&[f32]; 2], g: &mut [f32]) {
+    fn with_simd<S: Simd>(self, _: S) {
+        match self.silu {
+            true => self.with_slope(silu_slope),
+            false => self.with_slope(|_| 1.0),
+        }
+    }
+}
+
+/// `rstd (g a - mean(g a) - u mean(g a u))`, in place.
+struct ThroughStatistics<'a> {
+    unit: &'a Unit<'a>,
+    x: &'a [f32],
+    a: &'a [f32],
+    /// Of `g a` and `g a u`, over each channel's group.
+    means: [&'a [f32]; 2],
+    g: &'a mut [f32],
+}
+
+impl WithSimd for ThroughStatistics<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (Unit { mean, rstd }, a, [mean_ga, mean_gau]) = (self.unit, self.a, self.means);
         let c = a.len();
-        for (x, g) in x.chunks_exact(c).zip(g.chunks_exact_mut(c)) {
-            let channels = self.mean.iter().zip(self.rstd).zip(a.iter().zip(mean_ga.iter().zip(mean_gau)));
+        for (x, g) in self.x.chunks_exact(c).zip(self.g.chunks_exact_mut(c)) {
+            let channels = mean.iter().zip(*rstd).zip(a.iter().zip(mean_ga.iter().zip(mean_gau)));
             for ((x, g), ((mean, rstd), (a, (mean_ga, mean_gau)))) in x.iter().zip(g).zip(channels) {
                 let u = (x - mean) * rstd;
                 *g = rstd * (*g * a - mean_ga - u * mean_gau);
