@@ -1,12 +1,10 @@
-//! Convolutions of the packed executor: patches of some rows at a time, times weights that were laid out once.
+//! Convolutions of the packed executor: the input, with zeros around it, times weights that were laid out once.
 
 use super::buffers::{Activation, Buffers};
+use super::panels::{Panels, Rows};
 use crate::nn::backend::ConvSpec;
-use crate::nn::kernels::{Matrix, Taps, matmul};
+use crate::nn::kernels::Taps;
 use crate::{Error, Result};
-
-/// Values of the patch matrix that are made at a time: half of a usual second-level cache.
-const COLUMNS: usize = 128 << 10;
 
 /// A convolution with its weights as `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an
 /// upsampled one.
@@ -21,25 +19,19 @@ pub struct PackedConv {
 #[derive(Debug)]
 struct Phase {
     taps: Taps,
-    /// `[patch, c_out]`.
-    weights: Vec<f32>,
-}
-
-impl Phase {
-    /// `y += x weights`, `x` a patch a row.
-    fn multiply(&self, x: &[f32], y: &mut [f32], c_out: usize) {
-        let patch = self.taps.patch();
-        let (x, weights, rows) =
-            (Matrix::rows(x, patch), Matrix::rows(&self.weights, c_out), x.len() / patch);
-        matmul([rows, c_out, patch], x, weights, y, c_out, true);
-    }
+    weights: Panels,
+    /// The first of its output positions.
+    offset: [usize; 2],
 }
 
 /// Memory that the layers of an executor share.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    columns: Vec<f32>,
-    product: Vec<f32>,
+    padded: Vec<f32>,
+    /// Where in the padded input each output position begins to see.
+    starts: Vec<usize>,
+    /// Where in the output its channels begin.
+    to: Vec<usize>,
 }
 
 impl PackedConv {
@@ -49,7 +41,10 @@ impl PackedConv {
             true => {
                 [[0, 0], [0, 1], [1, 0], [1, 1]].map(|phase| upsampled_phase(&spec, stored, phase)).into()
             }
-            false => vec![Phase { taps: Taps::of(&spec), weights: rows(&spec, stored) }],
+            false => {
+                let weights = Panels::new(&rows(&spec, stored), spec.c_out);
+                vec![Phase { taps: Taps::of(&spec), weights, offset: [0, 0] }]
+            }
         };
         Self { spec, phases, bias }
     }
@@ -72,13 +67,17 @@ impl PackedConv {
         }
         let mut y = buffers.take(dims.iter().product());
         self.begin(onto, &mut y);
-        for (number, phase) in self.phases.iter().enumerate() {
-            if self.spec.is_pointwise() {
-                phase.multiply(&x.data, &mut y, self.spec.c_out);
-            } else {
-                let lines = Lines { conv: self, phase, offset: [number / 2, number % 2], x, dims };
-                lines.forward(&mut y, scratch);
-            }
+        let around = self.spec.kernel / 2;
+        if around > 0 {
+            pad(x, around, &mut scratch.padded);
+        }
+        let Scratch { padded, starts, to } = scratch;
+        let data = if around > 0 { &padded[..] } else { &x.data[..] };
+        let size = [h + 2 * around, w + 2 * around];
+        for phase in &self.phases {
+            phase.places(size, around, dims, self.spec.zoom(), starts, to);
+            let (runs, run) = (phase.taps.kernel, phase.taps.kernel * c);
+            phase.weights.multiply(Rows { data, starts, runs, run, stride: size[1] * c }, to, &mut y);
         }
         Ok(Activation::new(dims, y))
     }
@@ -99,55 +98,40 @@ impl PackedConv {
     }
 }
 
-/// One phase of a convolution over one batch.
-struct Lines<'a> {
-    conv: &'a PackedConv,
-    phase: &'a Phase,
-    /// Where the phase's first output lies.
-    offset: [usize; 2],
-    x: &'a Activation,
-    /// The output's.
-    dims: [usize; 4],
-}
-
-impl Lines<'_> {
-    /// Some output lines of all images after the other, so that the patches stay in the cache.
-    fn forward(&self, y: &mut [f32], scratch: &mut Scratch) {
-        let zoom = self.conv.spec.zoom();
-        let ([b, height, width, c_out], patch) = (self.dims, self.phase.taps.patch());
-        let (height, width) = (height / zoom, width / zoom);
-        let blocks = (b * height * width * patch).div_ceil(COLUMNS);
-        let lines = (b * height).div_ceil(blocks);
-        for first in (0..b * height).step_by(lines) {
-            let lines = first..(first + lines).min(b * height);
-            scratch.columns.resize(lines.len() * width * patch, 0.0);
-            for (line, columns) in lines.clone().zip(scratch.columns.chunks_exact_mut(width * patch)) {
-                let image = &self.x.data[line / height * self.x.stride()..][..self.x.stride()];
-                let [_, h, w, _] = self.x.dims;
-                self.phase.taps.line(image, [h, w], line % height, columns);
-            }
-            let rows = lines.start * width * c_out..lines.end * width * c_out;
-            if zoom == 1 {
-                self.phase.multiply(&scratch.columns, &mut y[rows], c_out);
-            } else {
-                scratch.product.clear();
-                scratch.product.resize(rows.len(), 0.0);
-                self.phase.multiply(&scratch.columns, &mut scratch.product, c_out);
-                self.scatter(&scratch.product, lines.start, y);
+impl Phase {
+    /// Where its output positions see, in an input of `height x width` with `around` zeros at every side, and where they lie.
+    fn places(
+        &self,
+        [height, width]: [usize; 2],
+        around: usize,
+        [b, h, w, c_out]: [usize; 4],
+        zoom: usize,
+        starts: &mut Vec<usize>,
+        to: &mut Vec<usize>,
+    ) {
+        let Taps { stride, before, c_in, .. } = self.taps;
+        starts.clear();
+        to.clear();
+        for image in 0..b {
+            for y in 0..h / zoom {
+                let line = (image * height + y * stride + around - before[0]) * width + around - before[1];
+                let out = (image * h + y * zoom + self.offset[0]) * w + self.offset[1];
+                starts.extend((0..w / zoom).map(|x| (line + x * stride) * c_in));
+                to.extend((0..w / zoom).map(|x| (out + x * zoom) * c_out));
             }
         }
     }
+}
 
-    /// Adds the phase's lines, from number `first` on, to their places in the output.
-    fn scatter(&self, product: &[f32], first: usize, y: &mut [f32]) {
-        let ([_, _, width, c], [dy, dx]) = (self.dims, self.offset);
-        for (line, pixels) in product.chunks_exact(width / 2 * c).enumerate() {
-            // An image's lines follow the image's before it: no batch in the index.
-            let out = &mut y[((first + line) * 2 + dy) * width * c..][..width * c];
-            for (pixel, out) in pixels.chunks_exact(c).zip(out.chunks_exact_mut(2 * c)) {
-                out[dx * c..][..c].iter_mut().zip(pixel).for_each(|(y, v)| *y += v);
-            }
-        }
+/// The images with so many zeros around each.
+fn pad(x: &Activation, around: usize, padded: &mut Vec<f32>) {
+    let [b, h, w, c] = x.dims;
+    let (height, width) = (h + 2 * around, w + 2 * around);
+    padded.clear();
+    padded.resize(b * height * width * c, 0.0);
+    for (number, line) in x.data.chunks_exact(w * c).enumerate() {
+        let at = ((number / h * height + number % h + around) * width + around) * c;
+        padded[at..at + w * c].copy_from_slice(line);
     }
 }
 
@@ -176,5 +160,5 @@ fn upsampled_phase(spec: &ConvSpec, stored: &[f32], [py, px]: [usize; 2]) -> Pha
         }
     }
     let taps = Taps { kernel: 2, stride: 1, before: [1 - py, 1 - px], c_in };
-    Phase { taps, weights: values }
+    Phase { taps, weights: Panels::new(&values, c_out), offset: [py, px] }
 }

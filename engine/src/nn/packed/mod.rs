@@ -2,6 +2,7 @@
 
 mod buffers;
 mod conv;
+mod panels;
 
 use buffers::Buffers;
 use conv::Scratch;

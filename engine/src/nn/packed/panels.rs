@@ -1,0 +1,230 @@
+//! A layer's weights, laid out once in the order in which the product reads them, and that product.
+//!
+//! The other operand is read where it lies: a row is some stretches of an image (a convolution sees one in each of its kernel's
+//! lines), so that no matrix of patches is made (after Dukhan, "The Indirect Convolution Algorithm", arXiv 1907.02129). Every
+//! element of the result is one sum in the order of the weights' rows: its bits depend neither on the batch nor on how many
+//! values the processor's registers hold.
+
+use std::hint::black_box;
+
+use pulp::{Arch, Scalar128b, Simd, WithSimd};
+
+/// Columns of a panel: two registers of AVX-512.
+const PANEL: usize = 32;
+/// Registers across a tile.
+const ACROSS: usize = 2;
+/// Rows that are taken through all panels before the next, so that they stay in the second-level cache.
+const ROWS: usize = 384;
+
+/// A matrix `[rows, columns]`, panel after panel; columns behind the last are zero.
+#[derive(Debug)]
+pub(super) struct Panels {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+/// Rows of the other operand, each of `runs` stretches of `run` values that begin `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub data: &'a [f32],
+    /// Where every row begins.
+    pub starts: &'a [usize],
+    pub runs: usize,
+    pub run: usize,
+    pub stride: usize,
+}
+
+impl Panels {
+    /// Lays out a row-major matrix.
+    pub fn new(values: &[f32], columns: usize) -> Self {
+        let rows = values.len() / columns;
+        let mut panels = vec![0.0; columns.div_ceil(PANEL) * rows * PANEL];
+        for (row, values) in values.chunks_exact(columns).enumerate() {
+            for (panel, values) in values.chunks(PANEL).enumerate() {
+                panels[(panel * rows + row) * PANEL..][..values.len()].copy_from_slice(values);
+            }
+        }
+        Self { rows, columns, values: panels }
+    }
+
+    /// Adds every row times the matrix to the output, from that row's place in `to` on.
+    pub fn multiply(&self, rows: Rows, to: &[usize], out: &mut [f32]) {
+        assert_eq!(rows.runs * rows.run, self.rows, "values of a row");
+        assert_eq!(rows.starts.len(), to.len(), "places of the rows");
+        let reach = rows.runs.saturating_sub(1) * rows.stride + rows.run;
+        assert!(
+            rows.starts.iter().all(|start| start + reach <= rows.data.len()),
+            "rows reach behind their data"
+        );
+        let product = Product { panels: self, rows, to, out };
+        match Arch::new() {
+            // One value at a time would be slow: the compiler finds the baseline's registers behind four.
+            Arch::Scalar => product.with_simd(Scalar128b),
+            arch => arch.dispatch(product),
+        }
+    }
+}
+
+/// One product, for any width of register.
+struct Product<'a> {
+    panels: &'a Panels,
+    rows: Rows<'a>,
+    to: &'a [usize],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        // Sums, a row's value and the weights fill the registers: 32 of AVX-512, 16 of others.
+        let tile = if S::F32_LANES == 16 { 12 } else { 6 };
+        let panel_len = self.panels.rows * PANEL;
+        for first in (0..self.to.len()).step_by(ROWS) {
+            let end = self.to.len().min(first + ROWS);
+            let tiles = (end - first).div_ceil(tile);
+            for (panel, weights) in self.panels.values.chunks_exact(panel_len).enumerate() {
+                for t in 0..tiles {
+                    // All tiles alike: one that is almost empty reads the weights for nothing.
+                    let [begin, end] = [t, t + 1].map(|t| first + (end - first) * t / tiles);
+                    self.tile_of(simd, panel * PANEL, weights, begin, end - begin);
+                }
+            }
+        }
+    }
+}
+
+impl Product<'_> {
+    /// [`Self::tile`] of `count` rows from `begin` on.
+    #[inline(always)]
+    fn tile_of<S: Simd>(&mut self, simd: S, column: usize, weights: &[f32], begin: usize, count: usize) {
+        match count {
+            1 => self.tile::<S, 1>(simd, column, weights, begin),
+            2 => self.tile::<S, 2>(simd, column, weights, begin),
+            3 => self.tile::<S, 3>(simd, column, weights, begin),
+            4 => self.tile::<S, 4>(simd, column, weights, begin),
+            5 => self.tile::<S, 5>(simd, column, weights, begin),
+            6 => self.tile::<S, 6>(simd, column, weights, begin),
+            7 => self.tile::<S, 7>(simd, column, weights, begin),
+            8 => self.tile::<S, 8>(simd, column, weights, begin),
+            9 => self.tile::<S, 9>(simd, column, weights, begin),
+            10 => self.tile::<S, 10>(simd, column, weights, begin),
+            11 => self.tile::<S, 11>(simd, column, weights, begin),
+            _ => self.tile::<S, 12>(simd, column, weights, begin),
+        }
+    }
+
+    /// Adds `R` rows times one panel to the output.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, column: usize, weights: &[f32], begin: usize) {
+        let (weights, _) = S::as_simd_f32s(weights);
+        let starts = self.rows.starts[begin..].first_chunk().expect("rows of the tile");
+        let (columns, width) = (self.panels.columns - column, ACROSS * S::F32_LANES);
+        for part in 0..(PANEL / width).min(columns.div_ceil(width)) {
+            // What is kept in registers must not be what is walked through below: that has to lie in memory.
+            let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
+            let first = column + part * width;
+            for (sums, to) in sums.iter().zip(&self.to[begin..]) {
+                let row = &mut self.out[to + first..to + self.panels.columns];
+                for (sum, out) in sums.iter().zip(row.chunks_mut(S::F32_LANES)) {
+                    let before = simd.partial_load_f32s(out);
+                    simd.partial_store_f32s(out, simd.add_f32s(before, *sum));
+                }
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// The rows that begin at `starts` times one part of a panel.
+    #[inline(always)]
+    fn sums<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        starts: &[usize; R],
+        weights: &[S::f32s],
+        part: usize,
+    ) -> [[S::f32s; ACROSS]; R] {
+        let mut sums = [[simd.splat_f32s(0.0); ACROSS]; R];
+        let width = PANEL / S::F32_LANES;
+        for k in 0..self.runs {
+            let weights = &weights[k * self.run * width..][..self.run * width];
+            let values: [*const f32; R] =
+                std::array::from_fn(|r| self.data[starts[r] + k * self.stride..].as_ptr());
+            for i in 0..self.run {
+                // SAFETY: the slice above has `width` registers for each of the run's values, and the parts are as many as
+                // fit into `width`.
+                let weights: [S::f32s; ACROSS] =
+                    std::array::from_fn(|n| unsafe { *weights.get_unchecked(i * width + part * ACROSS + n) });
+                for r in 0..R {
+                    // SAFETY: `Panels::multiply` made sure that the whole run lies in the data.
+                    let value = simd.splat_f32s(unsafe { *values[r].add(i) });
+                    for n in 0..ACROSS {
+                        sums[r][n] = simd.mul_add_e_f32s(value, weights[n], sums[r][n]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::noise;
+
+    /// Rows of two runs, at any place, of any number, by any number of columns.
+    #[test]
+    fn the_product_is_the_sum_of_products() {
+        for (count, columns, run) in
+            [(1, 1, 3), (5, 31, 4), (12, 32, 1), (13, 40, 7), (25, 96, 16), (390, 33, 5)]
+        {
+            let (runs, stride) = (2, run + 3);
+            let weights = noise::gaussian(1, 0, runs * run * columns, 1);
+            let data = noise::gaussian(2, 0, 2 * count + stride + run, 1);
+            let starts: Vec<usize> = (0..count).map(|i| 2 * (count - 1 - i)).collect();
+            let to: Vec<usize> = (0..count).map(|i| i * (columns + 1)).collect();
+            let mut out = vec![0.5; count * (columns + 1)];
+            let rows = Rows { data: &data, starts: &starts, runs, run, stride };
+            Panels::new(&weights, columns).multiply(rows, &to, &mut out);
+            for (i, row) in out.chunks_exact(columns + 1).enumerate() {
+                for (c, found) in row[..columns].iter().enumerate() {
+                    let values = (0..runs * run).map(|k| data[starts[i] + k / run * stride + k % run]);
+                    let products =
+                        values.enumerate().map(|(k, v)| f64::from(v) * f64::from(weights[k * columns + c]));
+                    let expected = 0.5 + products.sum::<f64>();
+                    assert!((f64::from(*found) - expected).abs() < 1e-4, "{count} x {columns}, {i}, {c}");
+                }
+                assert_eq!(row[columns], 0.5, "what lies between the rows stays");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_the_batch() {
+        let (columns, run, count) = (48, 65, 29);
+        let (weights, data) =
+            (noise::gaussian(1, 0, run * columns, 1), noise::gaussian(2, 0, run * count, 1));
+        let panels = Panels::new(&weights, columns);
+        let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
+        let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
+        let mut together = vec![0.0; count * columns];
+        panels.multiply(Rows { data: &data, starts: &starts, runs: 1, run, stride: run }, &to, &mut together);
+        for (i, expected) in together.chunks_exact(columns).enumerate() {
+            let mut alone = vec![0.0; columns];
+            let rows = Rows { data: &data, starts: &starts[i..=i], runs: 1, run, stride: run };
+            panels.multiply(rows, &[0], &mut alone);
+            assert_eq!(alone, expected, "row {i}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "behind their data")]
+    fn rows_that_end_too_late_are_refused() {
+        let rows = Rows { data: &[0.0; 5], starts: &[0, 2], runs: 2, run: 2, stride: 2 };
+        Panels::new(&[1.0; 4], 1).multiply(rows, &[0, 1], &mut [0.0; 2]);
+    }
+}
