@@ -1,5 +1,7 @@
 //! Rendering files: the latency removed, exactly as long as the input, memory that does not grow.
 
+use std::sync::{Arc, Mutex};
+
 use engine::Error;
 use engine::cancel::Cancel;
 use engine::config::ModelConfig;
@@ -116,6 +118,35 @@ fn a_failure_in_one_of_several_streams_is_reported() {
     assert!(
         SideBySide::new(grid(&short(), 44_100), 1, false, Vec::new(), &Settings::default(), None).is_err()
     );
+}
+
+/// A file of one span is computed at once, at its end: it is told and called off within it all the same.
+#[test]
+fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
+    let signal = Lcg(8).noise(400_000);
+    let open = || {
+        let processors = (0..2).map(|_| Box::new(Passthrough::new(1)) as Box<dyn WindowProcessor>).collect();
+        let grid = grid(&short(), 44_100);
+        let mut stream = SideBySide::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
+            .expect("streams");
+        let (cancel, told) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
+        let here = Arc::clone(&told);
+        stream.watch(cancel.clone(), move |samples| here.lock().unwrap().push(samples));
+        (stream, cancel, told)
+    };
+    let (mut stream, _, told) = open();
+    stream.push_beside(&[&signal], &[], &mut [Vec::new()]).expect("pushed");
+    stream.finish(&mut [Vec::new()]).expect("finished");
+    let told = told.lock().unwrap();
+    let steps = told.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    assert!(steps >= 4 && told.iter().all(|&samples| samples <= 400_000), "{told:?}");
+
+    let (mut stream, cancel, told) = open();
+    cancel.cancel();
+    let pushed = stream.push_beside(&[&signal], &[], &mut [Vec::new()]);
+    let ended = pushed.and_then(|()| stream.finish(&mut [Vec::new()]).map(drop));
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
+    assert!(told.lock().unwrap().len() <= 2, "each stream stops after its piece");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// Removes the bar; the time since it was made.
-    pub fn finish(self) -> Duration {
+    pub fn finish(&self) -> Duration {
         self.bar.finish_and_clear();
         self.start.elapsed()
     }

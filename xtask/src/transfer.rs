@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -106,9 +107,11 @@ fn stream(
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let grid = pipelines[0].grid().clone();
     let processors = pipelines.into_iter().map(|pipeline| Box::new(pipeline) as Box<dyn WindowProcessor>);
-    let progress = Progress::new(reader.declared_frames(), rate_hz);
+    let progress = Arc::new(Progress::new(reader.declared_frames(), rate_hz));
     let (processors, expected) = (processors.collect(), reader.declared_frames());
     let mut stream = SideBySide::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
+    let bar = Arc::clone(&progress);
+    stream.watch(interrupt::cancel(), move |samples| bar.at(samples));
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {
@@ -120,19 +123,23 @@ fn stream(
             None => Vec::new(),
         };
         let beside: Vec<&[f32]> = beside.iter().map(Vec::as_slice).collect();
-        stream.push_beside(&block, &beside, &mut wet)?;
+        uninterrupted(stream.push_beside(&block, &beside, &mut wet))?;
         write(&mut writer, &mut wet)?;
-        progress.at(stream.delivered_samples());
     }
     ensure!(peak > SILENT_PEAK, "{}: expected audio that sounds, found silence", args.input.display());
-    let report = stream.finish(&mut wet)?;
-    interrupt::check()?;
+    let report = uninterrupted(stream.finish(&mut wet))?;
     refuse_failures(&report)?;
     write(&mut writer, &mut wet)?;
     let clipped_samples = writer.clipped_samples();
     writer.finish()?;
     let seconds = report.samples as f64 / f64::from(rate_hz);
     Ok(Done { seconds, taken: progress.finish(), clipped_samples })
+}
+
+/// What the stream says, unless a signal came: that is said then.
+fn uninterrupted<T>(done: engine::Result<T>) -> Result<T> {
+    interrupt::check()?;
+    Ok(done?)
 }
 
 /// Hands finished samples to the file and forgets them.

@@ -26,6 +26,7 @@ pub mod runner;
 pub mod shared;
 pub mod side_by_side;
 pub mod timings;
+mod watch;
 
 pub use audio_thread::{AudioThread, StreamConfig, open, open_on};
 pub use chunk::{WindowInput, WindowOutput};

@@ -13,6 +13,7 @@ use super::offline::{OfflineStream, Report, block_len};
 use super::processor::WindowProcessor;
 use super::shared::Stats;
 use super::timings::Timings;
+use super::watch::Watch;
 use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -125,7 +126,7 @@ struct Lane {
 
 impl Lane {
     /// Takes samples in, the sidechain's beside them.
-    fn push(&mut self, main: &[Vec<f32>], beside: &[Vec<f32>], spans: &Spans) -> Result<()> {
+    fn push(&mut self, main: &[Vec<f32>], beside: &[Vec<f32>], spans: &Spans, watch: &Watch) -> Result<()> {
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(PIECE_SAMPLES) {
             let end = len.min(start + PIECE_SAMPLES);
@@ -133,13 +134,20 @@ impl Lane {
                 .map(|channels| channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>());
             self.stream.push_beside(&main, &beside, &mut self.harvest.delivered)?;
             self.harvest.keep(spans);
+            watch.pass(self.harvest.number, self.harvest.position)?;
         }
         Ok(())
     }
 
     /// Takes the last samples in and brings out the rest.
-    fn finish(mut self, main: &[Vec<f32>], beside: &[Vec<f32>], spans: &Spans) -> Result<(Harvest, Report)> {
-        self.push(main, beside, spans)?;
+    fn finish(
+        mut self,
+        main: &[Vec<f32>],
+        beside: &[Vec<f32>],
+        spans: &Spans,
+        watch: &Watch,
+    ) -> Result<(Harvest, Report)> {
+        self.push(main, beside, spans, watch)?;
         let report = self.stream.finish(&mut self.harvest.delivered)?;
         self.harvest.keep(spans);
         Ok((self.harvest, report))
@@ -159,6 +167,7 @@ pub struct SideBySide {
     /// The sidechain's; no channels without one.
     beside: Vec<Vec<f32>>,
     delivered: u64,
+    watch: Watch,
 }
 
 impl SideBySide {
@@ -197,15 +206,22 @@ impl SideBySide {
             main: vec![Vec::new(); channels],
             beside: vec![Vec::new(); if sidechain { channels } else { 0 }],
             delivered: 0,
+            watch: Watch::new(streams as usize, Cancel::default(), |_| ()),
             spans,
         })
+    }
+
+    /// From now on `told` hears, on any thread, how many samples all streams have passed, and once `cancel` is raised
+    /// they stop and what is asked next ends with [`Error::Cancelled`].
+    pub fn watch(&mut self, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) {
+        self.watch = Watch::new(self.lanes.len(), cancel, told);
     }
 
     /// Takes one block (channels x samples of any number) and what the sidechain plays meanwhile, silent where it is shorter,
     /// and appends what is ready to `output`.
     ///
     /// # Errors
-    /// If the block's shape is not the stream's.
+    /// If the block's shape is not the stream's, or the render is called off.
     pub fn push_beside(
         &mut self,
         block: &[&[f32]],
@@ -230,10 +246,10 @@ impl SideBySide {
     /// Brings out the rest, so that the output is exactly as long as the input, and closes the streams.
     ///
     /// # Errors
-    /// If a stream fails; windows that fail play dry and are told in the [`Report`].
+    /// If a stream fails or the render is called off; windows that fail play dry and are told in the [`Report`].
     pub fn finish(self, output: &mut [Vec<f32>]) -> Result<Report> {
-        let (main, beside, spans) = (&self.main, &self.beside, &self.spans);
-        let done = side_by_side(self.lanes.into_iter(), |lane| lane.finish(main, beside, spans))?;
+        let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
+        let done = side_by_side(self.lanes.into_iter(), |lane| lane.finish(main, beside, spans, watch))?;
         let (mut harvests, reports): (Vec<Harvest>, Vec<Report>) = done.into_iter().unzip();
         let mut own: Vec<_> = harvests.iter_mut().collect();
         let samples = join(&mut own, spans, self.delivered, output);
@@ -247,8 +263,8 @@ impl SideBySide {
 
     /// Hands what waits to all streams at once.
     fn compute(&mut self, output: &mut [Vec<f32>]) -> Result<()> {
-        let (main, beside, spans) = (&self.main, &self.beside, &self.spans);
-        side_by_side(self.lanes.iter_mut(), |lane| lane.push(main, beside, spans))?;
+        let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
+        side_by_side(self.lanes.iter_mut(), |lane| lane.push(main, beside, spans, watch))?;
         self.main.iter_mut().chain(&mut self.beside).for_each(Vec::clear);
         let mut own: Vec<_> = self.lanes.iter_mut().map(|lane| &mut lane.harvest).collect();
         self.delivered = join(&mut own, &self.spans, self.delivered, output);
