@@ -37,8 +37,8 @@ pub use transfer::{Executed, Transfer, TransferModel};
 /// # Errors
 /// If the rate is not 8 to 192 kHz or the model's windows do not overlap.
 pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
-    let resampler = Resampler::new(host_rate_hz, config.mel.sample_rate_hz)?;
-    Grid::new(config, host_rate_hz, resampler.look_ahead_samples())
+    let look_ahead = Resampler::look_ahead_samples(host_rate_hz, config.mel.sample_rate_hz)?;
+    Grid::new(config, host_rate_hz, look_ahead)
 }
 
 /// A model's config with the windows that it plays in.

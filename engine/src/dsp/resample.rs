@@ -1,5 +1,7 @@
 //! One continuous resampler a stream: aligned, and independent of how the stream is cut.
 
+mod idle;
+
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{
     Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
@@ -73,18 +75,17 @@ impl Resampler {
 
     /// The same with another filter.
     pub fn with_rolloff(from_hz: u32, to_hz: u32, rolloff: Rolloff) -> Result<Self> {
-        if let Some(found) = [from_hz, to_hz].into_iter().find(|hz| !RATES_HZ.contains(hz)) {
-            return Err(Error::invalid("sample rate", "8000 to 192000 Hz", format!("{found} Hz")));
-        }
-        let sinc =
-            if from_hz == to_hz { None } else { Some(Sinc::new(from_hz.into(), to_hz.into(), rolloff)?) };
+        let sinc = Filter::new(from_hz, to_hz, rolloff)?.map(Sinc::new).transpose()?;
         Ok(Self { from_hz: from_hz.into(), to_hz: to_hz.into(), sinc, received: 0, sent: 0 })
     }
 
-    /// How far an output sample looks ahead: output `n` is out once input sample
+    /// How far an output sample of [`Resampler::new`] looks ahead: output `n` is out once input sample
     /// `n * from_hz / to_hz + look_ahead_samples` has been pushed. 0 for equal rates.
-    pub fn look_ahead_samples(&self) -> usize {
-        self.sinc.as_ref().map_or(0, Sinc::look_ahead_samples)
+    ///
+    /// # Errors
+    /// As [`Resampler::new`].
+    pub fn look_ahead_samples(from_hz: u32, to_hz: u32) -> Result<usize> {
+        Ok(Filter::new(from_hz, to_hz, Rolloff::default())?.map_or(0, |filter| filter.look_ahead_samples()))
     }
 
     /// Takes the next piece of the stream and appends to `output` what is ready.
@@ -132,10 +133,68 @@ pub fn resampled(signal: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>> {
     Ok(output)
 }
 
+/// Which sinc converter it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Filter {
+    /// Rates in lowest terms.
+    from: u64,
+    to: u64,
+    rolloff: Rolloff,
+}
+
+impl Filter {
+    /// None for equal rates.
+    fn new(from_hz: u32, to_hz: u32, rolloff: Rolloff) -> Result<Option<Self>> {
+        if let Some(found) = [from_hz, to_hz].into_iter().find(|hz| !RATES_HZ.contains(hz)) {
+            return Err(Error::invalid("sample rate", "8000 to 192000 Hz", format!("{found} Hz")));
+        }
+        let common = gcd(from_hz.into(), to_hz.into());
+        let (from, to) = (u64::from(from_hz) / common, u64::from(to_hz) / common);
+        Ok(if from == to { None } else { Some(Self { from, to, rolloff }) })
+    }
+
+    /// The filter works at the input rate: going down, it is longer by the ratio.
+    fn len(&self) -> usize {
+        let lower = self.rolloff.sinc_len() as u64 * self.from.max(self.to);
+        lower.div_ceil(self.to).next_multiple_of(8) as usize
+    }
+
+    /// Small chunks keep the look-ahead short; each costs a copy of two filter lengths.
+    fn chunk_samples(&self) -> usize {
+        self.len() / 8
+    }
+
+    /// Half of the filter, the rest of a chunk, and rubato's own margin.
+    fn look_ahead_samples(&self) -> usize {
+        self.len() / 2 + self.chunk_samples() + 1
+    }
+
+    /// Whether there is one filter a phase.
+    fn is_exact(&self) -> bool {
+        self.to <= EXACT_PHASES
+    }
+
+    fn phases(&self) -> u64 {
+        if self.is_exact() { self.to } else { INTERPOLATED_PHASES }
+    }
+
+    /// rubato's converter, with its table of filters.
+    fn build(&self) -> Result<Async<f32>> {
+        let kind =
+            if self.is_exact() { SincInterpolationType::Nearest } else { SincInterpolationType::Cubic };
+        let parameters = SincInterpolationParameters::new(self.len(), WINDOW)
+            .f_cutoff(self.rolloff.cutoff())
+            .oversampling_factor(self.phases() as usize)
+            .interpolation(kind);
+        let ratio = self.to as f64 / self.from as f64;
+        Async::new_sinc(ratio, 1.0, &parameters, self.chunk_samples(), 1, FixedAsync::Input)
+            .map_err(|error| Error::Compute(format!("resampler from {} to {}: {error}", self.from, self.to)))
+    }
+}
+
 /// rubato's sinc converter fed in its fixed chunks, with the alignment made exact.
 struct Sinc {
-    inner: Async<f32>,
-    len: usize,
+    inner: idle::Lent,
     chunk_samples: usize,
     alignment: Alignment,
     /// Input that does not fill a chunk yet, less than `chunk_samples`.
@@ -147,33 +206,15 @@ struct Sinc {
 }
 
 impl Sinc {
-    fn new(from_hz: u64, to_hz: u64, rolloff: Rolloff) -> Result<Self> {
-        let common = gcd(from_hz, to_hz);
-        let (from, to) = (from_hz / common, to_hz / common);
-        // The filter works at the input rate: going down, it is longer by the ratio.
-        let len = (rolloff.sinc_len() as u64 * from.max(to)).div_ceil(to).next_multiple_of(8) as usize;
-        let exact = to <= EXACT_PHASES;
-        let phases = if exact { to } else { INTERPOLATED_PHASES };
-        let kind = if exact { SincInterpolationType::Nearest } else { SincInterpolationType::Cubic };
-        let parameters = SincInterpolationParameters::new(len, WINDOW)
-            .f_cutoff(rolloff.cutoff())
-            .oversampling_factor(phases as usize)
-            .interpolation(kind);
-        // Small chunks keep the look-ahead short; each costs a copy of two filter lengths.
-        let chunk_samples = len / 8;
-        let ratio = to_hz as f64 / from_hz as f64;
-        let inner = Async::new_sinc(ratio, 1.0, &parameters, chunk_samples, 1, FixedAsync::Input)
-            .map_err(|error| Error::Compute(format!("resampler from {from_hz} to {to_hz} Hz: {error}")))?;
+    fn new(filter: Filter) -> Result<Self> {
+        let inner = idle::take(filter)?;
+        let chunk_samples = filter.chunk_samples();
         let ready = vec![0.0; inner.output_frames_max()];
-        let (pending, alignment) = (Vec::with_capacity(chunk_samples), Alignment::new(from, to, phases, len));
-        let mut sinc = Self { inner, len, chunk_samples, alignment, pending, ready, to_drop: 0 };
+        let alignment = Alignment::new(filter.from, filter.to, filter.phases(), filter.len());
+        let pending = Vec::with_capacity(chunk_samples);
+        let mut sinc = Self { inner, chunk_samples, alignment, pending, ready, to_drop: 0 };
         sinc.lead_in();
         Ok(sinc)
-    }
-
-    /// Half of the filter, the rest of a chunk, and rubato's own margin.
-    fn look_ahead_samples(&self) -> usize {
-        self.len / 2 + self.chunk_samples + 1
     }
 
     fn reset(&mut self) {

@@ -135,7 +135,7 @@ fn any_cutting_gives_the_same_bits() {
 fn output_is_out_when_the_look_ahead_says_and_ends_with_the_input() {
     for (from, to) in PAIRS_HZ {
         let (mut resampler, mut output) = (Resampler::new(from, to).expect("rates"), Vec::new());
-        let look_ahead = resampler.look_ahead_samples();
+        let look_ahead = Resampler::look_ahead_samples(from, to).expect("rates");
         for last in 0..5999usize {
             resampler.push(&[0.5], &mut output);
             let due = last.checked_sub(look_ahead).map_or(0, |t| t * to as usize / from as usize + 1);
@@ -179,5 +179,18 @@ fn librosas_rolloff_is_that_of_soxr() {
             let db = 10.0 * (2.0 * power / range.len() as f64).log10();
             assert!((db - expected_db).abs() < 0.15, "{from_hz} Hz, {share}: {db} dB, not {expected_db} dB");
         }
+    }
+}
+
+/// A converter that was used and dropped in the middle of a stream is as new for the next one.
+#[test]
+fn a_converter_that_is_used_again_remembers_nothing() {
+    let (from_hz, to_hz, signal) = (44_100, 31_250, noise(9_000));
+    let fresh = resample(from_hz, to_hz, &signal);
+    for cut in [1, 777, 8_999] {
+        let mut left = Resampler::new(from_hz, to_hz).expect("rates");
+        left.push(&signal[..cut], &mut Vec::new());
+        drop(left);
+        assert!(resample(from_hz, to_hz, &signal) == fresh, "after {cut} samples");
     }
 }
