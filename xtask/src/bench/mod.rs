@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the packed engine against stock candle and, where Python has them, PyTorch and ONNX Runtime, in one
 //! run, on the same weights; and what the plugin costs a host's audio thread.
 
+mod chart;
 mod frameworks;
 mod length;
 mod operations;
@@ -47,6 +48,9 @@ pub struct Args {
     /// Python with what tests/bench/requirements.txt lists: times PyTorch and ONNX Runtime too
     #[arg(long)]
     python: Option<PathBuf>,
+    /// Draw the stages' times
+    #[arg(long, value_name = "FILE.png")]
+    plot: Option<PathBuf>,
 }
 
 const STEPS: [usize; 3] = [4, 10, 50];
@@ -74,7 +78,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     heading(&checkpoint, args.threads);
     let mut ours = Executor::new(&packed, Packed::default(), &given)?;
     let mut candle = Executor::new(&stock, Candle::stock(Device::Cpu), &given)?;
-    stages::print(&mut ours, &mut candle, &mut frameworks, args.repeats)?;
+    let chart = stages::print(&mut ours, &mut candle, &mut frameworks, args.repeats)?;
+    args.plot.as_deref().map(|path| chart.draw(path)).transpose()?;
     frameworks.map_or(Ok(()), Frameworks::close)?;
     operations::print(packed.config(), &mut ours, &given, args.repeats)?;
     WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;

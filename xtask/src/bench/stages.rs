@@ -14,6 +14,7 @@ use engine::playable::reference_images;
 use engine::style::StyleTokens;
 
 use super::STEPS;
+use super::chart::Chart;
 use super::frameworks::Frameworks;
 
 /// One call of a network.
@@ -142,19 +143,21 @@ fn rows() -> impl Iterator<Item = (String, Vec<Stage>)> {
     alone.chain(windows)
 }
 
-/// A table of all, who take turns at every row, so that a machine that slows down slows all of them; each but the first
+/// A table of all, printed and as a chart, who take turns at every row, so that a machine that slows down slows all of them; each but the first
 /// beside how many times as long as the first it takes.
 pub fn print<B: Backend>(
     ours: &mut Executor<Packed>,
     stock: &mut Executor<B>,
     frameworks: &mut Option<Frameworks>,
     repeats: usize,
-) -> Result<()> {
+) -> Result<Chart> {
     let names = frameworks.iter().flat_map(|frameworks| frameworks.names());
     let names: Vec<&str> = ["stock candle"].into_iter().chain(names).collect();
     let columns: String = names.iter().map(|name| format!(" {name}, ms | ratio |")).collect();
     println!("| stage | packed, ms |{columns}");
     println!("|---|---|{}", "---|---|".repeat(names.len()));
+    let executors = ["packed"].into_iter().chain(names).map(String::from).collect();
+    let mut chart = Chart { executors, rows: Vec::new() };
     for (name, stages) in rows() {
         let ms = ours.median_ms(&stages, repeats)?;
         let mut others = vec![stock.median_ms(&stages, repeats)?];
@@ -164,6 +167,7 @@ pub fn print<B: Backend>(
         let columns: String =
             others.iter().map(|theirs| format!(" {theirs:.2} | {:.1} |", theirs / ms)).collect();
         println!("| {name} | {ms:.2} |{columns}");
+        chart.rows.push((name, [vec![ms], others].concat()));
     }
-    Ok(())
+    Ok(chart)
 }
