@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
+use engine::dsp::resample;
 use engine::stream::Pool;
 use engine::{Error, Result};
 use parking_lot::Mutex;
@@ -20,6 +21,17 @@ pub struct Workshop {
     registry: Arc<Registry>,
     /// None where the system gave no thread.
     pool: Option<Arc<Pool>>,
+    /// The last to go: what reads files resamples them.
+    _idle: IdleResamplers,
+}
+
+/// Resamplers that wait to be used again, until nobody is there.
+struct IdleResamplers;
+
+impl Drop for IdleResamplers {
+    fn drop(&mut self) {
+        resample::forget_idle();
+    }
 }
 
 impl Workshop {
@@ -29,7 +41,12 @@ impl Workshop {
         let mut open = OPEN.lock();
         open.upgrade().unwrap_or_else(|| {
             let pool = Pool::new(threads()).ok().map(Arc::new);
-            let workshop = Arc::new(Self { loader: Loader::spawn(), registry: Arc::default(), pool });
+            let workshop = Arc::new(Self {
+                loader: Loader::spawn(),
+                registry: Arc::default(),
+                pool,
+                _idle: IdleResamplers,
+            });
             *open = Arc::downgrade(&workshop);
             workshop
         })

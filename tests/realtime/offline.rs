@@ -139,14 +139,14 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
     stream.finish(&mut [Vec::new()]).expect("finished");
     let told = told.lock().unwrap();
     let steps = told.windows(2).filter(|pair| pair[1] > pair[0]).count();
-    assert!(steps >= 4 && told.iter().all(|&samples| samples <= 400_000), "{told:?}");
+    assert!(steps >= 4 && steps + 1 == told.len() && told.last() == Some(&400_000), "{told:?}");
 
     let (mut stream, cancel, told) = open();
     cancel.cancel();
     let pushed = stream.push_beside(&[&signal], &[], &mut [Vec::new()]);
     let ended = pushed.and_then(|()| stream.finish(&mut [Vec::new()]).map(drop));
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
-    assert!(told.lock().unwrap().len() <= 2, "each stream stops after its piece");
+    assert!(told.lock().unwrap().is_empty(), "nothing was computed");
 }
 
 #[test]

@@ -178,13 +178,20 @@ impl Canvas {
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn draw(mut self, panels: &[Panel]) -> Result<()> {
+    pub fn draw(self, panels: &[Panel]) -> Result<()> {
         let (width, height) = (LEFT + WIDTH + 8, panels.len() * (TEXT + HEIGHT) + TEXT);
         let mut picture = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
         for (index, panel) in panels.iter().enumerate() {
             paint(&mut picture, panel, index * (TEXT + HEIGHT) + TEXT);
         }
-        let picture = label(picture, panels)?;
+        self.write(&label(picture, panels)?)
+    }
+
+    /// Writes a picture and gives the file its name.
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn write(mut self, picture: &RgbImage) -> Result<()> {
         let mut bytes = Vec::new();
         picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
         let shown = self.path.display().to_string();
@@ -212,10 +219,20 @@ fn paint(picture: &mut RgbImage, panel: &Panel, top: usize) {
     }
 }
 
-fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
-    const FAMILY: &str = "sans-serif";
+/// The font of all pictures, whose bytes come with its package.
+pub const FAMILY: &str = "sans-serif";
+
+/// Makes [`FAMILY`] known.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn register_letters() -> Result<()> {
     register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| anyhow!("picture: the font could not be read"))?;
+        .map_err(|_| anyhow!("picture: the font could not be read"))
+}
+
+fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
+    register_letters()?;
     let (width, height) = picture.dimensions();
     let mut pixels = picture.into_raw();
     {

@@ -122,6 +122,11 @@ impl Resampler {
     }
 }
 
+/// Gives the memory of resamplers that are gone back: it is kept for those to come.
+pub fn forget_idle() {
+    idle::forget();
+}
+
 /// A whole signal at another rate: `ceil(len * to_hz / from_hz)` samples, as if silence followed it.
 ///
 /// # Errors
@@ -172,6 +177,11 @@ impl Filter {
     /// Whether there is one filter a phase.
     fn is_exact(&self) -> bool {
         self.to <= EXACT_PHASES
+    }
+
+    /// Of the table of filters.
+    fn bytes(&self) -> usize {
+        self.phases() as usize * self.len() * size_of::<f32>()
     }
 
     fn phases(&self) -> u64 {

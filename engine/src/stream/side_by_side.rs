@@ -127,6 +127,7 @@ struct Lane {
 impl Lane {
     /// Takes samples in, the sidechain's beside them.
     fn push(&mut self, main: &[Vec<f32>], beside: &[Vec<f32>], spans: &Spans, watch: &Watch) -> Result<()> {
+        watch.pass(self.harvest.number, self.harvest.position)?;
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(PIECE_SAMPLES) {
             let end = len.min(start + PIECE_SAMPLES);
@@ -150,6 +151,7 @@ impl Lane {
         self.push(main, beside, spans, watch)?;
         let report = self.stream.finish(&mut self.harvest.delivered)?;
         self.harvest.keep(spans);
+        watch.pass(self.harvest.number, self.harvest.position)?;
         Ok((self.harvest, report))
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::Result;
 use crate::cancel::Cancel;
 
@@ -11,20 +13,31 @@ pub(super) struct Watch {
     cancel: Cancel,
     /// Samples that each stream has passed.
     passed: Vec<AtomicU64>,
+    /// The most that was told.
+    most: Mutex<u64>,
     told: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Watch {
     /// For so many streams; `told` hears, on any of their threads, how many samples all of them have passed.
     pub fn new(streams: usize, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        Self { cancel, passed: (0..streams).map(|_| AtomicU64::new(0)).collect(), told: Box::new(told) }
+        Self {
+            cancel,
+            passed: (0..streams).map(|_| AtomicU64::new(0)).collect(),
+            most: Mutex::new(0),
+            told: Box::new(told),
+        }
     }
 
     /// Tells where a stream is; [`crate::Error::Cancelled`] where it should stop.
     pub fn pass(&self, stream: u64, samples: u64) -> Result<()> {
+        let mut most = self.most.lock();
         self.passed[stream as usize].store(samples, Ordering::Relaxed);
-        let all = self.passed.iter().map(|passed| passed.load(Ordering::Relaxed)).min();
-        (self.told)(all.unwrap_or(0));
+        let all = self.passed.iter().map(|passed| passed.load(Ordering::Relaxed)).min().unwrap_or(0);
+        if all > *most {
+            *most = all;
+            (self.told)(all);
+        }
         self.cancel.check()
     }
 }

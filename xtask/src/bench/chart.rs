@@ -1,13 +1,10 @@
 //! The table of the stages as a picture: a bar an executor, on a logarithmic axis.
 
-use std::io::Cursor;
-use std::path::Path;
-
 use anyhow::{Context, Result, anyhow};
-use engine::whole_file;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use plotters::prelude::*;
-use plotters::style::register_font;
+
+use crate::picture::{FAMILY, register_letters};
 
 const WIDTH: u32 = 1000;
 /// Space for the stages' names at the left, and for a bar's own figure behind the longest one.
@@ -18,7 +15,6 @@ const TOP: i32 = 40;
 const BOTTOM: i32 = 30;
 const BAR: i32 = 13;
 const GAP: i32 = 12;
-const FAMILY: &str = "sans-serif";
 /// Seaborn's `colorblind` palette.
 const COLOURS: [RGBColor; 4] =
     [RGBColor(1, 115, 178), RGBColor(222, 143, 5), RGBColor(2, 158, 115), RGBColor(204, 120, 188)];
@@ -30,23 +26,19 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Writes a PNG.
+    /// Draws it.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub fn draw(&self, path: &Path) -> Result<()> {
-        register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-            .map_err(|_| anyhow!("chart: the font could not be read"))?;
+    /// If the font cannot be read.
+    pub fn picture(&self) -> Result<RgbImage> {
+        register_letters()?;
         let height = (TOP + BOTTOM + self.rows.len() as i32 * self.row_height()) as u32;
         let mut pixels = vec![255; (WIDTH * height * 3) as usize];
         {
             let root = BitMapBackend::with_buffer(&mut pixels, (WIDTH, height)).into_drawing_area();
             self.draw_on(&root, height as i32).map_err(|error| anyhow!("chart: {error}"))?;
         }
-        let picture = RgbImage::from_raw(WIDTH, height, pixels).context("chart: a buffer of its size")?;
-        let mut bytes = Vec::new();
-        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).context("chart")?;
-        Ok(whole_file::write(path, &bytes)?)
+        RgbImage::from_raw(WIDTH, height, pixels).context("chart: a buffer of its size")
     }
 
     fn row_height(&self) -> i32 {
@@ -101,12 +93,9 @@ mod tests {
 
     #[test]
     fn every_executor_has_its_bars() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("chart.png");
         let executors = ["packed", "stock candle", "PyTorch"].map(String::from).to_vec();
         let rows = vec![("encode".into(), vec![0.7, 41.0, 9.0]), ("decode".into(), vec![1900.0, 3.0, 20.0])];
-        Chart { executors, rows }.draw(&path).expect("drawn");
-        let picture = image::open(path).expect("a picture").to_rgb8();
+        let picture = Chart { executors, rows }.picture().expect("drawn");
         for RGBColor(r, g, b) in &COLOURS[..3] {
             let seen = picture.pixels().filter(|pixel| pixel.0 == [*r, *g, *b]).count();
             assert!(seen > 500, "{seen} pixels");

@@ -19,6 +19,7 @@ use engine::nn::candle::Candle;
 use engine::nn::packed::Packed;
 use engine::playable::Playable;
 
+use crate::picture::Canvas;
 use crate::{model, style, workspace};
 use frameworks::Frameworks;
 use stages::{Executor, Given};
@@ -64,6 +65,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let odd = args.lengths.iter().find(|&&length| !(length > 0.0 && length <= LENGTH_MAX_S));
     ensure!(odd.is_none(), "lengths: expected seconds above 0, at most {LENGTH_MAX_S}, found {odd:?}");
     bound_candle(args.threads);
+    // Before the work, so that a path which cannot be written is known before anybody waits.
+    let plot = args.plot.as_deref().map(Canvas::create).transpose()?;
     let path = model::path(args.model.as_deref());
     let checkpoint = model::read(&path)?;
     let clip = if args.clip.is_relative() { workspace::root().join(&args.clip) } else { args.clip.clone() };
@@ -79,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut ours = Executor::new(&packed, Packed::default(), &given)?;
     let mut candle = Executor::new(&stock, Candle::stock(Device::Cpu), &given)?;
     let chart = stages::print(&mut ours, &mut candle, &mut frameworks, args.repeats)?;
-    args.plot.as_deref().map(|path| chart.draw(path)).transpose()?;
+    plot.map(|canvas| canvas.write(&chart.picture()?)).transpose()?;
     frameworks.map_or(Ok(()), Frameworks::close)?;
     operations::print(packed.config(), &mut ours, &given, args.repeats)?;
     WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;

@@ -143,8 +143,8 @@ fn rows() -> impl Iterator<Item = (String, Vec<Stage>)> {
     alone.chain(windows)
 }
 
-/// A table of all, printed and as a chart, who take turns at every row, so that a machine that slows down slows all of them; each but the first
-/// beside how many times as long as the first it takes.
+/// Prints a table of all and returns it as a chart. They take turns at every row, so that a machine that slows down slows all of
+/// them; each but the first stands beside how many times as long as the first it takes.
 pub fn print<B: Backend>(
     ours: &mut Executor<Packed>,
     stock: &mut Executor<B>,

@@ -9,8 +9,9 @@ use rubato::{Async, Resampler as _};
 use super::Filter;
 use crate::Result;
 
-/// Converters that wait, at most: those of two stereo instances with their sidechains. A table has up to 4 MB.
-const IDLE_MAX: usize = 12;
+/// What the tables of those that wait hold together, at most. Ten converters of a stereo instance with its sidechain have .1 MB at
+/// 44.1 kHz; one at a rate without a small ratio to the model's up to 16.
+const IDLE_BYTES_MAX: usize = 32 << 20;
 
 /// The longest idle first.
 static IDLE: Mutex<Vec<(Filter, Async<f32>)>> = Mutex::new(Vec::new());
@@ -40,11 +41,22 @@ impl Drop for Lent {
         inner.reset();
         let mut idle = IDLE.lock();
         idle.push((self.filter, inner));
-        let oldest = if idle.len() > IDLE_MAX { Some(idle.remove(0)) } else { None };
-        // Its memory is given back when nobody waits.
+        let (mut held, mut excess) = (idle.iter().map(|(filter, _)| filter.bytes()).sum::<usize>(), 0);
+        while held > IDLE_BYTES_MAX {
+            held -= idle[excess].0.bytes();
+            excess += 1;
+        }
+        let oldest: Vec<_> = idle.drain(..excess).collect();
+        // Their memory is given back when nobody waits.
         drop(idle);
         drop(oldest);
     }
+}
+
+/// Gives the memory of all that wait back.
+pub(super) fn forget() {
+    let idle = std::mem::take(&mut *IDLE.lock());
+    drop(idle);
 }
 
 impl Deref for Lent {

@@ -3,8 +3,9 @@
 //! The other operand is read where it lies: a row is some stretches of an image (a convolution sees one in each of its kernel's
 //! lines), so that no matrix of patches is made (after Dukhan, "The Indirect Convolution Algorithm", arXiv 1907.02129). Every
 //! element of the result is one sum in the order of the weights' rows: its bits depend neither on the batch nor on how many
-//! values the processor's registers hold.
+//! values the processor's registers hold, as long as it multiplies and adds in one (x86 since AVX2, every AArch64).
 
+use std::any::TypeId;
 use std::hint::black_box;
 
 use pulp::{Arch, Scalar128b, Simd, WithSimd};
@@ -14,7 +15,7 @@ const PANEL: usize = 32;
 /// Registers across a tile.
 const ACROSS: usize = 2;
 /// Rows that are taken through all panels before the next, so that they stay in the second-level cache.
-const ROWS: usize = 384;
+const BLOCK_ROWS: usize = 384;
 
 /// A matrix `[rows, columns]`, panel after panel; columns behind the last are zero.
 #[derive(Debug)]
@@ -79,11 +80,11 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        // Sums, a row's value and the weights fill the registers: 32 of AVX-512, 16 of others.
-        let tile = if S::F32_LANES == 16 { 12 } else { 6 };
+        // Sums, a row's value and the weights are to stay in registers.
+        let tile = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
         let panel_len = self.panels.rows * PANEL;
-        for first in (0..self.to.len()).step_by(ROWS) {
-            let end = self.to.len().min(first + ROWS);
+        for first in (0..self.to.len()).step_by(BLOCK_ROWS) {
+            let end = self.to.len().min(first + BLOCK_ROWS);
             let tiles = (end - first).div_ceil(tile);
             for (panel, weights) in self.panels.values.chunks_exact(panel_len).enumerate() {
                 for t in 0..tiles {
@@ -152,22 +153,32 @@ impl Rows<'_> {
         for k in 0..self.runs {
             let weights = &weights[k * self.run * width..][..self.run * width];
             let values: [*const f32; R] =
-                std::array::from_fn(|r| self.data[starts[r] + k * self.stride..].as_ptr());
+                std::array::from_fn(|r| self.data[starts[r] + k * self.stride..][..self.run].as_ptr());
             for i in 0..self.run {
-                // SAFETY: the slice above has `width` registers for each of the run's values, and the parts are as many as
+                // SAFETY: that slice of weights has `width` registers for each of the run's values, and the parts are as many as
                 // fit into `width`.
                 let weights: [S::f32s; ACROSS] =
                     std::array::from_fn(|n| unsafe { *weights.get_unchecked(i * width + part * ACROSS + n) });
                 for r in 0..R {
-                    // SAFETY: `Panels::multiply` made sure that the whole run lies in the data.
+                    // SAFETY: the slice above has all of the run's values.
                     let value = simd.splat_f32s(unsafe { *values[r].add(i) });
                     for n in 0..ACROSS {
-                        sums[r][n] = simd.mul_add_e_f32s(value, weights[n], sums[r][n]);
+                        sums[r][n] = multiply_add(simd, value, weights[n], sums[r][n]);
                     }
                 }
             }
         }
         sums
+    }
+}
+
+/// In one operation where the machine has it: the baseline's would be a call of a function for every value.
+#[inline(always)]
+fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, sum: S::f32s) -> S::f32s {
+    if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
+        simd.add_f32s(simd.mul_f32s(a, b), sum)
+    } else {
+        simd.mul_add_f32s(a, b, sum)
     }
 }
 
@@ -218,6 +229,29 @@ mod tests {
             let rows = Rows { data: &data, starts: &starts[i..=i], runs: 1, run, stride: run };
             panels.multiply(rows, &[0], &mut alone);
             assert_eq!(alone, expected, "row {i}");
+        }
+    }
+
+    /// Other machines' registers: AVX2's to the bit, the baseline's nearly.
+    #[test]
+    fn narrower_registers_give_the_same() {
+        let (columns, run, count) = (40, 65, 29);
+        let (weights, data) =
+            (noise::gaussian(1, 0, run * columns, 1), noise::gaussian(2, 0, run * count, 1));
+        let panels = Panels::new(&weights, columns);
+        let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
+        let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
+        let rows = Rows { data: &data, starts: &starts, runs: 1, run, stride: run };
+        let mut here = vec![0.0; count * columns];
+        panels.multiply(rows, &to, &mut here);
+        let mut out = vec![0.0; count * columns];
+        Product { panels: &panels, rows, to: &to, out: &mut out }.with_simd(Scalar128b);
+        assert!(out.iter().zip(&here).all(|(a, b)| (a - b).abs() < 1e-4));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = pulp::x86::V3::try_new() {
+            out.fill(0.0);
+            Simd::vectorize(avx2, Product { panels: &panels, rows, to: &to, out: &mut out });
+            assert_eq!(out, here);
         }
     }
 
