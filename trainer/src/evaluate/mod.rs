@@ -4,6 +4,7 @@ pub mod audio;
 pub mod bootstrap;
 pub mod ceiling;
 pub mod chroma;
+pub mod compare;
 pub mod distance;
 pub mod envelope;
 pub mod figures;
@@ -75,6 +76,8 @@ pub enum Part {
     Recordings(recordings::Args),
     /// Judges the way from mel images to audio on the true target's image.
     Vocoder(vocoder::Args),
+    /// Compares two evaluations of the same clips.
+    Compare(compare::Args),
 }
 
 /// Reads a count of which 0 would judge nothing.
@@ -96,6 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
         Args::Part(Part::Audio(args)) => audio::run(args),
         Args::Part(Part::Recordings(args)) => recordings::run(args),
         Args::Part(Part::Vocoder(args)) => vocoder::run(args),
+        Args::Part(Part::Compare(args)) => compare::run(args),
     }
 }
 

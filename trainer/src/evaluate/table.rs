@@ -159,20 +159,19 @@ impl Table {
         format!("| {title} |{}\n", cells.collect::<String>())
     }
 
-    /// Every measure's mean with its 95 % interval over pieces, by row.
+    /// Every measure's mean with its 95 % interval over pieces, and its values (null where it could not be measured), by row;
+    /// [`super::compare`] reads it.
     pub fn json(&self) -> Value {
-        let measure = |row: usize, name: &'static str| {
+        let measure = |row: usize, (name, all): &Series| {
             let (values, _, pieces) = self.values(row, row, name);
             let (low, high) = mean_interval(&values, &pieces, self.seed);
-            (
-                name.to_string(),
-                json!({ "mean": mean(&values), "interval": [low, high], "clips": values.len() }),
-            )
+            let figures = json!({ "mean": mean(&values), "interval": [low, high], "clips": values.len(), "values": all });
+            (name.to_string(), figures)
         };
         let row = |(i, (name, series)): (usize, &(String, Vec<Series>))| {
             let measures: serde_json::Map<String, Value> =
-                series.iter().map(|(name, _)| measure(i, name)).collect();
-            json!({ "name": name, "measures": measures })
+                series.iter().map(|series| measure(i, series)).collect();
+            json!({ "name": name, "pieces": self.pieces, "measures": measures })
         };
         json!(self.rows.iter().enumerate().map(row).collect::<Vec<_>>())
     }

@@ -1,0 +1,234 @@
+//! `trainer evaluate compare`: whether one evaluation is better than another of the same clips.
+//!
+//! Two means of the same clips move together with the clips; their ratio does not. So the interval is that of the ratio, by
+//! resampling pieces once for both (paired bootstrap, Efron 1979).
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use engine::{Error, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::bootstrap::{mean, ratio_interval};
+use super::write_json;
+
+/// Compares two evaluations of the same clips: what `--json` of `transfer`, `audio` or `recordings` wrote, or two `report.json`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The one that is compared with.
+    pub before: PathBuf,
+    /// The other one.
+    pub after: PathBuf,
+    /// Seed of the bootstrap.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Also writes the ratios as JSON.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+/// One row of one table.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    pieces: Vec<usize>,
+    measures: serde_json::Map<String, Value>,
+}
+
+/// Rows that every table begins with and no model made: true target and content, or style and content.
+const BASELINES: usize = 2;
+/// How far figures of the same clip may lie apart: processors round differently.
+const SAME: f64 = 1e-3;
+
+impl Row {
+    /// Whether the other row is of the same clips, as far as can be seen.
+    fn agrees(&self, other: &Self) -> bool {
+        let near = |(a, b): (&Option<f64>, &Option<f64>)| match (a, b) {
+            (Some(a), Some(b)) => (a - b).abs() <= SAME * (1.0 + a.abs()),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let measured = |measure: &String| {
+            let (own, others) = (values(self, measure), values(other, measure));
+            own.len() == others.len() && own.iter().zip(&others).all(near)
+        };
+        self.pieces == other.pieces && self.measures.keys().all(measured)
+    }
+}
+
+/// A measure of a row: after over before.
+struct Change {
+    row: String,
+    measure: String,
+    ratio: f64,
+    interval: (f64, f64),
+}
+
+/// Compares, and prints a table for each that both files have.
+///
+/// # Errors
+/// If a file cannot be read, or the files are of other clips.
+pub fn run(args: &Args) -> Result<()> {
+    let (before, after) = (tables(&args.before)?, tables(&args.after)?);
+    let mut written = Vec::new();
+    for (title, rows) in &before {
+        let Some((_, others)) = after.iter().find(|(other, _)| other == title) else { continue };
+        let changes = changes(rows, others, args)?;
+        println!("{}", section(title, rows, &changes));
+        written.extend(changes.iter().map(|change| {
+            let Change { row, measure, ratio, interval: (low, high) } = change;
+            json!({ "table": title, "row": row, "measure": measure, "ratio": ratio, "interval": [low, high] })
+        }));
+    }
+    if written.is_empty() {
+        return Err(Error::file(
+            &args.after,
+            format!("expected a table of {}, found none", args.before.display()),
+        ));
+    }
+    args.json.as_deref().map_or(Ok(()), |path| write_json(path, &json!(written)))
+}
+
+/// The tables of a file, by title.
+fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let value: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
+    let rows = |value: &Value| -> Result<Vec<Row>> {
+        let expected = "expected rows with pieces, as this version's --json writes them";
+        serde_json::from_value(value.clone()).map_err(|e| Error::file(path, format!("{expected}: {e}")))
+    };
+    let Some(sets) = value.get("sets").and_then(Value::as_array) else {
+        return Ok(vec![(String::new(), rows(&value)?)]);
+    };
+    let mut tables = Vec::new();
+    for set in sets {
+        for part in ["images", "audio"] {
+            if let Some(table) = set.get(part) {
+                let title = set.get("title").and_then(Value::as_str).unwrap_or_default();
+                tables.push((format!("{title}: {part}"), rows(table)?));
+            }
+        }
+    }
+    if let Some(table) = value.get("recordings") {
+        tables.push(("Real recordings".into(), rows(table)?));
+    }
+    Ok(tables)
+}
+
+/// Every measure of every row that both have.
+fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
+    let same = before.iter().zip(after).take(BASELINES).all(|(a, b)| a.name == b.name && a.agrees(b));
+    if !same {
+        let expected =
+            format!("the clips of {}: its first rows need no model and differ here", args.before.display());
+        return Err(Error::file(&args.after, format!("expected {expected}")));
+    }
+    let mut changes = Vec::new();
+    for row in before {
+        let Some(other) = after.iter().find(|other| other.name == row.name) else { continue };
+        for measure in row.measures.keys().filter(|measure| other.measures.contains_key(*measure)) {
+            let (own, others) = (values(row, measure), values(other, measure));
+            let clips = own.iter().zip(&others).zip(&row.pieces);
+            let both = clips.filter_map(|((a, b), piece)| Some((((*a)?, (*b)?), *piece)));
+            let ((own, others), pieces): ((Vec<f64>, Vec<f64>), Vec<usize>) = both.unzip();
+            changes.push(Change {
+                row: row.name.clone(),
+                measure: measure.clone(),
+                ratio: mean(&others) / mean(&own),
+                interval: ratio_interval(&others, &own, &pieces, args.seed),
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// A measure's value in each clip; none where it could not be measured.
+fn values(row: &Row, measure: &str) -> Vec<Option<f64>> {
+    let values =
+        row.measures.get(measure).and_then(|measure| measure.get("values")).and_then(Value::as_array);
+    values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
+}
+
+fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
+    let clips = rows.first().map_or(0, |row| row.pieces.len());
+    let mut text = format!(
+        "{title}{}{clips} clips, after / before (95 %)\n\n",
+        if title.is_empty() { "" } else { ", " }
+    );
+    let measures: Vec<&String> =
+        rows.iter().flat_map(|row| row.measures.keys()).fold(Vec::new(), |mut seen, name| {
+            if !seen.contains(&name) {
+                seen.push(name);
+            }
+            seen
+        });
+    text += "| |";
+    measures.iter().for_each(|name| write!(text, " {name} |").expect("a string takes it"));
+    text += &format!("\n|---|{}\n", "---|".repeat(measures.len()));
+    for row in rows {
+        let of_row = |name: &&String| changes.iter().find(|c| c.row == row.name && c.measure == **name);
+        let cells: String = measures.iter().map(|name| cell(of_row(name))).collect();
+        writeln!(text, "| {} |{cells}", row.name).expect("a string takes it");
+    }
+    text
+}
+
+/// A measure that is 0 before has no ratio.
+fn cell(change: Option<&Change>) -> String {
+    match change {
+        Some(Change { ratio, interval: (low, high), .. })
+            if [*ratio, *low, *high].iter().all(|v| v.is_finite()) =>
+        {
+            format!(" {ratio:.3} ({low:.3} to {high:.3}) |")
+        }
+        _ => " - |".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &Path, name: &str, pieces: &[usize], values: &[Option<f64>]) -> PathBuf {
+        let path = folder.join(name);
+        let row = |name: &str, values: Value| json!({ "name": name, "pieces": pieces, "measures": { "LSD": { "values": values } } });
+        let fixed: Vec<f64> = pieces.iter().map(|piece| 1.0 + *piece as f64).collect();
+        let rows = json!([row("truth", json!(fixed)), row("copy", json!(fixed)), row("ours", json!(values))]);
+        std::fs::write(&path, rows.to_string()).unwrap();
+        path
+    }
+
+    fn args(before: PathBuf, after: PathBuf) -> Args {
+        Args { before, after, seed: 1, json: None }
+    }
+
+    #[test]
+    fn clips_are_paired_and_those_that_one_side_could_not_measure_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let pieces = [0, 1, 2, 3];
+        let before = file(folder.path(), "a.json", &pieces, &[Some(1.0), Some(10.0), Some(100.0), None]);
+        let after = file(folder.path(), "b.json", &pieces, &[Some(1.5), Some(15.0), Some(150.0), Some(7.0)]);
+        let args = args(before, after);
+        let (a, b) = (tables(&args.before).unwrap(), tables(&args.after).unwrap());
+        let found = changes(&a[0].1, &b[0].1, &args).unwrap();
+        assert_eq!(found.len(), 1);
+        // However the pieces are drawn, every one of them is half as much again.
+        assert!(
+            (found[0].ratio - 1.5).abs() < 1e-12 && (found[0].interval.1 - found[0].interval.0).abs() < 1e-12
+        );
+        assert!(section("", &a[0].1, &found).contains("| ours | 1.500 (1.500 to 1.500) |"));
+        run(&args).unwrap();
+    }
+
+    #[test]
+    fn other_clips_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = file(folder.path(), "a.json", &[0, 1], &[Some(1.0), Some(2.0)]);
+        let after = file(folder.path(), "b.json", &[0, 2], &[Some(1.0), Some(2.0)]);
+        let message = run(&args(before, after)).unwrap_err().to_string();
+        assert!(message.contains("b.json") && message.contains("the clips of"), "{message}");
+        let old = folder.path().join("old.json");
+        std::fs::write(&old, r#"[{"name":"ours","measures":{}}]"#).unwrap();
+        assert!(run(&args(old.clone(), old)).unwrap_err().to_string().contains("pieces"));
+    }
+}
