@@ -19,6 +19,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Render(data::render::Args),
+    Synthesise(data::synthetic::Args),
     Fetch(fetch::Args),
     BuildDataset(build::Args),
     Demo(data::demo::Args),
@@ -34,6 +35,7 @@ enum Command {
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Render(args) => data::render::run(&args).map(drop)?,
+        Command::Synthesise(args) => data::synthetic::run(&args)?,
         Command::Fetch(args) => return fetch(&args),
         Command::BuildDataset(args) => build::run(&args)?.lines().iter().for_each(|line| println!("{line}")),
         Command::Demo(args) => data::demo::run(&args)?,

@@ -1,0 +1,199 @@
+//! Another recording of a sound, made of its image: an equaliser and a noise floor of chance.
+//!
+//! A dataset has as many recording chains as it has setups, a score of them; a model that is to read the colour of any recording
+//! has to meet more. In the log-mel domain an equaliser is a sum and stationary noise a sum of powers, so that new colours
+//! cost no rendering.
+
+use std::f32::consts::PI;
+use std::ops::Range;
+
+use engine::config::MelConfig;
+use engine::diffusion::noise;
+use engine::dsp::filterbank::MelFilterbank;
+use engine::image::MelImage;
+use rand::Rng;
+
+use super::random;
+
+/// Largest change of each cosine over the mel axis, dB; the k-th of them has k + 1 half periods.
+const EQUALISER_DB: [f32; 7] = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0];
+/// How many recordings have a noise floor of their own.
+const NOISY: f64 = 0.35;
+/// Mean level of such a floor in the middle of the mel axis, in the dB of a mel spectrogram (white noise of -60 dBFS has -42).
+const NOISE_DB: Range<f32> = -60.0..-34.0;
+/// Slope of the floor from one end of the mel axis to the other, dB.
+const NOISE_TILT_DB: f32 = 14.0;
+/// Deviation of the level of white noise in one bin of a spectrogram, dB (of an exponential variate).
+const ONE_BIN_DB: f32 = 5.57;
+/// How much of noise one frame shares with the next: the square of the correlation of Hann windows that overlap by three
+/// quarters.
+const NOISE_MEMORY: f32 = 0.43;
+/// What lies below this value of an image is near the floor.
+const FLOORS_EDGE: f32 = 0.1;
+
+/// What lies between images of one mel config and their recolouring.
+pub struct Recolouring {
+    mel: MelConfig,
+    /// Hz that each band stands for.
+    widths_hz: Vec<f32>,
+}
+
+/// One colour: the recording chain that images of one recording share.
+pub struct Colour {
+    gain_db: Vec<f32>,
+    /// The noise floor in each band, if any.
+    noise_db: Option<Vec<f32>>,
+}
+
+impl Recolouring {
+    /// For images of a mel config.
+    pub fn new(mel: &MelConfig) -> Self {
+        let centres = MelFilterbank::new(mel.sample_rate_hz as f32, mel.n_fft, mel.n_mels).band_centers_hz();
+        let last = centres.len() - 1;
+        let width = |band: usize| {
+            let (below, above) = (band.saturating_sub(1), (band + 1).min(last));
+            (centres[above] - centres[below]) / (above - below).max(1) as f32
+        };
+        Self { mel: mel.clone(), widths_hz: (0..=last).map(width).collect() }
+    }
+
+    /// A colour of chance, the same for the same seed.
+    pub fn colour(&self, seed: u64) -> Colour {
+        let rng = &mut random::stream(seed, "colour", 0);
+        let strength: f32 = rng.random();
+        let cosines_db = EQUALISER_DB.map(|most| strength * rng.random_range(-most..most));
+        let noise = rng.random_bool(NOISY).then(|| (rng.random_range(NOISE_DB), rng.random_range(-1.0..1.0)));
+        let place = |band: usize| (band as f32 + 0.5) / self.mel.n_mels as f32;
+        let gain_db = |band: usize| {
+            let cosines = cosines_db.iter().enumerate();
+            cosines.map(|(k, a)| a * (PI * (k + 1) as f32 * place(band)).cos()).sum()
+        };
+        let floor_db = |(level_db, tilt): (f32, f32)| {
+            (0..self.mel.n_mels).map(|band| level_db + tilt * NOISE_TILT_DB * (place(band) - 0.5)).collect()
+        };
+        Colour { gain_db: (0..self.mel.n_mels).map(gain_db).collect(), noise_db: noise.map(floor_db) }
+    }
+
+    /// Gives an image a colour, at the level that it had; `seed` is the noise's. What lies on the image's floor stays there
+    /// unless the noise is louder, and what lies just above is raised by little: below it nothing is known.
+    pub fn recolour(&self, image: &mut MelImage, colour: &Colour, seed: u64) {
+        let level_db =
+            10.0 * (self.power(image, |_| 0.0) / self.power(image, |band| colour.gain_db[band])).log10();
+        for (row, gain_db) in image.data.chunks_exact_mut(image.frames).zip(&colour.gain_db) {
+            let change = (gain_db + if level_db.is_finite() { level_db } else { 0.0 }) / self.mel.range_db;
+            for value in row.iter_mut().filter(|value| **value > 0.0) {
+                let share = if change > 0.0 { (*value / FLOORS_EDGE).min(1.0) } else { 1.0 };
+                *value = (*value + share * change).clamp(0.0, 1.0);
+            }
+        }
+        if let Some(noise_db) = &colour.noise_db {
+            self.add_noise(image, noise_db, seed);
+        }
+    }
+
+    /// Power under a gain in all bands and frames, of any unit.
+    fn power(&self, image: &MelImage, gain_db: impl Fn(usize) -> f32) -> f32 {
+        let rows = image.data.chunks_exact(image.frames).zip(&self.widths_hz).enumerate();
+        let of_row = |row: &[f32]| row.iter().map(|value| self.power_of(*value)).sum::<f32>();
+        rows.map(|(band, (row, width_hz))| width_hz * from_db(gain_db(band)) * of_row(row)).sum()
+    }
+
+    /// Power of an image's value; none on the floor.
+    fn power_of(&self, value: f32) -> f32 {
+        if value > 0.0 { from_db(self.mel.to_db(value)) } else { 0.0 }
+    }
+
+    fn add_noise(&self, image: &mut MelImage, noise_db: &[f32], seed: u64) {
+        let draws = noise::gaussian(seed, 0, image.data.len(), 1);
+        let bin_hz = self.mel.sample_rate_hz as f32 / self.mel.n_fft as f32;
+        let rows = image.data.chunks_exact_mut(image.frames).zip(draws.chunks_exact(image.frames));
+        for (band, (row, draws)) in rows.enumerate() {
+            // The more bins a band has, the less its noise moves.
+            let deviation_db = ONE_BIN_DB / (self.widths_hz[band] / bin_hz).max(1.0).sqrt();
+            let mut wander = None;
+            for (value, fresh) in row.iter_mut().zip(draws) {
+                let now = wander.map_or(*fresh, |last: f32| {
+                    NOISE_MEMORY * last + (1.0 - NOISE_MEMORY * NOISE_MEMORY).sqrt() * fresh
+                });
+                wander = Some(now);
+                let sum = self.power_of(*value) + from_db(noise_db[band] + deviation_db * now);
+                *value = self.mel.from_db(10.0 * sum.log10()).max(*value);
+            }
+        }
+    }
+}
+
+/// The power of a level.
+fn from_db(db: f32) -> f32 {
+    10.0f32.powf(0.1 * db)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recolouring() -> (Recolouring, MelConfig) {
+        let mel = MelConfig::default();
+        (Recolouring::new(&mel), mel)
+    }
+
+    /// Partials over silence.
+    fn music(mel: &MelConfig) -> MelImage {
+        let mut image = MelImage::filled(mel.n_mels, 64, 0.0);
+        for (band, row) in image.data.chunks_exact_mut(64).enumerate().filter(|(band, _)| band % 3 > 0) {
+            row.iter_mut().for_each(|value| *value = 0.9 - 0.004 * band as f32);
+        }
+        image
+    }
+
+    #[test]
+    fn an_equaliser_is_smooth_keeps_the_level_and_is_what_the_seed_says() {
+        let (recolouring, mel) = recolouring();
+        let plain = music(&mel);
+        let mut changed = 0;
+        for seed in 0..40 {
+            let gain_db = recolouring.colour(seed).gain_db;
+            assert_eq!(gain_db, recolouring.colour(seed).gain_db);
+            assert!(gain_db.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 4.0), "smooth");
+            changed += usize::from(gain_db.iter().any(|gain| gain.abs() > 3.0));
+            let mut image = plain.clone();
+            recolouring.recolour(&mut image, &Colour { gain_db, noise_db: None }, 1);
+            let level_db =
+                10.0 * (recolouring.power(&image, |_| 0.0) / recolouring.power(&plain, |_| 0.0)).log10();
+            assert!(level_db.abs() < 0.5, "seed {seed}: {level_db} dB");
+            let silent = plain.data.iter().zip(&image.data).filter(|(before, _)| **before == 0.0);
+            assert!(silent.into_iter().all(|(_, after)| *after == 0.0), "what lies on the floor stays there");
+        }
+        assert!(changed > 30, "most colours are heard: {changed}");
+    }
+
+    #[test]
+    fn noise_is_where_nothing_is_and_as_loud_as_it_says() {
+        let (recolouring, mel) = recolouring();
+        let colour = Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-40.0; mel.n_mels]) };
+        let mut image = music(&mel);
+        recolouring.recolour(&mut image, &colour, 7);
+        let rows: Vec<&[f32]> = image.data.chunks_exact(64).collect();
+        let quiet: Vec<f32> =
+            rows.iter().step_by(3).flat_map(|row| row.iter().map(|v| mel.to_db(*v))).collect();
+        let mean_db = quiet.iter().sum::<f32>() / quiet.len() as f32;
+        assert!((mean_db + 40.0).abs() < 1.0, "{mean_db} dB");
+        let spread = |row: &[f32]| row.iter().fold(0.0f32, |most, v| most.max((v - row[0]).abs()));
+        assert!(spread(rows[0]) > spread(rows[126]), "bands of few bins move more");
+        let first: f32 = (0..200)
+            .map(|seed| {
+                let mut image = MelImage::filled(mel.n_mels, 2, 0.0);
+                recolouring.recolour(&mut image, &colour, seed);
+                ((mel.to_db(image.data[0]) + 40.0) / ONE_BIN_DB).powi(2)
+            })
+            .sum();
+        assert!(
+            (first / 200.0 - 1.0).abs() < 0.3,
+            "the first frame's variance is every frame's: {}",
+            first / 200.0
+        );
+        let loud = music(&mel);
+        let change = rows[1].iter().zip(&loud.data[64..]).map(|(a, b)| (a - b).abs());
+        assert!(change.fold(0.0, f32::max) < 0.01, "what is far above the noise stays");
+    }
+}

@@ -1,0 +1,196 @@
+//! Soundfonts that are written here: samples over ranges of keys, under an envelope.
+//!
+//! The layout follows the SoundFont Technical Specification 2.01 (Creative, 1998), chapters 5 to 8.
+
+use std::path::Path;
+
+use engine::{Error, Result, whole_file};
+
+/// Silence that the specification (7.10) asks for after every sample.
+const PADDING: usize = 46;
+/// Generators are counted in 16 bits.
+const ZONES_MAX: usize = u16::MAX as usize / GENERATORS;
+/// Of every zone.
+const GENERATORS: usize = 9;
+
+/// A sound under one General MIDI program of bank 0.
+pub struct Preset {
+    /// At most 19 bytes.
+    pub name: String,
+    /// Counted from 0.
+    pub program: u16,
+    /// Ranges of keys that do not overlap.
+    pub zones: Vec<Zone>,
+}
+
+/// A range of keys that one sample plays.
+pub struct Zone {
+    /// Lowest and highest key.
+    pub keys: [u8; 2],
+    /// Its sample, mono.
+    pub samples: Vec<i16>,
+    /// Rate of the sample.
+    pub rate_hz: u32,
+    /// The key at which the sample sounds as it is.
+    pub root_key: u8,
+    /// What has to be added to the sample's pitch for it to be the root key's.
+    pub tune_cents: i16,
+    /// First sample of the loop and the one after its last, where it loops.
+    pub loops: Option<[u32; 2]>,
+    /// Volume over time.
+    pub envelope: Envelope,
+}
+
+/// Volume over time (8.1.2): times in timecents, `1200 log2 s`, the sustain in centibels below the peak.
+#[derive(Clone, Copy)]
+pub struct Envelope {
+    /// To the peak.
+    pub attack: i16,
+    /// From the peak to nothing.
+    pub decay: i16,
+    /// Where the decay ends.
+    pub sustain: i16,
+    /// To nothing after the key.
+    pub release: i16,
+}
+
+/// Writes a soundfont.
+///
+/// # Errors
+/// If there are more zones than the format can count, or the file cannot be written.
+pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
+    let zones = presets.iter().map(|preset| preset.zones.len()).sum::<usize>();
+    if zones > ZONES_MAX {
+        return Err(Error::file(path, format!("expected {ZONES_MAX} zones at most, found {zones}")));
+    }
+    whole_file::write(path, bytes(name, presets))
+}
+
+/// A soundfont's bytes.
+pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
+    let info =
+        [chunk(b"ifil", &words(&[2, 1])), chunk(b"isng", b"EMU8000\0"), chunk(b"INAM", &terminated(name))];
+    let zones = presets.iter().flat_map(|preset| &preset.zones);
+    let padded = zones.flat_map(|zone| zone.samples.iter().copied().chain([0; PADDING]));
+    let samples: Vec<u8> = padded.flat_map(i16::to_le_bytes).collect();
+    let body = [
+        b"sfbk".to_vec(),
+        list(b"INFO", &info.concat()),
+        list(b"sdta", &chunk(b"smpl", &samples)),
+        list(b"pdta", &Articulation::of(presets).chunks()),
+    ];
+    chunk(b"RIFF", &body.concat())
+}
+
+/// The nine lists of the articulation data (section 7): one zone a preset, as many as there are a preset's instrument.
+#[derive(Default)]
+struct Articulation {
+    phdr: Vec<u8>,
+    pbag: Vec<u8>,
+    pgen: Vec<u8>,
+    inst: Vec<u8>,
+    ibag: Vec<u8>,
+    igen: Vec<u8>,
+    shdr: Vec<u8>,
+}
+
+impl Articulation {
+    fn of(presets: &[Preset]) -> Self {
+        let (mut lists, mut zones, mut start) = (Self::default(), 0u16, 0u32);
+        for (i, preset) in (0u16..).zip(presets) {
+            let label = name(&preset.name);
+            lists.phdr.extend([label.clone(), words(&[preset.program, 0, i, 0, 0, 0, 0, 0, 0])].concat());
+            lists.pbag.extend(words(&[i, 0]));
+            lists.pgen.extend(words(&[41, i])); // instrument
+            lists.inst.extend([label.clone(), words(&[zones])].concat());
+            for zone in &preset.zones {
+                lists.ibag.extend(words(&[(lists.igen.len() / 4) as u16, 0]));
+                lists.igen.extend(zone.generators(zones).iter().flat_map(|(g, v)| words(&[*g, *v])));
+                lists.shdr.extend(zone.header(&name(&format!("{} {}", zone.root_key, preset.name)), start));
+                start += (zone.samples.len() + PADDING) as u32;
+                zones += 1;
+            }
+        }
+        // Every list ends with a record that only says where the one before it ends.
+        let count = presets.len() as u16;
+        lists.phdr.extend([name("EOP"), words(&[0, 0, count, 0, 0, 0, 0, 0, 0])].concat());
+        lists.pbag.extend(words(&[count, 0]));
+        lists.pgen.extend(words(&[0, 0]));
+        lists.inst.extend([name("EOI"), words(&[zones])].concat());
+        lists.ibag.extend(words(&[(lists.igen.len() / 4) as u16, 0]));
+        lists.igen.extend(words(&[0, 0]));
+        lists.shdr.extend([name("EOS"), vec![0; 26]].concat());
+        lists
+    }
+
+    fn chunks(&self) -> Vec<u8> {
+        let modulators = vec![0; 10];
+        [
+            chunk(b"phdr", &self.phdr),
+            chunk(b"pbag", &self.pbag),
+            chunk(b"pmod", &modulators),
+            chunk(b"pgen", &self.pgen),
+            chunk(b"inst", &self.inst),
+            chunk(b"ibag", &self.ibag),
+            chunk(b"imod", &modulators),
+            chunk(b"igen", &self.igen),
+            chunk(b"shdr", &self.shdr),
+        ]
+        .concat()
+    }
+}
+
+impl Zone {
+    /// Numbers and values of the zone's generators (8.1.2).
+    fn generators(&self, sample: u16) -> [(u16, u16); GENERATORS] {
+        let Envelope { attack, decay, sustain, release } = self.envelope;
+        [
+            (43, u16::from_le_bytes(self.keys)), // must come first
+            (34, attack as u16),
+            (36, decay as u16),
+            (37, sustain as u16),
+            (38, release as u16),
+            (52, self.tune_cents as u16),
+            (54, u16::from(self.loops.is_some())),
+            (58, u16::from(self.root_key)),
+            (53, sample), // must come last
+        ]
+    }
+
+    /// Where the sample lies (7.10): start, end, loop, rate, key, correction, link, mono.
+    fn header(&self, label: &[u8], start: u32) -> Vec<u8> {
+        let end = start + self.samples.len() as u32;
+        let [loop_start, loop_end] = self.loops.map_or([start, end], |ends| ends.map(|at| start + at));
+        let numbers = [start, end, loop_start, loop_end, self.rate_hz];
+        let numbers: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        [label.to_vec(), numbers, vec![self.root_key, 0], words(&[0, 1])].concat()
+    }
+}
+
+fn words(values: &[u16]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// A text with the one or two zeros that make its length even.
+fn terminated(text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.resize(bytes.len() + 2 - bytes.len() % 2, 0);
+    bytes
+}
+
+/// A name in its fixed 20 bytes, the last of which is 0.
+fn name(text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.truncate(19);
+    bytes.resize(20, 0);
+    bytes
+}
+
+fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let padding = vec![0; body.len() % 2];
+    [id.to_vec(), (body.len() as u32).to_le_bytes().to_vec(), body.to_vec(), padding].concat()
+}
+
+fn list(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    chunk(b"LIST", &[id.to_vec(), body.to_vec()].concat())
+}

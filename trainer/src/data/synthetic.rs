@@ -1,0 +1,349 @@
+//! `trainer synthesise`: a soundfont of instruments that nobody ever built.
+//!
+//! Recorded soundfonts have a sound or two for each instrument, and a model that is to read sounds it never heard learns from
+//! few. Here every program is additive synthesis of chance: how partials fall off, what resonates, how the attack and the decay
+//! go, vibrato, several players, breath. Struck and plucked programs decay, the others sustain, as General MIDI's do;
+//! nothing else of an instrument's name is meant.
+
+use std::f32::consts::TAU;
+use std::path::PathBuf;
+
+use engine::Result;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::instruments::INSTRUMENTS;
+use super::random;
+use super::sound_font::{self, Envelope, Preset, Zone};
+
+/// Rate of the samples.
+const RATE_HZ: u32 = 22_050;
+/// A partial has died at this share of its amplitude.
+const INAUDIBLE: f32 = 1e-5;
+/// No partial lies above.
+const HIGHEST_HZ: f32 = 10_000.0;
+/// Keys of the lowest and the highest zone, and how far they are apart.
+const ROOTS: std::ops::RangeInclusive<u8> = 22..=106;
+const ROOT_STEP: u8 = 4;
+/// Length of a sound that decays.
+const DECAYING_S: f32 = 3.0;
+/// Where a sound that sustains begins its loop. Loops last a second, so that every whole number of Hz fits.
+const LOOP_START_S: f32 = 0.6;
+/// Samples of the loop's beginning that follow its end (SoundFont 2.01, 7.10, asks for eight).
+const PAST_LOOP: usize = 16;
+/// Time constant of the slowest swell: it is over when the loop begins.
+const LONGEST_ATTACK_S: f32 = 0.12;
+/// Largest sample.
+const PEAK: f32 = 20_000.0;
+/// Programs, by General MIDI's families, that are struck or plucked.
+const DECAYING: [std::ops::Range<u8>; 5] = [0..16, 24..40, 45..48, 104..109, 112..120];
+
+/// Writes a soundfont of synthetic instruments, one under every General MIDI program that `render` knows.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The SF2 file.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Other instruments for every seed.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Makes the instruments and writes them.
+pub fn run(args: &Args) -> Result<()> {
+    let mut programs: Vec<u8> = INSTRUMENTS.iter().flat_map(|i| i.programs).copied().collect();
+    programs.sort_unstable();
+    programs.dedup();
+    let presets = presets(args.seed, &programs);
+    sound_font::write(&args.out, &format!("Luthier synthetic {}", args.seed), &presets)?;
+    println!("{}: {} instruments", args.out.display(), presets.len());
+    Ok(())
+}
+
+/// The instruments of a seed under some programs.
+fn presets(seed: u64, programs: &[u8]) -> Vec<Preset> {
+    programs.par_iter().map(|program| Instrument::draw(seed, *program).preset()).collect()
+}
+
+/// A resonance of the body: a bell over the logarithm of frequency.
+struct Resonance {
+    octave: f32,
+    width_octaves: f32,
+    gain_db: f32,
+}
+
+/// One instrument.
+struct Instrument {
+    seed: u64,
+    program: u8,
+    /// Partial n is `n^-fall` as loud as the first before the body resonates.
+    fall: f32,
+    /// Even partials against odd ones.
+    even_db: f32,
+    body: Vec<Resonance>,
+    /// Seconds in which the first partial swells.
+    attack_s: f32,
+    /// How much later high partials come, and how much sooner they go.
+    spread: f32,
+    /// Time constant of the first partial's decay at key 60; none where it sustains.
+    decay_s: Option<f32>,
+    /// Octaves of pitch that halve the decay.
+    decay_octaves: f32,
+    /// Partial n lies at `n^stretch (1 + stiffness n^2)` times the first.
+    stretch: f32,
+    stiffness: f32,
+    /// Players, a Hz or so apart where they sustain.
+    players: usize,
+    vibrato: Option<Vibrato>,
+    /// Breath, bow or knock, against the tone.
+    noise_db: f32,
+}
+
+/// Pitch that swings.
+struct Vibrato {
+    hz: f32,
+    /// Largest deviation, as a share of the pitch.
+    depth: f32,
+}
+
+impl Instrument {
+    fn draw(seed: u64, program: u8) -> Self {
+        let rng = &mut random::stream(seed, "synthetic instrument", u64::from(program));
+        let decays = DECAYING.iter().any(|family| family.contains(&program));
+        let log = |rng: &mut ChaCha8Rng, low: f32, high: f32| low * (high / low).powf(rng.random());
+        let resonance = |rng: &mut ChaCha8Rng| Resonance {
+            octave: log(rng, 150.0, 7000.0).log2(),
+            width_octaves: log(rng, 0.15, 1.5),
+            gain_db: rng.random_range(-14.0..18.0),
+        };
+        Self {
+            seed,
+            program,
+            fall: rng.random_range(0.2..2.4),
+            even_db: if rng.random_bool(0.25) {
+                rng.random_range(-35.0..-8.0)
+            } else {
+                rng.random_range(-4.0..4.0)
+            },
+            body: (0..rng.random_range(3..9)).map(|_| resonance(rng)).collect(),
+            attack_s: if decays { log(rng, 5e-4, 6e-3) } else { log(rng, 4e-3, 0.12) },
+            spread: log(rng, 0.02, 0.6),
+            decay_s: decays.then(|| log(rng, 0.12, 2.5)),
+            decay_octaves: rng.random_range(1.0..4.0),
+            stretch: if decays && rng.random_bool(0.2) { rng.random_range(1.1..1.8) } else { 1.0 },
+            stiffness: if decays { log(rng, 1e-6, 1e-3) } else { 0.0 },
+            players: if rng.random_bool(0.35) { rng.random_range(2..4) } else { 1 },
+            vibrato: (!decays && rng.random_bool(0.6))
+                .then(|| Vibrato { hz: rng.random_range(4.0f32..7.0).round(), depth: log(rng, 1e-3, 0.015) }),
+            noise_db: if decays { rng.random_range(-45.0..-12.0) } else { rng.random_range(-60.0..-20.0) },
+        }
+    }
+
+    fn preset(&self) -> Preset {
+        let roots: Vec<u8> = ROOTS.step_by(usize::from(ROOT_STEP)).collect();
+        let zone = |(i, root): (usize, &u8)| {
+            let lowest = if i == 0 { 0 } else { root - ROOT_STEP / 2 };
+            let highest = roots.get(i + 1).map_or(127, |next| next - ROOT_STEP / 2 - 1);
+            self.zone(*root, [lowest, highest])
+        };
+        let zones = roots.iter().enumerate().map(zone).collect();
+        Preset { name: format!("synthetic {}", self.program), program: u16::from(self.program), zones }
+    }
+
+    fn zone(&self, root: u8, keys: [u8; 2]) -> Zone {
+        let hz = 440.0 * ((f32::from(root) - 69.0) / 12.0).exp2();
+        let rng =
+            &mut random::stream(self.seed, "synthetic zone", u64::from(self.program) * 128 + u64::from(root));
+        let loop_start = (LOOP_START_S * RATE_HZ as f32) as u32;
+        let (mut sound, played_hz, loops) = match self.decay_s {
+            Some(decay_s) => (self.decaying(hz, decay_s, rng), hz, None),
+            None => (self.sustaining(hz.round(), rng), hz.round(), Some([loop_start, loop_start + RATE_HZ])),
+        };
+        if loops.is_some() {
+            // Whoever interpolates reads past the loop's end.
+            sound.extend_from_within(loop_start as usize..loop_start as usize + PAST_LOOP);
+        }
+        let peak = sound.iter().fold(1e-6f32, |peak, v| peak.max(v.abs()));
+        Zone {
+            keys,
+            samples: sound.iter().map(|v| (v / peak * PEAK) as i16).collect(),
+            rate_hz: RATE_HZ,
+            root_key: root,
+            tune_cents: (1200.0 * (hz / played_hz).log2()).round() as i16,
+            loops,
+            // The samples swell and decay by themselves.
+            envelope: Envelope { attack: -12_000, decay: -12_000, sustain: 0, release: -2_400 },
+        }
+    }
+
+    /// Amplitude of partial `n` at a frequency.
+    fn amplitude(&self, n: usize, hz: f32) -> f32 {
+        let bell = |r: &Resonance| r.gain_db * (-((hz.log2() - r.octave) / r.width_octaves).powi(2)).exp();
+        let body_db: f32 = self.body.iter().map(bell).sum();
+        let even_db = if n.is_multiple_of(2) { self.even_db } else { 0.0 };
+        (n as f32).powf(-self.fall) * 10.0f32.powf((body_db + even_db) / 20.0)
+    }
+
+    /// Partials that swell and die, each by itself, and the knock of the stroke.
+    fn decaying(&self, hz: f32, decay_s: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        let mut sound = vec![0.0; (DECAYING_S * RATE_HZ as f32) as usize];
+        let decay_s = decay_s * (-(hz / 261.6).log2() / self.decay_octaves).exp2();
+        for _ in 0..self.players {
+            let detuned = hz * (rng.random_range(-4.0f32..4.0) * (self.players - 1) as f32 / 1200.0).exp2();
+            for n in 1.. {
+                let n_f = n as f32;
+                let partial_hz = detuned * n_f.powf(self.stretch) * (1.0 + self.stiffness * n_f * n_f).sqrt();
+                if partial_hz > HIGHEST_HZ {
+                    break;
+                }
+                let amplitude = self.amplitude(n, partial_hz) * rng.random_range(0.6..1.0);
+                let decay = (-1.0 / (decay_s / (1.0 + self.spread * n_f) * RATE_HZ as f32)).exp();
+                let swell = (-1.0 / (self.attack_s * RATE_HZ as f32)).exp();
+                let start = rng.random_range(0.0..TAU);
+                let (mut left, mut silent) = (amplitude, 1.0f32);
+                for (i, value) in sound.iter_mut().enumerate() {
+                    *value += left * (1.0 - silent) * (start + TAU * turns(partial_hz, i)).sin();
+                    (left, silent) = (left * decay, silent * swell);
+                    if left < INAUDIBLE * amplitude {
+                        break;
+                    }
+                }
+            }
+        }
+        let knock_s = 0.004 + 0.05 * rng.random::<f32>();
+        let loudest = sound.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
+        let level = loudest * 10.0f32.powf(self.noise_db / 20.0);
+        let noise = breath(sound.len(), rng);
+        for (i, (value, noise)) in sound.iter_mut().zip(noise).enumerate() {
+            *value += level * noise * (-(i as f32) / (knock_s * RATE_HZ as f32)).exp();
+        }
+        fade_out(&mut sound);
+        sound
+    }
+
+    /// Harmonics of whole numbers of Hz, so that a loop of a second closes, and breath that comes again every second.
+    fn sustaining(&self, hz: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        let mut sound = vec![0.0; (LOOP_START_S * RATE_HZ as f32) as usize + RATE_HZ as usize];
+        for player in 0..self.players {
+            let player_hz = hz + [0.0, 1.0, -1.0][player % 3];
+            let count = ((HIGHEST_HZ / player_hz) as usize).max(1);
+            let harmonics: Vec<[f32; 2]> = (1..=count)
+                .map(|n| {
+                    let amplitude = self.amplitude(n, n as f32 * player_hz) * rng.random_range(0.6..1.0);
+                    [amplitude, (self.attack_s * (1.0 + self.spread * n as f32)).min(LONGEST_ATTACK_S)]
+                })
+                .collect();
+            let swing = rng.random_range(0.0..TAU);
+            let start = rng.random_range(0.0..TAU);
+            for (i, value) in sound.iter_mut().enumerate() {
+                let t = i as f32 / RATE_HZ as f32;
+                let swung = self
+                    .vibrato
+                    .as_ref()
+                    .map_or(0.0, |v| player_hz * v.depth / v.hz * (TAU * v.hz * t + swing).sin());
+                let (sin, cos) = (TAU * turns(player_hz, i) + swung + start).sin_cos();
+                let (mut re, mut im) = (1.0f32, 0.0f32);
+                for [amplitude, attack_s] in &harmonics {
+                    (re, im) = (re * cos - im * sin, re * sin + im * cos);
+                    *value += amplitude * im * (1.0 - (-t / attack_s).exp());
+                }
+            }
+        }
+        let loudest = sound.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
+        let level = loudest * 10.0f32.powf(self.noise_db / 20.0);
+        let noise = breath(RATE_HZ as usize, rng);
+        for (i, value) in sound.iter_mut().enumerate() {
+            let swell = 1.0 - (-(i as f32) / (self.attack_s * RATE_HZ as f32)).exp();
+            *value += level * noise[i % noise.len()] * swell;
+        }
+        sound
+    }
+}
+
+/// How far a partial has turned at a sample, whole turns left out while they are exact: f32 has no room for them.
+fn turns(hz: f32, sample: usize) -> f32 {
+    (f64::from(hz) * sample as f64 / f64::from(RATE_HZ)).fract() as f32
+}
+
+/// Noise of a colour of chance, of peak 1, that can be repeated without a seam.
+fn breath(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    let white: Vec<f32> = (0..len).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let (low, high) = (rng.random_range(0.02..0.9), rng.random_range(0.0..0.5));
+    let (mut smooth, mut slow) = (0.0, 0.0);
+    let mut filtered = vec![0.0; len];
+    // The second time round, the filters are where the end of the noise leaves them.
+    for (i, value) in white.iter().enumerate().chain(white.iter().enumerate()) {
+        smooth += low * (value - smooth);
+        slow += high * 0.1 * (smooth - slow);
+        filtered[i] = smooth - slow;
+    }
+    let peak = filtered.iter().fold(1e-6f32, |peak, v| peak.max(v.abs()));
+    filtered.iter().map(|v| v / peak).collect()
+}
+
+/// The last twentieth of a sound dies away.
+fn fade_out(sound: &mut [f32]) {
+    let len = sound.len() / 20;
+    let start = sound.len() - len;
+    sound[start..].iter_mut().enumerate().for_each(|(i, value)| *value *= 1.0 - i as f32 / len as f32);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::score::{Note, Score};
+    use crate::data::synth::{SYNTH_RATE_HZ, SoundBank};
+
+    const PIANO: u8 = 0;
+    const VIOLIN: u8 = 40;
+
+    fn rms(samples: &[i16]) -> f32 {
+        (samples.iter().map(|v| f32::from(*v).powi(2)).sum::<f32>() / samples.len() as f32).sqrt()
+    }
+
+    #[test]
+    fn seeds_make_other_instruments_and_the_same_seed_the_same() {
+        let samples = |seed| presets(seed, &[VIOLIN]).remove(0).zones.remove(9).samples;
+        assert_eq!(samples(1), samples(1));
+        assert_ne!(samples(1), samples(2));
+    }
+
+    #[test]
+    fn what_sustains_goes_round_without_a_seam_and_what_is_struck_dies() {
+        for seed in 1..6 {
+            let zones = presets(seed, &[VIOLIN]).remove(0).zones;
+            for zone in zones.iter().step_by(5) {
+                let [start, end] = zone.loops.expect("a loop").map(|at| at as usize);
+                let around = |at: usize| zone.samples[at - 8..at + 8].iter().map(|v| f32::from(*v));
+                let apart = around(start).zip(around(end)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(apart < 0.05 * PEAK, "{apart}");
+                let hz = 440.0 * ((f32::from(zone.root_key) - 69.0) / 12.0).exp2();
+                let played_hz = hz.round() * (f32::from(zone.tune_cents) / 1200.0).exp2();
+                assert!((1200.0 * (played_hz / hz).log2()).abs() < 0.6, "in tune");
+            }
+            let struck = presets(seed, &[PIANO]).remove(0).zones.remove(10);
+            assert!(struck.loops.is_none());
+            let before_fade = struck.samples.len() * 9 / 10;
+            let (attack, end) = (&struck.samples[..2000], &struck.samples[before_fade - 2000..before_fade]);
+            assert!(rms(end) < 0.7 * rms(attack), "{} {}", rms(end), rms(attack));
+        }
+    }
+
+    #[test]
+    fn a_synthesiser_plays_the_key_that_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("synthetic.sf2");
+        sound_font::write(&path, "synthetic", &presets(1, &[VIOLIN])).unwrap();
+        let bank = SoundBank::open(&path).unwrap();
+        for key in [48, 60, 77] {
+            let score = Score::new(vec![Note { onset_s: 0.0, duration_s: 2.0, key, velocity: 90 }], 2.0);
+            let sound = bank.player().unwrap().play(&score, VIOLIN, 0.0, 2 * SYNTH_RATE_HZ as usize);
+            let steady = &sound.left[SYNTH_RATE_HZ as usize..][..16_384];
+            let period = SYNTH_RATE_HZ as f32 / (440.0 * ((f32::from(key) - 69.0) / 12.0).exp2());
+            let correlation = |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
+            let most = correlation(0);
+            assert!(most > 0.0 && correlation(period.round() as usize) > 0.8 * most, "key {key}");
+        }
+    }
+}
