@@ -1,8 +1,12 @@
 //! `trainer export`: a run's checkpoint as a file to ship.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
+use engine::models::model::Model;
+use engine::nn::candle::{Candle, ParamStore};
 use engine::playable::Playable;
 use engine::{Error, Result};
 use serde_json::Value;
@@ -36,24 +40,40 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The mean of both models' weights. The run's metrics are not the mean's and go.
+///
+/// A part that the other model lacks was added when its training started, behind layers of zeros: these are what the mean is taken
+/// with there, and the rest of the part is as it was trained.
 fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Result<()> {
-    let describe = |tensors: usize| format!("{tensors} tensors");
-    if checkpoint.tensors.len() != other.tensors.len() {
-        let (expected, found) = (describe(checkpoint.tensors.len()), describe(other.tensors.len()));
-        return Err(Error::file(path, format!("expected the model's {expected}, found {found}")));
-    }
+    let added = checkpoint.tensors.keys().any(|name| !other.tensors.contains_key(name));
+    let zeros = if added { zeros_at_start(checkpoint, other)? } else { BTreeMap::new() };
     for (name, tensor) in &mut checkpoint.tensors {
-        let found = other.tensors.get(name).filter(|found| found.shape == tensor.shape);
-        let found = found.ok_or_else(|| {
-            Error::file(path, format!("expected `{name}` {:?} as in the model, found none", tensor.shape))
-        })?;
-        tensor.data.iter_mut().zip(&found.data).for_each(|(a, b)| *a = 0.5 * (*a + b));
+        match (other.tensors.get(name), zeros.get(name)) {
+            (Some(found), _) if found.shape == tensor.shape => {
+                tensor.data.iter_mut().zip(&found.data).for_each(|(a, b)| *a = 0.5 * (*a + b));
+            }
+            (None, Some(true)) => tensor.data.iter_mut().for_each(|value| *value *= 0.5),
+            (None, Some(false)) => {}
+            _ => {
+                let expected = format!("expected `{name}` {:?} as in the model, found none", tensor.shape);
+                return Err(Error::file(path, expected));
+            }
+        }
     }
     checkpoint.provenance["mean_with"] = other.provenance.clone();
     if let Some(metrics) = checkpoint.metrics.as_object_mut() {
         metrics.remove("ldm");
     }
     Ok(())
+}
+
+/// Of a model's weights those that the other, a whole model, has no part for, and whether they are zero before training.
+fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMap<String, bool>> {
+    Playable::packed(other)?;
+    let (config, latent) = (checkpoint.model_config()?, &checkpoint.latent);
+    let mut fresh = ParamStore::new(&Device::Cpu, 0);
+    Model::<Candle>::load(&mut &mut fresh, config, latent.mean.clone(), latent.std.clone())?;
+    let added = fresh.export()?.into_iter().filter(|(name, _)| !other.tensors.contains_key(name));
+    Ok(added.map(|(name, (_, values))| (name, values.iter().all(|value| *value == 0.0))).collect())
 }
 
 /// Leaves only the names of files and folders: where they lay on the trainer's machine says nothing elsewhere.
@@ -72,7 +92,7 @@ fn forget_folders(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use engine::checkpoint::StoredTensor;
+    use engine::checkpoint::{LatentStats, StoredTensor};
     use engine::config::ModelConfig;
 
     use super::*;
@@ -89,8 +109,38 @@ mod tests {
         take_mean(&mut mean, &model(2.0, "unet.w"), path).unwrap();
         assert_eq!(mean.tensors["unet.w"].data, [1.5, -1.5]);
         assert!(mean.provenance.get("mean_with").is_some());
-        let error = take_mean(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
+        let mut wide = model(2.0, "unet.w");
+        wide.tensors.get_mut("unet.w").unwrap().shape = vec![1, 2];
+        let error = take_mean(&mut mean, &wide, path).unwrap_err().to_string();
         assert!(error.contains("other.safetensors") && error.contains("unet.w"), "{error}");
+        let error = take_mean(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
+        assert!(error.contains("encoder"), "half a model is refused: {error}");
+    }
+
+    #[test]
+    fn a_part_that_came_later_is_halved_where_it_began_at_zero() {
+        let trained = |config: &ModelConfig| {
+            let mut store = ParamStore::new(&Device::Cpu, 1);
+            let latent = LatentStats { mean: vec![0.0; 32], std: vec![1.0; 32] };
+            Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone())
+                .unwrap();
+            let mut checkpoint = Checkpoint::new(Kind::Model, config).unwrap();
+            let ones = |(name, (shape, data)): (String, (Vec<usize>, Vec<f32>))| {
+                (name, StoredTensor { shape, data: vec![1.0; data.len()] })
+            };
+            checkpoint.tensors = store.export().unwrap().into_iter().map(ones).collect();
+            checkpoint.latent = latent;
+            checkpoint
+        };
+        let mut before = ModelConfig::default();
+        before.unet.profile_channels = 0;
+        let mut mean = trained(&ModelConfig::default());
+        take_mean(&mut mean, &trained(&before), Path::new("before.safetensors")).unwrap();
+        let first = |name: &str| mean.tensors[name].data[0];
+        assert_eq!(
+            ["unet.out.weight", "unet.profile.0.weight", "unet.profile.out.weight"].map(first),
+            [1.0, 1.0, 0.5]
+        );
     }
 
     #[test]
