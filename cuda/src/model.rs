@@ -69,14 +69,20 @@ impl Stream {
     /// A guide's style; none where it is dropped.
     ///
     /// # Safety
-    /// As [`abi::View::slice`] of both views.
+    /// As [`abi::View::slice`] of its views.
     pub unsafe fn style(&self, guide: &abi::Guide) -> Option<StyleTokens> {
         // SAFETY: as the caller promises.
-        let (tokens, pooled) = unsafe { (guide.tokens.slice()?, guide.pooled.slice().unwrap_or_default()) };
+        let (tokens, [pooled, profile]) = unsafe {
+            (
+                guide.tokens.slice()?,
+                [guide.pooled, guide.profile].map(|view| view.slice().unwrap_or_default()),
+            )
+        };
         Some(StyleTokens {
             dim: self.config().style.dim,
             tokens: tokens.to_vec(),
             pooled: pooled.to_vec(),
+            profile: profile.to_vec(),
             ..StyleTokens::default()
         })
     }

@@ -227,7 +227,7 @@ fn wrong_lengths_are_refused() {
         unsafe { (functions.denoise)(stream, noisy, 9, guides, Room::of(&mut room[..room_len]), message) }
     };
     let none = View::of(None);
-    let bare = abi::Guide { content: none, tokens: none, pooled: none, prefix_columns: 0 };
+    let bare = abi::Guide { content: none, tokens: none, pooled: none, profile: none, prefix_columns: 0 };
     let styled =
         abi::Guide { tokens: View::of(Some(&content[..7])), pooled: View::of(Some(&content[..7])), ..bare };
     refuses("style tokens", |m| denoise(&[styled], 1024, m));

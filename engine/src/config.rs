@@ -90,6 +90,9 @@ pub struct StyleConfig {
     pub token_levels: usize,
     /// Token and pooled-vector width.
     pub dim: usize,
+    /// Sine and cosine channels that tell a position along the mel axis; 0 in models that are not told.
+    #[serde(default)]
+    pub frequency_channels: usize,
     /// Labels of the instrument head, in its order.
     pub instruments: Vec<String>,
 }
@@ -100,6 +103,7 @@ impl Default for StyleConfig {
             channels: vec![32, 64, 128, 192, 192, 256],
             token_levels: 3,
             dim: 192,
+            frequency_channels: 8,
             instruments: ["piano", "guitar", "harp", "violin"].map(String::from).to_vec(),
         }
     }
@@ -130,6 +134,9 @@ pub struct UNetConfig {
     pub embedding: usize,
     /// Sine and cosine channels that tell a position along the mel axis.
     pub frequency_channels: usize,
+    /// Width of what reads the style's spectral profile; 0 in models that do not.
+    #[serde(default)]
+    pub profile_channels: usize,
 }
 
 impl Default for UNetConfig {
@@ -141,6 +148,7 @@ impl Default for UNetConfig {
             heads: 4,
             embedding: 256,
             frequency_channels: 8,
+            profile_channels: 64,
         }
     }
 }
@@ -218,6 +226,11 @@ fn bound_all(field: &str, values: &[usize], max_len: usize, min: usize, max: usi
     values.iter().enumerate().try_for_each(|(i, &v)| bound(&format!("{field}[{i}]"), v, min, max))
 }
 
+/// Half of them are sines, half cosines.
+fn even(field: &str, value: usize) -> Result<()> {
+    if value.is_multiple_of(2) { Ok(()) } else { Err(Error::checkpoint(field, "an even number", value)) }
+}
+
 /// Channels are normalised in groups of eight; they must divide.
 fn grouped(field: &str, values: &[usize]) -> Result<()> {
     match values.iter().position(|v| v % 8 != 0) {
@@ -281,6 +294,8 @@ impl ModelConfig {
         grouped("style.channels", &style.channels)?;
         bound("style.token_levels", style.token_levels, 1, style.channels.len())?;
         bound("style.dim", style.dim, 8, 2048)?;
+        bound("style.frequency_channels", style.frequency_channels, 0, 64)?;
+        even("style.frequency_channels", style.frequency_channels)?;
         bound("style.instruments.len", style.instruments.len(), 1, 64)
     }
 
@@ -305,15 +320,9 @@ impl ModelConfig {
             ));
         }
         bound("unet.embedding", unet.embedding, 8, 4096)?;
+        bound("unet.profile_channels", unet.profile_channels, 0, 1024)?;
         bound("unet.frequency_channels", unet.frequency_channels, 2, 64)?;
-        if !unet.frequency_channels.is_multiple_of(2) {
-            return Err(Error::checkpoint(
-                "unet.frequency_channels",
-                "an even number",
-                unet.frequency_channels,
-            ));
-        }
-        Ok(())
+        even("unet.frequency_channels", unet.frequency_channels)
     }
 }
 
@@ -324,6 +333,17 @@ mod tests {
     #[test]
     fn the_default_is_valid() {
         ModelConfig::default().validate().expect("valid");
+    }
+
+    #[test]
+    fn files_from_before_the_spectral_profile_have_none() {
+        let mut written = serde_json::to_value(ModelConfig::default()).expect("JSON");
+        for (part, field) in [("style", "frequency_channels"), ("unet", "profile_channels")] {
+            written[part].as_object_mut().expect("an object").remove(field).expect("a field of today's");
+        }
+        let config: ModelConfig = serde_json::from_value(written).expect("a config");
+        config.validate().expect("valid");
+        assert_eq!((config.style.frequency_channels, config.unet.profile_channels), (0, 0));
     }
 
     #[test]

@@ -107,12 +107,17 @@ impl<B: Backend> Playable<B> {
         Ok(KeptStyle { name, path: path.to_path_buf(), tokens: Arc::new(tokens), heard: Arc::new(heard) })
     }
 
+    /// Whether this model made a style, and all of it is there: an older version drops what it does not know when it saves.
+    pub fn made(&self, style: &StyleTokens) -> bool {
+        style.model == self.sha256 && self.model.fits(style)
+    }
+
     /// A kept style as this model hears it, whichever model made it.
     ///
     /// # Errors
     /// If it was kept without what was heard, or by a model with other ears.
     pub fn understand(&self, ops: &mut B, style: &KeptStyle) -> Result<KeptStyle> {
-        if style.tokens.model == self.sha256 {
+        if self.made(&style.tokens) {
             return Ok(style.clone());
         }
         let (expected, found) = (&self.config().mel, &style.heard.mel);

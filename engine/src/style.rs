@@ -4,6 +4,7 @@ pub mod file;
 mod heard;
 mod hexadecimal;
 mod kept;
+pub mod profile;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct StyleTokens {
     pub tokens: Vec<f32>,
     /// The pooled style vector.
     pub pooled: Vec<f32>,
+    /// The spectral profile ([`profile`]), mean of the windows'.
+    pub profile: Vec<f32>,
     /// Instrument probabilities in the order of the model's instruments.
     pub instruments: Vec<f32>,
 }

@@ -51,6 +51,11 @@ impl LoadedModel {
         self.playable.sha256()
     }
 
+    /// Whether it made a style.
+    pub fn made(&self, style: &StyleTokens) -> bool {
+        self.playable.made(style)
+    }
+
     /// What it was built from.
     pub fn config(&self) -> &ModelConfig {
         self.playable.config()

@@ -74,7 +74,7 @@ impl Styles {
         missing: &str,
     ) -> Option<Arc<StyleTokens>> {
         let reason = match style {
-            Some(style) if style.tokens.model == loaded.sha256() => return Some(style.tokens),
+            Some(style) if loaded.made(&style.tokens) => return Some(style.tokens),
             Some(style) => format!("the style {} was made with another model", style.name),
             None => missing.into(),
         };
@@ -85,7 +85,7 @@ impl Styles {
     /// What the sidechain plays; with `hold`, what it played when that began.
     fn sidechain(&mut self, hold: bool, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Answer {
         let project = Arc::clone(&self.instance.project);
-        let held = project.style(Keep::Held).filter(|held| held.tokens.model == loaded.sha256());
+        let held = project.style(Keep::Held).filter(|held| loaded.made(&held.tokens));
         match held {
             Some(held) if hold => return Ok(Some(held.tokens)),
             Some(_) => project.keep(Keep::Held, None),

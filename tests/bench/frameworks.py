@@ -98,14 +98,15 @@ class ReadAttention(nn.Module):
 
 
 class Read(nn.Module):
-    """A style -> its part of the embedding, keys and values of every cross-attention."""
+    """A style -> its part of the embedding, what its profile adds to each row, keys and values of every cross-attention."""
 
-    def __init__(self, pooled, attentions):
+    def __init__(self, pooled, profile, attentions):
         super().__init__()
-        self.pooled, self.attentions = pooled, nn.ModuleList(attentions)
+        self.pooled, self.profile, self.attentions = pooled, profile, nn.ModuleList(attentions)
 
-    def forward(self, tokens, pooled):
-        return self.pooled(pooled), *(part for attention in self.attentions for part in attention.read(tokens))
+    def forward(self, tokens, pooled, profile):
+        memory = (part for attention in self.attentions for part in attention.read(tokens))
+        return self.pooled(pooled), profile if self.profile is None else self.profile(profile), *memory
 
 
 class Denoise(nn.Module):
@@ -115,8 +116,8 @@ class Denoise(nn.Module):
         super().__init__()
         self.unet, self.width = unet, width
 
-    def forward(self, noisy, content, mask, timestep, pooled, *memory):
-        return (self.unet(noisy, content, mask, timestep, memory, pooled)[..., : self.width],)
+    def forward(self, noisy, content, mask, timestep, pooled, profile, *memory):
+        return (self.unet(noisy, content, mask, timestep, memory, pooled, profile)[..., : self.width],)
 
 
 def split_reading(unet):
@@ -124,8 +125,10 @@ def split_reading(unet):
     stages = [stage for stage in [*unet.down, *unet.up.values()] if stage.attends]
     for number, stage in enumerate(stages):
         stage.cross_attention = ReadAttention(stage.cross_attention, number)
-    read = Read(unet.style, [stage.cross_attention for stage in stages])
+    read = Read(unet.style, unet.profile, [stage.cross_attention for stage in stages])
     unet.style = nn.Identity()
+    if unet.profile is not None:
+        unet.profile = nn.Identity()
     return read
 
 
@@ -152,20 +155,22 @@ def stages_of(path, given):
     width, unit = noisy.shape[3], 2 ** (len(model.unet.down) - 1)
     read, denoise = split_reading(model.unet), Denoise(model.unet, width)
     tokens, pooled = given["in/tokens"][None], given["in/pooled"][None]
+    profile = given["in/profile"]
+    profile = profile.reshape(content.shape[2], profile.numel() // content.shape[2]).T[None, ..., None]
     stages = {
         "encode": (Encode(model.encoder, mean, std), (image,)),
         "style tokens of one window": (Style(model.style), (image,)),
-        "read a style, once for all steps": (read, (tokens, pooled)),
+        "read a style, once for all steps": (read, (tokens, pooled, profile)),
         "decode": (Decode(model.decoder, mean, std), (content,)),
     }
     # The second guide has no style.
-    tokens, pooled = (torch.cat([x, torch.zeros_like(x)]) for x in (tokens, pooled))
+    style = [torch.cat([x, torch.zeros_like(x)]) for x in (tokens, pooled, profile)]
     for name, batch in {"denoise, one step": 1, "denoise, one guided step": 2}.items():
         # The denoiser halves its input: columns are padded up to what divides.
         latents = [F.pad(x, (0, -width % unit, 0, 0), mode="replicate").repeat(batch, 1, 1, 1) for x in (noisy, content)]
         mask = networks.mask_of(batch, *latents[0].shape[2:], [0] * batch, [1] * batch).float()
         timestep = given["in/timestep"].repeat(batch)
-        stages[name] = (denoise, (*latents, mask, timestep, *read(tokens[:batch], pooled[:batch])))
+        stages[name] = (denoise, (*latents, mask, timestep, *read(*(part[:batch] for part in style))))
     return stages
 
 

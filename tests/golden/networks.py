@@ -25,6 +25,10 @@ GROUPS = 8
 N_MELS = 128
 TIMESTEP_DIM = 128
 MASK_CHANNELS = 2
+# Of each band in a spectral profile: quantiles of its level, and how much it moves.
+QUANTILES = [0.1, 0.5, 0.9, 1.0]
+BAND_STATISTICS = len(QUANTILES) + 1
+CHANGE_SCALE = 20
 
 # Widths that differ from each other, so that none can stand in for another.
 CONFIG = {
@@ -33,6 +37,7 @@ CONFIG = {
         "channels": [8, 16, 8, 16, 24, 16],
         "token_levels": 3,
         "dim": 20,
+        "frequency_channels": 6,
         "instruments": ["piano", "guitar", "harp", "violin"],
     },
     "unet": {
@@ -42,6 +47,7 @@ CONFIG = {
         "heads": 4,
         "embedding": 32,
         "frequency_channels": 8,
+        "profile_channels": 12,
     },
 }
 
@@ -56,6 +62,7 @@ WHOLE_GRADIENTS = [
     "decoder.norm.weight",
     "decoder.out.bias",
     "style.down.1.weight",
+    "style.position.weight",
     "style.norm.3.weight",
     "style.token.4.weight",
     "style.pool.weight",
@@ -63,6 +70,8 @@ WHOLE_GRADIENTS = [
     "unet.time.1.weight",
     "unet.style.weight",
     "unet.input.weight",
+    "unet.profile.0.weight",
+    "unet.profile.out.weight",
     "unet.down.0.out.weight",
     "unet.down.1.res.0.norm1.weight",
     "unet.up.1.res.0.skip.weight",
@@ -213,8 +222,10 @@ class SpectrogramDecoder(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    def __init__(self, channels, token_levels, dim, instruments):
+    def __init__(self, channels, token_levels, dim, instruments, frequency_channels=0):
         super().__init__()
+        self.frequency_channels = frequency_channels
+        self.position = nn.Linear(frequency_channels, channels[0]) if frequency_channels else None
         token = range(len(channels) - token_levels, len(channels))
         self.down = nn.ModuleList(conv(a, b, 3, stride=2) for a, b in zip([1, *channels], channels))
         self.norm = nn.ModuleList(norm(c) for c in channels)
@@ -227,12 +238,32 @@ class StyleEncoder(nn.Module):
         h, tokens = image, []
         for i, down in enumerate(self.down):
             h = F.silu(self.norm[i](down(h)))
+            if i == 0 and self.position is not None:
+                rows = SinusoidalPositionEmbedding.rows(h.shape[2], self.frequency_channels)
+                h = h + self.position(rows.to(h.dtype)).T[None, :, :, None]
             if i == len(self.down) - 1:
                 h = self.mix(h)
             if str(i) in self.token:
                 tokens.append(self.token[str(i)](flatten(self.token_norm[str(i)](h))))
         pooled = self.pool(h.mean(dim=(2, 3)))
         return torch.cat(tokens, dim=1), pooled, self.label(pooled)
+
+
+def spectral_profile(images, reduction):
+    """(B, 1, n_mels, frames) -> (B, statistics of a row, rows of a latent, 1), band after band in each row."""
+    levels, frames = images[:, 0].sort(dim=2).values, images.shape[3]
+    quantiles = [levels[:, :, math.floor((frames - 1) * share + 0.5)] for share in QUANTILES]
+    change = CHANGE_SCALE * images[:, 0].diff(dim=2).abs().mean(dim=2)
+    bands = torch.stack([*quantiles, change], dim=2)
+    return bands.unflatten(1, (-1, reduction)).flatten(2).transpose(1, 2)[..., None]
+
+
+class ProfileReader(nn.ModuleDict):
+    def __init__(self, c_in, width, c_out):
+        super().__init__({"0": conv(c_in, width, 3), "1": conv(width, width, 3), "out": nn.Linear(width, c_out)})
+
+    def forward(self, profile):
+        return over_channels(self["out"], F.silu(self["1"](F.silu(self["0"](profile)))))
 
 
 class Stage(nn.Module):
@@ -253,13 +284,15 @@ class Stage(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, unet, latent, style_dim):
+    def __init__(self, unet, latent, reduction, style_dim):
         super().__init__()
         c, e = unet["channels"], unet["embedding"]
         self.frequency_channels, last = unet["frequency_channels"], len(c) - 1
         self.time = nn.ModuleList([nn.Linear(TIMESTEP_DIM, e), nn.Linear(e, e)])
         self.style = nn.Linear(style_dim, e)
         self.input = conv(2 * latent + MASK_CHANNELS + self.frequency_channels, c[0], 3)
+        width = unet.get("profile_channels", 0)
+        self.profile = ProfileReader(reduction * BAND_STATISTICS, width, c[0]) if width else None
         self.down, self.up = nn.ModuleList(), nn.ModuleDict()
         for i in range(len(c)):
             stage = Stage(c[i], c[i], style_dim, unet, unet["attention"][i])
@@ -272,12 +305,14 @@ class UNet(nn.Module):
             self.up[str(i)] = stage
         self.norm, self.out = norm(c[0]), conv(c[0], latent, 3)
 
-    def forward(self, noisy, content, mask, timestep, tokens, pooled):
+    def forward(self, noisy, content, mask, timestep, tokens, pooled, profile=None):
         time = SinusoidalPositionEmbedding.embed(timestep, TIMESTEP_DIM).to(noisy.dtype)
         embedding = F.silu(self.time[1](F.silu(self.time[0](time))) + self.style(pooled))
         b, _, height, width = noisy.shape
         rows = SinusoidalPositionEmbedding.rows(height, self.frequency_channels).T[None, :, :, None].to(noisy.dtype)
         h = self.input(torch.cat([noisy, content, mask, rows.expand(b, -1, -1, width)], dim=1))
+        if self.profile is not None:
+            h = h + self.profile(profile)
         skips = []
         for stage in self.down:
             h = stage(h, embedding, tokens)
@@ -299,10 +334,13 @@ class Networks(nn.Module):
         self.encoder = SpectrogramEncoder(**config["autoencoder"])
         self.decoder = SpectrogramDecoder(**config["autoencoder"])
         self.style = StyleEncoder(**config["style"])
-        self.unet = UNet(config["unet"], config["autoencoder"]["latent_channels"], config["style"]["dim"])
+        autoencoder = config["autoencoder"]
+        reduction = 2 ** len(autoencoder["channels"])
+        self.unet = UNet(config["unet"], autoencoder["latent_channels"], reduction, config["style"]["dim"])
 
 
 random = numpy.random.Generator(numpy.random.PCG64(20_240_607))
+REDUCTION = 2 ** len(CONFIG["autoencoder"]["channels"])
 LATENT = CONFIG["autoencoder"]["latent_channels"]
 DIM = CONFIG["style"]["dim"]
 
@@ -374,15 +412,17 @@ def keep_window(networks, frames, batch, timesteps, prefixes, given):
     latent = networks.encoder(image)
     decoded = networks.decoder(latent.detach())
     tokens, pooled, logits = networks.style(image)
+    profile = spectral_profile(image, REDUCTION)
     _, _, height, width = latent.shape
     noisy, mask = draw(*latent.shape), mask_of(batch, height, width, prefixes, given)
     content = (latent.detach() * mask[:, 1:]).float().double()
     timesteps = torch.tensor(timesteps)
-    prediction = networks.unet(noisy, content, mask, timesteps, tokens, pooled)
+    prediction = networks.unet(noisy, content, mask, timesteps, tokens, pooled, profile)
     for name, x in {"image": image, "noisy": noisy, "content": content, "mask": mask, "timesteps": timesteps}.items():
         keep(f"in/{frames}.{name}", x)
     outputs = {"latent": latent, "decoded": decoded, "prediction": prediction}
-    for name, x in {**outputs, "tokens": tokens, "pooled": pooled, "logits": logits}.items():
+    style = {"tokens": tokens, "pooled": pooled, "profile": profile, "logits": logits}
+    for name, x in {**outputs, **style}.items():
         keep(f"out/{frames}.{name}", x)
     return image, prediction, logits
 
@@ -412,6 +452,7 @@ def keep_model(networks, references, frames, timestep):
     latent = (networks.encoder(image) - mean[:, None, None]) / std[:, None, None]
     tokens, pooled, logits = networks.style(references)
     tokens, pooled = tokens.reshape(1, -1, DIM), pooled.mean(0, keepdim=True)
+    profile = spectral_profile(references, REDUCTION).mean(0, keepdim=True)
     noisy = draw(*latent.shape)
     unit = 2 ** (len(CONFIG["unet"]["channels"]) - 1)
     width = latent.shape[3]
@@ -427,13 +468,15 @@ def keep_model(networks, references, frames, timestep):
         torch.full((3,), timestep),
         torch.cat([tokens, torch.zeros_like(tokens), tokens]),
         torch.cat([pooled, torch.zeros_like(pooled), pooled]),
+        torch.cat([profile, torch.zeros_like(profile), profile]),
     )[..., :width]
     decoded = networks.decoder(latent * std[:, None, None] + mean[:, None, None]).clamp(0, 1)
     for name, x in {"mean": mean, "std": std, "image": image, "noisy": noisy}.items():
         keep(f"in/model.{name}", x)
     keep("in/model.timestep", torch.tensor([timestep]))
     keep("in/model.prefix", torch.tensor([prefix]))
-    outputs = {"latent": latent, "tokens": tokens, "pooled": pooled, "predictions": predictions, "decoded": decoded}
+    style = {"tokens": tokens, "pooled": pooled, "profile": profile}
+    outputs = {"latent": latent, **style, "predictions": predictions, "decoded": decoded}
     for name, x in {**outputs, "instruments": logits.softmax(1).mean(0, keepdim=True)}.items():
         keep(f"out/model.{name}", x)
 

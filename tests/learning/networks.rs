@@ -7,6 +7,7 @@ use engine::models::model::{Guide, Model};
 use engine::nn::Backend;
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
+use engine::style::profile::BAND_STATISTICS;
 
 /// A small config whose latent does not divide evenly, with weights that no layer leaves at zero.
 pub fn small() -> ModelConfig {
@@ -114,10 +115,13 @@ fn gradients_are_those_of_finite_differences() {
     let noisy = Tensor::from_vec(pseudo(2 * 256 * c, 4), (2, 16, 16, c), &device).expect("noisy");
     let mask = Tensor::ones((2, 16, 16, 2), candle_core::DType::F32, &device).expect("mask");
     let timestep = Tensor::from_vec(pseudo(2 * 128, 5), (2, 1, 1, 128), &device).expect("timestep");
+    let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
+    let profile =
+        Tensor::from_vec(pseudo(2 * 16 * statistics, 7), (2, 16, 1, statistics), &device).expect("profile");
     let probe = Tensor::from_vec(pseudo(2 * 256 * c, 6), (2, 16, 16, c), &device).expect("probe");
     let mut loss = || {
         let style = unet.style.forward(&mut ops, &image).expect("style");
-        let read = unet.unet.read(&mut ops, &style.tokens, &style.pooled).expect("read");
+        let read = unet.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
         let conditions = engine::models::unet::Conditions {
             content: &noisy,
             mask: &mask,

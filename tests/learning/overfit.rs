@@ -5,6 +5,7 @@ use engine::config::ModelConfig;
 use engine::models::unet::{Conditions, MASK_CHANNELS};
 use engine::models::{Autoencoder, Denoiser};
 use engine::nn::candle::{Candle, ParamStore};
+use engine::style::profile::BAND_STATISTICS;
 use trainer::classifier::{Classifier, ClassifierShape};
 use trainer::losses::{label, mse};
 use trainer::optim::{AdamW, AdamWConfig};
@@ -78,11 +79,13 @@ fn the_denoiser_and_the_style_encoder_learn_a_batch() {
     let latent = [4, 8, 8, config.autoencoder.latent_channels];
     let (noisy, target) =
         (pseudo(&latent, 1).affine(2.0, -1.0).unwrap(), pseudo(&latent, 2).affine(2.0, -1.0).unwrap());
+    let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
+    let profile = pseudo(&[4, 8, 1, statistics], 5);
     let (mask, timestep) = (pseudo(&[4, 8, 8, MASK_CHANNELS], 3), pseudo(&[4, 1, 1, 128], 4));
     let (images, labels) = (images(4, 64), Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap());
     let (first, last) = learn(&store, 250, 4e-3, || {
         let style = nets.style.forward(&mut ops, &images).expect("style");
-        let read = nets.unet.read(&mut ops, &style.tokens, &style.pooled).expect("read");
+        let read = nets.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
         let conditions = Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
         let prediction = nets.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
         let label = label::label(&style.logits.flatten_from(1).unwrap(), &labels).unwrap();

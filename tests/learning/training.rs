@@ -275,7 +275,7 @@ fn a_stopped_ldm_goes_on_bit_for_bit() {
     run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=2"]));
     let start = |out: &Path| Args {
         init: Some(autoencoder.join("last.safetensors")),
-        ..arguments(Trained::Ldm, &data, out, &["steps=6"])
+        ..arguments(Trained::Ldm, &data, out, &["steps=6", "diffusion.recolour=0.5"])
     };
     let (whole, halves) = (run_folder("whole"), run_folder("halves"));
     run(start(&whole));

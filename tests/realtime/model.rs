@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use candle_core::Device;
-use engine::config::ModelConfig;
+use engine::config::{MelConfig, ModelConfig};
 use engine::image::MelImage;
 use engine::library::{Fallback, Fault};
 use engine::models::model::{Guide, LatentDims, Model};
@@ -16,6 +16,7 @@ use engine::pipeline::{Executed, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, SideBySide, WindowProcessor};
 use engine::style::StyleTokens;
+use engine::style::profile::BAND_STATISTICS;
 use engine::{Error, Result};
 use tests::signal::Lcg;
 
@@ -54,7 +55,14 @@ fn model() -> Arc<Model<Packed>> {
 
 fn style() -> StyleTokens {
     let mut random = Lcg(2);
-    StyleTokens { dim: 24, tokens: random.noise(48), pooled: random.noise(24), ..StyleTokens::default() }
+    let profile = random.noise(MelConfig::default().n_mels * BAND_STATISTICS);
+    StyleTokens {
+        dim: 24,
+        tokens: random.noise(48),
+        pooled: random.noise(24),
+        profile,
+        ..StyleTokens::default()
+    }
 }
 
 fn executed(model: &Arc<Model<Packed>>) -> Box<dyn TransferModel> {

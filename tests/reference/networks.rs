@@ -106,9 +106,10 @@ fn denoiser<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>
         }
         let mut torchs = |name: &str| golden.activation(ops, &name.replace('*', &frames.to_string()));
         let (noisy, content, mask) = (torchs("in/*.noisy"), torchs("in/*.content"), torchs("in/*.mask"));
-        let (tokens, pooled) = (torchs("out/*.tokens"), torchs("out/*.pooled"));
+        let [tokens, pooled, profile] =
+            ["tokens", "pooled", "profile"].map(|name| torchs(&format!("out/*.{name}")));
         let timestep = embedded_timesteps(golden, ops, frames);
-        let read = networks.unet.read(ops, &tokens, &pooled).expect("read");
+        let read = networks.unet.read(ops, &tokens, &pooled, Some(&profile)).expect("read");
         let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
         let prediction = networks.unet.forward(ops, &noisy, &conditions).expect("unet");
         golden.assert_activation(&format!("{frames}.prediction"), ops, &prediction);
@@ -137,6 +138,8 @@ fn model<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let style = model.style_tokens(ops, &images(golden.get("in/64.image"))).expect("style");
     golden.assert_equals("model.tokens", &[1, 1, style.count(), style.dim], &style.tokens);
     golden.assert_equals("model.pooled", &[1, 1, 1, style.dim], &style.pooled);
+    let rows = h;
+    golden.assert_equals("model.profile", &[1, rows, 1, style.profile.len() / rows], &style.profile);
     golden.assert_equals("model.instruments", &[1, 1, 1, style.instruments.len()], &style.instruments);
 
     let latent = golden.data("out/model.latent");
@@ -168,14 +171,14 @@ fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
     let denoiser = Denoiser::<Candle>::load(&mut &mut *weights, &golden.config).expect("denoiser");
     let mut given = |name: &str| golden.activation(&mut ops, name);
     let (image, noisy) = (given("in/64.image"), given("in/64.noisy"));
-    let (content, mask) = (given("in/64.content"), given("in/64.mask"));
+    let (content, mask, profile) = (given("in/64.content"), given("in/64.mask"), given("out/64.profile"));
     let probes = ["decoded", "prediction", "logits"].map(|name| given(&format!("in/probe.{name}")));
     let timestep = embedded_timesteps(golden, &mut ops, 64);
 
     let latent = autoencoder.encoder.forward(&mut ops, &image).expect("encoder");
     let decoded = autoencoder.decoder.forward(&mut ops, &latent).expect("decoder");
     let style = denoiser.style.forward(&mut ops, &image).expect("style encoder");
-    let read = denoiser.unet.read(&mut ops, &style.tokens, &style.pooled).expect("read");
+    let read = denoiser.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
     let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
     let prediction = denoiser.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
     let probed = [decoded, prediction, style.logits]

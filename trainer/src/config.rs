@@ -62,6 +62,8 @@ pub struct DiffusionTraining {
     pub style_drop: f64,
     /// Probability that the content is dropped.
     pub content_drop: f64,
+    /// Probability that style and target, and by itself the content, get a recording chain of chance ([`crate::data::recolour`]).
+    pub recolour: f64,
     /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2: error of the image).
     pub channel_power: f64,
 }
@@ -73,6 +75,7 @@ impl Default for DiffusionTraining {
             prefix_probability: 0.5,
             style_drop: 0.1,
             content_drop: 0.05,
+            recolour: 0.0,
             channel_power: 1.0,
         }
     }
@@ -190,7 +193,18 @@ impl Default for RunConfig {
 impl RunConfig {
     /// Defaults, changed by a file, changed by `key=value` overrides (`schedule.learning_rate=1e-3`).
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
-        let mut table = Table::try_from(Self::default()).context("default config")?;
+        Self::over(Self::default(), file, overrides)
+    }
+
+    /// The config of a run that stopped, which names all that there was: what has come since, it goes on without.
+    pub fn stopped(file: &Path, overrides: &[String]) -> anyhow::Result<Self> {
+        let mut then = Self::default();
+        (then.model.style.frequency_channels, then.model.unet.profile_channels) = (0, 0);
+        Self::over(then, Some(file), overrides)
+    }
+
+    fn over(base: Self, file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
+        let mut table = Table::try_from(base).context("default config")?;
         if let Some(path) = file {
             let text =
                 std::fs::read_to_string(path).with_context(|| format!("run config {}", path.display()))?;
@@ -220,6 +234,7 @@ impl RunConfig {
             ("diffusion.prefix_probability", self.diffusion.prefix_probability),
             ("diffusion.style_drop", self.diffusion.style_drop),
             ("diffusion.content_drop", self.diffusion.content_drop),
+            ("diffusion.recolour", self.diffusion.recolour),
             ("schedule.floor", self.schedule.floor),
             ("schedule.plateau.factor", self.schedule.plateau.factor),
         ];
@@ -323,6 +338,18 @@ mod tests {
         let config = load(&["seed=9", "schedule.rule=plateau"]).unwrap();
         std::fs::write(&path, config.to_toml().unwrap()).unwrap();
         assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_run_from_before_the_spectral_profile_goes_on_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let text = load(&["seed=9"]).unwrap().to_toml().unwrap();
+        let old: Vec<&str> = text.lines().filter(|line| !line.starts_with("profile_channels")).collect();
+        assert_eq!(old.len() + 1, text.lines().count());
+        std::fs::write(&path, old.join("\n")).unwrap();
+        assert_eq!(RunConfig::stopped(&path, &[]).unwrap().model.unet.profile_channels, 0);
+        assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), load(&["seed=9"]).unwrap());
     }
 
     #[test]

@@ -15,6 +15,13 @@ pub fn image_batch(data: &dyn ImageSet, refs: &[ImageRef], device: &Device) -> R
     Ok(Tensor::from_vec(values, (refs.len(), n_mels, frames, 1), device)?)
 }
 
+/// Images of one size as a batch `(B, n_mels, frames, 1)`.
+pub fn as_batch(images: &[MelImage], device: &Device) -> Result<Tensor> {
+    let (n_mels, frames) = images.first().map_or((0, 0), |image| (image.n_mels, image.frames));
+    let values: Vec<f32> = images.iter().flat_map(|image| &image.data).copied().collect();
+    Ok(Tensor::from_vec(values, (images.len(), n_mels, frames, 1), device)?)
+}
+
 /// Rows of a batch `(B, n_mels, frames, 1)` as images.
 pub fn to_images(batch: &Tensor) -> Result<Vec<MelImage>> {
     let (count, n_mels, frames, _) = batch.dims4()?;

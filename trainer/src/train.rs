@@ -111,8 +111,6 @@ pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 }
 
 fn load_config(args: &Args) -> Result<RunConfig> {
-    let own = if args.resume { Some(Folder::open(&args.out)?.stopped_config()) } else { None };
-    let file = own.as_deref().or(args.config.as_deref());
     let mut overrides = args.overrides.clone();
     for (field, path) in [("data", &args.data), ("init", &args.init)] {
         if let Some(path) = path {
@@ -122,7 +120,10 @@ fn load_config(args: &Args) -> Result<RunConfig> {
             overrides.push(format!("{field}={path:?}"));
         }
     }
-    RunConfig::load(file, &overrides)
+    match args.resume {
+        true => RunConfig::stopped(&Folder::open(&args.out)?.stopped_config(), &overrides),
+        false => RunConfig::load(args.config.as_deref(), &overrides),
+    }
 }
 
 /// Opens the device, or says why not.
@@ -133,7 +134,8 @@ pub fn open_device(kind: DeviceKind) -> Result<Device> {
         DeviceKind::Cuda => {
             // TF32: three decimal digits in matrix products, f32 everywhere else.
             candle_core::cuda_backend::set_gemm_reduced_precision_f32(true);
-            Device::new_cuda(0).context("--device cuda: no CUDA GPU answers")
+            // One CUDA stream for all threads: images are encoded side by side.
+            Device::new_cuda_with_stream(0).context("--device cuda: no CUDA GPU answers")
         }
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda => {

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 
 /// Raised with every change of this file, or of what its functions compute.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name of the [`VersionFn`]; it never changes.
 pub const VERSION_SYMBOL: &CStr = c"luthier_engine_version";
@@ -186,6 +186,8 @@ pub struct Guide {
     pub tokens: View<f32>,
     /// The pooled style vector; as wide as a token.
     pub pooled: View<f32>,
+    /// The style's spectral profile; empty for a model that reads none.
+    pub profile: View<f32>,
     /// Leading columns that hold the clean prefix.
     pub prefix_columns: usize,
 }

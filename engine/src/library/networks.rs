@@ -10,6 +10,7 @@ use crate::latency_mode::LatencyMode;
 use crate::models::model::{Guide, LatentDims};
 use crate::pipeline::TransferModel;
 use crate::style::StyleTokens;
+use crate::style::profile::mean_profile;
 use crate::{Error, Result};
 
 /// Longest reason of a failure that is heard.
@@ -116,6 +117,7 @@ impl TransferModel for Networks {
             dim: config.dim,
             tokens: vec![0.0; count * config.dim],
             pooled: vec![0.0; config.dim],
+            profile: Vec::new(),
             instruments: vec![0.0; config.instruments.len()],
         };
         let [tokens, pooled, instruments] =
@@ -123,6 +125,9 @@ impl TransferModel for Networks {
         let (function, stream) = (self.model.functions.style_tokens, self.handle.as_ptr());
         // SAFETY: the stream is open and ours alone; all pointers are of what lives until the call returns.
         call(|message| unsafe { function(stream, image, tokens, pooled, instruments, message) })?;
+        if self.config.unet.profile_channels > 0 {
+            style.profile = mean_profile(images);
+        }
         Ok(style)
     }
 
@@ -157,6 +162,7 @@ impl TransferModel for Networks {
             content: abi::View::of(guide.content),
             tokens: abi::View::of(guide.style.map(|style| &style.tokens[..])),
             pooled: abi::View::of(guide.style.map(|style| &style.pooled[..])),
+            profile: abi::View::of(guide.style.map(|style| &style.profile[..])),
             prefix_columns: guide.prefix_columns,
         };
         let foreign: Vec<abi::Guide> = guides.iter().map(foreign).collect();

@@ -8,6 +8,7 @@ use crate::config::ModelConfig;
 use crate::image::MelImage;
 use crate::nn::Backend;
 use crate::style::StyleTokens;
+use crate::style::profile::{BAND_STATISTICS, mean_profile};
 use crate::{Error, Result};
 
 /// Sizes of a latent: rows (mel), columns (time), channels.
@@ -94,7 +95,7 @@ impl<B: Backend> Model<B> {
             return Err(Error::invalid("style reference", "at least one window that sounds", "none"));
         }
         let dim = self.config.style.dim;
-        let mut style = StyleTokens { model: String::new(), dim, ..StyleTokens::default() };
+        let mut style = StyleTokens { dim, ..StyleTokens::default() };
         for image in images {
             self.check_size(image.n_mels, image.frames)?;
             let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
@@ -102,6 +103,9 @@ impl<B: Backend> Model<B> {
             style.tokens.extend(ops.data(&tokens)?);
             accumulate(&mut style.pooled, &ops.data(&pooled)?, images.len());
             accumulate(&mut style.instruments, &softmax(&ops.data(&logits)?), images.len());
+        }
+        if self.reads_profiles() {
+            style.profile = mean_profile(images);
         }
         Ok(style)
     }
@@ -129,7 +133,7 @@ impl<B: Backend> Model<B> {
         guides: &[Guide],
         style: &StyleMemory<B>,
     ) -> Result<Vec<Vec<f32>>> {
-        let padded = self.pad_columns(dims);
+        let padded = self.padded(dims);
         let [h, w, c] = padded;
         let (batch, size) = (guides.len(), h * w * c);
         let noisy = widen(noisy, dims, padded).repeat(batch);
@@ -161,26 +165,57 @@ impl<B: Backend> Model<B> {
     pub fn read_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<StyleMemory<B>> {
         let dim = self.config.style.dim;
         let count = guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
-        let (mut tokens, mut pooled) = (Vec::new(), Vec::new());
+        let sizes = [count * dim, dim, self.profile_len()];
+        let mut parts = [(); 3].map(|()| Vec::new());
         for guide in guides {
-            match guide.style {
-                Some(style) if style.dim != dim || style.count() != count || style.pooled.len() != dim => {
-                    let found = format!("{} tokens of {}", style.count(), style.dim);
-                    return Err(Error::invalid("style tokens", format!("{count} tokens of {dim}"), found));
-                }
-                Some(style) => {
-                    tokens.extend_from_slice(&style.tokens);
-                    pooled.extend_from_slice(&style.pooled);
-                }
-                None => {
-                    tokens.resize(tokens.len() + count * dim, 0.0);
-                    pooled.resize(pooled.len() + dim, 0.0);
+            let values = guide.style.map(parts_of);
+            if let Some(values) = values
+                && values.map(<[f32]>::len) != sizes
+            {
+                let [tokens, pooled, profile] = values.map(<[f32]>::len);
+                let expected = format!("{} values, {} pooled, {} of a profile", sizes[0], sizes[1], sizes[2]);
+                let found = format!("{tokens}, {pooled}, {profile}");
+                return Err(Error::invalid("style tokens", expected, found));
+            }
+            for (i, part) in parts.iter_mut().enumerate() {
+                match values {
+                    Some(values) => part.extend_from_slice(values[i]),
+                    None => part.resize(part.len() + sizes[i], 0.0),
                 }
             }
         }
+        let [tokens, pooled, profile] = parts;
         let tokens = ops.tensor([guides.len(), 1, count, dim], &tokens)?;
         let pooled = ops.tensor([guides.len(), 1, 1, dim], &pooled)?;
-        self.denoiser.unet.read(ops, &tokens, &pooled)
+        let profile = match self.profile_len() {
+            0 => None,
+            _ => Some(self.profile_rows(ops, &profile, guides.len())?),
+        };
+        self.denoiser.unet.read(ops, &tokens, &pooled, profile.as_ref())
+    }
+
+    /// Whether a style is as long in every part as this model's styles are.
+    pub fn fits(&self, style: &StyleTokens) -> bool {
+        let dim = self.config.style.dim;
+        style.dim == dim && style.pooled.len() == dim && style.profile.len() == self.profile_len()
+    }
+
+    fn reads_profiles(&self) -> bool {
+        self.config.unet.profile_channels > 0
+    }
+
+    fn profile_len(&self) -> usize {
+        if self.reads_profiles() { self.config.mel.n_mels * BAND_STATISTICS } else { 0 }
+    }
+
+    /// Spectral profiles as the rows of a latent, padded as latents are.
+    fn profile_rows(&self, ops: &mut B, profiles: &[f32], count: usize) -> Result<B::Tensor> {
+        let statistics = self.config.autoencoder.reduction() * BAND_STATISTICS;
+        let dims = [self.profile_len() / statistics, 1, statistics];
+        let [rows, ..] = self.padded(dims);
+        let profiles = profiles.chunks_exact(self.profile_len());
+        let widened: Vec<f32> = profiles.flat_map(|one| widen(one, dims, [rows, 1, statistics])).collect();
+        ops.tensor([count, rows, 1, statistics], &widened)
     }
 
     fn check_size(&self, n_mels: usize, frames: usize) -> Result<()> {
@@ -195,10 +230,15 @@ impl<B: Backend> Model<B> {
     }
 
     /// The denoiser halves its input between resolutions: rows and columns are padded up to what divides.
-    fn pad_columns(&self, [h, w, c]: LatentDims) -> LatentDims {
+    fn padded(&self, [h, w, c]: LatentDims) -> LatentDims {
         let unit = 1 << (self.config.unet.channels.len() - 1);
         [h.next_multiple_of(unit), w.next_multiple_of(unit), c]
     }
+}
+
+/// What the denoiser is told of a style.
+fn parts_of(style: &StyleTokens) -> [&[f32]; 3] {
+    [&style.tokens, &style.pooled, &style.profile]
 }
 
 fn accumulate(sum: &mut Vec<f32>, values: &[f32], count: usize) {

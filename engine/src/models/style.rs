@@ -1,5 +1,6 @@
 //! Reference image to style tokens.
 
+use super::position::SinusoidalPositionEmbedding;
 use crate::Result;
 use crate::config::StyleConfig;
 use crate::nn::layers::ResBlock;
@@ -20,7 +21,10 @@ pub struct Style<B: Backend> {
 
 /// The reports' six stride-2 convolutions; tokens from the last resolutions, a pooled vector, an instrument head.
 pub struct StyleEncoder<B: Backend> {
+    frequency_channels: usize,
     downs: Vec<(B::Conv, B::Norm)>,
+    /// Where a row lies, for the features of the first convolution.
+    position: Option<B::Conv>,
     mix: ResBlock<B>,
     heads: Vec<(B::Norm, B::Conv)>,
     pool: B::Conv,
@@ -44,8 +48,14 @@ impl<B: Backend> StyleEncoder<B> {
             }
             c_in = c;
         }
+        let frequency_channels = config.frequency_channels;
+        let position = ConvSpec::linear(frequency_channels, config.channels[0]).zero();
         Ok(Self {
+            frequency_channels,
             downs,
+            position: (frequency_channels > 0)
+                .then(|| B::load_conv(source, &format!("{name}.position"), position))
+                .transpose()?,
             mix: ResBlock::load(source, &format!("{name}.mix"), c_in, c_in, None)?,
             heads,
             pool: B::load_conv(source, &format!("{name}.pool"), ConvSpec::linear(c_in, config.dim))?,
@@ -64,6 +74,13 @@ impl<B: Backend> StyleEncoder<B> {
         for (i, (conv, norm)) in self.downs.iter().enumerate() {
             h = ops.conv(&h, conv)?;
             h = ops.norm(&h, norm, None, true)?;
+            if let (0, Some(position)) = (i, &self.position) {
+                let [_, rows, ..] = ops.dims(&h);
+                let places = SinusoidalPositionEmbedding::rows(rows, self.frequency_channels);
+                let places = ops.tensor([1, rows, 1, self.frequency_channels], &places)?;
+                let places = ops.conv(&places, position)?;
+                h = ops.add(&h, &places)?;
+            }
             if i + 1 == self.downs.len() {
                 h = self.mix.forward(ops, &h, None)?;
             }

@@ -2,10 +2,11 @@
 
 use super::cross_attention::{CrossAttention, Memory};
 use super::position::SinusoidalPositionEmbedding;
-use crate::Result;
 use crate::config::{ModelConfig, UNetConfig};
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
+use crate::style::profile::BAND_STATISTICS;
+use crate::{Error, Result};
 
 /// What the denoiser reads beside the noisy latent.
 pub struct Conditions<'a, B: Backend> {
@@ -25,6 +26,8 @@ pub struct StyleMemory<B: Backend> {
     attentions: Vec<Memory<B>>,
     /// `(B, 1, 1, E)`: the pooled style's part of the embedding.
     pooled: B::Tensor,
+    /// `(B, H, 1, C)`: what its spectral profile adds to the features of each row.
+    profile: Option<B::Tensor>,
 }
 
 /// Channels of [`Conditions::mask`].
@@ -79,12 +82,41 @@ impl<B: Backend> Stage<B> {
     }
 }
 
+/// Reads a style's spectral profile: convolutions along the rows, of which only the middle columns of the kernels see anything,
+/// and a linear layer that starts at zero.
+struct ProfileReader<B: Backend> {
+    convs: [B::Conv; 2],
+    out: B::Conv,
+}
+
+impl<B: Backend> ProfileReader<B> {
+    fn load(source: &mut B::Source<'_>, name: &str, c_in: usize, width: usize, c_out: usize) -> Result<Self> {
+        let mut conv =
+            |i: usize, c_in| B::load_conv(source, &format!("{name}.{i}"), ConvSpec::conv(c_in, width, 3, 1));
+        Ok(Self {
+            convs: [conv(0, c_in)?, conv(1, width)?],
+            out: B::load_conv(source, &format!("{name}.out"), ConvSpec::linear(width, c_out).zero())?,
+        })
+    }
+
+    /// `(B, H, 1, statistics of a row)` -> `(B, H, 1, c_out)`.
+    fn forward(&self, ops: &mut B, profile: &B::Tensor) -> Result<B::Tensor> {
+        let mut h = profile.clone();
+        for conv in &self.convs {
+            h = ops.conv(&h, conv)?;
+            h = ops.silu(&h)?;
+        }
+        ops.conv(&h, &self.out)
+    }
+}
+
 /// ResBlocks with adaptive group norm, self- and cross-attention at the coarse resolutions, skip connections.
 pub struct UNet<B: Backend> {
     frequency_channels: usize,
     time1: B::Conv,
     time2: B::Conv,
     style: B::Conv,
+    profile: Option<ProfileReader<B>>,
     input: B::Conv,
     down: Vec<(Stage<B>, Option<B::Conv>)>,
     up: Vec<(B::Conv, Stage<B>)>,
@@ -104,6 +136,13 @@ impl<B: Backend> UNet<B> {
             time1: B::load_conv(source, &format!("{name}.time.0"), time1)?,
             time2: B::load_conv(source, &format!("{name}.time.1"), ConvSpec::linear(e, e))?,
             style: B::load_conv(source, &format!("{name}.style"), ConvSpec::linear(dim, e))?,
+            profile: (unet.profile_channels > 0)
+                .then(|| {
+                    let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
+                    let name = format!("{name}.profile");
+                    ProfileReader::load(source, &name, statistics, unet.profile_channels, unet.channels[0])
+                })
+                .transpose()?,
             input: B::load_conv(
                 source,
                 &format!("{name}.input"),
@@ -133,13 +172,25 @@ impl<B: Backend> UNet<B> {
         Ok(net)
     }
 
-    /// Reads a style: `tokens (B or 1, 1, N, dim)` and `pooled (B, 1, 1, dim)`, both zero where it was dropped.
-    pub fn read(&self, ops: &mut B, tokens: &B::Tensor, pooled: &B::Tensor) -> Result<StyleMemory<B>> {
+    /// Reads a style: `tokens (B or 1, 1, N, dim)`, `pooled (B, 1, 1, dim)` and, where the
+    /// model reads it, its spectral `profile (B, H, 1, statistics of a row)`; all zero where it was dropped.
+    pub fn read(
+        &self,
+        ops: &mut B,
+        tokens: &B::Tensor,
+        pooled: &B::Tensor,
+        profile: Option<&B::Tensor>,
+    ) -> Result<StyleMemory<B>> {
         let stages = self.down.iter().map(|(stage, _)| stage).chain(self.up.iter().map(|(_, stage)| stage));
         let attentions = stages.filter_map(|stage| stage.attention.as_ref());
         Ok(StyleMemory {
             attentions: attentions.map(|(_, cross)| cross.read(ops, tokens)).collect::<Result<_>>()?,
             pooled: ops.conv(pooled, &self.style)?,
+            profile: match (&self.profile, profile) {
+                (Some(reader), Some(profile)) => Some(reader.forward(ops, profile)?),
+                (Some(_), None) => return Err(Error::invalid("style", "its spectral profile", "none")),
+                (None, _) => None,
+            },
         })
     }
 
@@ -153,6 +204,9 @@ impl<B: Backend> UNet<B> {
         let embedding = self.embed(ops, conditions)?;
         let input = self.join_input(ops, noisy, conditions)?;
         let mut h = ops.conv(&input, &self.input)?;
+        if let Some(profile) = &conditions.style.profile {
+            h = ops.add(&h, profile)?;
+        }
         let (mut skips, memories) = (Vec::new(), &mut conditions.style.attentions.iter());
         for (stage, next) in &self.down {
             h = stage.forward(ops, &h, &embedding, memories)?;

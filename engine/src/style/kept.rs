@@ -34,6 +34,8 @@ pub struct WrittenStyle {
     dim: usize,
     tokens: String,
     pooled: String,
+    #[serde(default)]
+    profile: String,
     instruments: String,
     #[serde(default)]
     heard: Option<WrittenHeard>,
@@ -42,7 +44,7 @@ pub struct WrittenStyle {
 impl KeptStyle {
     /// The style as it is written.
     pub fn write(&self) -> WrittenStyle {
-        let StyleTokens { model, dim, tokens, pooled, instruments } = &*self.tokens;
+        let StyleTokens { model, dim, tokens, pooled, profile, instruments } = &*self.tokens;
         WrittenStyle {
             name: self.name.clone(),
             path: self.path.clone(),
@@ -50,6 +52,7 @@ impl KeptStyle {
             dim: *dim,
             tokens: of_floats(tokens),
             pooled: of_floats(pooled),
+            profile: of_floats(profile),
             instruments: of_floats(instruments),
             heard: (*self.heard != Heard::default()).then(|| self.heard.write()),
         }
@@ -57,12 +60,13 @@ impl KeptStyle {
 
     /// The style that was written; `None` where it is damaged.
     pub fn read(written: WrittenStyle) -> Option<Self> {
-        let WrittenStyle { name, path, model, dim, tokens, pooled, instruments, heard } = written;
+        let WrittenStyle { name, path, model, dim, tokens, pooled, profile, instruments, heard } = written;
         let tokens = StyleTokens {
             model,
             dim,
             tokens: floats(&tokens)?,
             pooled: floats(&pooled)?,
+            profile: floats(&profile)?,
             instruments: floats(&instruments)?,
         };
         let whole =
@@ -85,6 +89,7 @@ mod tests {
             dim: 2,
             tokens: vec![1.0, -0.1, f32::MIN_POSITIVE, 1e30],
             pooled: vec![0.3],
+            profile: vec![0.4, 0.5],
             instruments: vec![],
         };
         let heard = Heard::of(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
@@ -103,7 +108,8 @@ mod tests {
 
     #[test]
     fn damage_is_left_out() {
-        let damages: [fn(&mut WrittenStyle); 6] = [
+        let damages: [fn(&mut WrittenStyle); 7] = [
+            |written| written.profile.truncate(7),
             |written| written.dim = 0,
             |written| written.dim = 3,
             |written| written.tokens.clear(),

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use engine::checkpoint::{Checkpoint, Precision};
+use engine::style::StyleTokens;
 use tempfile::TempDir;
 
 use super::*;
@@ -104,6 +105,19 @@ fn another_model_plays_and_reads_the_projects_styles_again() {
     desk.instance.load_model(&desk.registry, &desk.file("nowhere.safetensors"));
     assert!(desk.message().contains("nowhere.safetensors"));
     assert_eq!(desk.model().name(), "orchestra", "it plays on");
+}
+
+#[test]
+fn a_style_that_an_older_version_saved_without_its_profile_is_read_again() {
+    let desk = Desk::new();
+    desk.instance.load_style(&desk.registry, &desk.recording());
+    let whole = desk.style();
+    let bare = StyleTokens { profile: Vec::new(), ..(*whole.tokens).clone() };
+    let lost = KeptStyle { tokens: Arc::new(bare), ..whole.clone() };
+    assert!(desk.model().made(&whole.tokens) && !desk.model().made(&lost.tokens));
+    let again = desk.model().understand(&lost).expect("it is kept with what was heard");
+    assert_eq!(again.tokens.profile.len(), whole.tokens.profile.len());
+    assert!(desk.model().made(&again.tokens));
 }
 
 #[test]

@@ -5,12 +5,15 @@ use candle_core::{Device, Tensor};
 use engine::config::ModelConfig;
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
+use engine::image::MelImage;
 use engine::models::position::SinusoidalPositionEmbedding;
 use engine::models::unet::MASK_CHANNELS;
+use engine::style::profile::spectral_profile;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::DiffusionTraining;
+use crate::images::as_batch;
 
 /// Random choices of one example.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +23,18 @@ pub struct Draw {
     pub keep_style: bool,
     pub keep_content: bool,
     pub noise_seed: u64,
+    /// The recording chain of chance that style and target get, if any.
+    pub target_colour: Option<u64>,
+    /// The content's.
+    pub content_colour: Option<u64>,
 }
 
 impl Draw {
     /// An example of training.
     pub fn random(rng: &mut ChaCha8Rng, training: &DiffusionTraining, model: &ModelConfig) -> Self {
         let last = model.diffusion.train_timesteps - 1;
+        let mut colour = || rng.random_bool(training.recolour).then(|| rng.random());
+        let [target_colour, content_colour] = [colour(), colour()];
         let columns = |frames: usize| frames / model.autoencoder.reduction();
         Self {
             timestep: if rng.random_bool(training.terminal_share) {
@@ -42,12 +51,37 @@ impl Draw {
             keep_style: !rng.random_bool(training.style_drop),
             keep_content: !rng.random_bool(training.content_drop),
             noise_seed: rng.random(),
+            target_colour,
+            content_colour,
         }
     }
 
     /// An example of validation: everything given, no prefix.
     pub fn plain(timestep: usize, noise_seed: u64) -> Self {
-        Self { timestep, prefix_columns: 0, keep_style: true, keep_content: true, noise_seed }
+        Self {
+            timestep,
+            prefix_columns: 0,
+            keep_style: true,
+            keep_content: true,
+            noise_seed,
+            target_colour: None,
+            content_colour: None,
+        }
+    }
+}
+
+/// Which of an example's images.
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
+    Content,
+    Style,
+    Target,
+}
+
+impl Draw {
+    /// The seed of an image's own noise floor: not the diffusion's, or the noise would tell what the target holds.
+    pub fn seed_of(&self, role: Role) -> u64 {
+        noise::step_seed(self.noise_seed, role as usize)
     }
 }
 
@@ -59,6 +93,8 @@ pub struct Batch {
     pub timestep: Tensor,
     /// Images `(B, n_mels, frames, 1)`.
     pub style: Tensor,
+    /// The styles' spectral profiles, `(B, rows of a latent, 1, statistics of a row)`.
+    pub profile: Tensor,
     /// 0 where the style is dropped, `(B, 1, 1, 1)`.
     pub keep_style: Tensor,
     pub target: Tensor,
@@ -132,15 +168,18 @@ impl<'a> BatchValues<'a> {
     }
 
     /// The batch, with its style images and their instruments.
-    pub fn finish(self, style: Tensor, labels: Vec<u32>, device: &Device) -> Result<Batch> {
+    pub fn finish(self, styles: &[MelImage], labels: Vec<u32>, device: &Device) -> Result<Batch> {
         let (count, [h, w, c]) = (self.count, self.dims);
+        let profiles: Vec<f32> = styles.iter().flat_map(spectral_profile).collect();
+        let statistics = profiles.len() / (count * h);
         let tensor = |values, shape| Tensor::from_vec(values, shape, device);
         Ok(Batch {
             noisy: tensor(self.noisy, (count, h, w, c))?,
             content: tensor(self.content, (count, h, w, c))?,
             mask: tensor(self.mask, (count, h, w, MASK_CHANNELS))?,
             timestep: tensor(self.timestep, (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM))?,
-            style,
+            style: as_batch(styles, device)?,
+            profile: tensor(profiles, (count, h, 1, statistics))?,
             keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
             target: tensor(self.target, (count, h, w, c))?,
             counts: tensor(self.counts, (count, h, w, 1))?,

@@ -8,7 +8,7 @@ use engine::image::MelImage;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::data::dataset::SpectrogramDataset;
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
@@ -81,16 +81,22 @@ impl Examples {
         }
     }
 
-    /// An example's content, in its disguise where it has one.
-    pub fn content(&self, pair: &Pair) -> MelImage {
+    /// One image.
+    pub fn image(&self, at: ImageRef) -> MelImage {
         let images = self.images();
         let (n_mels, frames) = (images.mel().n_mels, images.window().frames);
         let mut data = Vec::with_capacity(n_mels * frames);
-        images.extend_f32(pair.content, &mut data);
-        if let Some(seed) = pair.disguise {
-            disguise(&mut data, n_mels, images.mel().range_db, seed);
-        }
+        images.extend_f32(at, &mut data);
         MelImage { n_mels, frames, data }
+    }
+
+    /// An example's content, in its disguise where it has one.
+    pub fn content(&self, pair: &Pair) -> MelImage {
+        let mut image = self.image(pair.content);
+        if let Some(seed) = pair.disguise {
+            disguise(&mut image.data, image.n_mels, self.images().mel().range_db, seed);
+        }
+        image
     }
 
     /// What a model file says of what it was trained on: the soundfonts, or how many recordings and how they were read.

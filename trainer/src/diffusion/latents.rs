@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use engine::checkpoint::{Checkpoint, LatentStats};
 use engine::config::ModelConfig;
 use engine::image::MelImage;
@@ -13,7 +13,7 @@ use half::f16;
 
 use crate::data::dataset::ImageRef;
 use crate::data::image_set::ImageSet;
-use crate::images::image_batch;
+use crate::images::{as_batch, image_batch};
 use crate::weights::fill;
 
 /// Latents of a dataset's images, zero mean and unit variance each channel.
@@ -21,6 +21,7 @@ pub struct Latents {
     autoencoder: Autoencoder<Candle>,
     statistics: LatentStats,
     dims: [usize; 3],
+    device: Device,
     known: HashMap<ImageRef, Vec<f16>>,
 }
 
@@ -36,7 +37,13 @@ impl Latents {
             config.window.frames / reduction,
             config.autoencoder.latent_channels,
         ];
-        Ok(Self { autoencoder, statistics: base.latent.clone(), dims, known: HashMap::new() })
+        Ok(Self {
+            autoencoder,
+            statistics: base.latent.clone(),
+            dims,
+            device: ops.device().clone(),
+            known: HashMap::new(),
+        })
     }
 
     /// Height, width and channels of a latent.
@@ -44,27 +51,36 @@ impl Latents {
         self.dims
     }
 
-    /// The latent of an image `(H, W, C)`, encoded when it is first asked for.
+    /// Encodes what was not asked for before.
     ///
     /// Images go through the encoder one by one: a latent must not depend on the company it was encoded in, or a
     /// resumed run, which asks in another order, would differ in the last bit.
-    pub fn of(&mut self, ops: &mut Candle, data: &dyn ImageSet, at: ImageRef) -> Result<Vec<f32>> {
-        if !self.known.contains_key(&at) {
-            let image = image_batch(data, &[at], ops.device())?;
-            let latent = self.encode(ops, &image)?;
-            self.known.insert(at, latent);
+    pub fn keep(&mut self, data: &dyn ImageSet, wanted: &[ImageRef]) -> Result<()> {
+        for &at in wanted {
+            if !self.known.contains_key(&at) {
+                let latent = self.encode(&image_batch(data, &[at], &self.device)?)?;
+                self.known.insert(at, latent);
+            }
         }
-        Ok(self.known[&at].iter().map(|value| value.to_f32()).collect())
+        Ok(())
+    }
+
+    /// The latent of an image `(H, W, C)`.
+    ///
+    /// # Panics
+    /// If it was not [kept](Self::keep).
+    pub fn kept(&self, at: ImageRef) -> Vec<f32> {
+        self.known[&at].iter().map(|value| value.to_f32()).collect()
     }
 
     /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that are kept.
-    pub fn of_image(&self, ops: &mut Candle, image: MelImage) -> Result<Vec<f32>> {
-        let MelImage { n_mels, frames, data } = image;
-        let image = Tensor::from_vec(data, (1, n_mels, frames, 1), ops.device())?;
-        Ok(self.encode(ops, &image)?.iter().map(|value| value.to_f32()).collect())
+    pub fn of_image(&self, image: MelImage) -> Result<Vec<f32>> {
+        let image = as_batch(std::slice::from_ref(&image), &self.device)?;
+        Ok(self.encode(&image)?.iter().map(|value| value.to_f32()).collect())
     }
 
-    fn encode(&self, ops: &mut Candle, image: &Tensor) -> Result<Vec<f16>> {
+    fn encode(&self, image: &Tensor) -> Result<Vec<f16>> {
+        let ops = &mut Candle::new(self.device.clone());
         let latent = self.autoencoder.encoder.forward(ops, image)?.flatten_all()?.to_vec1::<f32>()?;
         Ok(self.standardised(&latent))
     }

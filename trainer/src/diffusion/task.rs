@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
-use engine::checkpoint::{Checkpoint, Kind, Precision};
+use engine::checkpoint::{Checkpoint, Kind, Precision, StoredTensor};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
 use engine::models::style::LABEL;
@@ -13,14 +13,16 @@ use engine::models::unet::Conditions;
 use engine::models::{DECODER, Denoiser, ENCODER, STYLE};
 use engine::nn::candle::{Candle, ParamStore};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
-use super::batch::{Batch, BatchValues, Draw};
+use super::batch::{Batch, BatchValues, Draw, Role};
 use super::examples::Examples;
 use super::latents::Latents;
 use crate::config::RunConfig;
 use crate::data::dataset::ImageRef;
 use crate::data::pairs::Pair;
-use crate::images::{image_batch, to_images};
+use crate::data::recolour::Recolouring;
+use crate::images::{as_batch, to_images};
 use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, label};
@@ -33,6 +35,13 @@ use crate::weights::{fill, stored};
 /// Images a forward pass outside training.
 const BATCH: usize = 16;
 
+/// Of one example: latents of content and target, and the style's image.
+struct Given {
+    content: Vec<f32>,
+    target: Vec<f32>,
+    style: MelImage,
+}
+
 /// The task.
 pub struct DiffusionTask {
     config: RunConfig,
@@ -40,6 +49,7 @@ pub struct DiffusionTask {
     base: Checkpoint,
     latents: Latents,
     forward: ForwardDiffusion,
+    recolouring: Recolouring,
     channel_weights: Tensor,
     listener: Option<VggishFeatureLoss>,
     validation: Vec<Pair>,
@@ -79,6 +89,7 @@ impl DiffusionTask {
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
+        let recolouring = Recolouring::new(&config.model.mel);
         let validation = examples.validation(config.validation_items, config.seed)?;
         let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
         Ok(Self {
@@ -87,6 +98,7 @@ impl DiffusionTask {
             base,
             latents,
             forward,
+            recolouring,
             channel_weights,
             listener,
             validation,
@@ -97,28 +109,67 @@ impl DiffusionTask {
     }
 
     fn batch(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<Batch> {
-        let mut values = BatchValues::new(&self.forward, self.latents.dims());
+        let mut plain = Vec::new();
         for (pair, draw) in pairs.iter().zip(draws) {
-            let images = self.examples.images();
-            let target = self.latents.of(&mut self.ops, images, pair.target)?;
-            let content = match pair.disguise {
-                None => self.latents.of(&mut self.ops, images, pair.content)?,
-                Some(_) => self.latents.of_image(&mut self.ops, self.examples.content(pair))?,
-            };
-            values.push(draw, &content, &target);
+            plain.extend(draw.target_colour.is_none().then_some(pair.target));
+            plain.extend((draw.content_colour.or(pair.disguise).is_none()).then_some(pair.content));
         }
-        let styles: Vec<ImageRef> = pairs.iter().map(|p| p.style).collect();
+        self.latents.keep(self.examples.images(), &plain)?;
+        let given: Vec<Given> =
+            pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
+        let mut values = BatchValues::new(&self.forward, self.latents.dims());
+        given.iter().zip(draws).for_each(|(given, draw)| values.push(draw, &given.content, &given.target));
+        let styles: Vec<MelImage> = given.into_iter().map(|given| given.style).collect();
         let labels: Vec<u32> = pairs.iter().map(|p| p.style.instrument as u32).collect();
-        let device = self.ops.device();
-        values.finish(image_batch(self.examples.images(), &styles, device)?, labels, device)
+        values.finish(&styles, labels, self.ops.device())
+    }
+
+    /// What an example gives to the networks; plain latents have been kept.
+    fn given(&self, pair: &Pair, draw: &Draw) -> Result<Given> {
+        let content = match (pair.disguise, draw.content_colour) {
+            (None, None) => self.latents.kept(pair.content),
+            (_, colour) => {
+                let content = self.examples.content(pair);
+                self.latents.of_image(self.coloured(content, colour, draw.seed_of(Role::Content)))?
+            }
+        };
+        let target = match draw.target_colour {
+            None => self.latents.kept(pair.target),
+            Some(_) => self.latents.of_image(self.target(pair, draw))?,
+        };
+        let style = self.examples.image(pair.style);
+        Ok(Given {
+            content,
+            target,
+            style: self.coloured(style, draw.target_colour, draw.seed_of(Role::Style)),
+        })
+    }
+
+    /// An example's target, in its colour.
+    fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
+        self.coloured(self.examples.image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
+    }
+
+    /// Of the file that the run started from: the rest of it may be of other networks than these.
+    fn autoencoder_tensors(&self) -> BTreeMap<String, StoredTensor> {
+        let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
+        let tensors = self.base.tensors.iter().filter(|(name, _)| part(name));
+        tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
+    }
+
+    fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {
+        if let Some(seed) = colour {
+            self.recolouring.recolour(&mut image, &self.recolouring.colour(seed), noise_seed);
+        }
+        image
     }
 
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
     fn predict(&mut self, batch: &Batch) -> Result<(Tensor, Tensor)> {
         let style = self.nets.style.forward(&mut self.ops, &batch.style)?;
-        let [tokens, pooled] =
-            [&style.tokens, &style.pooled].map(|kept| kept.broadcast_mul(&batch.keep_style));
-        let read = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?)?;
+        let [tokens, pooled, profile] =
+            [&style.tokens, &style.pooled, &batch.profile].map(|kept| kept.broadcast_mul(&batch.keep_style));
+        let read = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
         let (content, mask, timestep) = (&batch.content, &batch.mask, &batch.timestep);
         let conditions = Conditions { content, mask, timestep, style: &read };
         let prediction = self.nets.unet.forward(&mut self.ops, &batch.noisy, &conditions)?;
@@ -139,19 +190,12 @@ impl DiffusionTask {
         let batch = self.batch(&pairs, &draws)?;
         let (prediction, _) = self.predict(&batch)?;
         let x0 = self.estimate(&batch, &prediction, last)?;
-        let device = self.ops.device().clone();
         let outputs = to_images(&self.latents.decode(&mut self.ops, &x0)?)?;
-        let role = |of: fn(&Pair) -> ImageRef| -> Result<Vec<MelImage>> {
-            to_images(&image_batch(
-                self.examples.images(),
-                &pairs.iter().map(of).collect::<Vec<_>>(),
-                &device,
-            )?)
+        let row = |(pair, output): (&Pair, MelImage)| {
+            let [style, target] = [pair.style, pair.target].map(|at| self.examples.image(at));
+            [self.examples.content(pair), style, target, output]
         };
-        let (styles, targets) = (role(|p| p.style)?, role(|p| p.target)?);
-        let contents = pairs.iter().map(|pair| self.examples.content(pair));
-        let rows = contents.zip(styles).zip(targets).zip(outputs);
-        Ok(rows.map(|(((content, style), target), output)| [content, style, target, output]).collect())
+        Ok(pairs.iter().zip(outputs).map(row).collect())
     }
 
     /// Distance of the feature statistics of the decoded estimates and of the targets (the reports' style loss, with its
@@ -176,8 +220,8 @@ impl DiffusionTask {
             .broadcast_mul(&column(of_noisy)?)?
             .add(&prediction.broadcast_mul(&column(of_prediction)?)?)?;
         let output = self.latents.decode(&mut self.ops, &estimate)?;
-        let targets: Vec<ImageRef> = pairs.iter().map(|pair| pair.target).collect();
-        let target = image_batch(self.examples.images(), &targets, self.ops.device())?;
+        let targets: Vec<_> = pairs.iter().zip(draws).map(|(pair, draw)| self.target(pair, draw)).collect();
+        let target = as_batch(&targets, self.ops.device())?;
         let listener =
             self.listener.as_mut().context("loss.style: expected a feature network, found none")?;
         Ok(listener.style(&output, &target)?)
@@ -283,15 +327,13 @@ impl Task for DiffusionTask {
     fn frozen(&self) -> Option<Checkpoint> {
         let of = |text: &serde_json::Value| text.get("autoencoder").unwrap_or(text).clone();
         let (provenance, metrics) = (of(&self.base.provenance), of(&self.base.metrics));
-        let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
-        let tensors = self.base.tensors.iter().filter(|(name, _)| part(name));
         Some(Checkpoint {
             kind: Kind::Autoencoder,
             config: self.base.config.clone(),
             latent: self.base.latent.clone(),
             provenance,
             metrics,
-            tensors: tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(),
+            tensors: self.autoencoder_tensors(),
             sha256: String::new(),
         })
     }
@@ -310,7 +352,7 @@ impl Task for DiffusionTask {
             "ldm": record.metrics,
             "autoencoder": self.base.metrics.get("autoencoder").unwrap_or(&self.base.metrics),
         });
-        checkpoint.tensors = self.base.tensors.clone();
+        checkpoint.tensors = self.autoencoder_tensors();
         checkpoint.tensors.extend(stored(self.store.export()?));
         checkpoint.write(path, Precision::F32).context("model checkpoint")
     }

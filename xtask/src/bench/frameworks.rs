@@ -138,6 +138,7 @@ fn inputs(given: &Given) -> Vec<Kept> {
         input("timestep", &[1], &[*timestep as f32]),
         input("tokens", &[style.count(), style.dim], &style.tokens),
         input("pooled", &[style.dim], &style.pooled),
+        input("profile", &[style.profile.len()], &style.profile),
     ]
 }
 
