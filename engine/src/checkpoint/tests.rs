@@ -331,6 +331,9 @@ fn damage_never_panics() {
         // Most of the damage where most of the decisions are.
         let reach = if round % 4 == 0 { bytes.len() } else { header };
         for _ in 0..=below(3) {
+            if bytes.is_empty() {
+                break;
+            }
             let at = below(reach.min(bytes.len()));
             match below(6) {
                 0 => bytes[at] ^= 1 << below(8),
