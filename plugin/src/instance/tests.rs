@@ -108,15 +108,16 @@ fn another_model_plays_and_reads_the_projects_styles_again() {
 }
 
 #[test]
-fn a_style_that_an_older_version_saved_without_its_profile_is_read_again() {
+fn a_style_of_which_a_part_was_lost_is_read_again() {
     let desk = Desk::new();
     desk.instance.load_style(&desk.registry, &desk.recording());
     let whole = desk.style();
-    let bare = StyleTokens { profile: Vec::new(), ..(*whole.tokens).clone() };
+    // An older version that saves a project drops what it does not know of.
+    let bare = StyleTokens { pooled: Vec::new(), ..(*whole.tokens).clone() };
     let lost = KeptStyle { tokens: Arc::new(bare), ..whole.clone() };
     assert!(desk.model().made(&whole.tokens) && !desk.model().made(&lost.tokens));
     let again = desk.model().understand(&lost).expect("it is kept with what was heard");
-    assert_eq!(again.tokens.profile.len(), whole.tokens.profile.len());
+    assert_eq!(again.tokens.pooled.len(), whole.tokens.pooled.len());
     assert!(desk.model().made(&again.tokens));
 }
 
