@@ -99,7 +99,8 @@ impl Chain {
     }
 }
 
-fn from_db(db: f32) -> f32 {
+/// The amplitude of a level.
+pub(super) fn from_db(db: f32) -> f32 {
     10.0f32.powf(db / 20.0)
 }
 

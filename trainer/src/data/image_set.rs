@@ -4,6 +4,7 @@ use std::path::Path;
 
 use engine::Result;
 use engine::config::{MelConfig, WindowConfig};
+use engine::image::MelImage;
 
 use super::dataset::{ImageRef, SpectrogramDataset};
 use super::description::Split;
@@ -36,6 +37,14 @@ pub trait ImageSet {
     /// An image as numbers in `[0, 1]`, appended to `out`.
     fn extend_f32(&self, at: ImageRef, out: &mut Vec<f32>) {
         out.extend(self.image(at).iter().map(|b| f32::from(*b) / 255.0));
+    }
+
+    /// An image as the engine has them.
+    fn mel_image(&self, at: ImageRef) -> MelImage {
+        let (n_mels, frames) = (self.mel().n_mels, self.window().frames);
+        let mut data = Vec::with_capacity(n_mels * frames);
+        self.extend_f32(at, &mut data);
+        MelImage { n_mels, frames, data }
     }
 }
 

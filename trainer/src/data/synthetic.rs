@@ -13,6 +13,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::chain::from_db;
 use super::instruments::INSTRUMENTS;
 use super::random;
 use super::sound_font::{self, Envelope, Preset, Zone};
@@ -34,6 +35,8 @@ const LOOP_START_S: f32 = 0.6;
 const PAST_LOOP: usize = 16;
 /// Time constant of the slowest swell: it is over when the loop begins.
 const LONGEST_ATTACK_S: f32 = 0.12;
+/// Keeps silence finite where a sound is brought to a peak.
+const SMALLEST_PEAK: f32 = 1e-6;
 /// Largest sample.
 const PEAK: f32 = 20_000.0;
 /// Programs, by General MIDI's families, that are struck or plucked.
@@ -164,7 +167,7 @@ impl Instrument {
             // Whoever interpolates reads past the loop's end.
             sound.extend_from_within(loop_start as usize..loop_start as usize + PAST_LOOP);
         }
-        let peak = sound.iter().fold(1e-6f32, |peak, v| peak.max(v.abs()));
+        let peak = peak(&sound).max(SMALLEST_PEAK);
         Zone {
             keys,
             samples: sound.iter().map(|v| (v / peak * PEAK) as i16).collect(),
@@ -182,7 +185,7 @@ impl Instrument {
         let bell = |r: &Resonance| r.gain_db * (-((hz.log2() - r.octave) / r.width_octaves).powi(2)).exp();
         let body_db: f32 = self.body.iter().map(bell).sum();
         let even_db = if n.is_multiple_of(2) { self.even_db } else { 0.0 };
-        (n as f32).powf(-self.fall) * 10.0f32.powf((body_db + even_db) / 20.0)
+        (n as f32).powf(-self.fall) * from_db(body_db + even_db)
     }
 
     /// Partials that swell and die, each by itself, and the knock of the stroke.
@@ -212,8 +215,7 @@ impl Instrument {
             }
         }
         let knock_s = 0.004 + 0.05 * rng.random::<f32>();
-        let loudest = sound.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
-        let level = loudest * 10.0f32.powf(self.noise_db / 20.0);
+        let level = peak(&sound) * from_db(self.noise_db);
         let noise = breath(sound.len(), rng);
         for (i, (value, noise)) in sound.iter_mut().zip(noise).enumerate() {
             *value += level * noise * (-(i as f32) / (knock_s * RATE_HZ as f32)).exp();
@@ -250,8 +252,7 @@ impl Instrument {
                 }
             }
         }
-        let loudest = sound.iter().fold(0.0f32, |peak, v| peak.max(v.abs()));
-        let level = loudest * 10.0f32.powf(self.noise_db / 20.0);
+        let level = peak(&sound) * from_db(self.noise_db);
         let noise = breath(RATE_HZ as usize, rng);
         for (i, value) in sound.iter_mut().enumerate() {
             let swell = 1.0 - (-(i as f32) / (self.attack_s * RATE_HZ as f32)).exp();
@@ -278,8 +279,13 @@ fn breath(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
         slow += high * 0.1 * (smooth - slow);
         filtered[i] = smooth - slow;
     }
-    let peak = filtered.iter().fold(1e-6f32, |peak, v| peak.max(v.abs()));
+    let peak = peak(&filtered).max(SMALLEST_PEAK);
     filtered.iter().map(|v| v / peak).collect()
+}
+
+/// The largest magnitude.
+fn peak(sound: &[f32]) -> f32 {
+    sound.iter().fold(0.0, |peak, v| peak.max(v.abs()))
 }
 
 /// The last twentieth of a sound dies away.

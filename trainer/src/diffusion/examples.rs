@@ -83,11 +83,7 @@ impl Examples {
 
     /// One image.
     pub fn image(&self, at: ImageRef) -> MelImage {
-        let images = self.images();
-        let (n_mels, frames) = (images.mel().n_mels, images.window().frames);
-        let mut data = Vec::with_capacity(n_mels * frames);
-        images.extend_f32(at, &mut data);
-        MelImage { n_mels, frames, data }
+        self.images().mel_image(at)
     }
 
     /// An example's content, in its disguise where it has one.

@@ -26,8 +26,9 @@ use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{publish, row_name};
 use crate::classifier::Judge;
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::SpectrogramDataset;
 use crate::data::description::Split;
+use crate::data::image_set::ImageSet;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
 use crate::level_free::level_free_distance_db;
 
@@ -165,8 +166,8 @@ impl Session {
             window_ms: rows.steps.iter().map(|&steps| (steps, 0.0)).collect(),
         };
         for (i, pair) in pairs.iter().enumerate() {
-            let (content, target) = (self.image(pair.content), self.image(pair.target));
-            let style = self.image(pair.style);
+            let (content, target) = (self.data.mel_image(pair.content), self.data.mel_image(pair.target));
+            let style = self.data.mel_image(pair.style);
             let mut outputs = self.baselines(&content, &style, &target)?;
             let tokens = self.style_tokens(&style)?;
             for (k, (name, settings)) in settings.iter().enumerate() {
@@ -176,7 +177,7 @@ impl Session {
                     *ms += 1e3 * start.elapsed().as_secs_f64() / pairs.len() as f64;
                 }
             }
-            let other = self.image(pairs[(i + 1) % pairs.len()].style);
+            let other = self.data.mel_image(pairs[(i + 1) % pairs.len()].style);
             let other = self.style_tokens(&other)?;
             outputs
                 .push(("Luthier, another pair's style".into(), self.transferred(&content, &other, &base)?));
@@ -205,7 +206,7 @@ impl Session {
         let sounding: Vec<_> = images.into_iter().step_by(every).filter(|at| self.data.sounds(*at)).collect();
         let mut errors = Vec::new();
         for at in sounding {
-            let image = self.image(at);
+            let image = self.data.mel_image(at);
             let output = self.reconstructed(&image)?;
             let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
             errors.push(squares.sum::<f64>() / image.data.len() as f64);
@@ -228,7 +229,7 @@ impl Session {
     /// If the split has no pairs.
     pub fn examples(&self, split: Split, seed: u64) -> Result<Vec<(String, [MelImage; 3])>> {
         let pairs = SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
-        let images = |pair: &Pair| [pair.content, pair.style, pair.target].map(|at| self.image(at));
+        let images = |pair: &Pair| [pair.content, pair.style, pair.target].map(|at| self.data.mel_image(at));
         Ok(pairs.iter().map(|pair| (self.name(pair), images(pair))).collect())
     }
 
@@ -238,13 +239,6 @@ impl Session {
     /// If the network fails.
     pub fn style_tokens(&mut self, style: &MelImage) -> Result<StyleTokens> {
         self.model.style_tokens(&mut self.ops, std::slice::from_ref(style))
-    }
-
-    fn image(&self, at: ImageRef) -> MelImage {
-        let mel = &self.data.description.mel;
-        let mut data = Vec::with_capacity(self.data.image_len());
-        self.data.extend_f32(at, &mut data);
-        MelImage { n_mels: mel.n_mels, frames: self.data.description.window.frames, data }
     }
 
     fn name(&self, pair: &Pair) -> String {
