@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::data::recordings::{build, fetch};
 use crate::vggish::convert;
-use crate::{data, evaluate, export, train};
+use crate::{ablation, data, evaluate, export, train};
 
 /// Makes Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Train(train::Args),
     Export(export::Args),
     ConvertVggish(convert::Args),
+    Ablate(ablation::Args),
     /// Compares a model's results with the truth, beside baselines.
     Evaluate(evaluate::Args),
 }
@@ -42,6 +43,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(args).map(drop)?,
         Command::Export(args) => export::run(&args)?,
         Command::ConvertVggish(args) => convert::run(&args)?,
+        Command::Ablate(args) => ablation::run(&args)?,
         Command::Evaluate(args) => evaluate::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 //! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`, `diffusion`,
 //! `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log) -> `report` (pictures).
 
+pub mod ablation;
 pub mod autoencoder;
 pub mod classifier;
 pub mod cli;

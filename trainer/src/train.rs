@@ -110,7 +110,21 @@ pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     })
 }
 
+/// The config of a run that stopped, or of a new one.
 fn load_config(args: &Args) -> Result<RunConfig> {
+    match args.resume {
+        true => RunConfig::stopped(&Folder::open(&args.out)?.stopped_config(), &overrides(args)?),
+        false => new_config(args),
+    }
+}
+
+/// The config of a new run.
+pub fn new_config(args: &Args) -> Result<RunConfig> {
+    RunConfig::load(args.config.as_deref(), &overrides(args)?)
+}
+
+/// What the command line changes.
+fn overrides(args: &Args) -> Result<Vec<String>> {
     let mut overrides = args.overrides.clone();
     for (field, path) in [("data", &args.data), ("init", &args.init)] {
         if let Some(path) = path {
@@ -120,10 +134,7 @@ fn load_config(args: &Args) -> Result<RunConfig> {
             overrides.push(format!("{field}={path:?}"));
         }
     }
-    match args.resume {
-        true => RunConfig::stopped(&Folder::open(&args.out)?.stopped_config(), &overrides),
-        false => RunConfig::load(args.config.as_deref(), &overrides),
-    }
+    Ok(overrides)
 }
 
 /// Opens the device, or says why not.

@@ -28,12 +28,23 @@ pub struct Args {
     pub json: Option<PathBuf>,
 }
 
-/// One row of one table.
-#[derive(Deserialize)]
-struct Row {
-    name: String,
+/// One row of one table, as [`Table::json`](super::table::Table::json) writes it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Row {
+    /// What made its clips.
+    pub name: String,
+    /// The piece of each clip.
     pieces: Vec<usize>,
     measures: serde_json::Map<String, Value>,
+}
+
+/// The mean of a measure over another row's, with the 95 % interval of clips that both could measure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// The ratio of the means.
+    pub value: f64,
+    /// Where it lies with other pieces.
+    pub interval: (f64, f64),
 }
 
 /// Rows that every table begins with and no model made: true target and content, or style and content.
@@ -42,6 +53,27 @@ const BASELINES: usize = 2;
 const SAME: f64 = 1e-3;
 
 impl Row {
+    /// This row's mean of a measure over another's, of the same clips.
+    pub fn over(&self, other: &Self, measure: &str, seed: u64) -> Ratio {
+        let (own, others) = (self.values(measure), other.values(measure));
+        let clips = own.iter().zip(&others).zip(&self.pieces);
+        let both = clips.filter_map(|((a, b), piece)| Some((((*a)?, (*b)?), *piece)));
+        let ((own, others), pieces): ((Vec<f64>, Vec<f64>), Vec<usize>) = both.unzip();
+        Ratio { value: mean(&own) / mean(&others), interval: ratio_interval(&own, &others, &pieces, seed) }
+    }
+
+    /// The mean of a measure where it could be measured; 0 where it could not.
+    pub fn mean(&self, measure: &str) -> f64 {
+        mean(&self.values(measure).into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// A measure's value in each clip; none where it could not be measured.
+    fn values(&self, measure: &str) -> Vec<Option<f64>> {
+        let values =
+            self.measures.get(measure).and_then(|measure| measure.get("values")).and_then(Value::as_array);
+        values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
+    }
+
     /// Whether the other row is of the same clips, as far as can be seen.
     fn agrees(&self, other: &Self) -> bool {
         let near = |(a, b): (&Option<f64>, &Option<f64>)| match (a, b) {
@@ -49,7 +81,7 @@ impl Row {
             (a, b) => a.is_none() && b.is_none(),
         };
         let measured = |measure: &String| {
-            let (own, others) = (values(self, measure), values(other, measure));
+            let (own, others) = (self.values(measure), other.values(measure));
             own.len() == others.len() && own.iter().zip(&others).all(near)
         };
         self.pieces == other.pieces && self.measures.keys().all(measured)
@@ -60,8 +92,7 @@ impl Row {
 struct Change {
     row: String,
     measure: String,
-    ratio: f64,
-    interval: (f64, f64),
+    ratio: Ratio,
 }
 
 /// Compares, and prints a table for each that both files have.
@@ -76,8 +107,8 @@ pub fn run(args: &Args) -> Result<()> {
         let changes = changes(rows, others, args)?;
         println!("{}", section(title, rows, &changes));
         written.extend(changes.iter().map(|change| {
-            let Change { row, measure, ratio, interval: (low, high) } = change;
-            json!({ "table": title, "row": row, "measure": measure, "ratio": ratio, "interval": [low, high] })
+            let Change { row, measure, ratio: Ratio { value, interval: (low, high) } } = change;
+            json!({ "table": title, "row": row, "measure": measure, "ratio": value, "interval": [low, high] })
         }));
     }
     if written.is_empty() {
@@ -90,7 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The tables of a file, by title.
-fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
+pub fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let value: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
     let rows = |value: &Value| -> Result<Vec<Row>> {
@@ -127,26 +158,14 @@ fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
     for row in before {
         let Some(other) = after.iter().find(|other| other.name == row.name) else { continue };
         for measure in row.measures.keys().filter(|measure| other.measures.contains_key(*measure)) {
-            let (own, others) = (values(row, measure), values(other, measure));
-            let clips = own.iter().zip(&others).zip(&row.pieces);
-            let both = clips.filter_map(|((a, b), piece)| Some((((*a)?, (*b)?), *piece)));
-            let ((own, others), pieces): ((Vec<f64>, Vec<f64>), Vec<usize>) = both.unzip();
             changes.push(Change {
                 row: row.name.clone(),
                 measure: measure.clone(),
-                ratio: mean(&others) / mean(&own),
-                interval: ratio_interval(&others, &own, &pieces, args.seed),
+                ratio: other.over(row, measure, args.seed),
             });
         }
     }
     Ok(changes)
-}
-
-/// A measure's value in each clip; none where it could not be measured.
-fn values(row: &Row, measure: &str) -> Vec<Option<f64>> {
-    let values =
-        row.measures.get(measure).and_then(|measure| measure.get("values")).and_then(Value::as_array);
-    values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
 }
 
 fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
@@ -173,14 +192,21 @@ fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
     text
 }
 
-/// A measure that is 0 before has no ratio.
+impl std::fmt::Display for Ratio {
+    /// A measure that is 0 below has no ratio.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { value, interval: (low, high) } = self;
+        match [value, low, high].iter().all(|v| v.is_finite()) {
+            true => write!(f, "{value:.3} ({low:.3} to {high:.3})"),
+            false => write!(f, "-"),
+        }
+    }
+}
+
+/// A measure that one side lacks has no ratio.
 fn cell(change: Option<&Change>) -> String {
     match change {
-        Some(Change { ratio, interval: (low, high), .. })
-            if [*ratio, *low, *high].iter().all(|v| v.is_finite()) =>
-        {
-            format!(" {ratio:.3} ({low:.3} to {high:.3}) |")
-        }
+        Some(Change { ratio, .. }) => format!(" {ratio} |"),
         _ => " - |".into(),
     }
 }
@@ -213,7 +239,10 @@ mod tests {
         let found = changes(&a[0].1, &b[0].1, &args).unwrap();
         let ours = found.iter().find(|change| change.row == "ours").unwrap();
         // However the pieces are drawn, every one of them is half as much again.
-        assert!((ours.ratio - 1.5).abs() < 1e-12 && (ours.interval.1 - ours.interval.0).abs() < 1e-12);
+        assert!(
+            (ours.ratio.value - 1.5).abs() < 1e-12
+                && (ours.ratio.interval.1 - ours.ratio.interval.0).abs() < 1e-12
+        );
         assert!(section("", &a[0].1, &found).contains("| ours | 1.500 (1.500 to 1.500) |"));
         run(&args).unwrap();
     }

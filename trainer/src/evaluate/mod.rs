@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// What the row of so many DDIM steps is called.
-fn row_name(steps: usize) -> String {
+pub fn row_name(steps: usize) -> String {
     if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") }
 }
 
@@ -117,7 +117,7 @@ fn publish(table: &Table, of: &str, sampling: &Sampling, json: Option<&Path>) ->
 }
 
 /// Writes a table's figures; their folder is made, for they took too long to be lost for the want of one.
-fn write_json(path: &Path, value: &Value) -> Result<()> {
+pub fn write_json(path: &Path, value: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
     }

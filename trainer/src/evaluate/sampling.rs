@@ -6,14 +6,21 @@ use engine::settings::Settings;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Sampling {
     /// Scale of the initial noise.
-    #[arg(long, default_value_t = Settings::default().temperature)]
+    #[arg(long, default_value_t = Self::default().temperature)]
     pub temperature: f32,
     /// Classifier-free guidance.
-    #[arg(long, default_value_t = Settings::default().guidance_scale)]
+    #[arg(long, default_value_t = Self::default().guidance)]
     pub guidance: f32,
     /// Seed of what is judged and of the noise.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        let Settings { temperature, guidance_scale, .. } = Settings::default();
+        Self { temperature, guidance: guidance_scale, seed: 1 }
+    }
 }
 
 impl Sampling {

@@ -1,0 +1,60 @@
+//! What was found out about one row's model, and the file that remembers it: `evaluate compare` reads it too.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use engine::checkpoint::sha256_hex;
+use serde_json::{Value, json};
+
+use crate::data::description::DESCRIPTION_FILE;
+use crate::evaluate::compare::{self, Row};
+use crate::evaluate::table::Table;
+use crate::evaluate::write_json;
+
+/// What was judged: other weights or other pairs are judged anew.
+pub struct Key(Value);
+
+impl Key {
+    /// So many pairs of some datasets, by a model.
+    pub fn new(model: &Path, datasets: &[&Path], items: usize) -> Result<Self> {
+        let sha256 = |path: &Path| -> Result<String> {
+            Ok(sha256_hex(&std::fs::read(path).with_context(|| path.display().to_string())?))
+        };
+        let datasets: Vec<String> =
+            datasets.iter().map(|folder| sha256(&folder.join(DESCRIPTION_FILE))).collect::<Result<_>>()?;
+        Ok(Self(json!({ "model": sha256(model)?, "datasets": datasets, "items": items })))
+    }
+}
+
+/// What was measured on one set of pairs.
+pub struct Set {
+    /// Its name.
+    pub title: String,
+    rows: Vec<Row>,
+}
+
+impl Set {
+    /// The row of a name.
+    pub fn row(&self, name: &str) -> Result<&Row> {
+        let row = self.rows.iter().find(|row| row.name == name);
+        row.with_context(|| format!("{}: expected a row `{name}`, found none", self.title))
+    }
+}
+
+/// What a file remembers, if it is of this key.
+pub fn read(file: &Path, key: &Key) -> Result<Option<Vec<Set>>> {
+    let Ok(text) = std::fs::read_to_string(file) else { return Ok(None) };
+    let Ok(value) = serde_json::from_str::<Value>(&text) else { return Ok(None) };
+    if value.get("key") != Some(&key.0) {
+        return Ok(None);
+    }
+    let tables = compare::tables(file)?;
+    Ok(Some(tables.into_iter().map(|(title, rows)| Set { title, rows }).collect()))
+}
+
+/// Writes what was found on sets of these titles.
+pub fn write(file: &Path, key: &Key, tables: &[(&str, Table)]) -> Result<()> {
+    let set = |(title, table): &(&str, Table)| json!({ "title": title, "images": table.json() });
+    let sets: Vec<Value> = tables.iter().map(set).collect();
+    Ok(write_json(file, &json!({ "key": key.0, "sets": sets }))?)
+}

@@ -1,0 +1,165 @@
+//! `trainer ablate`: what each part of a recipe brings.
+//!
+//! The same training is run again and again with one thing changed, each time from nothing, and all the models are judged on the
+//! same pairs. A difference between two rows is paired with the pairs (bootstrap over pieces); how much of it is the luck of one
+//! training, a row that changes the seed alone tells.
+
+mod judged;
+mod rows;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use engine::whole_file;
+use serde_json::Value;
+
+use self::judged::{Key, Set};
+use self::rows::Row;
+use crate::config::RunConfig;
+use crate::data::description::Split;
+use crate::evaluate::sampling::Sampling;
+use crate::evaluate::subject::Subject;
+use crate::evaluate::transfer::{Rows, Session};
+use crate::evaluate::write_json;
+use crate::train::{self, DeviceKind, Model};
+use crate::train_loop::folder::Folder;
+
+/// DDIM steps at which every model is judged: the mean alone, and the default.
+const STEPS: [usize; 2] = [1, 10];
+
+/// Trains a recipe with one thing changed at a time, and judges what came of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The rows: a TOML file of `[[row]]` with `folder`, `title` and `changes` (a list of `key=value`); the first is compared with.
+    #[arg(long, value_name = "FILE")]
+    pub rows: PathBuf,
+    /// Run config that all rows share.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the rendered dataset that is trained on; its test pieces are judged.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder of a dataset rendered on a soundfont that training never heard.
+    #[arg(long, value_name = "DIR")]
+    pub unseen: Option<PathBuf>,
+    /// File of a trained autoencoder.
+    #[arg(long, value_name = "FILE")]
+    pub init: PathBuf,
+    /// Classifier that judges.
+    #[arg(long, value_name = "FILE")]
+    pub classifier: PathBuf,
+    /// Pairs of images of each set.
+    #[arg(long, default_value_t = 200, value_parser = crate::evaluate::at_least_one)]
+    pub items: usize,
+    /// Folder for a run folder of each row, `ablation.md` and `ablation.json`. What is there already is not done again.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where to train.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceKind,
+    /// Changes of the config that all rows share: `steps=1500`.
+    #[arg(value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+impl Args {
+    /// The datasets whose test pieces are judged, with their names.
+    fn sets(&self) -> Vec<(&'static str, &Path)> {
+        let seen = ("unseen pieces", self.data.as_path());
+        std::iter::once(seen).chain(self.unseen.as_deref().map(|data| ("unseen soundfont", data))).collect()
+    }
+
+    fn run_folder(&self, row: &Row) -> Folder {
+        Folder::at(&self.out.join(&row.folder))
+    }
+}
+
+/// A table of rows, for people and for programs.
+struct Report {
+    text: String,
+    figures: Value,
+}
+
+/// Trains and judges what is missing, row by row, and writes the table after each of them.
+///
+/// # Errors
+/// If a file cannot be read or written, a row's folder holds another run, or a training diverges.
+pub fn run(args: &Args) -> Result<()> {
+    let mut judged: Vec<(Row, Vec<Set>)> = Vec::new();
+    for row in rows::read(&args.rows)? {
+        println!("\n{} ({})", row.title, row.folder);
+        if !trained(args, &row).with_context(|| row.folder.clone())? {
+            println!("{}: stopped; the same command goes on with it", row.folder);
+            return Ok(());
+        }
+        let found = judge(args, &row).with_context(|| row.folder.clone())?;
+        judged.push((row, found));
+        let report = table::report(&judged)?;
+        whole_file::write(args.out.join("ablation.md"), &report.text)?;
+        write_json(&args.out.join("ablation.json"), &report.figures)?;
+    }
+    println!("{}", table::report(&judged)?.text);
+    Ok(())
+}
+
+/// Trains a row to its end, or goes on with it; whether it came there.
+fn trained(args: &Args, row: &Row) -> Result<bool> {
+    let folder = args.run_folder(row);
+    let mut overrides = args.overrides.clone();
+    overrides.extend(row.changes.iter().cloned());
+    let resume = folder.state().exists() || folder.shards().exists();
+    let train_args = train::Args {
+        model: Model::Ldm,
+        config: args.config.clone(),
+        data: Some(args.data.clone()),
+        out: folder.path().to_path_buf(),
+        init: Some(args.init.clone()),
+        resume,
+        minutes: None,
+        device: args.device,
+        overrides,
+    };
+    if resume {
+        let wanted = train::new_config(&train_args)?;
+        let found = RunConfig::stopped(&folder.stopped_config(), &[])?;
+        ensure!(
+            found == RunConfig { model: found.model.clone(), ..wanted.clone() }
+                && same_networks(&found, &wanted),
+            "{}: expected a run with this row's config, found another; choose another --out",
+            folder.path().display()
+        );
+    }
+    let summary = train::run(train_args)?;
+    Ok(summary.stopped.is_none())
+}
+
+/// Whether two configs ask for the same networks; the dataset and the autoencoder say the rest of the model.
+fn same_networks(a: &RunConfig, b: &RunConfig) -> bool {
+    let style = |config: &RunConfig| {
+        let mut style = config.model.style.clone();
+        style.instruments.clear();
+        style
+    };
+    a.model.unet == b.model.unet && style(a) == style(b)
+}
+
+/// What a row's model makes of the test pieces; read where this very file was judged before.
+fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
+    let folder = args.run_folder(row);
+    let (model, sets, file) = (folder.last(), args.sets(), folder.path().join("judged.json"));
+    let datasets: Vec<&Path> = sets.iter().map(|(_, data)| *data).collect();
+    let key = Key::new(&model, &datasets, args.items)?;
+    if let Some(known) = judged::read(&file, &key)? {
+        return Ok(known);
+    }
+    let subject = Subject { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
+    let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new() };
+    let mut tables = Vec::new();
+    for (title, data) in sets {
+        let mut session = Session::open(&subject, data)?;
+        tables.push((title, session.judge(Split::Test, args.items, &rows, &subject.sampling)?.table));
+    }
+    judged::write(&file, &key, &tables)?;
+    judged::read(&file, &key)?.context("what was judged just now cannot be read")
+}

@@ -1,0 +1,83 @@
+//! The rows of an ablation, as a file says them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// One training.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Name of its run folder.
+    pub folder: String,
+    /// What the table calls it.
+    pub title: String,
+    /// What is changed of the config that all rows share, `key=value`.
+    #[serde(default)]
+    pub changes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    row: Vec<Row>,
+}
+
+/// Reads the rows of a file: at least one, in folders of their own.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let name = || format!("rows {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(name)?;
+    let file: File = toml::from_str(&text).with_context(name)?;
+    ensure!(!file.row.is_empty(), "{}: expected at least one [[row]], found none", name());
+    let mut seen = BTreeSet::new();
+    for Row { folder, .. } in &file.row {
+        let plain = !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        ensure!(plain, "{}: folder: expected letters, digits and hyphens, found `{folder}`", name());
+        ensure!(seen.insert(folder), "{}: folder: expected each once, found `{folder}` again", name());
+    }
+    Ok(file.row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+
+    fn read_text(text: &str) -> Result<Vec<Row>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.toml");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn the_rows_that_ship_change_fields_that_exist() {
+        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let rows = read(&configs.join("ablation.toml")).unwrap();
+        assert!(rows.len() > 8 && rows[0].changes.is_empty(), "the first is the recipe itself");
+        let ldm = configs.join("ldm.toml");
+        let whole = RunConfig::load(Some(&ldm), &[]).unwrap();
+        for row in &rows[1..] {
+            let changed = RunConfig::load(Some(&ldm), &row.changes).unwrap();
+            assert_ne!(changed, whole, "{}", row.folder);
+        }
+    }
+
+    #[test]
+    fn rows_that_would_overwrite_each_other_are_refused() {
+        let row = |folder: &str| format!("[[row]]\nfolder = \"{folder}\"\ntitle = \"t\"\n");
+        assert_eq!(read_text(&(row("a") + &row("b"))).unwrap().len(), 2);
+        for (text, word) in [
+            (row("a") + &row("a"), "again"),
+            (row("../a"), "hyphens"),
+            (row(""), "hyphens"),
+            ("row = []".into(), "at least one"),
+            (row("a") + "chages = []\n", "chages"),
+        ] {
+            let message = format!("{:#}", read_text(&text).unwrap_err());
+            assert!(message.contains(word), "{message}");
+        }
+    }
+}

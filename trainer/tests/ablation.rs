@@ -1,0 +1,101 @@
+//! A recipe and a change of it, trained and judged by one command.
+
+mod toy;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use trainer::ablation::{self, Args};
+use trainer::data::description::Split;
+use trainer::train::{self, DeviceKind, Model};
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml");
+const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
+const SMALL: [&str; 5] =
+    ["batch=2", "validation_items=2", "every.panels=0", "every.validate=0", "every.checkpoint=0"];
+const ROWS: &str = r#"
+[[row]]
+folder = "whole"
+title = "the recipe"
+
+[[row]]
+folder = "regressor"
+title = "the mean alone"
+changes = ["diffusion.terminal_share=1.0"]
+"#;
+
+/// A tiny autoencoder on the dataset in `folder`.
+fn autoencoder(folder: &Path, data: &Path) -> PathBuf {
+    let out = folder.join("autoencoder");
+    let args = train::Args {
+        model: Model::Autoencoder,
+        config: Some(CONFIG.into()),
+        data: Some(data.to_path_buf()),
+        out: out.clone(),
+        init: None,
+        resume: false,
+        minutes: None,
+        device: DeviceKind::Cpu,
+        overrides: SMALL.iter().copied().chain(["steps=2"]).map(String::from).collect(),
+    };
+    train::run(args).unwrap();
+    out.join("last.safetensors")
+}
+
+fn args(folder: &Path) -> Args {
+    let sides = [[Split::Train; 2], [Split::Validation; 2], [Split::Test; 2]].concat();
+    let (_, data) = toy::rendered(folder, &sides, 1, 2);
+    let rows = folder.join("rows.toml");
+    std::fs::write(&rows, ROWS).unwrap();
+    Args {
+        rows,
+        config: Some(CONFIG.into()),
+        init: autoencoder(folder, &data),
+        unseen: Some(data.clone()),
+        data,
+        classifier: JUDGE.into(),
+        items: 3,
+        out: folder.join("ablation"),
+        device: DeviceKind::Cpu,
+        overrides: SMALL.iter().copied().chain(["steps=3"]).map(String::from).collect(),
+    }
+}
+
+#[test]
+fn every_row_is_trained_and_judged_once_and_compared_with_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args(folder.path());
+    ablation::run(&args).unwrap();
+    let read = |name: &str| std::fs::read_to_string(args.out.join(name)).unwrap();
+    let text = read("ablation.md");
+    assert_eq!(text.matches("| the recipe |").count(), 2, "one table a set:\n{text}");
+    assert_eq!(text.matches("| the mean alone |").count(), 2, "{text}");
+    let figures: Value = serde_json::from_str(&read("ablation.json")).unwrap();
+    let rows = &figures[0]["rows"];
+    assert_eq!(rows[0]["figures"][0]["LSD / first row's"]["interval"], serde_json::json!([1.0, 1.0]));
+    let of_regressor = rows[1]["figures"][0]["LSD / first row's"]["ratio"].as_f64().unwrap();
+    assert!(of_regressor.is_finite() && of_regressor != 1.0, "other weights: {of_regressor}");
+
+    // The same again does nothing again; a row that is not there yet joins the others.
+    let state = std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap();
+    let more = format!("{ROWS}\n[[row]]\nfolder = \"seed-2\"\ntitle = \"luck\"\nchanges = [\"seed=2\"]\n");
+    std::fs::write(&args.rows, more).unwrap();
+    ablation::run(&args).unwrap();
+    assert_eq!(state, std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap());
+    assert!(read("ablation.md").starts_with(text.split("| the mean alone |").next().unwrap()));
+    assert_eq!(read("ablation.md").matches("| luck |").count(), 2);
+}
+
+#[test]
+fn a_folder_that_holds_another_rows_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = args(folder.path());
+    args.unseen = None;
+    std::fs::write(&args.rows, ROWS.split("[[row]]").take(2).collect::<Vec<_>>().join("[[row]]")).unwrap();
+    ablation::run(&args).unwrap();
+    for change in ["loss.label=0.5", "model.unet.profile_channels=0"] {
+        let other = Args { overrides: [&args.overrides[..], &[change.into()]].concat(), ..args.clone() };
+        let message = format!("{:#}", ablation::run(&other).unwrap_err());
+        assert!(message.contains("another --out"), "{change}: {message}");
+    }
+}
