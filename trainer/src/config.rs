@@ -81,6 +81,24 @@ impl Default for DiffusionTraining {
     }
 }
 
+/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::renewal`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalTraining {
+    /// The dataset's SF2 files.
+    pub soundfonts: Vec<String>,
+    /// Steps after which one of the dataset's setups is made anew; 0 is never.
+    pub every: u64,
+    /// Threads that render beside the training.
+    pub threads: usize,
+}
+
+impl Default for RenewalTraining {
+    fn default() -> Self {
+        Self { soundfonts: Vec::new(), every: 0, threads: 1 }
+    }
+}
+
 /// The instrument classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +178,8 @@ pub struct RunConfig {
     pub loss: LossWeights,
     /// The diffusion's batches.
     pub diffusion: DiffusionTraining,
+    /// New sounds while training.
+    pub renewal: RenewalTraining,
     /// The classifier.
     pub classifier: ClassifierConfig,
     /// What happens when.
@@ -184,6 +204,7 @@ impl Default for RunConfig {
             schedule: ScheduleConfig::default(),
             loss: LossWeights::default(),
             diffusion: DiffusionTraining::default(),
+            renewal: RenewalTraining::default(),
             classifier: ClassifierConfig::default(),
             every: Intervals::default(),
         }
@@ -270,6 +291,10 @@ impl RunConfig {
             self.batch
         );
         anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
+        anyhow::ensure!(
+            self.renewal.threads >= 1,
+            "run config: renewal.threads: expected at least 1, found 0"
+        );
         let channels = &self.classifier.channels;
         anyhow::ensure!(
             !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),

@@ -11,6 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::compose::PieceKind;
 use super::description::{Description, PieceEntry, Split, tensor_name};
 use super::image_set::ImageSet;
+use super::renewal::RenewedSetup;
 use super::score::Score;
 
 /// Mean byte below which a window is silent.
@@ -73,6 +74,22 @@ impl SpectrogramDataset {
     /// Whether anything sounds in a window.
     pub fn sounds(&self, at: ImageRef) -> bool {
         self.track(at).sounds(at.chunk)
+    }
+
+    /// Takes the images of a setup that was made anew.
+    ///
+    /// # Panics
+    /// If they are of other pieces than have this setup.
+    pub fn renew(&mut self, renewed: RenewedSetup) {
+        for (piece, images) in renewed.pieces {
+            let entry = &self.description.pieces[piece];
+            let slot = entry.setups.iter().position(|s| *s == renewed.index).expect("a setup of the piece");
+            let first = slot * images.len();
+            for (track, bytes) in self.tracks[piece][first..].iter_mut().zip(images) {
+                *track = Track::new(bytes, entry.chunks);
+            }
+        }
+        self.description.setups[renewed.index] = renewed.setup;
     }
 
     fn track(&self, at: ImageRef) -> &Track {

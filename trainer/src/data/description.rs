@@ -6,6 +6,7 @@ use engine::config::{MelConfig, WindowConfig};
 use engine::{Error, Result, whole_file};
 use rand::Rng;
 use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
@@ -70,17 +71,33 @@ impl Setup {
         for (soundfont, bank) in banks.iter().enumerate() {
             for number in 0..setups_per_font {
                 let rng = &mut random::stream(seed, "setup", (soundfont * 1000 + number) as u64);
-                let program = |i: &Instrument| match number {
-                    0 => i.programs[0],
-                    _ => *i.programs.choose(rng).expect("every instrument has a program"),
+                let setup = match number {
+                    0 => Self::plain(soundfont, instruments),
+                    _ => Self::draw(rng, soundfont, instruments),
                 };
-                let programs: Vec<u8> = instruments.iter().map(program).collect();
-                programs.iter().try_for_each(|p| bank.check_program(*p))?;
-                let chain = if number == 0 { Chain::default() } else { Chain::draw(rng) };
-                pool.push(Self { soundfont, programs, chain });
+                setup.check(bank)?;
+                pool.push(setup);
             }
         }
         Ok(pool)
+    }
+
+    /// Typical programs and no chain at all.
+    fn plain(soundfont: usize, instruments: &[Instrument]) -> Self {
+        let programs = instruments.iter().map(|i| i.programs[0]).collect();
+        Self { soundfont, programs, chain: Chain::default() }
+    }
+
+    /// Programs and a chain of chance.
+    pub fn draw(rng: &mut ChaCha8Rng, soundfont: usize, instruments: &[Instrument]) -> Self {
+        let program = |i: &Instrument| *i.programs.choose(rng).expect("every instrument has a program");
+        let programs = instruments.iter().map(program).collect();
+        Self { soundfont, programs, chain: Chain::draw(rng) }
+    }
+
+    /// Refuses a soundfont that lacks one of the programs.
+    pub fn check(&self, bank: &SoundBank) -> Result<()> {
+        self.programs.iter().try_for_each(|program| bank.check_program(*program))
     }
 
     /// Two setups of the pool for a piece, different where the pool has two.

@@ -29,6 +29,8 @@ pub mod random;
 pub mod recolour;
 pub mod recordings;
 pub mod render;
+pub mod renderer;
+pub mod renewal;
 pub mod room;
 pub mod score;
 pub mod sound_font;

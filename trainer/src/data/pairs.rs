@@ -1,7 +1,7 @@
 //! The reports' `SpectrogramPairDataset`, with a target that really is the content in the style.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use engine::{Error, Result};
 use rand::Rng;
@@ -12,6 +12,7 @@ use super::compose::PieceKind;
 use super::dataset::{ImageRef, Sound, SpectrogramDataset, pieces_by_sound};
 use super::description::Split;
 use super::random;
+use super::renewal::RenewedSetup;
 
 /// Share of pairs whose content is already the target's instrument.
 const SAME_INSTRUMENT: f64 = 0.15;
@@ -71,6 +72,11 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             return Err(Error::invalid(format!("{split:?} split"), expected, found));
         }
         Ok(Self { dataset, seed, targets, by_sound })
+    }
+
+    /// The images.
+    pub fn dataset(&self) -> &SpectrogramDataset {
+        &self.dataset
     }
 
     /// Pair number `index` of the seed's endless sequence: a resumed run goes on with the pairs it would have seen.
@@ -145,5 +151,11 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             style = draw();
         }
         style
+    }
+}
+impl<D: DerefMut<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
+    /// Takes the images of a setup that was made anew; the pairs stay what they were.
+    pub fn renew(&mut self, renewed: RenewedSetup) {
+        self.dataset.renew(renewed);
     }
 }

@@ -13,11 +13,11 @@ use super::compose::{self, Piece, PieceKind, PieceShape};
 use super::dataset::SpectrogramDataset;
 use super::description::{Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name};
 use super::ensemble::Ensemble;
-use super::imager::Imager;
 use super::instruments;
 use super::manifest;
 use super::midi;
 use super::random;
+use super::renderer::Renderer;
 use super::score::Score;
 use super::synth::SoundBank;
 
@@ -75,10 +75,11 @@ pub struct Summary {
 /// Renders what is missing of a dataset, then writes the manifests of its validation and test sets.
 pub fn run(args: &Args) -> Result<Summary> {
     let session = Session::new(args)?;
-    session.description.write(&args.out)?;
+    let description = &session.renderer.description;
+    description.write(&args.out)?;
     session.write_scores(&args.out)?;
     let missing: Vec<&PieceEntry> =
-        session.description.pieces.iter().filter(|p| !p.images_path(&args.out).exists()).collect();
+        description.pieces.iter().filter(|p| !p.images_path(&args.out).exists()).collect();
     let bar = progress_bar(missing.len() as u64);
     missing.par_iter().try_for_each(|entry| {
         let result = session.render(entry, &args.out);
@@ -91,7 +92,7 @@ pub fn run(args: &Args) -> Result<Summary> {
         manifest::write(&dataset, split, args.seed, MANIFEST_PAIRS, &args.out)?;
     }
     println!("{}", dataset.summary());
-    Ok(Summary { rendered: missing.len(), kept: session.description.pieces.len() - missing.len() })
+    Ok(Summary { rendered: missing.len(), kept: description.pieces.len() - missing.len() })
 }
 
 fn progress_bar(pieces: u64) -> ProgressBar {
@@ -102,8 +103,7 @@ fn progress_bar(pieces: u64) -> ProgressBar {
 
 /// Everything that rendering a piece needs, shared by all threads.
 struct Session {
-    description: Description,
-    banks: Vec<SoundBank>,
+    renderer: Renderer,
     /// Excerpts of MIDI files by piece number minus the number of composed pieces.
     excerpts: Vec<Score>,
     composed: u64,
@@ -154,12 +154,12 @@ impl Session {
             }
         }
         description.pieces = pieces;
-        Ok(Self { description, banks, excerpts, composed: args.pieces })
+        Ok(Self { renderer: Renderer::new(description, banks), excerpts, composed: args.pieces })
     }
 
     /// The notes of pieces that cannot be composed again.
     fn write_scores(&self, folder: &Path) -> Result<()> {
-        for entry in self.description.pieces.iter().filter(|p| p.source != Source::Composed) {
+        for entry in self.renderer.description.pieces.iter().filter(|p| p.source != Source::Composed) {
             let path = entry.score_path(folder);
             std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
@@ -170,7 +170,7 @@ impl Session {
     }
 
     fn piece(&self, entry: &PieceEntry) -> Result<Piece> {
-        let description = &self.description;
+        let description = &self.renderer.description;
         Ok(match entry.source {
             Source::Composed => compose::piece(description.seed, entry.id, &description.shape_of(entry)?),
             Source::Midi(_) => {
@@ -181,21 +181,20 @@ impl Session {
 
     /// Renders one piece in both its setups on each of its instruments.
     fn render(&self, entry: &PieceEntry, folder: &Path) -> Result<()> {
-        let description = &self.description;
+        let description = &self.renderer.description;
         let piece = self.piece(entry)?;
-        let mut imager = Imager::new(&description.mel, &description.window);
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
         let mut setups = entry.setups.to_vec();
         setups.dedup();
         for index in setups {
-            let setup = &description.setups[index];
-            let mut player = self.banks[setup.soundfont].player()?;
-            for i in description.instruments_of(entry) {
+            let noise = |i: usize| {
                 let key = (entry.id * 1000 + index as u64) * 1000 + i as u64;
-                let noise = &mut random::stream(description.seed, "noise", key);
-                let images = imager.images(&piece, &mut player, setup.programs[i], &setup.chain, noise)?;
-                tensors.push((tensor_name(index, &description.instruments[i]), images));
-            }
+                random::stream(description.seed, "noise", key)
+            };
+            let images = self.renderer.images(entry, &piece, &description.setups[index], noise)?;
+            let names = description.instruments_of(entry).into_iter();
+            let names = names.map(|i| tensor_name(index, &description.instruments[i]));
+            tensors.extend(names.zip(images));
         }
         let shape = vec![entry.chunks, description.mel.n_mels, description.window.frames];
         write_tensors(&entry.images_path(folder), &tensors, &shape)

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::Result;
 use engine::audio_file::Audio;
-use engine::{Error, Result};
 
 use super::compose::PieceKind;
 use super::description::Description;
@@ -28,13 +28,7 @@ impl Studio {
     /// If the dataset or a soundfont cannot be read, or one is missing.
     pub fn open(folder: &Path, soundfonts: &[PathBuf]) -> Result<Self> {
         let description = Description::read(folder)?;
-        let given = soundfonts.iter().map(|path| SoundBank::open(path)).collect::<Result<Vec<_>>>()?;
-        let find = |id: &_| {
-            let bank = given.iter().find(|bank| bank.id == *id).cloned();
-            let found = given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
-            bank.ok_or_else(|| Error::invalid("--soundfonts", format!("the dataset's {id:?}"), found))
-        };
-        let banks = description.soundfonts.iter().map(find).collect::<Result<_>>()?;
+        let banks = SoundBank::open_all(&description.soundfonts, soundfonts)?;
         Ok(Self { description, folder: folder.to_path_buf(), banks })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Error, Result};
@@ -47,6 +47,20 @@ impl SoundBank {
         })?;
         let file = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self { id: SoundFontId { file, sha256 }, font: Arc::new(font) })
+    }
+
+    /// The soundfonts of these identities, in their order, among the files given.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or none of them is one of the wanted.
+    pub fn open_all(wanted: &[SoundFontId], given: &[PathBuf]) -> Result<Vec<Self>> {
+        let given = given.iter().map(|path| Self::open(path)).collect::<Result<Vec<_>>>()?;
+        let find = |id: &SoundFontId| {
+            let bank = given.iter().find(|bank| bank.id == *id).cloned();
+            let found = given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
+            bank.ok_or_else(|| Error::invalid("soundfonts", format!("the dataset's {id:?}"), found))
+        };
+        wanted.iter().map(find).collect()
     }
 
     /// Refuses a program that the soundfont lacks (the synthesiser would silently play another one).

@@ -1,7 +1,6 @@
 //! Where the diffusion's examples come from.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use engine::Result;
 use engine::image::MelImage;
@@ -17,20 +16,19 @@ use crate::data::recordings::dataset::RecordingDataset;
 use crate::data::recordings::description::RecordingsDescription;
 use crate::data::recordings::disguise::disguise;
 use crate::data::recordings::unpaired::UnpairedDataset;
+use crate::data::renewal::RenewedSetup;
 
 /// A run's dataset.
 pub enum Examples {
     /// Rendered: the content's notes in the style's sound are there.
     Aligned {
-        /// The images.
-        data: Arc<SpectrogramDataset>,
-        /// Which of them go together in training.
-        training: SpectrogramPairDataset<Arc<SpectrogramDataset>>,
+        /// The images, and which of them go together in training.
+        training: SpectrogramPairDataset<Box<SpectrogramDataset>>,
     },
     /// Recordings: a chunk is put together again from its disguise and its recording's sound.
     Unpaired {
         /// The images.
-        data: RecordingDataset,
+        data: Box<RecordingDataset>,
         /// Which of them go together in training.
         training: UnpairedDataset,
     },
@@ -40,37 +38,43 @@ impl Examples {
     /// Opens a folder that `trainer render` or `trainer build-dataset` made.
     pub fn open(folder: &Path) -> Result<Self> {
         if !RecordingsDescription::describes(folder) {
-            let data = Arc::new(SpectrogramDataset::open(folder)?);
+            let data = Box::new(SpectrogramDataset::open(folder)?);
             // Training draws by the run's own generator: this seed is never asked.
-            let training = SpectrogramPairDataset::new(Arc::clone(&data), Split::Train, 0)?;
-            return Ok(Self::Aligned { data, training });
+            return Ok(Self::Aligned { training: SpectrogramPairDataset::new(data, Split::Train, 0)? });
         }
         let data = RecordingDataset::open(folder)?;
         let training = UnpairedDataset::new(&data, Split::Train)?;
-        Ok(Self::Unpaired { data, training })
+        Ok(Self::Unpaired { data: Box::new(data), training })
     }
 
     /// The images.
     pub fn images(&self) -> &dyn ImageSet {
         match self {
-            Self::Aligned { data, .. } => &**data,
-            Self::Unpaired { data, .. } => data,
+            Self::Aligned { training } => training.dataset(),
+            Self::Unpaired { data, .. } => &**data,
         }
     }
 
     /// `count` training examples.
     pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Pair> {
         match self {
-            Self::Aligned { training, .. } => (0..count).map(|_| training.sample(rng)).collect(),
+            Self::Aligned { training } => (0..count).map(|_| training.sample(rng)).collect(),
             Self::Unpaired { training, .. } => (0..count).map(|_| training.sample(rng)).collect(),
+        }
+    }
+
+    /// Takes the images of a setup that was made anew; recordings have none.
+    pub fn renew(&mut self, renewed: RenewedSetup) {
+        if let Self::Aligned { training } = self {
+            training.renew(renewed);
         }
     }
 
     /// The same `count` examples at every validation: with a true target, content and target of different instruments.
     pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
         match self {
-            Self::Aligned { data, .. } => {
-                let pairs = SpectrogramPairDataset::new(&**data, Split::Validation, seed)?;
+            Self::Aligned { training } => {
+                let pairs = SpectrogramPairDataset::new(training.dataset(), Split::Validation, seed)?;
                 Ok(pairs.of_two_instruments(count))
             }
             Self::Unpaired { data, .. } => {
@@ -98,7 +102,7 @@ impl Examples {
     /// What a model file says of what it was trained on: the soundfonts, or how many recordings and how they were read.
     pub fn provenance(&self) -> (&'static str, Value) {
         match self {
-            Self::Aligned { data, .. } => ("soundfonts", json!(data.description.soundfonts)),
+            Self::Aligned { training } => ("soundfonts", json!(training.dataset().description.soundfonts)),
             Self::Unpaired { data, .. } => {
                 let (settings, count) = (&data.description.settings, data.description.recordings.len());
                 ("recordings", json!({ "count": count, "settings": settings }))

@@ -65,6 +65,11 @@ impl Latents {
         Ok(())
     }
 
+    /// Forgets the latents of a setup whose images are others now.
+    pub fn forget(&mut self, setup: usize) {
+        self.known.retain(|at, _| at.setup != setup);
+    }
+
     /// The latent of an image `(H, W, C)`.
     ///
     /// # Panics

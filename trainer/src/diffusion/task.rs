@@ -1,7 +1,7 @@
 //! Style encoder and denoiser: prediction, losses, validation.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
@@ -18,10 +18,11 @@ use rayon::prelude::*;
 use super::batch::{Batch, BatchValues, Draw, Role};
 use super::examples::Examples;
 use super::latents::Latents;
-use crate::config::RunConfig;
+use crate::config::{RenewalTraining, RunConfig};
 use crate::data::dataset::ImageRef;
 use crate::data::pairs::Pair;
 use crate::data::recolour::Recolouring;
+use crate::data::renewal::Renewal;
 use crate::images::{as_batch, to_images};
 use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -52,10 +53,26 @@ pub struct DiffusionTask {
     recolouring: Recolouring,
     channel_weights: Tensor,
     listener: Option<VggishFeatureLoss>,
+    renewal: Option<Renewal>,
     validation: Vec<Pair>,
     store: ParamStore,
     ops: Candle,
     nets: Denoiser<Candle>,
+}
+
+/// The run's new sounds, where it asks for some.
+fn renewal(config: &RunConfig, examples: &Examples) -> Result<Option<Renewal>> {
+    let RenewalTraining { soundfonts, every, threads } = &config.renewal;
+    if *every == 0 {
+        return Ok(None);
+    }
+    ensure!(
+        matches!(examples, Examples::Aligned { .. }),
+        "renewal.every: expected a dataset that `trainer render` made, found recordings"
+    );
+    let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
+    let renewal = Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
+    Ok(Some(renewal.context("renewal")?))
 }
 
 impl DiffusionTask {
@@ -91,6 +108,7 @@ impl DiffusionTask {
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
         let recolouring = Recolouring::new(&config.model.mel);
         let validation = examples.validation(config.validation_items, config.seed)?;
+        let renewal = renewal(&config, &examples)?;
         let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
         Ok(Self {
             config,
@@ -101,6 +119,7 @@ impl DiffusionTask {
             recolouring,
             channel_weights,
             listener,
+            renewal,
             validation,
             store,
             ops,
@@ -271,6 +290,15 @@ impl Task for DiffusionTask {
 
     fn parameters(&self) -> Parameters {
         self.store.variables()
+    }
+
+    fn begin(&mut self, step: u64) -> Result<()> {
+        let Some(renewal) = &mut self.renewal else { return Ok(()) };
+        for renewed in renewal.due(step)? {
+            self.latents.forget(renewed.index);
+            self.examples.renew(renewed);
+        }
+        Ok(())
     }
 
     fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {

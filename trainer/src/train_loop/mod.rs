@@ -20,7 +20,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::config::RunConfig;
+use crate::config::{RenewalTraining, RunConfig};
 use crate::losses::Losses;
 use crate::optim::adamw::StepReport;
 use crate::optim::{self, AdamW, Ema, Parameters, Schedule};
@@ -168,6 +168,7 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, task: &mut dyn Task) -> Result<()> {
         let step = self.progress.step;
+        task.begin(step).with_context(|| format!("step {step}"))?;
         let losses =
             task.step(&mut step_rng(self.config.seed, step)).with_context(|| format!("step {step}"))?;
         let total = losses.total().with_context(|| format!("{}: every loss weight is 0", task.name()))?;
@@ -287,6 +288,10 @@ fn training_config(config: &RunConfig) -> Value {
         data: name(&config.data),
         init: name(&config.init),
         feature_network: name(&config.feature_network),
+        renewal: RenewalTraining {
+            soundfonts: config.renewal.soundfonts.iter().map(|path| name(path)).collect(),
+            ..config.renewal
+        },
         ..config.clone()
     };
     let mut value = serde_json::to_value(config).unwrap_or(Value::Null);

@@ -37,6 +37,12 @@ pub trait Task {
     /// The trained variables. What is frozen is not among them.
     fn parameters(&self) -> Parameters;
 
+    /// Called before each step with its number; what changes here depends on the number alone, in whichever order a run and its
+    /// resumed parts came to it.
+    fn begin(&mut self, _step: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// The losses of one batch. Everything random comes from `rng`, which depends on the seed and the step alone; the
     /// task keeps no other state that changes from step to step, else a resumed run would differ.
     fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses>;

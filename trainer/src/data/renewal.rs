@@ -1,0 +1,185 @@
+//! Sounds that are made while training.
+//!
+//! A dataset has a score of setups, and a model learns them by heart before it learns to read sounds. Here one setup after the other
+//! is replaced by a new one, of another recording chain and other programs, in which all training pieces that have it are
+//! played anew, beside the training and before they are asked for. Notes, players and sides of the pieces stay, so whatever was
+//! paired stays paired; the plain setups stay too, and what validation and tests look at.
+//!
+//! Which sounds training has depends on the step alone: it waits where rendering is late, and a resumed run makes those that
+//! it had again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, bounded};
+use engine::cancel::Cancel;
+use engine::{Error, Result};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::chain::Chain;
+use super::description::{Description, Setup, Split};
+use super::instruments::{self, Instrument};
+use super::random;
+use super::renderer::Renderer;
+use super::synth::SoundBank;
+
+/// A setup of the pool as it is from now on.
+pub struct RenewedSetup {
+    /// Its index.
+    pub index: usize,
+    /// What it is now.
+    pub setup: Setup,
+    /// The training pieces that have it, by index, each with its images by instrument.
+    pub pieces: Vec<(usize, Vec<Vec<u8>>)>,
+}
+
+/// New setups, one every so many steps.
+pub struct Renewal {
+    workshop: Arc<Workshop>,
+    every: u64,
+    /// How many setups are made in all.
+    last: u64,
+    /// How many training has had; none before its first step.
+    taken: Option<u64>,
+    background: Option<Background>,
+}
+
+/// The thread that renders ahead: it is called off when nobody asks any more.
+struct Background {
+    cancel: Cancel,
+    /// None once nobody listens, so that a thread that waits to be heard ends.
+    renewed: Option<Receiver<Result<RenewedSetup>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Renewal {
+    /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every` steps of `steps`, rendered by so
+    /// many threads.
+    ///
+    /// # Errors
+    /// If a file cannot be read, a soundfont is missing, or no setup has a recording chain.
+    pub fn open(
+        folder: &Path,
+        soundfonts: &[PathBuf],
+        every: u64,
+        steps: u64,
+        threads: usize,
+    ) -> Result<Self> {
+        let description = Description::read(folder)?;
+        let banks = SoundBank::open_all(&description.soundfonts, soundfonts)?;
+        let workshop = Arc::new(Workshop::new(Renderer::new(description, banks), folder, threads)?);
+        Ok(Self { workshop, every, last: steps.saturating_sub(1) / every, taken: None, background: None })
+    }
+
+    /// The setups that have changed since the step that was asked for before; steps are asked for in order.
+    ///
+    /// # Errors
+    /// If a piece cannot be rendered.
+    pub fn due(&mut self, step: u64) -> Result<Vec<RenewedSetup>> {
+        let wanted = step / self.every;
+        let Some(taken) = self.taken.replace(wanted) else {
+            // A resumed run: every setup as it was renewed last.
+            let first = wanted.saturating_sub(self.workshop.renewable.len() as u64);
+            let again = (first..wanted).map(|number| self.workshop.renewed(number, &Cancel::default()));
+            let again = again.collect::<Result<_>>()?;
+            self.background = Some(Background::start(&self.workshop, wanted..self.last));
+            return Ok(again);
+        };
+        let background = self.background.as_ref().expect("started when the first step was asked for");
+        (taken..wanted).map(|_| background.next()).collect()
+    }
+}
+
+impl Background {
+    fn start(workshop: &Arc<Workshop>, numbers: std::ops::Range<u64>) -> Self {
+        // One waits to be taken while the next one is made.
+        let (sender, renewed) = bounded(0);
+        let (workshop, cancel) = (Arc::clone(workshop), Cancel::default());
+        let own = cancel.clone();
+        let thread = std::thread::spawn(move || {
+            for number in numbers {
+                let renewed = workshop.renewed(number, &own);
+                if sender.send(renewed).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { cancel, renewed: Some(renewed), thread: Some(thread) }
+    }
+
+    fn next(&self) -> Result<RenewedSetup> {
+        let received = self.renewed.as_ref().and_then(|renewed| renewed.recv().ok());
+        received.unwrap_or_else(|| Err(Error::invalid("renewal", "another setup", "a thread that ended")))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        self.renewed = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a new setup is made with.
+struct Workshop {
+    renderer: Renderer,
+    folder: PathBuf,
+    instruments: Vec<Instrument>,
+    /// Setups of training pieces that have a recording chain.
+    renewable: Vec<usize>,
+    threads: ThreadPool,
+}
+
+impl Workshop {
+    fn new(renderer: Renderer, folder: &Path, threads: usize) -> Result<Self> {
+        let Description { pieces, setups, instruments, .. } = &renderer.description;
+        let trained = |index: &usize| {
+            pieces.iter().any(|piece| piece.split == Split::Train && piece.setups.contains(index))
+        };
+        let renewable: Vec<usize> =
+            (0..setups.len()).filter(|i| setups[*i].chain != Chain::default()).filter(trained).collect();
+        if renewable.is_empty() {
+            let expected = "a dataset whose training pieces have setups with a recording chain";
+            return Err(Error::invalid("renewal.every", expected, format!("{} setups", setups.len())));
+        }
+        let instruments = instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|e| Error::invalid("renewal.threads", "threads that start", e))?;
+        Ok(Self { instruments, renewable, threads, folder: folder.to_path_buf(), renderer })
+    }
+
+    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its pieces.
+    fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RenewedSetup> {
+        let description = &self.renderer.description;
+        let index = self.renewable[(number % self.renewable.len() as u64) as usize];
+        let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
+        let setup =
+            Setup::draw(&mut random::stream(seed, "renewed setup", number), soundfont, &self.instruments);
+        setup.check(self.renderer.bank(&setup))?;
+        let pieces = description.pieces.iter().enumerate();
+        let pieces: Vec<usize> = pieces
+            .filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&index))
+            .map(|(piece, _)| piece)
+            .collect();
+        let render = |piece: &usize| -> Result<(usize, Vec<Vec<u8>>)> {
+            cancel.check()?;
+            let entry = &description.pieces[*piece];
+            let notes = self.renderer.piece(*piece, &self.folder)?;
+            let noise = |i: usize| {
+                random::stream(seed, &format!("renewed noise {number}"), entry.id * 1000 + i as u64)
+            };
+            Ok((*piece, self.renderer.images(entry, &notes, &setup, noise)?))
+        };
+        let pieces = self.threads.install(|| pieces.par_iter().map(render).collect::<Result<_>>())?;
+        Ok(RenewedSetup { index, setup, pieces })
+    }
+}
