@@ -64,6 +64,9 @@ pub struct DiffusionTraining {
     pub content_drop: f64,
     /// Probability that style and target, and by itself the content, get a recording chain of chance ([`crate::data::recolour`]).
     pub recolour: f64,
+    /// Weighs timesteps by their signal-to-noise ratio up to this (min-SNR, Hang et al. 2023); 0 weighs all alike. Under v-prediction at zero
+    /// terminal SNR nothing is learnt at the last timestep then.
+    pub min_snr_gamma: f64,
     /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2: error of the image).
     pub channel_power: f64,
 }
@@ -76,6 +79,7 @@ impl Default for DiffusionTraining {
             style_drop: 0.1,
             content_drop: 0.05,
             recolour: 0.0,
+            min_snr_gamma: 0.0,
             channel_power: 1.0,
         }
     }
@@ -291,6 +295,11 @@ impl RunConfig {
             self.batch
         );
         anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
+        let gamma = self.diffusion.min_snr_gamma;
+        anyhow::ensure!(
+            gamma.is_finite() && gamma >= 0.0,
+            "run config: diffusion.min_snr_gamma: expected at least 0, found {gamma}"
+        );
         anyhow::ensure!(
             self.renewal.threads >= 1,
             "run config: renewal.threads: expected at least 1, found 0"
@@ -385,6 +394,8 @@ mod tests {
             ("diffusion.style_drop=2", "diffusion.style_drop"),
             ("model.unet.channels=[12]", "unet.channels[0]"),
             ("steps", "key=value"),
+            ("diffusion.min_snr_gamma=-1", "min_snr_gamma"),
+            ("renewal.threads=0", "renewal.threads"),
             ("classifier.channels=[]", "classifier.channels"),
         ] {
             let message = format!("{:#}", load(&[change]).unwrap_err());

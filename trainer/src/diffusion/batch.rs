@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use engine::config::ModelConfig;
+use engine::config::{ModelConfig, Prediction};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
 use engine::image::MelImage;
@@ -100,6 +100,8 @@ pub struct Batch {
     pub target: Tensor,
     /// 1 where the loss counts: not in the prefix, `(B, H, W, 1)`.
     pub counts: Tensor,
+    /// How much each example's error weighs, `(B, 1, 1, 1)`.
+    pub weight: Tensor,
     /// The styles' instruments.
     pub labels: Tensor,
 }
@@ -107,6 +109,7 @@ pub struct Batch {
 /// Values of the examples so far, one after another.
 pub struct BatchValues<'a> {
     forward: &'a ForwardDiffusion,
+    min_snr_gamma: f64,
     dims: [usize; 3],
     count: usize,
     noisy: Vec<f32>,
@@ -116,13 +119,15 @@ pub struct BatchValues<'a> {
     keep_style: Vec<f32>,
     target: Vec<f32>,
     counts: Vec<f32>,
+    weight: Vec<f32>,
 }
 
 impl<'a> BatchValues<'a> {
     /// No examples yet; `dims` are a latent's height, width and channels.
-    pub fn new(forward: &'a ForwardDiffusion, dims: [usize; 3]) -> Self {
+    pub fn new(forward: &'a ForwardDiffusion, min_snr_gamma: f64, dims: [usize; 3]) -> Self {
         Self {
             forward,
+            min_snr_gamma,
             dims,
             count: 0,
             noisy: Vec::new(),
@@ -132,6 +137,7 @@ impl<'a> BatchValues<'a> {
             keep_style: Vec::new(),
             target: Vec::new(),
             counts: Vec::new(),
+            weight: Vec::new(),
         }
     }
 
@@ -164,6 +170,7 @@ impl<'a> BatchValues<'a> {
             SinusoidalPositionEmbedding::TIMESTEP_DIM,
         ));
         self.keep_style.push(f32::from(u8::from(draw.keep_style)));
+        self.weight.push(min_snr_weight(self.forward, draw.timestep, self.min_snr_gamma) as f32);
         self.count += 1;
     }
 
@@ -183,7 +190,44 @@ impl<'a> BatchValues<'a> {
             keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
             target: tensor(self.target, (count, h, w, c))?,
             counts: tensor(self.counts, (count, h, w, 1))?,
+            weight: tensor(self.weight, (count, 1, 1, 1))?,
             labels: Tensor::from_vec(labels, count, device)?,
         })
+    }
+}
+
+/// Weight of a prediction's error at a timestep (Hang et al. 2023, arXiv 2303.09556, section 3.4): `min(SNR, gamma)` of the clean latent's
+/// error, as that of the noise or of v; 1 where gamma is 0. Under v at zero SNR it is 0: nothing is learnt there.
+fn min_snr_weight(forward: &ForwardDiffusion, timestep: usize, gamma: f64) -> f64 {
+    if gamma == 0.0 {
+        return 1.0;
+    }
+    let (signal, noise) = forward.schedule().signal_and_noise(timestep);
+    let snr = (signal / noise).powi(2);
+    match forward.prediction() {
+        Prediction::Epsilon => (gamma / snr).min(1.0),
+        Prediction::V => snr.min(gamma) / (snr + 1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::config::DiffusionConfig;
+
+    use super::*;
+
+    #[test]
+    fn min_snr_weighs_the_clean_latents_error_by_the_snr_up_to_gamma() {
+        let forward = ForwardDiffusion::new(&DiffusionConfig::default()).unwrap();
+        let last = DiffusionConfig::default().train_timesteps - 1;
+        assert_eq!(min_snr_weight(&forward, last, 0.0), 1.0);
+        assert_eq!(min_snr_weight(&forward, last, 5.0), 0.0);
+        for timestep in (0..last).step_by(50) {
+            // An error of v of size 1 is one of x0 of the size of the noise's share.
+            let (signal, noise) = forward.schedule().signal_and_noise(timestep);
+            let of_x0 = min_snr_weight(&forward, timestep, 5.0) / (noise * noise);
+            let expected = (signal / noise).powi(2).min(5.0);
+            assert!((of_x0 / expected - 1.0).abs() < 1e-9, "{timestep}: {of_x0}, {expected}");
+        }
     }
 }

@@ -136,7 +136,8 @@ impl DiffusionTask {
         self.latents.keep(self.examples.images(), &plain)?;
         let given: Vec<Given> =
             pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
-        let mut values = BatchValues::new(&self.forward, self.latents.dims());
+        let mut values =
+            BatchValues::new(&self.forward, self.config.diffusion.min_snr_gamma, self.latents.dims());
         given.iter().zip(draws).for_each(|(given, draw)| values.push(draw, &given.content, &given.target));
         let styles: Vec<MelImage> = given.into_iter().map(|given| given.style).collect();
         let labels: Vec<u32> = pairs.iter().map(|p| p.style.instrument as u32).collect();
@@ -271,13 +272,14 @@ impl DiffusionTask {
         Ok((f64::from(loss), f64::from(right)))
     }
 
-    /// Mean squared error of the prediction outside the prefix, channels weighted.
+    /// Mean squared error of the prediction outside the prefix, channels and timesteps weighted.
     fn prediction_loss(&self, batch: &Batch, prediction: &Tensor) -> Result<Tensor> {
         let error = prediction
             .sub(&batch.target)?
             .sqr()?
             .broadcast_mul(&self.channel_weights)?
-            .broadcast_mul(&batch.counts)?;
+            .broadcast_mul(&batch.counts)?
+            .broadcast_mul(&batch.weight)?;
         let share = batch.counts.mean_all()?;
         Ok(error.mean_all()?.div(&share)?)
     }
