@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::models::model::Model;
+use engine::models::{DECODER, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::playable::Playable;
 use engine::{Error, Result};
@@ -21,6 +22,9 @@ pub struct Args {
     /// less of what that one knew of others (Wortsman et al. 2022, arXiv 2109.01903).
     #[arg(long, value_name = "MODEL")]
     pub mean_with: Option<PathBuf>,
+    /// Writes the autoencoder alone, in full precision: what `train --model ldm --init` starts anew on.
+    #[arg(long, conflicts_with = "mean_with")]
+    pub autoencoder: bool,
     /// File to write.
     #[arg(long)]
     pub out: PathBuf,
@@ -36,7 +40,31 @@ pub fn run(args: &Args) -> Result<()> {
         Playable::packed(&checkpoint)?;
     }
     forget_folders(&mut checkpoint.provenance);
+    if args.autoencoder {
+        return autoencoder(&checkpoint)?.write(&args.out, Precision::F32);
+    }
     checkpoint.write(&args.out, Precision::F16)
+}
+
+/// The autoencoder of a model, or of a file that holds nothing else.
+///
+/// # Errors
+/// If there is none in it.
+pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
+    // Says what came where neither is in it.
+    checkpoint.model_config()?;
+    let of = |text: &Value| text.get("autoencoder").unwrap_or(text).clone();
+    let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
+    let tensors = checkpoint.tensors.iter().filter(|(name, _)| part(name));
+    Ok(Checkpoint {
+        kind: Kind::Autoencoder,
+        config: checkpoint.config.clone(),
+        latent: checkpoint.latent.clone(),
+        provenance: of(&checkpoint.provenance),
+        metrics: of(&checkpoint.metrics),
+        tensors: tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(),
+        sha256: String::new(),
+    })
 }
 
 /// The mean of both models' weights. The run's metrics are not the mean's and go.
@@ -115,6 +143,22 @@ mod tests {
         assert!(error.contains("other.safetensors") && error.contains("unet.w"), "{error}");
         let error = take_mean(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
         assert!(error.contains("encoder"), "half a model is refused: {error}");
+    }
+
+    #[test]
+    fn the_autoencoder_of_a_model_is_a_file_of_its_own_kind_and_its_own_again() {
+        let mut model = Checkpoint::new(Kind::Model, &ModelConfig::default()).unwrap();
+        for name in ["encoder.w", "decoder.w", "style.w", "unet.w"] {
+            model.tensors.insert(name.into(), StoredTensor { shape: vec![1], data: vec![1.0] });
+        }
+        model.provenance = serde_json::json!({ "autoencoder": { "steps": 3 }, "ldm": { "steps": 5 } });
+        let alone = autoencoder(&model).unwrap();
+        assert_eq!(alone.kind, Kind::Autoencoder);
+        assert_eq!(alone.tensors.keys().collect::<Vec<_>>(), ["decoder.w", "encoder.w"]);
+        assert_eq!(alone.provenance, serde_json::json!({ "steps": 3 }));
+        assert_eq!(autoencoder(&alone).unwrap().tensors, alone.tensors);
+        let judge = Checkpoint::new(Kind::Classifier, &serde_json::json!({})).unwrap();
+        assert!(autoencoder(&judge).is_err());
     }
 
     #[test]

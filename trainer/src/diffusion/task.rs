@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
-use engine::checkpoint::{Checkpoint, Kind, Precision, StoredTensor};
+use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
 use engine::models::style::LABEL;
 use engine::models::unet::Conditions;
-use engine::models::{DECODER, Denoiser, ENCODER, STYLE};
+use engine::models::{Denoiser, STYLE};
 use engine::nn::candle::{Candle, ParamStore};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -23,6 +23,7 @@ use crate::data::dataset::ImageRef;
 use crate::data::pairs::Pair;
 use crate::data::recolour::Recolouring;
 use crate::data::renewal::Renewal;
+use crate::export;
 use crate::images::{as_batch, to_images};
 use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -168,13 +169,6 @@ impl DiffusionTask {
     /// An example's target, in its colour.
     fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
         self.coloured(self.examples.image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
-    }
-
-    /// Of the file that the run started from: the rest of it may be of other networks than these.
-    fn autoencoder_tensors(&self) -> BTreeMap<String, StoredTensor> {
-        let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
-        let tensors = self.base.tensors.iter().filter(|(name, _)| part(name));
-        tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect()
     }
 
     fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {
@@ -355,17 +349,7 @@ impl Task for DiffusionTask {
 
     /// The autoencoder, also where the run started from a whole model.
     fn frozen(&self) -> Option<Checkpoint> {
-        let of = |text: &serde_json::Value| text.get("autoencoder").unwrap_or(text).clone();
-        let (provenance, metrics) = (of(&self.base.provenance), of(&self.base.metrics));
-        Some(Checkpoint {
-            kind: Kind::Autoencoder,
-            config: self.base.config.clone(),
-            latent: self.base.latent.clone(),
-            provenance,
-            metrics,
-            tensors: self.autoencoder_tensors(),
-            sha256: String::new(),
-        })
+        export::autoencoder(&self.base).ok()
     }
 
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
@@ -382,7 +366,7 @@ impl Task for DiffusionTask {
             "ldm": record.metrics,
             "autoencoder": self.base.metrics.get("autoencoder").unwrap_or(&self.base.metrics),
         });
-        checkpoint.tensors = self.autoencoder_tensors();
+        checkpoint.tensors = export::autoencoder(&self.base)?.tensors;
         checkpoint.tensors.extend(stored(self.store.export()?));
         checkpoint.write(path, Precision::F32).context("model checkpoint")
     }
