@@ -24,6 +24,7 @@ use engine::vocoder::griffin_lim::{MOMENTUM, from_phases, griffin_lim};
 use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
 use engine::vocoder::mel_inverse::mel_to_magnitude;
 
+use super::bootstrap::mean;
 use super::distance::{SpectralConvergence, level_db, mel_lsd_db};
 use crate::data::compose::{self, PieceKind, PieceShape};
 use crate::data::instruments;
@@ -118,6 +119,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut model = args.model.as_ref().map(|path| Imagination::open(path)).transpose()?;
     let mut player = SoundBank::open(&args.soundfont)?.player()?;
     let (mut on_truth, mut on_model) = ([Tally::default(); WAYS.len()], [Tally::default(); WAYS.len()]);
+    let mut images_db = Vec::new();
     let scores = scores(args)?;
     for (i, score) in scores.iter().enumerate() {
         for (content, target) in PAIRS {
@@ -128,13 +130,19 @@ pub fn run(args: &Args) -> Result<()> {
             let trial = Trial { score, content: &content, truth: &truth, truth_notes };
             bench.judge_all(&trial, &truth.image, &mut on_truth)?;
             if let Some(model) = &mut model {
-                bench.judge_all(&trial, &model.image(&content.image, &style.audio)?, &mut on_model)?;
+                let image = model.image(&content.image, &style.audio)?;
+                images_db.push(mel_lsd_db(&image, &truth.image, bench.mel.range_db));
+                bench.judge_all(&trial, &image, &mut on_model)?;
             }
         }
     }
     print_table("the true target's image", &on_truth);
     if model.is_some() {
         print_table("the model's image", &on_model);
+        println!(
+            "\nThe model's images themselves: {:.2} dB, what a vocoder without a fault would reach.",
+            mean(&images_db)
+        );
     }
     Ok(())
 }
