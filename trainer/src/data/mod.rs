@@ -1,4 +1,4 @@
-//! Data: scores, the soundfonts that play them, and the aligned datasets made of both.
+//! Data: scores (notes, and [gestures](gesture)), the soundfonts that play them, and the aligned datasets made of both.
 //!
 //! ```text
 //! compose | midi -> Score -> synth (a soundfont's program) -> decimate -> chain -> Level -> MelFrontEnd -> images
@@ -19,6 +19,7 @@ pub mod decimate;
 pub mod demo;
 pub mod description;
 pub mod ensemble;
+pub mod gesture;
 pub mod image_set;
 pub mod imager;
 pub mod instruments;

@@ -1,6 +1,9 @@
-//! A score: which note sounds when, how long and how hard. Everything else is the instrument's.
+//! A score: which note sounds when, how long and how hard, and what the player does to it. Everything else is the
+//! instrument's.
 
 use serde::{Deserialize, Serialize};
+
+use super::gesture::{Gesture, Motion};
 
 /// Silence left between two notes of one key, so that the second one is struck anew.
 const RESTRIKE_GAP_S: f32 = 0.02;
@@ -24,15 +27,23 @@ impl Note {
     pub fn end_s(&self) -> f32 {
         self.onset_s + self.duration_s
     }
+
+    /// The same note, so much later.
+    pub fn later(&self, by_s: f32) -> Self {
+        Self { onset_s: self.onset_s + by_s, ..*self }
+    }
 }
 
-/// Notes sorted by onset, then key; no two notes of one key overlap.
+/// Notes sorted by onset, then key; no two notes of one key overlap, and none is held beyond a damping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The notes.
     pub notes: Vec<Note>,
     /// How long the score is, in seconds; notes may end later.
     pub length_s: f32,
+    /// What the player does to all notes that sound, sorted by onset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gestures: Vec<Gesture>,
 }
 
 impl Score {
@@ -54,14 +65,33 @@ impl Score {
             last_of_key[usize::from(note.key & 127)] = kept.len();
             kept.push(note);
         }
-        Self { notes: kept, length_s }
+        Self { notes: kept, length_s, gestures: Vec::new() }
     }
 
-    /// The notes that sound in `[start_s, start_s + length_s)`, in that window's own time.
+    /// The score played with these gestures instead of its own: where a hand damps them, keys go up. A damping while a
+    /// note begins is left out, because no hand strikes and damps at once.
+    pub fn with_gestures(mut self, mut gestures: Vec<Gesture>) -> Self {
+        let damps = |g: &&Gesture| g.motion == Motion::Damping;
+        gestures.retain(|g| !damps(&g) || !self.notes.iter().any(|n| g.spans(n.onset_s)));
+        gestures.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
+        for damping in gestures.iter().filter(damps) {
+            for note in self.notes.iter_mut().filter(|n| n.onset_s < damping.onset_s) {
+                note.duration_s = note.duration_s.min(damping.onset_s - note.onset_s);
+            }
+        }
+        Self { gestures, ..self }
+    }
+
+    /// The notes that sound in `[start_s, start_s + length_s)` and the gestures that go on there, in that window's own time.
     pub fn window(&self, start_s: f32, length_s: f32) -> Self {
-        let sounds = |n: &&Note| n.onset_s < start_s + length_s && n.end_s() > start_s;
-        let moved = |n: &Note| Note { onset_s: n.onset_s - start_s, ..*n };
-        Self { notes: self.notes.iter().filter(sounds).map(moved).collect(), length_s }
+        let inside = |onset_s: f32, end_s: f32| onset_s < start_s + length_s && end_s > start_s;
+        let notes = self.notes.iter().filter(|n| inside(n.onset_s, n.end_s()));
+        let gestures = self.gestures.iter().filter(|g| inside(g.onset_s, g.end_s()));
+        Self {
+            notes: notes.map(|n| n.later(-start_s)).collect(),
+            length_s,
+            gestures: gestures.map(|g| g.later(-start_s)).collect(),
+        }
     }
 
     /// Lowest and highest key; `None` without notes.
@@ -80,6 +110,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::gesture::{Contour, Inflection};
 
     fn note(onset_s: f32, duration_s: f32, key: u8) -> Note {
         Note { onset_s, duration_s, key, velocity: 80 }
@@ -99,5 +130,42 @@ mod tests {
         let window = score.window(1.0, 1.5);
         assert_eq!(window.notes.len(), 1);
         assert!((window.notes[0].onset_s + 0.5).abs() < 1e-6);
+    }
+    fn damping(onset_s: f32) -> Gesture {
+        Gesture { onset_s, duration_s: 0.05, motion: Motion::Damping }
+    }
+
+    #[test]
+    fn a_window_keeps_what_is_done_in_it() {
+        let bend = Contour { from: 0.0, to: 100.0, slide_s: 0.2, return_s: 0.2 };
+        let bend = |onset_s| Gesture { onset_s, duration_s: 1.0, motion: Motion::Bend(bend) };
+        let score =
+            Score::new(vec![note(0.0, 5.0, 60)], 5.0).with_gestures(vec![bend(3.0), bend(0.5), bend(0.0)]);
+        assert_eq!(score.gestures, [bend(0.0), bend(0.5), bend(3.0)]);
+        let window = score.window(1.0, 1.5);
+        assert_eq!(window.gestures, [bend(-0.5)]);
+        for time_s in [0.0, 0.3, 0.49, 0.6] {
+            let apart = Inflection::at(&window.gestures, time_s).cents
+                - Inflection::at(&score.gestures, 1.0 + time_s).cents;
+            assert!(apart.abs() < 1e-2, "{apart} cents at {time_s} s");
+        }
+    }
+
+    #[test]
+    fn keys_go_up_where_a_hand_comes_down() {
+        let notes = vec![note(0.0, 3.0, 60), note(0.5, 0.2, 64), note(1.5, 1.0, 67)];
+        let score = Score::new(notes, 4.0).with_gestures(vec![damping(1.0), damping(1.48)]);
+        assert_eq!(score.gestures, [damping(1.0)], "the other hand comes down while a note begins");
+        assert_eq!(score.notes.iter().map(|n| n.duration_s).collect::<Vec<_>>(), [1.0, 0.2, 1.0]);
+    }
+
+    #[test]
+    fn a_score_without_gestures_reads_and_writes_as_before_there_were_any() {
+        let text = r#"{"notes":[{"onset_s":0.5,"duration_s":1.0,"key":60,"velocity":80}],"length_s":2.0}"#;
+        let score: Score = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&score).unwrap(), text);
+        let damped = score.with_gestures(vec![damping(1.0)]);
+        let back: Score = serde_json::from_str(&serde_json::to_string(&damped).unwrap()).unwrap();
+        assert_eq!(back, damped);
     }
 }

@@ -9,7 +9,7 @@ use super::compose::PieceKind;
 use super::description::Description;
 use super::imager::master;
 use super::random;
-use super::score::{Note, Score};
+use super::score::Score;
 use super::synth::{SYNTH_RATE_HZ, SoundBank};
 
 /// A dataset's description with its soundfonts in memory.
@@ -39,12 +39,14 @@ impl Studio {
             return Ok(scores[0].window(0.0, seconds));
         }
         let window_s = self.description.shape.window_s;
-        let moved = |(k, score): (usize, &Score)| -> Vec<Note> {
+        let (mut notes, mut gestures) = (Vec::new(), Vec::new());
+        for (k, score) in scores.iter().enumerate() {
             let start_s = k as f32 * window_s;
-            score.notes.iter().map(|n| Note { onset_s: n.onset_s + start_s, ..*n }).collect()
-        };
-        let notes = scores.iter().enumerate().flat_map(moved).collect();
-        Ok(Score::new(notes, scores.len() as f32 * window_s).window(0.0, seconds))
+            notes.extend(score.notes.iter().map(|n| n.later(start_s)));
+            gestures.extend(score.gestures.iter().map(|g| g.later(start_s)));
+        }
+        let score = Score::new(notes, scores.len() as f32 * window_s).with_gestures(gestures);
+        Ok(score.window(0.0, seconds))
     }
 
     /// A score on an instrument in a setup (indices into the description), as long as it is, at [`SYNTH_RATE_HZ`].

@@ -10,6 +10,7 @@ use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::gesture::{Inflection, Motion};
 use super::score::Score;
 
 /// Rate at which soundfonts are played: that of nearly all their samples.
@@ -18,6 +19,10 @@ pub const SYNTH_RATE_HZ: u32 = 44_100;
 const BLOCK_SAMPLES: usize = 64;
 /// Voices; a dense chord with long releases on stereo samples needs more than the usual 64.
 const POLYPHONY: usize = 192;
+/// Pitch bend range: a whole tone of bend, with the widest vibrato on top.
+const BEND_SEMITONES: i32 = 3;
+/// Expression at 0 dB, where every score begins: controller 11 at 127, its fine half (43) at 0.
+const FULL_EXPRESSION: f32 = (127 << 7) as f32;
 
 /// Which file a sound came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,54 +118,101 @@ pub struct Player {
 impl Player {
     /// Plays a score with a General MIDI program, detuned by `tuning_cents` (±100), for `samples`.
     ///
-    /// No reverb, no chorus, and nothing left over from the score before.
+    /// No reverb, no chorus, and nothing left over from the score before. Gestures are played alike on every instrument, at
+    /// the beginning of each block.
     pub fn play(&mut self, score: &Score, program: u8, tuning_cents: f32, samples: usize) -> Stereo {
         self.synthesizer.reset();
-        self.synthesizer.process_midi_message(0, 0xC0, i32::from(program), 0);
+        self.send([0xC0, i32::from(program), 0]);
         self.tune(tuning_cents);
+        self.register(0, BEND_SEMITONES << 7);
         let events = events(score);
         let mut next = 0;
+        let mut inflection = Inflection::default();
         let (mut left, mut right) = (vec![0.0; samples], vec![0.0; samples]);
         let blocks = left.chunks_mut(BLOCK_SAMPLES).zip(right.chunks_mut(BLOCK_SAMPLES));
         for (block, (left, right)) in blocks.enumerate() {
             while let Some(event) = events.get(next).filter(|e| e.block <= block) {
-                self.synthesizer.process_midi_message(
-                    0,
-                    0x90,
-                    i32::from(event.key),
-                    i32::from(event.velocity),
-                );
+                self.send(event.message.map(i32::from));
                 next += 1;
+            }
+            let now = Inflection::at(&score.gestures, seconds(block));
+            if now != inflection {
+                self.inflect(now);
+                inflection = now;
             }
             self.synthesizer.render(left, right);
         }
         Stereo { left, right }
     }
 
+    /// Sends a message on the first channel: status and two bytes of data (MIDI 1.0).
+    fn send(&mut self, [status, first, second]: [i32; 3]) {
+        self.synthesizer.process_midi_message(0, status, first, second);
+    }
+
     /// Registered parameter 1 (MIDI 1.0, "channel fine tuning"): 14 bits, 8192 is in tune, ±100 cents.
     fn tune(&mut self, cents: f32) {
-        let value = (8192.0 + 8192.0 * cents / 100.0).round().clamp(0.0, 16_383.0) as i32;
-        for (controller, data) in [(0x65, 0), (0x64, 1), (0x06, value >> 7), (0x26, value & 0x7f)] {
-            self.synthesizer.process_midi_message(0, 0xB0, controller, data);
+        self.register(1, centred(8192.0 * cents / 100.0));
+    }
+
+    /// Sets a registered parameter of MIDI 1.0 to 14 bits; number 0 is the pitch bend range, semitones above and cents
+    /// below the 7th bit.
+    fn register(&mut self, number: i32, value: i32) {
+        for (controller, data) in [(0x65, 0), (0x64, number), (0x06, value >> 7), (0x26, value & 0x7f)] {
+            self.send([0xB0, controller, data]);
         }
+    }
+
+    /// Pitch bend (MIDI 1.0: 14 bits, the low half first) and expression (controllers 11 and 43: 14 bits; General MIDI asks
+    /// for 40 dB a decade).
+    fn inflect(&mut self, Inflection { cents, level_db }: Inflection) {
+        let bend = centred(8192.0 * cents / (100 * BEND_SEMITONES) as f32);
+        self.send([0xE0, bend & 0x7f, bend >> 7]);
+        let expression = (FULL_EXPRESSION * 10.0f32.powf(level_db.min(0.0) / 40.0)).round() as i32;
+        self.send([0xB0, 0x0B, expression >> 7]);
+        self.send([0xB0, 0x2B, expression & 0x7f]);
     }
 }
 
-/// A key going down, or up (velocity 0).
-struct Event {
-    block: usize,
-    key: u8,
-    velocity: u8,
+/// Steps from the middle of a range (±8192) as MIDI's 14 bits.
+fn centred(steps: f32) -> i32 {
+    (8192.0 + steps).round().clamp(0.0, 16_383.0) as i32
 }
 
-/// All events in order; at the same time keys go up before they go down.
+/// Something that happens at the beginning of a block.
+struct Event {
+    block: usize,
+    /// Status and data, as MIDI 1.0 has them.
+    message: [u8; 3],
+}
+
+impl Event {
+    /// A key going down, or up (velocity 0).
+    fn key(block: usize, key: u8, velocity: u8) -> Self {
+        Self { block, message: [0x90, key, velocity] }
+    }
+
+    /// "All sound off" (controller 120): ringing and releasing notes are silent too.
+    fn silence(block: usize) -> Self {
+        Self { block, message: [0xB0, 0x78, 0] }
+    }
+}
+
+/// The beginning of a block.
+fn seconds(block: usize) -> f32 {
+    (block * BLOCK_SAMPLES) as f32 / SYNTH_RATE_HZ as f32
+}
+
+/// All events in order; at the same time keys go up, and hands have damped, before keys go down.
 fn events(score: &Score) -> Vec<Event> {
     let block = |s: f32| (s.max(0.0) * SYNTH_RATE_HZ as f32 / BLOCK_SAMPLES as f32).round() as usize;
     let mut events: Vec<Event> = Vec::with_capacity(2 * score.notes.len());
     for n in &score.notes {
-        events.push(Event { block: block(n.onset_s), key: n.key, velocity: n.velocity });
-        events.push(Event { block: block(n.end_s()).max(block(n.onset_s) + 1), key: n.key, velocity: 0 });
+        events.push(Event::key(block(n.onset_s), n.key, n.velocity));
+        events.push(Event::key(block(n.end_s()).max(block(n.onset_s) + 1), n.key, 0));
     }
-    events.sort_by_key(|e| (e.block, e.velocity > 0, e.key));
+    let dampings = score.gestures.iter().filter(|g| g.motion == Motion::Damping);
+    events.extend(dampings.map(|g| Event::silence(block(g.end_s()))));
+    events.sort_by_key(|e| (e.block, e.message[2] > 0, e.message[1]));
     events
 }

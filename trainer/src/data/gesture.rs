@@ -1,0 +1,170 @@
+//! Gestures: what a player does to everything that sounds at once, as on one MIDI channel.
+
+use std::f32::consts::{PI, TAU};
+
+use serde::{Deserialize, Serialize};
+
+/// In so many seconds a vibrato comes to rest.
+const VIBRATO_REST_S: f32 = 0.05;
+/// What is left of a sound when a damping is over and the rest is cut off: nobody hears it go.
+const DAMPED_DB: f32 = -60.0;
+
+/// One gesture; before and after it, pitch and level are as the notes alone have them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gesture {
+    /// When it begins, in seconds from the start; negative in a [`super::score::Score::window`] when it began before the
+    /// window.
+    pub onset_s: f32,
+    /// How long it lasts, in seconds.
+    pub duration_s: f32,
+    /// What is done.
+    pub motion: Motion,
+}
+
+/// What a gesture does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Motion {
+    /// Moves the pitch along a contour in cents; a guitar's bends reach ±200.
+    Bend(Contour),
+    /// Lets the pitch oscillate about itself.
+    Vibrato {
+        /// Oscillations a second; players make 4 to 7.
+        rate_hz: f32,
+        /// How far the pitch goes up, and how far down, in cents; 10 is hardly heard, 60 is a singer's.
+        depth_cents: f32,
+        /// How long the depth grows, in seconds.
+        fade_in_s: f32,
+    },
+    /// Moves the level along a contour in decibels, 0 at most: MIDI's expression only takes away.
+    Swell(Contour),
+    /// A hand comes down: within the gesture's duration everything that sounds goes silent, and stays so.
+    Damping,
+}
+
+/// From one value to another, there for as long as the gesture lasts, and back to 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contour {
+    /// Where it begins.
+    pub from: f32,
+    /// Where it goes.
+    pub to: f32,
+    /// How long the way takes, in seconds.
+    pub slide_s: f32,
+    /// How long the way back to 0 takes at the end of the gesture, in seconds; 0 for a jump.
+    pub return_s: f32,
+}
+
+impl Contour {
+    /// The value `age_s` after the beginning and `left_s` before the end.
+    fn at(&self, age_s: f32, left_s: f32) -> f32 {
+        let slid = self.from + (self.to - self.from) * eased(share(age_s, self.slide_s));
+        slid * eased(share(left_s, self.return_s))
+    }
+}
+
+/// The part of a way that is behind after `elapsed_s`, 0 to 1; a way that takes no time is.
+fn share(elapsed_s: f32, way_s: f32) -> f32 {
+    if way_s > 0.0 { (elapsed_s / way_s).clamp(0.0, 1.0) } else { 1.0 }
+}
+
+/// A way that a hand takes: it sets out and arrives gently.
+fn eased(share: f32) -> f32 {
+    0.5 - 0.5 * (PI * share).cos()
+}
+
+impl Gesture {
+    /// When it is over, in seconds from the start.
+    pub fn end_s(&self) -> f32 {
+        self.onset_s + self.duration_s
+    }
+
+    /// Whether it is going on at a time.
+    pub fn spans(&self, time_s: f32) -> bool {
+        (self.onset_s..self.end_s()).contains(&time_s)
+    }
+
+    /// The same gesture, so much later.
+    pub fn later(&self, by_s: f32) -> Self {
+        Self { onset_s: self.onset_s + by_s, ..*self }
+    }
+
+    /// What it does at a time that it [spans](Self::spans).
+    fn inflection(&self, time_s: f32) -> Inflection {
+        let (age_s, left_s) = (time_s - self.onset_s, self.end_s() - time_s);
+        let (cents, level_db) = match self.motion {
+            Motion::Bend(contour) => (contour.at(age_s, left_s), 0.0),
+            Motion::Vibrato { rate_hz, depth_cents, fade_in_s } => {
+                let depth_cents = depth_cents * share(age_s, fade_in_s) * share(left_s, VIBRATO_REST_S);
+                (depth_cents * (TAU * rate_hz * age_s).sin(), 0.0)
+            }
+            Motion::Swell(contour) => (0.0, contour.at(age_s, left_s)),
+            Motion::Damping => (0.0, DAMPED_DB * share(age_s, self.duration_s)),
+        };
+        Inflection { cents, level_db }
+    }
+}
+
+/// How far everything that sounds is from what the notes alone say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Inflection {
+    /// Pitch, in cents.
+    pub cents: f32,
+    /// Level, in decibels.
+    pub level_db: f32,
+}
+
+impl Inflection {
+    /// What all gestures do together at a time: cents and decibels add up.
+    pub fn at(gestures: &[Gesture], time_s: f32) -> Self {
+        let going_on = gestures.iter().filter(|g| g.spans(time_s)).map(|g| g.inflection(time_s));
+        going_on.fold(Self::default(), |sum, one| Self {
+            cents: sum.cents + one.cents,
+            level_db: sum.level_db + one.level_db,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(found: f32, expected: f32) {
+        assert!((found - expected).abs() < 1e-3, "{found} instead of {expected}");
+    }
+
+    #[test]
+    fn a_bend_goes_stays_and_comes_back() {
+        let contour = Contour { from: -50.0, to: 150.0, slide_s: 0.2, return_s: 0.4 };
+        let bend = [Gesture { onset_s: 1.0, duration_s: 2.0, motion: Motion::Bend(contour) }];
+        let course =
+            [(0.99, 0.0), (1.0, -50.0), (1.1, 50.0), (1.2, 150.0), (2.6, 150.0), (2.8, 75.0), (3.0, 0.0)];
+        for (time_s, cents) in course {
+            near(Inflection::at(&bend, time_s).cents, cents);
+            near(Inflection::at(&bend, time_s).level_db, 0.0);
+        }
+        let jump = Contour { from: 0.0, to: 100.0, slide_s: 0.0, return_s: 0.0 };
+        let jump = [Gesture { onset_s: 1.0, duration_s: 1.0, motion: Motion::Bend(jump) }];
+        for (time_s, cents) in [(0.99, 0.0), (1.0, 100.0), (1.99, 100.0), (2.0, 0.0)] {
+            near(Inflection::at(&jump, time_s).cents, cents);
+        }
+    }
+
+    #[test]
+    fn gestures_add_up() {
+        let vibrato = Motion::Vibrato { rate_hz: 5.0, depth_cents: 40.0, fade_in_s: 0.5 };
+        let up = Motion::Bend(Contour { from: 100.0, to: 100.0, slide_s: 0.0, return_s: 0.0 });
+        let soft = Motion::Swell(Contour { from: -6.0, to: -6.0, slide_s: 0.0, return_s: 0.0 });
+        let all = [vibrato, up, soft].map(|motion| Gesture { onset_s: 0.0, duration_s: 4.0, motion });
+        near(Inflection::at(&all, 1.05).cents, 140.0);
+        near(Inflection::at(&all, 0.25).cents, 100.0 + 0.5 * 40.0);
+        near(Inflection::at(&all, 1.05).level_db, -6.0);
+    }
+
+    #[test]
+    fn a_damping_ends_in_silence() {
+        let hand = [Gesture { onset_s: 0.5, duration_s: 0.04, motion: Motion::Damping }];
+        near(Inflection::at(&hand, 0.52).level_db, 0.5 * DAMPED_DB);
+        assert_eq!(Inflection::at(&hand, 0.54), Inflection::default());
+    }
+}
