@@ -28,6 +28,7 @@ fn args(out: PathBuf, soundfont: &Path, pieces: u64) -> Args {
         max_chunks: 3,
         midi: None,
         midi_excerpts: 2,
+        expressive: 0.0,
         setups_per_font: 3,
         split: None,
         seed: 5,
@@ -277,6 +278,7 @@ fn midi_files_become_pieces_with_their_notes() {
     midi::write(&songs.join("a.mid"), &Score::new(notes, 40.0)).unwrap();
     let args = Args {
         midi: Some(songs),
+        expressive: 1.0,
         split: Some(Split::Test),
         ..args(folder.path().join("data"), &soundfont(folder.path()), 1)
     };
@@ -285,6 +287,10 @@ fn midi_files_become_pieces_with_their_notes() {
     assert_eq!(data.description.pieces.len(), 3, "one composed, two excerpts of the file");
     let score = data.score(1, 2).unwrap();
     assert!(!score.notes.is_empty() && score.notes.iter().all(|n| (55..=88).contains(&n.key)));
+    assert!(
+        (1..3).any(|piece| !data.score(piece, 0).unwrap().gestures.is_empty()),
+        "excerpts are expressive too"
+    );
 }
 
 #[test]
@@ -293,4 +299,53 @@ fn a_program_that_a_soundfont_lacks_is_refused() {
     let args = args(folder.path().join("data"), &soundfont(folder.path()), 1);
     let sentence = render::run(&Args { instruments: vec!["flute".into()], ..args }).unwrap_err().to_string();
     assert!(sentence.contains("toy.sf2") && sentence.contains("program 73"), "{sentence}");
+}
+
+#[test]
+fn a_dataset_from_before_there_were_gestures_reads_and_writes_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args(folder.path().join("data"), &soundfont(folder.path()), 3);
+    render::run(&args).unwrap();
+    let text = std::fs::read_to_string(args.out.join("dataset.json")).unwrap();
+    assert!(!text.contains("expressive"), "{text}");
+    let again = folder.path().join("again");
+    SpectrogramDataset::open(&args.out).unwrap().description.write(&again).unwrap();
+    assert_eq!(std::fs::read_to_string(again.join("dataset.json")).unwrap(), text);
+}
+
+#[test]
+fn expressive_pieces_have_the_same_notes_in_other_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let font = soundfont(folder.path());
+    let render = |out: &str, expressive: f32| {
+        let args = Args { expressive, split: Some(Split::Test), ..args(folder.path().join(out), &font, 4) };
+        render::run(&args).unwrap();
+        SpectrogramDataset::open(&args.out).unwrap()
+    };
+    let (plain, played) = (render("plain", 0.0), render("played", 1.0));
+    assert_eq!(plain.description.pieces, played.description.pieces);
+    let (mut expressive, mut differ) = (0, 0);
+    for at in plain.images(Split::Test) {
+        let [notes, gestures] = [&plain, &played].map(|data| data.score(at.piece, at.chunk).unwrap());
+        let onsets = |score: &Score| score.notes.iter().map(|n| (n.onset_s, n.key)).collect::<Vec<_>>();
+        // A window may lose a note that was damped before it.
+        assert!(onsets(&gestures).iter().all(|onset| onsets(&notes).contains(onset)));
+        assert!(notes.gestures.is_empty());
+        if !gestures.gestures.is_empty() && plain.sounds(at) {
+            expressive += 1;
+            differ += usize::from(plain.image(at) != played.image(at));
+        }
+    }
+    assert!(expressive > 40 && differ == expressive, "{differ} of {expressive} expressive images differ");
+}
+
+#[test]
+fn a_share_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args(folder.path().join("data"), &soundfont(folder.path()), 1);
+    for expressive in [-0.1, 1.1, f32::NAN] {
+        let sentence = render::run(&Args { expressive, ..args.clone() }).unwrap_err().to_string();
+        assert!(sentence.contains("--expressive: expected a share from 0 to 1"), "{sentence}");
+    }
+    assert!(!args.out.exists());
 }

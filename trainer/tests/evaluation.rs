@@ -31,7 +31,7 @@ fn subject(model: PathBuf) -> Subject {
     }
 }
 
-/// A dataset of six test pieces in `data`, on the toy soundfont `toy.sf2`.
+/// A dataset of six expressive test pieces in `data`, on the toy soundfont `toy.sf2`.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     let (soundfont, out) = (folder.join("toy.sf2"), folder.join("data"));
     toy_soundfont::write(&soundfont).unwrap();
@@ -44,6 +44,7 @@ fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
         max_chunks: 2,
         midi: None,
         midi_excerpts: 1,
+        expressive: 1.0,
         setups_per_font: 2,
         split: Some(Split::Test),
         seed: 5,

@@ -1,4 +1,4 @@
-//! MIDI files as scores, both ways.
+//! MIDI files as scores, both ways: notes alone. Pitch bends, controllers and a score's gestures are left out.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

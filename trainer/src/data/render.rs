@@ -52,6 +52,9 @@ pub struct Args {
     /// Pieces of each MIDI file, at most.
     #[arg(long, default_value_t = 4)]
     pub midi_excerpts: usize,
+    /// Share of the pieces that are played with bends, vibrato, swells and damping, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    pub expressive: f32,
     /// Sounds of each soundfont: the first is the plain one, the others have recording chains.
     #[arg(long, default_value_t = 12)]
     pub setups_per_font: usize,
@@ -101,6 +104,20 @@ fn progress_bar(pieces: u64) -> ProgressBar {
     ProgressBar::new(pieces).with_style(style)
 }
 
+/// Refuses numbers that no dataset can be made with.
+fn check(args: &Args) -> Result<()> {
+    if args.pieces == 0 && args.midi.is_none() {
+        return Err(Error::invalid("--pieces", "1 or more, or --midi", 0));
+    }
+    if args.setups_per_font == 0 {
+        return Err(Error::invalid("--setups-per-font", "1 or more", 0));
+    }
+    if !(0.0..=1.0).contains(&args.expressive) {
+        return Err(Error::invalid("--expressive", "a share from 0 to 1", args.expressive));
+    }
+    Ok(())
+}
+
 /// Everything that rendering a piece needs, shared by all threads.
 struct Session {
     renderer: Renderer,
@@ -111,17 +128,15 @@ struct Session {
 
 impl Session {
     fn new(args: &Args) -> Result<Self> {
+        check(args)?;
         let (mel, window) = (MelConfig::default(), WindowConfig::default());
         let ensemble = Ensemble::new(&args.instruments, &args.guests)?;
-        if args.pieces == 0 && args.midi.is_none() {
-            return Err(Error::invalid("--pieces", "1 or more, or --midi", 0));
-        }
-        if args.setups_per_font == 0 {
-            return Err(Error::invalid("--setups-per-font", "1 or more", 0));
-        }
         let banks: Vec<SoundBank> =
             args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
-        let shape = PieceShape::new(&mel, &window, ensemble.range()?).with_max_chunks(args.max_chunks.max(1));
+        let shape = PieceShape {
+            expressive: args.expressive,
+            ..PieceShape::new(&mel, &window, ensemble.range()?).with_max_chunks(args.max_chunks.max(1))
+        };
         let mut description = Description {
             format: FORMAT_VERSION,
             seed: args.seed,
@@ -146,7 +161,8 @@ impl Session {
                 let id = args.pieces + excerpts.len() as u64;
                 let mut entry = entry(args, id, &ensemble, description.setups.len(), source)?;
                 let keys = description.shape_of(&entry)?;
-                let score = midi::fit_range(&score, keys.lowest_key, keys.highest_key);
+                let mut score = midi::fit_range(&score, keys.lowest_key, keys.highest_key);
+                compose::express(args.seed, id, args.expressive, std::slice::from_mut(&mut score));
                 let piece = continuous(score.clone(), &shape);
                 (entry.kind, entry.chunks) = (piece.kind, piece.chunks);
                 pieces.push(entry);

@@ -1,8 +1,9 @@
 //! The built-in composer: endless pieces from a seed, from single notes to two full hands.
 //!
 //! Not music to be proud of, but every combination of register, density, tempo, dynamics, articulation, rests and
-//! rubato that a network should have met, with an exactly known score.
+//! rubato that a network should have met, with an exactly known score; and, where they are asked for, gestures.
 
+mod expression;
 mod harmony;
 mod performance;
 mod texture;
@@ -12,6 +13,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use self::expression::express;
 use self::harmony::Harmony;
 use self::performance::Performance;
 use self::texture::Ground;
@@ -50,6 +52,14 @@ pub struct PieceShape {
     pub lowest_key: u8,
     /// Highest key that all instruments have.
     pub highest_key: u8,
+    /// Share of the pieces that are played with gestures, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub expressive: f32,
+}
+
+/// Whether a field can be left out, as it was before there was one.
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 impl PieceShape {
@@ -57,7 +67,7 @@ impl PieceShape {
     pub fn new(mel: &MelConfig, window: &WindowConfig, (lowest_key, highest_key): (u8, u8)) -> Self {
         let seconds = |frames: usize| (frames * mel.hop_length) as f32 / mel.sample_rate_hz as f32;
         let (window_s, hop_s) = (seconds(window.frames), seconds(window.hop_frames));
-        Self { window_s, hop_s, min_chunks: 7, max_chunks: 11, lowest_key, highest_key }
+        Self { window_s, hop_s, min_chunks: 7, max_chunks: 11, lowest_key, highest_key, expressive: 0.0 }
     }
 
     /// Pieces of at most so many windows, and of at least two thirds of that.
@@ -90,10 +100,11 @@ pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
     let wide = rng.random_bool(WIDE_SHARE);
     let low = if wide { WIDE_LOWEST_KEY.min(shape.lowest_key) } else { shape.lowest_key };
     let keys = (i32::from(low), i32::from(shape.highest_key));
-    let scores = match kind {
+    let mut scores = match kind {
         PieceKind::Isolated => (0..chunks).map(|_| moment(rng, keys, shape.window_s)).collect(),
         PieceKind::Continuous => vec![passages(rng, keys, shape.continuous_s(chunks))],
     };
+    express(seed, id, shape.expressive, &mut scores);
     Piece { kind, chunks, scores }
 }
 
