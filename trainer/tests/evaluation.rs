@@ -142,12 +142,19 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         items: 3,
         clips: 1,
         seconds: 3.0,
-        rows: Rows { steps: vec![1, 2], guidances: vec![2.0] },
+        rows: Rows { steps: vec![1, 10], guidances: vec![2.0] },
         out: out.clone(),
     };
     report::run(&args).unwrap();
     let text = std::fs::read_to_string(out.join("report.md")).unwrap();
-    for row in ["Luthier, 1 step |", "Luthier, 2 steps |", "guidance 2 |", "Not judged by ear", "table 3"] {
+    for row in [
+        "Luthier, 1 step |",
+        "Luthier, 10 steps |",
+        "guidance 2 |",
+        "| expressive, ",
+        "Not judged by ear",
+        "table 3",
+    ] {
         assert!(text.contains(row), "{row} in {text}");
     }
     let figures: Value =

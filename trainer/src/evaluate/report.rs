@@ -136,7 +136,7 @@ fn judge(args: &Args, material: &Material, session: &mut Session) -> Result<(Str
     text += &judged.table.markdown();
     let default_row = row_name(args.subject.sampling.settings().steps);
     writeln!(text, "\n{default_row}, by texture:\n").expect("a string takes it");
-    text += &texture::markdown(&judged.table, &judged.polyphony, &default_row);
+    text += &texture::markdown(&judged.table, &judged.textures, &default_row);
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
     writeln!(text, "\nOne window by DDIM steps, on this machine: {}.", times.join(", "))

@@ -23,6 +23,7 @@ use super::modulation::fast_modulation_db;
 use super::sampling::Sampling;
 use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
+use super::texture::Texture;
 use super::timbre::timbre_distance_db;
 use super::{publish, row_name};
 use crate::classifier::Judge;
@@ -113,8 +114,8 @@ pub struct Session {
 pub struct Judged {
     /// The table.
     pub table: Table,
-    /// The most notes that are held at once in each pair's window.
-    pub polyphony: Vec<usize>,
+    /// What each pair's window asks for.
+    pub textures: Vec<Texture>,
     /// The first pairs: name, then content, style, true target and the model's row for each step count.
     pub examples: Vec<(String, Vec<MelImage>)>,
     /// Mean time of one window, in ms, by step count: encode, denoise, decode.
@@ -161,7 +162,7 @@ impl Session {
         let settings = rows.settings(&base);
         let mut judged = Judged {
             table: Table::new(&COLUMNS, sampling.seed),
-            polyphony: Vec::with_capacity(pairs.len()),
+            textures: Vec::with_capacity(pairs.len()),
             examples: Vec::new(),
             window_ms: rows.steps.iter().map(|&steps| (steps, 0.0)).collect(),
         };
@@ -188,7 +189,7 @@ impl Session {
                 let images = [content, style, target.clone()].into_iter().chain(made).collect();
                 judged.examples.push((self.name(pair), images));
             }
-            judged.polyphony.push(self.data.score(pair.content.piece, pair.content.chunk)?.polyphony());
+            judged.textures.push(Texture::of(&self.data.score(pair.content.piece, pair.content.chunk)?));
             for (name, output) in outputs {
                 judged.table.push(name, pair.content.piece, self.measured(&output, &target, pair)?);
             }
