@@ -19,6 +19,7 @@ pub fn rendered(folder: &Path, splits: &[Split], setups: usize, max_chunks: usiz
         max_chunks,
         midi: None,
         midi_excerpts: 1,
+        expressive: 0.0,
         setups_per_font: setups,
         split: Some(Split::Train),
         seed: 5,
