@@ -273,6 +273,7 @@ impl RunConfig {
             ("ema_decay", self.ema_decay),
             ("optimiser.beta1", self.optimiser.beta1),
             ("optimiser.beta2", self.optimiser.beta2),
+            ("optimiser.muon_momentum", self.optimiser.muon_momentum),
         ];
         for (field, decay) in decays {
             anyhow::ensure!(

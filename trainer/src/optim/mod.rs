@@ -6,6 +6,7 @@
 pub mod adamw;
 pub mod clip;
 pub mod ema;
+pub mod muon;
 pub mod plateau;
 pub mod schedule;
 pub mod warmup_cosine;
