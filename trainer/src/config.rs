@@ -247,6 +247,11 @@ impl RunConfig {
         Ok(config)
     }
 
+    /// The first field, by name, in which another config differs.
+    pub fn differs_from(&self, other: &Self) -> anyhow::Result<Option<String>> {
+        Ok(first_difference(&Value::try_from(self)?, &Value::try_from(other)?))
+    }
+
     /// The whole config as TOML.
     pub fn to_toml(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(self)?)
@@ -296,6 +301,19 @@ impl RunConfig {
             self.batch
         );
         anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
+        self.check_additions()?;
+        let channels = &self.classifier.channels;
+        anyhow::ensure!(
+            !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
+            "run config: classifier.channels: expected multiples of 8, found {channels:?}"
+        );
+        Ok(())
+    }
+}
+
+impl RunConfig {
+    /// What is asked for beside the plain recipe.
+    fn check_additions(&self) -> anyhow::Result<()> {
         let gamma = self.diffusion.min_snr_gamma;
         anyhow::ensure!(
             gamma.is_finite() && gamma >= 0.0,
@@ -304,11 +322,6 @@ impl RunConfig {
         anyhow::ensure!(
             self.renewal.threads >= 1,
             "run config: renewal.threads: expected at least 1, found 0"
-        );
-        let channels = &self.classifier.channels;
-        anyhow::ensure!(
-            !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
-            "run config: classifier.channels: expected multiples of 8, found {channels:?}"
         );
         Ok(())
     }
@@ -324,6 +337,17 @@ fn merge(base: &mut Table, changes: Table) {
                 base.insert(key, change);
             }
         }
+    }
+}
+
+/// The path to the first value that differs; empty where both are no tables.
+fn first_difference(a: &Value, b: &Value) -> Option<String> {
+    match (a, b) {
+        (Value::Table(a), Value::Table(b)) => a.iter().find_map(|(key, value)| {
+            let rest = b.get(key).map_or(Some(String::new()), |other| first_difference(value, other))?;
+            Some(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") })
+        }),
+        _ => (a != b).then(String::new),
     }
 }
 
@@ -385,6 +409,20 @@ mod tests {
         std::fs::write(&path, old.join("\n")).unwrap();
         assert_eq!(RunConfig::stopped(&path, &[]).unwrap().model.unet.profile_channels, 0);
         assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), load(&["seed=9"]).unwrap());
+    }
+
+    #[test]
+    fn the_field_in_which_configs_differ_has_a_name() {
+        let config = load(&["seed=9"]).unwrap();
+        assert_eq!(config.differs_from(&config).unwrap(), None);
+        for (change, field) in [
+            ("seed=8", "seed"),
+            ("model.diffusion.train_timesteps=500", "model.diffusion.train_timesteps"),
+            ("model.unet.channels=[64,128,512]", "model.unet.channels"),
+        ] {
+            let other = load(&["seed=9", change]).unwrap();
+            assert_eq!(config.differs_from(&other).unwrap().as_deref(), Some(field), "{change}");
+        }
     }
 
     #[test]

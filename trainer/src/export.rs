@@ -56,6 +56,11 @@ pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
     let of = |text: &Value| text.get("autoencoder").unwrap_or(text).clone();
     let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
     let tensors = checkpoint.tensors.iter().filter(|(name, _)| part(name));
+    for part in [ENCODER, DECODER] {
+        if !checkpoint.tensors.keys().any(|name| name.split('.').next() == Some(part)) {
+            return Err(Error::checkpoint(part, "its weights", "none"));
+        }
+    }
     Ok(Checkpoint {
         kind: Kind::Autoencoder,
         config: checkpoint.config.clone(),
@@ -157,6 +162,8 @@ mod tests {
         assert_eq!(alone.tensors.keys().collect::<Vec<_>>(), ["decoder.w", "encoder.w"]);
         assert_eq!(alone.provenance, serde_json::json!({ "steps": 3 }));
         assert_eq!(autoencoder(&alone).unwrap().tensors, alone.tensors);
+        model.tensors.remove("decoder.w");
+        assert!(autoencoder(&model).unwrap_err().to_string().contains("decoder"));
         let judge = Checkpoint::new(Kind::Classifier, &serde_json::json!({})).unwrap();
         assert!(autoencoder(&judge).is_err());
     }

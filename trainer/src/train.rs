@@ -103,6 +103,11 @@ fn init(args: &Args, config: &RunConfig) -> Option<PathBuf> {
 
 /// The task of a model.
 pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
+    anyhow::ensure!(
+        model == Model::Ldm || setup.config.renewal.every == 0,
+        "renewal.every: expected 0, for new sounds come to the ldm alone, found {}",
+        setup.config.renewal.every
+    );
     Ok(match model {
         Model::Autoencoder => Box::new(AutoencoderTask::new(setup)?),
         Model::Ldm => Box::new(DiffusionTask::new(setup)?),

@@ -5,6 +5,7 @@ mod toy;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use toy::Toy;
 use trainer::ablation::{self, Args};
 use trainer::data::description::Split;
 use trainer::train::{self, DeviceKind, Model};
@@ -44,7 +45,7 @@ fn autoencoder(folder: &Path, data: &Path) -> PathBuf {
 
 fn args(folder: &Path) -> Args {
     let sides = [[Split::Train; 2], [Split::Validation; 2], [Split::Test; 2]].concat();
-    let (_, data) = toy::rendered(folder, &sides, 1, 2);
+    let (_, data) = toy::rendered(folder, &Toy { splits: &sides, setups: 1, max_chunks: 2, expressive: 0.0 });
     let rows = folder.join("rows.toml");
     std::fs::write(&rows, ROWS).unwrap();
     Args {
@@ -93,9 +94,28 @@ fn a_folder_that_holds_another_rows_run_is_refused() {
     args.unseen = None;
     std::fs::write(&args.rows, ROWS.split("[[row]]").take(2).collect::<Vec<_>>().join("[[row]]")).unwrap();
     ablation::run(&args).unwrap();
-    for change in ["loss.label=0.5", "model.unet.profile_channels=0"] {
+    for change in ["loss.label=0.5", "model.unet.profile_channels=0", "model.diffusion.train_timesteps=500"] {
         let other = Args { overrides: [&args.overrides[..], &[change.into()]].concat(), ..args.clone() };
         let message = format!("{:#}", ablation::run(&other).unwrap_err());
-        assert!(message.contains("another --out"), "{change}: {message}");
+        let field = change.split('=').next().unwrap();
+        assert!(message.contains("another --out") && message.contains(field), "{change}: {message}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = args(folder.path());
+    std::fs::write(&good.rows, ROWS.replace("terminal_share", "terminal_shore")).unwrap();
+    let message = format!("{:#}", ablation::run(&good).unwrap_err());
+    assert!(message.contains("regressor") && message.contains("terminal_shore"), "{message}");
+    std::fs::write(&good.rows, ROWS).unwrap();
+    let nowhere = folder.path().join("nowhere");
+    for args in
+        [Args { classifier: nowhere.clone(), ..good.clone() }, Args { unseen: Some(nowhere), ..good.clone() }]
+    {
+        let message = format!("{:#}", ablation::run(&args).unwrap_err());
+        assert!(message.contains("nowhere"), "{message}");
+    }
+    assert!(!good.out.exists(), "nothing was begun");
 }

@@ -1,16 +1,17 @@
 //! From a rendered dataset to the table of what a listener gets.
 
+mod toy;
+
 use std::path::{Path, PathBuf};
 
 use engine::audio_file::Audio;
 use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
 use serde_json::Value;
+use toy::Toy;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::Split;
-use trainer::data::render;
 use trainer::data::studio::Studio;
-use trainer::data::{instruments, toy_soundfont};
 use trainer::evaluate::figures::FIGURES;
 use trainer::evaluate::sampling::Sampling;
 use trainer::evaluate::subject::Subject;
@@ -33,24 +34,7 @@ fn subject(model: PathBuf) -> Subject {
 
 /// A dataset of six expressive test pieces in `data`, on the toy soundfont `toy.sf2`.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
-    let (soundfont, out) = (folder.join("toy.sf2"), folder.join("data"));
-    toy_soundfont::write(&soundfont).unwrap();
-    let args = render::Args {
-        out: out.clone(),
-        soundfonts: vec![soundfont.clone()],
-        instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
-        guests: Vec::new(),
-        pieces: 6,
-        max_chunks: 2,
-        midi: None,
-        midi_excerpts: 1,
-        expressive: 1.0,
-        setups_per_font: 2,
-        split: Some(Split::Test),
-        seed: 5,
-    };
-    render::run(&args).unwrap();
-    (soundfont, out)
+    toy::rendered(folder, &Toy { splits: &[Split::Test; 6], setups: 2, max_chunks: 2, expressive: 1.0 })
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod toy;
 use std::path::{Path, PathBuf};
 
 use engine::checkpoint::Checkpoint;
+use toy::Toy;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::{DESCRIPTION_FILE, Description, Split};
 use trainer::data::renewal::Renewal;
@@ -16,7 +17,7 @@ const EVERY: u64 = 2;
 /// Eight pieces in three setups, the first of them plain; the last two pieces are for validation.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     let sides = [&[Split::Train; 6][..], &[Split::Validation; 2]].concat();
-    toy::rendered(folder, &sides, 3, 1)
+    toy::rendered(folder, &Toy { splits: &sides, setups: 3, max_chunks: 1, expressive: 0.0 })
 }
 
 fn renewal(data: &Path, soundfont: &Path) -> Renewal {
@@ -36,7 +37,9 @@ fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
     let (mut dataset, mut renewal) = (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
     let mut changed = Vec::new();
     for step in 0..5 {
-        for renewed in renewal.due(step).unwrap() {
+        let mut due = Vec::new();
+        renewal.due(step, |renewed| due.push(renewed)).unwrap();
+        for renewed in due {
             let (before, index) = (images(&dataset), renewed.index);
             let chain = dataset.description.setups[index].chain.clone();
             dataset.renew(renewed);
@@ -58,8 +61,8 @@ fn a_new_sound_plays_the_same_notes() {
     let (soundfont, data) = rendered(folder.path());
     let (mut dataset, mut renewal) = (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
     let before = images(&dataset);
-    renewal.due(0).unwrap();
-    renewal.due(EVERY).unwrap().into_iter().for_each(|renewed| dataset.renew(renewed));
+    renewal.due(0, |_| panic!("nothing is due at first")).unwrap();
+    renewal.due(EVERY, |renewed| dataset.renew(renewed)).unwrap();
     // Loud bands lie where they lay: the correlation with the piece's old image is that of no other piece.
     let correlation = |a: &[u8], b: &[u8]| {
         let mean = |x: &[u8]| x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64;
@@ -86,7 +89,7 @@ fn who_comes_late_hears_what_the_others_hear() {
         let (mut dataset, mut renewal) =
             (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
         for step in steps {
-            renewal.due(*step).unwrap().into_iter().for_each(|renewed| dataset.renew(renewed));
+            renewal.due(*step, |renewed| dataset.renew(renewed)).unwrap();
         }
         images(&dataset)
     };

@@ -11,18 +11,25 @@ use crate::evaluate::compare::{self, Row};
 use crate::evaluate::table::Table;
 use crate::evaluate::write_json;
 
-/// What was judged: other weights or other pairs are judged anew.
+/// What was judged, and by whom: other weights, pairs, steps or another classifier are judged anew.
 pub struct Key(Value);
 
 impl Key {
-    /// So many pairs of some datasets, by a model.
-    pub fn new(model: &Path, datasets: &[&Path], items: usize) -> Result<Self> {
+    /// So many pairs of some datasets, as a model turns them and a classifier hears them.
+    pub fn new(model: &Path, classifier: &Path, datasets: &[&Path], items: usize) -> Result<Self> {
         let sha256 = |path: &Path| -> Result<String> {
             Ok(sha256_hex(&std::fs::read(path).with_context(|| path.display().to_string())?))
         };
         let datasets: Vec<String> =
             datasets.iter().map(|folder| sha256(&folder.join(DESCRIPTION_FILE))).collect::<Result<_>>()?;
-        Ok(Self(json!({ "model": sha256(model)?, "datasets": datasets, "items": items })))
+        let (model, classifier) = (sha256(model)?, sha256(classifier)?);
+        Ok(Self(json!({
+            "model": model,
+            "classifier": classifier,
+            "datasets": datasets,
+            "items": items,
+            "steps": super::STEPS,
+        })))
     }
 }
 
@@ -48,8 +55,9 @@ pub fn read(file: &Path, key: &Key) -> Result<Option<Vec<Set>>> {
     if value.get("key") != Some(&key.0) {
         return Ok(None);
     }
-    let tables = compare::tables(file)?;
-    Ok(Some(tables.into_iter().map(|(title, rows)| Set { title, rows }).collect()))
+    let plain = |title: String| title.strip_suffix(": images").map(String::from).unwrap_or(title);
+    let tables = compare::tables(file)?.into_iter();
+    Ok(Some(tables.map(|(title, rows)| Set { title: plain(title), rows }).collect()))
 }
 
 /// Writes what was found on sets of these titles.

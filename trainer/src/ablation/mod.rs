@@ -10,20 +10,22 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use engine::whole_file;
 use serde_json::Value;
 
 use self::judged::{Key, Set};
 use self::rows::Row;
+use crate::classifier::Judge;
 use crate::config::RunConfig;
-use crate::data::description::Split;
+use crate::data::description::{Description, Split};
 use crate::evaluate::sampling::Sampling;
 use crate::evaluate::subject::Subject;
 use crate::evaluate::transfer::{Rows, Session};
 use crate::evaluate::write_json;
 use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
+use crate::train_loop::stop::Stop;
 
 /// DDIM steps at which every model is judged: the mean alone, and the default.
 const STEPS: [usize; 2] = [1, 10];
@@ -86,10 +88,12 @@ struct Report {
 /// # Errors
 /// If a file cannot be read or written, a row's folder holds another run, or a training diverges.
 pub fn run(args: &Args) -> Result<()> {
+    let rows = rows::read(&args.rows)?;
+    check(args, &rows)?;
     let mut judged: Vec<(Row, Vec<Set>)> = Vec::new();
-    for row in rows::read(&args.rows)? {
+    for row in rows {
         println!("\n{} ({})", row.title, row.folder);
-        if !trained(args, &row).with_context(|| row.folder.clone())? {
+        if !trained(args, &row).with_context(|| row.folder.clone())? || Stop::signalled() {
             println!("{}: stopped; the same command goes on with it", row.folder);
             return Ok(());
         }
@@ -103,45 +107,46 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Trains a row to its end, or goes on with it; whether it came there.
-fn trained(args: &Args, row: &Row) -> Result<bool> {
+/// Finds what is wrong with later rows and with the judge before hours are spent on the first.
+fn check(args: &Args, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        train::new_config(&train_args(args, row)).with_context(|| row.folder.clone())?;
+    }
+    Judge::read(&args.classifier)?;
+    args.sets().iter().try_for_each(|(_, data)| Description::read(data).map(drop))?;
+    Ok(())
+}
+
+/// What `trainer train` is asked for a row.
+fn train_args(args: &Args, row: &Row) -> train::Args {
     let folder = args.run_folder(row);
-    let mut overrides = args.overrides.clone();
-    overrides.extend(row.changes.iter().cloned());
-    let resume = folder.state().exists() || folder.shards().exists();
-    let train_args = train::Args {
+    train::Args {
         model: Model::Ldm,
         config: args.config.clone(),
         data: Some(args.data.clone()),
         out: folder.path().to_path_buf(),
         init: Some(args.init.clone()),
-        resume,
+        resume: folder.state().exists() || folder.shards().exists(),
         minutes: None,
         device: args.device,
-        overrides,
-    };
-    if resume {
-        let wanted = train::new_config(&train_args)?;
-        let found = RunConfig::stopped(&folder.stopped_config(), &[])?;
-        ensure!(
-            found == RunConfig { model: found.model.clone(), ..wanted.clone() }
-                && same_networks(&found, &wanted),
-            "{}: expected a run with this row's config, found another; choose another --out",
-            folder.path().display()
-        );
+        overrides: args.overrides.iter().chain(&row.changes).cloned().collect(),
     }
-    let summary = train::run(train_args)?;
-    Ok(summary.stopped.is_none())
 }
 
-/// Whether two configs ask for the same networks; the dataset and the autoencoder say the rest of the model.
-fn same_networks(a: &RunConfig, b: &RunConfig) -> bool {
-    let style = |config: &RunConfig| {
-        let mut style = config.model.style.clone();
-        style.instruments.clear();
-        style
-    };
-    a.model.unet == b.model.unet && style(a) == style(b)
+/// Trains a row to its end, or goes on with it; whether it came there.
+fn trained(args: &Args, row: &Row) -> Result<bool> {
+    let train_args = train_args(args, row);
+    if train_args.resume {
+        let (folder, wanted) = (args.run_folder(row), train::new_config(&train_args)?);
+        let found = RunConfig::stopped(&folder.stopped_config(), &[])?;
+        if let Some(field) = wanted.differs_from(&found)? {
+            bail!(
+                "{}: expected a run with this row's {field}, found another; choose another --out",
+                folder.path().display()
+            );
+        }
+    }
+    Ok(train::run(train_args)?.stopped.is_none())
 }
 
 /// What a row's model makes of the test pieces; read where this very file was judged before.
@@ -149,7 +154,7 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
     let folder = args.run_folder(row);
     let (model, sets, file) = (folder.last(), args.sets(), folder.path().join("judged.json"));
     let datasets: Vec<&Path> = sets.iter().map(|(_, data)| *data).collect();
-    let key = Key::new(&model, &datasets, args.items)?;
+    let key = Key::new(&model, &args.classifier, &datasets, args.items)?;
     if let Some(known) = judged::read(&file, &key)? {
         return Ok(known);
     }

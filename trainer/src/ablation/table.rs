@@ -55,15 +55,15 @@ impl Figures {
     fn line(&self) -> String {
         let steps =
             |cell: &dyn Fn(usize) -> String| (0..STEPS.len()).map(cell).collect::<Vec<_>>().join(" / ");
-        let of_copy = |measure: usize| steps(&|i| format!("{:.3}", self.of_copy[i][measure].value));
+        let of_copy = |measure: usize| steps(&|i| figure(self.of_copy[i][measure].value));
         let last = self.of_first.last().expect("steps");
         format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
             self.title,
             of_copy(0),
             of_copy(1),
-            steps(&|i| format!("{:.3}", self.sharpness[i])),
-            steps(&|i| format!("{:.3}", self.heard[i])),
+            steps(&|i| figure(self.sharpness[i])),
+            steps(&|i| figure(self.heard[i])),
             self.of_first[0][0],
             last[0],
             last[1],
@@ -103,6 +103,11 @@ pub fn report(rows: &[(Row, Vec<Set>)]) -> Result<Report> {
         );
     }
     Ok(Report { text, figures: json!(sets) })
+}
+
+/// What could not be measured, as an instrument that the classifier does not know, is no number.
+fn figure(value: f64) -> String {
+    if value.is_finite() { format!("{value:.3}") } else { "-".into() }
 }
 
 fn heading(title: &str) -> String {

@@ -153,6 +153,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         style
     }
 }
+
 impl<D: DerefMut<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
     /// Takes the images of a setup that was made anew; the pairs stay what they were.
     pub fn renew(&mut self, renewed: RenewedSetup) {

@@ -1,4 +1,4 @@
-//! Sounds that are made while training.
+//! Sounds that are made while training (on-the-fly rendering).
 //!
 //! A dataset has a score of setups, and a model learns them by heart before it learns to read sounds. Here one setup after the other
 //! is replaced by a new one, of another recording chain and other programs, in which all training pieces that have it are
@@ -57,7 +57,7 @@ struct Background {
 
 impl Renewal {
     /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every` steps of `steps`, rendered by so
-    /// many threads.
+    /// many threads beside the training.
     ///
     /// # Errors
     /// If a file cannot be read, a soundfont is missing, or no setup has a recording chain.
@@ -69,39 +69,36 @@ impl Renewal {
         threads: usize,
     ) -> Result<Self> {
         let description = Description::read(folder)?;
-        let banks = SoundBank::open_all(&description.soundfonts, soundfonts)?;
+        let banks = SoundBank::open_all(&description.soundfonts, soundfonts, "renewal.soundfonts")?;
         let workshop = Arc::new(Workshop::new(Renderer::new(description, banks), folder, threads)?);
         Ok(Self { workshop, every, last: steps.saturating_sub(1) / every, taken: None, background: None })
     }
 
-    /// The setups that have changed since the step that was asked for before; steps are asked for in order.
+    /// Gives `take` the setups that have changed since the step that was asked for before; steps are asked for in order.
     ///
     /// # Errors
     /// If a piece cannot be rendered.
-    pub fn due(&mut self, step: u64) -> Result<Vec<RenewedSetup>> {
+    pub fn due(&mut self, step: u64, mut take: impl FnMut(RenewedSetup)) -> Result<()> {
         let wanted = step / self.every;
         let Some(taken) = self.taken.replace(wanted) else {
-            // A resumed run: every setup as it was renewed last.
-            let first = wanted.saturating_sub(self.workshop.renewable.len() as u64);
-            let again = (first..wanted).map(|number| self.workshop.renewed(number, &Cancel::default()));
-            let again = again.collect::<Result<_>>()?;
+            self.workshop.renew_before(wanted, take)?;
             self.background = Some(Background::start(&self.workshop, wanted..self.last));
-            return Ok(again);
+            return Ok(());
         };
         let background = self.background.as_ref().expect("started when the first step was asked for");
-        (taken..wanted).map(|_| background.next()).collect()
+        (taken..wanted).try_for_each(|_| background.next().map(&mut take))
     }
 }
 
 impl Background {
     fn start(workshop: &Arc<Workshop>, numbers: std::ops::Range<u64>) -> Self {
         // One waits to be taken while the next one is made.
-        let (sender, renewed) = bounded(0);
+        let (sender, renewed) = bounded(1);
         let (workshop, cancel) = (Arc::clone(workshop), Cancel::default());
         let own = cancel.clone();
         let thread = std::thread::spawn(move || {
             for number in numbers {
-                let renewed = workshop.renewed(number, &own);
+                let renewed = workshop.threads.install(|| workshop.renewed(number, &own));
                 if sender.send(renewed).is_err() {
                     break;
                 }
@@ -149,7 +146,14 @@ impl Workshop {
             let expected = "a dataset whose training pieces have setups with a recording chain";
             return Err(Error::invalid("renewal.every", expected, format!("{} setups", setups.len())));
         }
-        let instruments = instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        let instruments: Vec<Instrument> =
+            instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
+        // Any program of an instrument may be drawn, hours from now.
+        for index in &renewable {
+            let bank = renderer.bank(&setups[*index]);
+            let mut programs = instruments.iter().flat_map(|i| i.programs);
+            programs.try_for_each(|program| bank.check_program(*program))?;
+        }
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -157,14 +161,14 @@ impl Workshop {
         Ok(Self { instruments, renewable, threads, folder: folder.to_path_buf(), renderer })
     }
 
-    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its pieces.
+    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its pieces; on the threads of the caller's
+    /// pool.
     fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RenewedSetup> {
         let description = &self.renderer.description;
         let index = self.renewable[(number % self.renewable.len() as u64) as usize];
         let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
         let setup =
             Setup::draw(&mut random::stream(seed, "renewed setup", number), soundfont, &self.instruments);
-        setup.check(self.renderer.bank(&setup))?;
         let pieces = description.pieces.iter().enumerate();
         let pieces: Vec<usize> = pieces
             .filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&index))
@@ -179,7 +183,16 @@ impl Workshop {
             };
             Ok((*piece, self.renderer.images(entry, &notes, &setup, noise)?))
         };
-        let pieces = self.threads.install(|| pieces.par_iter().map(render).collect::<Result<_>>())?;
+        let pieces = pieces.par_iter().map(render).collect::<Result<_>>()?;
         Ok(RenewedSetup { index, setup, pieces })
+    }
+
+    /// Every setup as a resumed run had it last, before number `next`; on all cores, for nothing is trained meanwhile.
+    fn renew_before(&self, next: u64, mut take: impl FnMut(RenewedSetup)) -> Result<()> {
+        let first = next.saturating_sub(self.renewable.len() as u64);
+        if first < next {
+            eprintln!("renewal: making the {} setups again that the run had", next - first);
+        }
+        (first..next).try_for_each(|number| self.renewed(number, &Cancel::default()).map(&mut take))
     }
 }

@@ -131,6 +131,7 @@ mod tests {
         assert_eq!(window.notes.len(), 1);
         assert!((window.notes[0].onset_s + 0.5).abs() < 1e-6);
     }
+
     fn damping(onset_s: f32) -> Gesture {
         Gesture { onset_s, duration_s: 0.05, motion: Motion::Damping }
     }

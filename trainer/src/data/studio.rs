@@ -28,7 +28,7 @@ impl Studio {
     /// If the dataset or a soundfont cannot be read, or one is missing.
     pub fn open(folder: &Path, soundfonts: &[PathBuf]) -> Result<Self> {
         let description = Description::read(folder)?;
-        let banks = SoundBank::open_all(&description.soundfonts, soundfonts)?;
+        let banks = SoundBank::open_all(&description.soundfonts, soundfonts, "--soundfonts")?;
         Ok(Self { description, folder: folder.to_path_buf(), banks })
     }
 

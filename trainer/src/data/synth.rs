@@ -54,16 +54,18 @@ impl SoundBank {
         Ok(Self { id: SoundFontId { file, sha256 }, font: Arc::new(font) })
     }
 
-    /// The soundfonts of these identities, in their order, among the files given.
+    /// The soundfonts of these identities, in their order, among the files that a field gave.
     ///
     /// # Errors
     /// If a file cannot be read, or none of them is one of the wanted.
-    pub fn open_all(wanted: &[SoundFontId], given: &[PathBuf]) -> Result<Vec<Self>> {
+    pub fn open_all(wanted: &[SoundFontId], given: &[PathBuf], field: &str) -> Result<Vec<Self>> {
         let given = given.iter().map(|path| Self::open(path)).collect::<Result<Vec<_>>>()?;
         let find = |id: &SoundFontId| {
             let bank = given.iter().find(|bank| bank.id == *id).cloned();
             let found = given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
-            bank.ok_or_else(|| Error::invalid("soundfonts", format!("the dataset's {id:?}"), found))
+            let found = if given.is_empty() { "none".to_string() } else { found };
+            let expected = format!("the dataset's {} (SHA-256 {})", id.file, id.sha256);
+            bank.ok_or_else(|| Error::invalid(field, expected, found))
         };
         wanted.iter().map(find).collect()
     }

@@ -256,7 +256,8 @@ impl DiffusionTask {
         let draws: Vec<Draw> = (0..pairs.len()).map(|i| Draw::plain((i * 7919) % steps, i as u64)).collect();
         let batch = self.batch(pairs, &draws)?;
         let (prediction, logits) = self.predict(&batch)?;
-        let loss = self.prediction_loss(&batch, &prediction)?.to_scalar::<f32>()?;
+        let loss =
+            self.prediction_loss(&batch, &prediction, &batch.weight.ones_like()?)?.to_scalar::<f32>()?;
         let right = logits
             .argmax(1)?
             .eq(&batch.labels)?
@@ -267,13 +268,13 @@ impl DiffusionTask {
     }
 
     /// Mean squared error of the prediction outside the prefix, channels and timesteps weighted.
-    fn prediction_loss(&self, batch: &Batch, prediction: &Tensor) -> Result<Tensor> {
+    fn prediction_loss(&self, batch: &Batch, prediction: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let error = prediction
             .sub(&batch.target)?
             .sqr()?
             .broadcast_mul(&self.channel_weights)?
             .broadcast_mul(&batch.counts)?
-            .broadcast_mul(&batch.weight)?;
+            .broadcast_mul(weight)?;
         let share = batch.counts.mean_all()?;
         Ok(error.mean_all()?.div(&share)?)
     }
@@ -290,10 +291,10 @@ impl Task for DiffusionTask {
 
     fn begin(&mut self, step: u64) -> Result<()> {
         let Some(renewal) = &mut self.renewal else { return Ok(()) };
-        for renewed in renewal.due(step)? {
+        renewal.due(step, |renewed| {
             self.latents.forget(renewed.index);
             self.examples.renew(renewed);
-        }
+        })?;
         Ok(())
     }
 
@@ -304,7 +305,9 @@ impl Task for DiffusionTask {
         let batch = self.batch(&pairs, &draws)?;
         let (prediction, logits) = self.predict(&batch)?;
         let (weights, mut losses) = (self.config.loss.clone(), Losses::default());
-        losses.add("diffusion", weights.diffusion, || self.prediction_loss(&batch, &prediction))?;
+        losses.add("diffusion", weights.diffusion, || {
+            self.prediction_loss(&batch, &prediction, &batch.weight)
+        })?;
         losses.add("label", weights.label, || Ok(label::label(&logits, &batch.labels)?))?;
         losses.add("style", weights.style, || self.style_loss(&batch, &pairs, &draws, &prediction))?;
         Ok(losses)

@@ -62,9 +62,10 @@ impl Row {
         Ratio { value: mean(&own) / mean(&others), interval: ratio_interval(&own, &others, &pieces, seed) }
     }
 
-    /// The mean of a measure where it could be measured; 0 where it could not.
+    /// The mean of a measure where it could be measured; no number where it could not.
     pub fn mean(&self, measure: &str) -> f64 {
-        mean(&self.values(measure).into_iter().flatten().collect::<Vec<_>>())
+        let values: Vec<f64> = self.values(measure).into_iter().flatten().collect();
+        if values.is_empty() { f64::NAN } else { mean(&values) }
     }
 
     /// A measure's value in each clip; none where it could not be measured.

@@ -28,13 +28,13 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Global gradient norm above which gradients are scaled down.
     pub clip_norm: f64,
-    /// Momentum of [`muon`], which then moves the matrices inside the networks: those with at least [`MUON_SIDE`] rows and columns; 0 leaves
-    /// them to AdamW.
+    /// Momentum of [`muon`], which then moves the hidden matrices: weights with at least [`MUON_SIDE`] output channels and as many numbers
+    /// for each; 0 leaves them to AdamW.
     #[serde(default)]
     pub muon_momentum: f64,
 }
 
-/// Shorter sides are those of a network's ends: what an image or a latent has channels, an instrument head labels.
+/// The outputs of networks (a latent's channels, an instrument head's labels) have fewer, and stay with AdamW.
 pub const MUON_SIDE: usize = 64;
 
 impl Default for AdamWConfig {
@@ -59,18 +59,22 @@ pub struct StepReport {
     pub applied: bool,
 }
 
-/// First and second moment of one variable, where the variable is.
+/// What the optimiser remembers of one variable, where the variable is.
 enum Moments {
+    /// AdamW's first and second.
     Host(Mutex<(Vec<f32>, Vec<f32>)>),
-    Device { first: Tensor, second: Tensor },
+    Device {
+        first: Tensor,
+        second: Tensor,
+    },
+    /// Muon's.
+    Momentum(Tensor),
 }
 
 struct Slot {
     name: String,
     var: Var,
     decays: bool,
-    /// Whether it is a matrix (a kernel: output channels by all else) for Muon.
-    broad: bool,
     moments: Moments,
 }
 
@@ -85,8 +89,10 @@ pub struct AdamW {
 impl AdamW {
     /// Moments start at zero. `parameters` are f32 and sorted by name.
     pub fn new(parameters: &Parameters, config: AdamWConfig) -> anyhow::Result<Self> {
-        let slots =
-            parameters.iter().map(|(name, var)| Slot::new(name, var)).collect::<anyhow::Result<_>>()?;
+        let slots = parameters
+            .iter()
+            .map(|(name, var)| Slot::new(name, var, &config))
+            .collect::<anyhow::Result<_>>()?;
         Ok(Self { config, parameters: parameters.clone(), slots, steps: 0 })
     }
 
@@ -116,24 +122,26 @@ impl AdamW {
         Ok(StepReport { gradient_norm, applied: true })
     }
 
-    /// The moments as `first.NAME` and `second.NAME`, in the shapes of their variables.
+    /// The moments as `first.NAME` and `second.NAME`, or `momentum.NAME` of what Muon moves, in the shapes of their variables.
     pub fn state(&self) -> candle_core::Result<Vec<(String, Tensor)>> {
         let mut tensors = Vec::with_capacity(2 * self.slots.len());
         for slot in &self.slots {
-            let (first, second) = slot.moments.tensors(&slot.var)?;
-            tensors.push((format!("first.{}", slot.name), first));
-            tensors.push((format!("second.{}", slot.name), second));
+            for (kind, tensor) in slot.moments.tensors(&slot.var)? {
+                tensors.push((format!("{kind}.{}", slot.name), tensor));
+            }
         }
         Ok(tensors)
     }
 
-    /// Goes on from a saved [`state`](Self::state) after `steps` steps.
+    /// Goes on from a saved [`state`](Self::state) after `steps` steps. One optimiser cannot read what the other remembers: a run that
+    /// began with Muon goes on with it.
     pub fn restore(&mut self, tensors: &HashMap<String, Tensor>, steps: u64) -> anyhow::Result<()> {
         for slot in &mut self.slots {
             let moment = |kind: &str| {
                 let name = format!("{kind}.{}", slot.name);
-                let tensor =
-                    tensors.get(&name).with_context(|| format!("optimiser state: `{name}` is missing"))?;
+                let tensor = tensors.get(&name).with_context(|| {
+                    format!("optimiser state: `{name}` is missing (optimiser.muon_momentum has to stay 0, or above it)")
+                })?;
                 anyhow::ensure!(
                     tensor.dims() == slot.var.dims(),
                     "optimiser state: `{name}`: expected shape {:?}, found {:?}",
@@ -142,7 +150,10 @@ impl AdamW {
                 );
                 Ok(tensor.clone())
             };
-            slot.moments = Moments::from_tensors(moment("first")?, moment("second")?, slot.var.device())?;
+            slot.moments = match slot.moments {
+                Moments::Momentum(_) => Moments::Momentum(moment("momentum")?.to_device(slot.var.device())?),
+                _ => Moments::from_tensors(moment("first")?, moment("second")?, slot.var.device())?,
+            };
         }
         self.steps = steps;
         Ok(())
@@ -150,39 +161,28 @@ impl AdamW {
 }
 
 impl Slot {
-    fn new(name: &str, var: &Var) -> anyhow::Result<Self> {
+    fn new(name: &str, var: &Var, config: &AdamWConfig) -> anyhow::Result<Self> {
         anyhow::ensure!(
             var.dtype() == DType::F32,
             "trained variable `{name}`: expected f32, found {:?}",
             var.dtype()
         );
-        let zeros = var.zeros_like()?;
-        let moments = Moments::from_tensors(zeros.clone(), zeros, var.device())?;
-        let decays = var.rank() >= 2;
-        let broad = decays && var.dim(0)?.min(var.elem_count() / var.dim(0)?) >= MUON_SIDE;
-        Ok(Self { name: name.to_string(), decays, broad, var: var.clone(), moments })
+        let (zeros, decays) = (var.zeros_like()?, var.rank() >= 2);
+        let hidden = decays && var.dim(0)?.min(var.elem_count() / var.dim(0)?) >= MUON_SIDE;
+        let moments = match hidden && config.muon_momentum > 0.0 {
+            true => Moments::Momentum(zeros),
+            false => Moments::from_tensors(zeros.clone(), zeros, var.device())?,
+        };
+        Ok(Self { name: name.to_string(), decays, var: var.clone(), moments })
     }
 
     fn step(&mut self, gradient: &Tensor, update: &Update) -> candle_core::Result<()> {
         let update = if self.decays { *update } else { Update { keep: 1.0, ..*update } };
-        if self.broad && update.muon_momentum > 0.0 {
-            return self.step_by_muon(gradient, &update);
-        }
         match &mut self.moments {
             Moments::Host(moments) => self.var.inplace_op2(gradient, &Fused { update, moments }),
             Moments::Device { first, second } => update.on_device(&self.var, gradient, first, second),
+            Moments::Momentum(momentum) => update.by_muon(&self.var, gradient, momentum),
         }
-    }
-
-    /// Nesterov's momentum, made orthogonal; the second moment stays as it is.
-    fn step_by_muon(&mut self, gradient: &Tensor, update: &Update) -> candle_core::Result<()> {
-        let gradient = gradient.detach().affine(f64::from(update.gradient_factor), 0.0)?;
-        let first = (self.moments.take_first(&self.var)? * update.muon_momentum)?.add(&gradient)?;
-        let ahead = gradient.add(&(&first * update.muon_momentum)?)?;
-        self.moments.put_first(first)?;
-        let step = (muon::update(&ahead)? * f64::from(update.learning_rate))?;
-        let kept = self.var.as_detached_tensor().affine(f64::from(update.keep), 0.0)?;
-        self.var.set(&kept.sub(&step)?)
     }
 }
 
@@ -196,37 +196,16 @@ impl Moments {
         }
     }
 
-    /// The first moment, until it is put back.
-    fn take_first(&mut self, var: &Var) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Host(moments) => {
-                let (first, _) = moments.get_mut().expect("the optimiser is used by one thread");
-                Tensor::from_vec(std::mem::take(first), var.shape(), &Device::Cpu)
-            }
-            Self::Device { first, .. } => Ok(first.clone()),
-        }
-    }
-
-    fn put_first(&mut self, tensor: Tensor) -> candle_core::Result<()> {
-        match self {
-            Self::Host(moments) => {
-                let (first, _) = moments.get_mut().expect("the optimiser is used by one thread");
-                *first = tensor.flatten_all()?.to_vec1::<f32>()?;
-            }
-            Self::Device { first, .. } => *first = tensor,
-        }
-        Ok(())
-    }
-
-    fn tensors(&self, var: &Var) -> candle_core::Result<(Tensor, Tensor)> {
-        match self {
+    fn tensors(&self, var: &Var) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
+        Ok(match self {
             Self::Host(moments) => {
                 let (first, second) = &*moments.lock().expect("the optimiser is used by one thread");
                 let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
-                Ok((tensor(first)?, tensor(second)?))
+                vec![("first", tensor(first)?), ("second", tensor(second)?)]
             }
-            Self::Device { first, second } => Ok((first.clone(), second.clone())),
-        }
+            Self::Device { first, second } => vec![("first", first.clone()), ("second", second.clone())],
+            Self::Momentum(momentum) => vec![("momentum", momentum.clone())],
+        })
     }
 }
 
@@ -262,6 +241,15 @@ impl Update {
             correction1: correction(config.beta1),
             correction2: correction(config.beta2),
         }
+    }
+
+    /// Nesterov's momentum, made orthogonal.
+    fn by_muon(&self, var: &Var, gradient: &Tensor, momentum: &mut Tensor) -> candle_core::Result<()> {
+        let gradient = gradient.detach().affine(f64::from(self.gradient_factor), 0.0)?;
+        *momentum = momentum.affine(self.muon_momentum, 0.0)?.add(&gradient)?;
+        let ahead = gradient.add(&momentum.affine(self.muon_momentum, 0.0)?)?;
+        let step = muon::update(&ahead)?.affine(f64::from(self.learning_rate), 0.0)?;
+        var.set(&var.as_detached_tensor().affine(f64::from(self.keep), 0.0)?.sub(&step)?)
     }
 
     /// The same step by tensor operations, for devices where there is no fused one.
@@ -399,6 +387,10 @@ mod tests {
         for (name, _) in &whole {
             assert_eq!(values(&whole, name), values(&halves, name), "{name}");
         }
+        // What one optimiser remembers means nothing to the other.
+        let mut other = AdamW::new(&halves, AdamWConfig::default()).unwrap();
+        let error = other.restore(&second.state().unwrap().into_iter().collect(), 6).unwrap_err().to_string();
+        assert!(error.contains("first.broad") && error.contains("muon_momentum"), "{error}");
     }
 
     /// The two paths differ only in rounding.

@@ -1,4 +1,4 @@
-//! Muon (Jordan et al. 2024): momentum of a matrix, made orthogonal.
+//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum of a matrix, made orthogonal.
 //!
 //! A gradient's few large singular values move a matrix in few directions; with all of them brought to one, it moves in all. The
 //! iteration is Newton and Schulz's with Jordan's coefficients: five rounds bring singular values to .7 to 1.2. Its size is scaled to that of
@@ -20,32 +20,43 @@ pub fn update(momentum: &Tensor) -> Result<Tensor> {
     let matrix = momentum.flatten_from(1)?;
     let (rows, columns) = matrix.dims2()?;
     let tall = rows > columns;
-    let x = if tall { matrix.t()?.contiguous()? } else { matrix };
-    let norm = x.sqr()?.sum_all()?.to_scalar::<f32>()?.sqrt();
-    let x = (x / (f64::from(norm) + SMALLEST_NORM))?;
-    let x = orthogonaliser(&x.matmul(&x.t()?)?)?.matmul(&x)?;
-    let x = if tall { x.t()?.contiguous()? } else { x };
-    (x * (UPDATE_RMS * (rows.max(columns) as f64).sqrt()))?.reshape(momentum.shape())
+    let matrix = if tall { matrix.t()?.contiguous()? } else { matrix };
+    // No number leaves the device: a GPU would wait for it.
+    let norm = matrix.sqr()?.sum_all()?.sqrt()?.affine(1.0, SMALLEST_NORM)?;
+    let unit = matrix.broadcast_div(&norm)?;
+    let orthogonal = if unit.device().is_cpu() { by_gram(&unit)? } else { by_rounds(&unit)? };
+    let orthogonal = if tall { orthogonal.t()?.contiguous()? } else { orthogonal };
+    (orthogonal * (UPDATE_RMS * (rows.max(columns) as f64).sqrt()))?.reshape(momentum.shape())
 }
 
-/// What brings a matrix near to an orthogonal one, from its Gram matrix `x x^T`: every round is a polynomial of it, so that the long side of the
-/// matrix is multiplied twice and not ten times.
-fn orthogonaliser(gram: &Tensor) -> Result<Tensor> {
+/// The iteration as it is written: every round multiplies the long side twice, and sees what the round before left.
+fn by_rounds(x: &Tensor) -> Result<Tensor> {
     let [a, b, c] = COEFFICIENTS;
+    let mut x = x.clone();
+    for _ in 0..ROUNDS {
+        let gram = x.matmul(&x.t()?)?;
+        let polynomial = ((&gram * b)? + (gram.matmul(&gram)? * c)?)?;
+        x = ((&x * a)? + polynomial.matmul(&x)?)?;
+    }
+    Ok(x)
+}
+
+/// The same from the Gram matrix `x x^T`, of which every round is a polynomial: the long side is multiplied twice in all. It needs the
+/// precision of f32: with TF32's three digits, which a GPU may take, errors of small directions grow from round to round.
+fn by_gram(x: &Tensor) -> Result<Tensor> {
+    let [a, b, c] = COEFFICIENTS;
+    let mut gram = x.matmul(&x.t()?)?;
     let identity = Tensor::eye(gram.dim(0)?, gram.dtype(), gram.device())?;
-    let (mut gram, mut product) = (gram.clone(), None::<Tensor>);
+    let mut product = identity.clone();
     for round in 0..ROUNDS {
         let square = gram.matmul(&gram)?;
         let polynomial = (((&identity * a)? + (&gram * b)?)? + (square * c)?)?;
+        product = if round == 0 { polynomial.clone() } else { polynomial.matmul(&product)? };
         if round + 1 < ROUNDS {
             gram = polynomial.matmul(&gram)?.matmul(&polynomial)?;
         }
-        product = Some(match product {
-            Some(product) => polynomial.matmul(&product)?,
-            None => polynomial,
-        });
     }
-    Ok(product.expect("there are rounds"))
+    product.matmul(x)
 }
 
 #[cfg(test)]
@@ -88,6 +99,15 @@ mod tests {
             let nuclear: f32 = before.iter().sum();
             assert!((along / (unit * nuclear) - 1.0).abs() < 0.3, "{along}");
         }
+    }
+
+    #[test]
+    fn both_ways_of_the_iteration_are_one() {
+        let matrix = (pseudo(&[24, 60]) * 0.02).unwrap();
+        let (rounds, gram) = (by_rounds(&matrix).unwrap(), by_gram(&matrix).unwrap());
+        let difference =
+            (rounds - gram).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(difference < 1e-4, "{difference}");
     }
 
     #[test]

@@ -37,9 +37,14 @@ impl Stop {
         });
     }
 
+    /// Whether Ctrl-C or SIGTERM came.
+    pub fn signalled() -> bool {
+        SIGNALLED.load(Ordering::SeqCst)
+    }
+
     /// Why the run has to stop now, if it has to.
     pub fn reason(&self) -> Option<&'static str> {
-        if SIGNALLED.load(Ordering::SeqCst) {
+        if Self::signalled() {
             Some("signal")
         } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             Some("time is up")
