@@ -257,8 +257,8 @@ impl RunConfig {
         Ok(toml::to_string(self)?)
     }
 
-    fn validate(&self) -> anyhow::Result<()> {
-        self.model.validate().context("run config, section model")?;
+    /// What is a share of something, and what a moving average keeps of itself.
+    fn check_shares(&self) -> anyhow::Result<()> {
         let shares = [
             ("diffusion.terminal_share", self.diffusion.terminal_share),
             ("diffusion.prefix_probability", self.diffusion.prefix_probability),
@@ -286,6 +286,12 @@ impl RunConfig {
                 "run config: {field}: expected 0 to below 1, found {decay}"
             );
         }
+        Ok(())
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        self.model.validate().context("run config, section model")?;
+        self.check_shares()?;
         for (field, value) in [
             ("schedule.learning_rate", self.schedule.learning_rate),
             ("optimiser.clip_norm", self.optimiser.clip_norm),
@@ -301,19 +307,6 @@ impl RunConfig {
             self.batch
         );
         anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
-        self.check_additions()?;
-        let channels = &self.classifier.channels;
-        anyhow::ensure!(
-            !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
-            "run config: classifier.channels: expected multiples of 8, found {channels:?}"
-        );
-        Ok(())
-    }
-}
-
-impl RunConfig {
-    /// What is asked for beside the plain recipe.
-    fn check_additions(&self) -> anyhow::Result<()> {
         let gamma = self.diffusion.min_snr_gamma;
         anyhow::ensure!(
             gamma.is_finite() && gamma >= 0.0,
@@ -322,6 +315,11 @@ impl RunConfig {
         anyhow::ensure!(
             self.renewal.threads >= 1,
             "run config: renewal.threads: expected at least 1, found 0"
+        );
+        let channels = &self.classifier.channels;
+        anyhow::ensure!(
+            !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
+            "run config: classifier.channels: expected multiples of 8, found {channels:?}"
         );
         Ok(())
     }

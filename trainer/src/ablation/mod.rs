@@ -126,7 +126,7 @@ fn train_args(args: &Args, row: &Row) -> train::Args {
         data: Some(args.data.clone()),
         out: folder.path().to_path_buf(),
         init: Some(args.init.clone()),
-        resume: folder.state().exists() || folder.shards().exists(),
+        resume: folder.holds_a_run(),
         minutes: None,
         device: args.device,
         overrides: args.overrides.iter().chain(&row.changes).cloned().collect(),

@@ -13,6 +13,7 @@ use super::compose::{self, Piece, PieceKind, PieceShape};
 use super::dataset::SpectrogramDataset;
 use super::description::{Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name};
 use super::ensemble::Ensemble;
+use super::imager::Imager;
 use super::instruments;
 use super::manifest;
 use super::midi;
@@ -199,6 +200,7 @@ impl Session {
     fn render(&self, entry: &PieceEntry, folder: &Path) -> Result<()> {
         let description = &self.renderer.description;
         let piece = self.piece(entry)?;
+        let mut imager = Imager::new(&description.mel, &description.window);
         let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
         let mut setups = entry.setups.to_vec();
         setups.dedup();
@@ -207,7 +209,8 @@ impl Session {
                 let key = (entry.id * 1000 + index as u64) * 1000 + i as u64;
                 random::stream(description.seed, "noise", key)
             };
-            let images = self.renderer.images(entry, &piece, &description.setups[index], noise)?;
+            let images =
+                self.renderer.images(&mut imager, entry, &piece, &description.setups[index], noise)?;
             let names = description.instruments_of(entry).into_iter();
             let names = names.map(|i| tensor_name(index, &description.instruments[i]));
             tensors.extend(names.zip(images));

@@ -1,6 +1,6 @@
 //! Images of a dataset's pieces: what [`super::render`] writes to disk and [`super::renewal`] gives to training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::Result;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,16 @@ impl Renderer {
         Self { description, banks }
     }
 
+    /// For the dataset in a folder, with its soundfonts among those that a field gave.
+    ///
+    /// # Errors
+    /// If the dataset or a soundfont cannot be read, or one is missing.
+    pub fn open(folder: &Path, soundfonts: &[PathBuf], field: &str) -> Result<Self> {
+        let description = Description::read(folder)?;
+        let banks = SoundBank::open_all(&description.soundfonts, soundfonts, field)?;
+        Ok(Self::new(description, banks))
+    }
+
     /// The soundfont of a setup.
     pub fn bank(&self, setup: &Setup) -> &SoundBank {
         &self.banks[setup.soundfont]
@@ -40,12 +50,12 @@ impl Renderer {
     /// noise of an instrument, by its index.
     pub fn images(
         &self,
+        imager: &mut Imager,
         entry: &PieceEntry,
         piece: &Piece,
         setup: &Setup,
         noise: impl Fn(usize) -> ChaCha8Rng,
     ) -> Result<Vec<Vec<u8>>> {
-        let mut imager = Imager::new(&self.description.mel, &self.description.window);
         let mut player = self.bank(setup).player()?;
         let instruments = self.description.instruments_of(entry).into_iter();
         instruments

@@ -10,7 +10,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, bounded};
@@ -21,10 +20,10 @@ use rayon::prelude::*;
 
 use super::chain::Chain;
 use super::description::{Description, Setup, Split};
+use super::imager::Imager;
 use super::instruments::{self, Instrument};
 use super::random;
 use super::renderer::Renderer;
-use super::synth::SoundBank;
 
 /// A setup of the pool as it is from now on.
 pub struct RenewedSetup {
@@ -68,9 +67,8 @@ impl Renewal {
         steps: u64,
         threads: usize,
     ) -> Result<Self> {
-        let description = Description::read(folder)?;
-        let banks = SoundBank::open_all(&description.soundfonts, soundfonts, "renewal.soundfonts")?;
-        let workshop = Arc::new(Workshop::new(Renderer::new(description, banks), folder, threads)?);
+        let renderer = Renderer::open(folder, soundfonts, "renewal.soundfonts")?;
+        let workshop = Arc::new(Workshop::new(renderer, folder, threads)?);
         Ok(Self { workshop, every, last: steps.saturating_sub(1) / every, taken: None, background: None })
     }
 
@@ -124,6 +122,13 @@ impl Drop for Background {
     }
 }
 
+/// The training pieces that have a setup.
+fn trained_in(description: &Description, setup: usize) -> Vec<usize> {
+    let pieces = description.pieces.iter().enumerate();
+    let trained = pieces.filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&setup));
+    trained.map(|(index, _)| index).collect()
+}
+
 /// What a new setup is made with.
 struct Workshop {
     renderer: Renderer,
@@ -136,12 +141,10 @@ struct Workshop {
 
 impl Workshop {
     fn new(renderer: Renderer, folder: &Path, threads: usize) -> Result<Self> {
-        let Description { pieces, setups, instruments, .. } = &renderer.description;
-        let trained = |index: &usize| {
-            pieces.iter().any(|piece| piece.split == Split::Train && piece.setups.contains(index))
-        };
+        let Description { setups, instruments, .. } = &renderer.description;
+        let recorded = (0..setups.len()).filter(|index| setups[*index].chain != Chain::default());
         let renewable: Vec<usize> =
-            (0..setups.len()).filter(|i| setups[*i].chain != Chain::default()).filter(trained).collect();
+            recorded.filter(|index| !trained_in(&renderer.description, *index).is_empty()).collect();
         if renewable.is_empty() {
             let expected = "a dataset whose training pieces have setups with a recording chain";
             return Err(Error::invalid("renewal.every", expected, format!("{} setups", setups.len())));
@@ -169,11 +172,6 @@ impl Workshop {
         let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
         let setup =
             Setup::draw(&mut random::stream(seed, "renewed setup", number), soundfont, &self.instruments);
-        let pieces = description.pieces.iter().enumerate();
-        let pieces: Vec<usize> = pieces
-            .filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&index))
-            .map(|(piece, _)| piece)
-            .collect();
         let render = |piece: &usize| -> Result<(usize, Vec<Vec<u8>>)> {
             cancel.check()?;
             let entry = &description.pieces[*piece];
@@ -181,8 +179,10 @@ impl Workshop {
             let noise = |i: usize| {
                 random::stream(seed, &format!("renewed noise {number}"), entry.id * 1000 + i as u64)
             };
-            Ok((*piece, self.renderer.images(entry, &notes, &setup, noise)?))
+            let imager = &mut Imager::new(&description.mel, &description.window);
+            Ok((*piece, self.renderer.images(imager, entry, &notes, &setup, noise)?))
         };
+        let pieces = trained_in(description, index);
         let pieces = pieces.par_iter().map(render).collect::<Result<_>>()?;
         Ok(RenewedSetup { index, setup, pieces })
     }

@@ -9,16 +9,14 @@ use super::compose::PieceKind;
 use super::description::Description;
 use super::imager::master;
 use super::random;
+use super::renderer::Renderer;
 use super::score::Score;
-use super::synth::{SYNTH_RATE_HZ, SoundBank};
+use super::synth::SYNTH_RATE_HZ;
 
-/// A dataset's description with its soundfonts in memory.
+/// What a dataset was rendered with, and its folder.
 pub struct Studio {
-    /// What the dataset was made from.
-    pub description: Description,
+    renderer: Renderer,
     folder: PathBuf,
-    /// In the order of [`Description::soundfonts`].
-    banks: Vec<SoundBank>,
 }
 
 impl Studio {
@@ -27,18 +25,22 @@ impl Studio {
     /// # Errors
     /// If the dataset or a soundfont cannot be read, or one is missing.
     pub fn open(folder: &Path, soundfonts: &[PathBuf]) -> Result<Self> {
-        let description = Description::read(folder)?;
-        let banks = SoundBank::open_all(&description.soundfonts, soundfonts, "--soundfonts")?;
-        Ok(Self { description, folder: folder.to_path_buf(), banks })
+        let renderer = Renderer::open(folder, soundfonts, "--soundfonts")?;
+        Ok(Self { renderer, folder: folder.to_path_buf() })
+    }
+
+    /// What the dataset was made from.
+    pub fn description(&self) -> &Description {
+        &self.renderer.description
     }
 
     /// The first `seconds` of piece number `index` as one score; isolated windows follow each other.
     pub fn score(&self, index: usize, seconds: f32) -> Result<Score> {
-        let scores = self.description.scores(index, &self.folder)?;
-        if self.description.pieces[index].kind == PieceKind::Continuous {
+        let scores = self.description().scores(index, &self.folder)?;
+        if self.description().pieces[index].kind == PieceKind::Continuous {
             return Ok(scores[0].window(0.0, seconds));
         }
-        let window_s = self.description.shape.window_s;
+        let window_s = self.description().shape.window_s;
         let (mut notes, mut gestures) = (Vec::new(), Vec::new());
         for (k, score) in scores.iter().enumerate() {
             let start_s = k as f32 * window_s;
@@ -54,15 +56,15 @@ impl Studio {
     /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before it: a transfer
     /// keeps its input's level, whatever the target's was.
     pub fn record(&self, score: &Score, setup: usize, instrument: usize) -> Result<Audio> {
-        let (number, setup) = (setup, &self.description.setups[setup]);
+        let (number, setup) = (setup, &self.description().setups[setup]);
         let chain = &setup.chain;
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
-        let mut player = self.banks[setup.soundfont].player()?;
+        let mut player = self.renderer.bank(setup).player()?;
         let stereo = player.play(score, setup.programs[instrument], chain.tuning_cents, samples);
         let mut takes = [chain.channels(stereo.left, stereo.right)];
         master(&mut takes);
         let key = (number * 1000 + instrument) as u64;
-        let noise = &mut random::stream(self.description.seed, "studio noise", key);
+        let noise = &mut random::stream(self.description().seed, "studio noise", key);
         chain.apply(&mut takes[0], SYNTH_RATE_HZ as f32, noise);
         master(&mut takes);
         let [channels] = takes;

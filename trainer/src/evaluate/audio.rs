@@ -147,13 +147,13 @@ pub fn judge(args: &Args) -> Result<Table> {
 
 impl Session<'_> {
     fn pieces(&self) -> Vec<usize> {
-        let pieces = self.studio.description.pieces.iter().enumerate();
+        let pieces = self.studio.description().pieces.iter().enumerate();
         pieces.filter(|(_, p)| p.split == self.args.split).map(|(i, _)| i).collect()
     }
 
     fn items(&self) -> Result<Vec<Item>> {
         let pieces = self.pieces();
-        let instruments = self.studio.description.instruments.len();
+        let instruments = self.studio.description().instruments.len();
         let players = pieces.iter().map(|piece| self.players(*piece).len()).min().unwrap_or(0);
         if pieces.len() < 2 || players < 3 {
             let found = format!("{} pieces on {players} instruments", pieces.len());
@@ -167,7 +167,7 @@ impl Session<'_> {
 
     /// The instruments of a piece.
     fn players(&self, piece: usize) -> Vec<usize> {
-        let description = &self.studio.description;
+        let description = self.studio.description();
         description.instruments_of(&description.pieces[piece])
     }
 
@@ -179,7 +179,7 @@ impl Session<'_> {
         let mut next = pairs.iter().cycle().skip(number % pairs.len());
         let played = |pair: &&(usize, usize)| players.contains(&pair.0) && players.contains(&pair.1);
         let &(from, to) = next.find(played).expect("a piece of three instruments");
-        let setups = self.studio.description.pieces[piece].setups;
+        let setups = self.studio.description().pieces[piece].setups;
         let [content, target] =
             [from, to].map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
         let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
@@ -240,7 +240,7 @@ impl Session<'_> {
             truth_notes: self.listener.notes(truth)?,
             asked: heard.map(Note::from).collect(),
             joins: joins.collect(),
-            instrument: self.studio.description.instruments[item.target.instrument].clone(),
+            instrument: self.studio.description().instruments[item.target.instrument].clone(),
         })
     }
 

@@ -27,7 +27,7 @@ impl Folder {
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self::at(path);
         anyhow::ensure!(
-            !folder.state().exists() && !folder.shards().exists(),
+            !folder.holds_a_run(),
             "{}: expected a new run folder, found a run (add --resume to go on with it)",
             path.display()
         );
@@ -40,11 +40,16 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self::at(path);
         anyhow::ensure!(
-            folder.state().exists() || folder.shards().exists(),
+            folder.holds_a_run(),
             "{}: expected a run to resume, found neither state.safetensors nor shards",
             path.display()
         );
         Ok(folder)
+    }
+
+    /// Whether there is a run to go on with.
+    pub fn holds_a_run(&self) -> bool {
+        self.state().exists() || self.shards().exists()
     }
 
     /// The folder itself.
