@@ -15,7 +15,7 @@ use trainer::data::studio::Studio;
 use trainer::evaluate::figures::FIGURES;
 use trainer::evaluate::sampling::Sampling;
 use trainer::evaluate::subject::Subject;
-use trainer::evaluate::transfer::Rows;
+use trainer::evaluate::transfer::{Rows, Session};
 use trainer::evaluate::{audio, report};
 use trainer::level_free::level_free_distance_db;
 
@@ -93,6 +93,40 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     let ceiling = of("autoencoder and vocoder on the true target", "LSD");
     assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));
     assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
+}
+
+#[test]
+fn tables_are_the_same_on_one_core_and_on_three() {
+    let model = workspace("presets/luthier.safetensors");
+    if !model.exists() {
+        println!("skipped: tables on several cores: no shipped model in presets/");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (soundfont, data) = rendered(folder.path());
+    let subject = subject(model);
+    let session = Session::open(&subject, &data).unwrap();
+    let heard = audio::Args {
+        subject: subject.clone(),
+        data,
+        soundfonts: vec![soundfont],
+        split: Split::Test,
+        items: 3,
+        seconds: 2.0,
+        steps: vec![1],
+        json: None,
+    };
+    let tables = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let rows = Rows { steps: vec![1], guidances: Vec::new() };
+            // One more than the threads: no two of them have equally much to do.
+            let seen = session.judge(Split::Test, 4, &rows, &subject.sampling).unwrap();
+            assert_eq!((seen.table.len(), seen.textures.len(), seen.examples.len()), (4, 4, 4));
+            (seen.table.json(), audio::judge(&heard).unwrap().json())
+        })
+    };
+    assert_eq!(tables(1), tables(3));
 }
 
 /// Two instruments' recordings, which play different notes, in folders of their names.

@@ -162,7 +162,7 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
     let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new() };
     let mut tables = Vec::new();
     for (title, data) in sets {
-        let mut session = Session::open(&subject, data)?;
+        let session = Session::open(&subject, data)?;
         tables.push((title, session.judge(Split::Test, args.items, &rows, &subject.sampling)?.table));
     }
     judged::write(&file, &key, &tables)?;

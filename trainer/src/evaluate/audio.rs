@@ -124,21 +124,17 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// If a file cannot be read, the split has too few pieces, or a network fails.
 pub fn judge(args: &Args) -> Result<Table> {
-    let session = &mut Session {
+    let session = Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
         listener: Listener::open(&args.subject)?,
     };
+    let items = session.items()?;
+    // Clips know nothing of each other: the table is the same on one core and on many.
+    let rows: Vec<_> = items.par_iter().map(|item| session.rows(item)).collect::<Result<_>>()?;
     let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
-    for item in &session.items()? {
-        let outputs = session.outputs(item)?;
-        let reference = session.reference(item, &outputs[0].1, &outputs[1].1)?;
-        let measures: Vec<_> = outputs
-            .par_iter()
-            .map(|(_, audio)| session.measured(audio, &reference))
-            .collect::<Result<_>>()?;
-        for ((name, audio), mut row) in outputs.into_iter().zip(measures) {
-            row.push(("judged", session.listener.heard(&audio, &reference.instrument)?));
+    for (item, rows) in items.iter().zip(rows) {
+        for (name, row) in rows {
             table.push(name, item.piece, row);
         }
     }
@@ -191,6 +187,15 @@ impl Session<'_> {
             style_piece: pieces[style],
             other: others[rng.random_range(0..others.len())],
         }
+    }
+
+    /// What one item adds to every row of the table.
+    fn rows(&self, item: &Item) -> Result<Vec<(String, Row)>> {
+        let outputs = self.outputs(item)?;
+        let reference = self.reference(item, &outputs[0].1, &outputs[1].1)?;
+        let measured =
+            outputs.into_par_iter().map(|(name, audio)| Ok((name, self.measured(&audio, &reference)?)));
+        measured.collect()
     }
 
     /// All rows' audio for one item; the first is the true target, the second the content.
@@ -256,6 +261,7 @@ impl Session<'_> {
             ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
             ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
             ("chroma", chroma_cosine(audio, &reference.content)),
+            ("judged", self.listener.heard(audio, &reference.instrument)?),
             ("level", (loudness_db(audio) - reference.truth_level_db).abs()),
             ("sustain", sustain_error_db(audio, reference)),
             ("seam", seam_flux(audio, &reference.joins)),

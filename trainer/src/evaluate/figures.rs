@@ -11,6 +11,7 @@ use engine::models::model::Guide;
 use engine::settings::Settings;
 use engine::{Error, Result};
 
+use super::player::Player;
 use super::transfer::Session;
 use crate::data::description::Split;
 use crate::plot::Panels;
@@ -26,7 +27,7 @@ pub struct Figure {
     pub file: &'static str,
     /// What is seen.
     pub caption: &'static str,
-    draw: fn(&mut Session, &[Example], &[usize], u64) -> Result<Panels>,
+    draw: fn(&mut Player, &[Example], &[usize], u64) -> Result<Panels>,
 }
 
 /// Name, then content, style and true target.
@@ -55,32 +56,32 @@ pub const FIGURES: [Figure; 3] = [
 ///
 /// # Errors
 /// If a network fails, or a file cannot be written.
-pub fn draw(session: &mut Session, steps: &[usize], seed: u64, folder: &Path) -> Result<()> {
-    let examples = session.examples(Split::Test, seed)?;
+pub fn draw(session: &Session, steps: &[usize], seed: u64, folder: &Path) -> Result<()> {
+    let (examples, player) = (session.examples(Split::Test, seed)?, &mut session.player()?);
     for figure in &FIGURES {
         let path = folder.join(figure.file);
-        let panels = (figure.draw)(session, &examples, steps, seed)?;
+        let panels = (figure.draw)(player, &examples, steps, seed)?;
         panels.draw(&path).map_err(|e| Error::file(&path, format!("{e:#}")))?;
     }
     Ok(())
 }
 
-fn reconstruction(session: &mut Session, examples: &[Example], _: &[usize], _: u64) -> Result<Panels> {
+fn reconstruction(player: &mut Player, examples: &[Example], _: &[usize], _: u64) -> Result<Panels> {
     let rows = examples.iter().map(|(name, [content, _, target])| {
-        let (of_content, of_target) = (session.reconstructed(content)?, session.reconstructed(target)?);
+        let (of_content, of_target) = (player.reconstructed(content)?, player.reconstructed(target)?);
         Ok((name.clone(), vec![content.clone(), of_content, target.clone(), of_target]))
     });
     let columns = ["content", "reconstructed", "true target", "reconstructed"];
     Ok(Panels { columns: columns.map(String::from).to_vec(), rows: rows.collect::<Result<_>>()? })
 }
 
-fn forward_pass(session: &mut Session, examples: &[Example], _: &[usize], seed: u64) -> Result<Panels> {
-    let diffusion = ForwardDiffusion::new(&session.transfer.model().config().diffusion)?;
+fn forward_pass(player: &mut Player, examples: &[Example], _: &[usize], seed: u64) -> Result<Panels> {
+    let diffusion = ForwardDiffusion::new(&player.transfer.model().config().diffusion)?;
     let signal = |t: usize| diffusion.schedule().signal_and_noise(t).0.powi(2);
     let steps = diffusion.schedule().len();
     let timestep = (0..steps).find(|&t| signal(t) <= REPORTS_ALPHA_BAR).unwrap_or(steps - 1);
     let rows = examples.iter().map(|(name, images)| {
-        let [noisy, output] = denoised_once(session, &diffusion, images, timestep, seed)?;
+        let [noisy, output] = denoised_once(player, &diffusion, images, timestep, seed)?;
         let [content, style, target] = images.clone();
         Ok((name.clone(), vec![content, style, noisy, output, target]))
     });
@@ -91,32 +92,32 @@ fn forward_pass(session: &mut Session, examples: &[Example], _: &[usize], seed: 
 
 /// The noisy target, decoded, and what the denoiser takes for its clean latent, decoded.
 fn denoised_once(
-    session: &mut Session,
+    player: &mut Player,
     diffusion: &ForwardDiffusion,
     [content, style, target]: &[MelImage; 3],
     timestep: usize,
     seed: u64,
 ) -> Result<[MelImage; 2]> {
-    let style = session.style_tokens(style)?;
-    let (content, clean) = (session.transfer.encode(content)?, session.transfer.encode(target)?);
-    let dims @ [height, width, channels] = session.transfer.dims();
+    let style = player.style_tokens(style)?;
+    let (content, clean) = (player.transfer.encode(content)?, player.transfer.encode(target)?);
+    let dims @ [height, width, channels] = player.transfer.dims();
     let noise = noise::window(seed, 0, height, width, channels);
     let (mut noisy, mut output) = (clean.clone(), clean.clone());
     diffusion.q_sample(&clean, &noise, timestep, &mut noisy);
     let guide = Guide { content: Some(&content), style: Some(&style), prefix_columns: 0 };
-    let predictions = session.transfer.model().denoise(&noisy, dims, timestep, &[guide])?;
+    let predictions = player.transfer.model().denoise(&noisy, dims, timestep, &[guide])?;
     for prediction in &predictions {
         diffusion.x0(&noisy, prediction, timestep, &mut output);
     }
-    Ok([session.transfer.decode(&noisy)?, session.transfer.decode(&output)?])
+    Ok([player.transfer.decode(&noisy)?, player.transfer.decode(&output)?])
 }
 
-fn generation(session: &mut Session, examples: &[Example], steps: &[usize], seed: u64) -> Result<Panels> {
+fn generation(player: &mut Player, examples: &[Example], steps: &[usize], seed: u64) -> Result<Panels> {
     let rows = examples.iter().map(|(name, [_, style, _])| {
-        let (tokens, mut images) = (session.style_tokens(style)?, vec![style.clone()]);
+        let (tokens, mut images) = (player.style_tokens(style)?, vec![style.clone()]);
         for &steps in steps {
             let settings = Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
-            let model = session.transfer.model();
+            let model = player.transfer.model();
             images.push(generate_image(
                 model,
                 &tokens,

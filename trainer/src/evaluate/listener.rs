@@ -1,5 +1,7 @@
 //! Plays a model, and hears what comes out: notes, images, instruments.
 
+use std::sync::{Mutex, PoisonError};
+
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::dsp::mel::MelFrontEnd;
@@ -17,11 +19,12 @@ use crate::classifier::Judge;
 use crate::transcription::Note;
 use crate::transcription::basic_pitch::BasicPitch;
 
-/// A model and the ears that judge it.
+/// A model and the ears that judge it. Calls may come from several threads at once.
 pub struct Listener {
     /// The model.
     pub playable: Playable<Packed>,
-    judge: Judge,
+    /// Has one workspace; of all that is done for a clip its part is the least.
+    judge: Mutex<Judge>,
     ear: BasicPitch,
 }
 
@@ -33,7 +36,7 @@ impl Listener {
     pub fn open(subject: &Subject) -> Result<Self> {
         Ok(Self {
             playable: Playable::packed(&Checkpoint::read(&subject.model)?)?,
-            judge: Judge::read(&subject.classifier)?,
+            judge: Mutex::new(Judge::read(&subject.classifier)?),
             ear: BasicPitch::new()?,
         })
     }
@@ -92,7 +95,8 @@ impl Listener {
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn heard(&mut self, audio: &Audio, instrument: &str) -> Result<f64> {
-        self.judge.hears(instrument, |judge| judge.name_audio(&audio.channels, audio.sample_rate_hz))
+    pub fn heard(&self, audio: &Audio, instrument: &str) -> Result<f64> {
+        let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
+        judge.hears(instrument, |judge| judge.name_audio(&audio.channels, audio.sample_rate_hz))
     }
 }

@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod figures;
 pub mod listener;
 pub mod modulation;
+pub mod player;
 pub mod recordings;
 pub mod report;
 pub mod sampling;

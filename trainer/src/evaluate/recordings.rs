@@ -11,6 +11,7 @@ use engine::image::MelImage;
 use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
 use engine::{Error, Result, reference};
+use rayon::prelude::*;
 
 use super::chroma::chroma_cosine;
 use super::listener::Listener;
@@ -59,6 +60,7 @@ struct Reference {
     content: Audio,
     content_notes: Vec<Note>,
     style_image: MelImage,
+    instrument: String,
 }
 
 /// Runs the evaluation and prints its table.
@@ -76,28 +78,37 @@ pub fn run(args: &Args) -> Result<()> {
 /// If the folder holds fewer than two instruments, or a file cannot be read or is silent.
 pub fn judge(args: &Args) -> Result<Table> {
     let sources = sources::find(&args.recordings)?.sources;
-    let mut listener = Listener::open(&args.subject)?;
-    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
+    let listener = Listener::open(&args.subject)?;
     let every = sources.len().div_ceil(args.items).max(1);
-    for number in (0..sources.len()).step_by(every) {
-        let style = other_instrument(&sources, number).ok_or_else(|| {
-            let found = format!("{} alone", sources[number].instrument);
-            Error::invalid("--recordings", "recordings of two instruments", found)
-        })?;
-        let (content, sound) = (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
-        let outputs = outputs(&listener, args, &content, &sound)?;
-        let reference = Reference {
-            content_notes: listener.notes(&content)?,
-            style_image: listener.image(&sound)?,
-            content,
-        };
-        for (name, audio) in outputs {
-            let mut row = measured(&listener, &audio, &reference)?;
-            row.push(("heard", listener.heard(&audio, &style.instrument)?));
+    let numbers: Vec<usize> = (0..sources.len()).step_by(every).collect();
+    let judged = numbers.par_iter().map(|&number| rows(&listener, args, &sources, number));
+    let rows: Vec<_> = judged.collect::<Result<_>>()?;
+    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
+    for (number, rows) in numbers.into_iter().zip(rows) {
+        for (name, row) in rows {
             table.push(name, number, row);
         }
     }
     Ok(table)
+}
+
+/// What one recording adds to every row of the table.
+fn rows(listener: &Listener, args: &Args, sources: &[Source], number: usize) -> Result<Vec<(String, Row)>> {
+    let style = other_instrument(sources, number).ok_or_else(|| {
+        let found = format!("{} alone", sources[number].instrument);
+        Error::invalid("--recordings", "recordings of two instruments", found)
+    })?;
+    let (content, sound) = (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
+    let outputs = outputs(listener, args, &content, &sound)?;
+    let reference = Reference {
+        content_notes: listener.notes(&content)?,
+        style_image: listener.image(&sound)?,
+        instrument: style.instrument.clone(),
+        content,
+    };
+    let measured =
+        outputs.into_par_iter().map(|(name, audio)| Ok((name, measured(listener, &audio, &reference)?)));
+    measured.collect()
 }
 
 /// The next recording of another instrument, for each recording another one.
@@ -141,5 +152,6 @@ fn measured(listener: &Listener, audio: &Audio, reference: &Reference) -> Result
         ("notes", agreement(&reference.content_notes, &listener.notes(audio)?).f1()),
         ("chroma", chroma_cosine(audio, &reference.content)),
         ("timbre", timbre_distance_db(&image, &reference.style_image, range_db)),
+        ("heard", listener.heard(audio, &reference.instrument)?),
     ])
 }

@@ -65,20 +65,20 @@ struct Material<'a> {
 pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
     let Subject { model, sampling, .. } = &args.subject;
-    let mut session = Session::open(&args.subject, &args.data)?;
+    let session = Session::open(&args.subject, &args.data)?;
     let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(model), session.sha256);
     text += &format!(
         "Temperature {}, guidance {} where nothing else is said; intervals are 95 % over pieces (bootstrap).\n",
         sampling.temperature, sampling.guidance
     );
     let mut figures = json!({ "sha256": session.sha256, "sets": [] });
-    let mut sets = vec![judge(args, &seen(args), &mut session)?];
-    let autoencoder = table_3(&mut session)?;
-    figures::draw(&mut session, &args.rows.steps, sampling.seed, &args.out)?;
+    let mut sets = vec![judge(args, &seen(args), &session)?];
+    let autoencoder = table_3(&session)?;
+    figures::draw(&session, &args.rows.steps, sampling.seed, &args.out)?;
     // The other set's images need not lie in memory beside these.
     drop(session);
     if let Some(set) = unseen(args) {
-        sets.push(judge(args, &set, &mut Session::open(&args.subject, set.data)?)?);
+        sets.push(judge(args, &set, &Session::open(&args.subject, set.data)?)?);
     }
     for (section, values) in sets {
         text += &section;
@@ -127,7 +127,7 @@ fn unseen(args: &Args) -> Option<Material<'_>> {
 }
 
 /// One set's section and figures.
-fn judge(args: &Args, material: &Material, session: &mut Session) -> Result<(String, Value)> {
+fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String, Value)> {
     let judged = session.judge(Split::Test, args.items, &args.rows, &args.subject.sampling)?;
     draw(args, &judged, &args.out.join(material.picture))?;
     let mut text = format!("\n## {}\n\n", material.title);
@@ -139,8 +139,12 @@ fn judge(args: &Args, material: &Material, session: &mut Session) -> Result<(Str
     text += &texture::markdown(&judged.table, &judged.textures, &default_row);
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
-    writeln!(text, "\nOne window by DDIM steps, on this machine: {}.", times.join(", "))
-        .expect("a string takes it");
+    writeln!(
+        text,
+        "\nOne window by DDIM steps, on this machine, with every core at a window of its own: {}.",
+        times.join(", ")
+    )
+    .expect("a string takes it");
     let mut values = json!({ "title": material.title, "images": judged.table.json() });
     if material.soundfonts.is_empty() {
         text += "\nNot judged by ear: no soundfonts were given.\n";
@@ -191,7 +195,7 @@ fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
 }
 
 /// The row of the report's table 3 that has a meaning here, and what became of its two scores.
-fn table_3(session: &mut Session) -> Result<(String, Value)> {
+fn table_3(session: &Session) -> Result<(String, Value)> {
     let (train, test) = (session.reconstruction_mse(Split::Train)?, session.reconstruction_mse(Split::Test)?);
     let say = |mse: Option<f64>| mse.map_or("-".to_string(), |mse| format!("{mse:.6}"));
     let text = format!(

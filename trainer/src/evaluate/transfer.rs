@@ -4,22 +4,21 @@
 //! it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use engine::cancel::Cancel;
 use engine::checkpoint::Checkpoint;
 use engine::image::MelImage;
 use engine::models::model::Model;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Transfer};
 use engine::playable::Playable;
 use engine::settings::Settings;
-use engine::style::StyleTokens;
 use engine::{Error, Result};
+use rayon::prelude::*;
 
 use super::bootstrap::mean;
 use super::modulation::fast_modulation_db;
+use super::player::Player;
 use super::sampling::Sampling;
 use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
@@ -98,15 +97,14 @@ pub fn run(args: &Args) -> Result<()> {
     publish(&judged.table, &of, &subject.sampling, args.json.as_deref())
 }
 
-/// What an evaluation needs.
+/// What an evaluation needs. Calls may come from several threads at once.
 pub struct Session {
     /// Of the model's file.
     pub sha256: String,
     data: SpectrogramDataset,
     model: Arc<Model<Packed>>,
-    pub(super) transfer: Transfer,
-    judge: Judge,
-    ops: Packed,
+    /// Has one workspace; of all that is done for a pair its part is the least.
+    judge: Mutex<Judge>,
     range_db: f32,
 }
 
@@ -118,8 +116,27 @@ pub struct Judged {
     pub textures: Vec<Texture>,
     /// The first pairs: name, then content, style, true target and the model's row for each step count.
     pub examples: Vec<(String, Vec<MelImage>)>,
-    /// Mean time of one window, in ms, by step count: encode, denoise, decode.
+    /// Mean time of one window, in ms, by step count: encode, denoise, decode, with every core at a window of its own.
     pub window_ms: Vec<(usize, f64)>,
+}
+
+/// What came of one pair.
+struct JudgedPair {
+    rows: Vec<(String, Row)>,
+    texture: Texture,
+    /// Of the first pairs.
+    example: Option<(String, Vec<MelImage>)>,
+    /// By step count.
+    window_ms: Vec<f64>,
+}
+
+/// What every pair is asked.
+struct Questions<'a> {
+    pairs: &'a [Pair],
+    base: Settings,
+    settings: Vec<(String, Settings)>,
+    /// How many of the settings, from the first, are step counts.
+    steps: usize,
 }
 
 /// The guidance at which the prediction without a style is all that counts.
@@ -145,83 +162,101 @@ impl Session {
             sha256: playable.sha256().to_string(),
             data,
             model: playable.model(),
-            transfer: Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?,
-            judge: Judge::read(&subject.classifier)?,
-            ops: Packed::default(),
+            judge: Mutex::new(Judge::read(&subject.classifier)?),
             range_db: playable.config().mel.range_db,
         })
+    }
+
+    /// A player of the model for one thread.
+    ///
+    /// # Errors
+    /// As [`Player::new`].
+    pub fn player(&self) -> Result<Player> {
+        Player::new(&self.model)
     }
 
     /// Judges so many pairs of a split.
     ///
     /// # Errors
     /// If the split has no pairs, or a network fails.
-    pub fn judge(&mut self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
+    pub fn judge(&self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
         let pairs = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?.of_two_instruments(items);
         let base = sampling.settings();
         let settings = rows.settings(&base);
+        let questions = Questions { pairs: &pairs, base, settings, steps: rows.steps.len() };
+        // Pairs know nothing of each other: the table is the same on one core and on many.
+        let numbers: Vec<usize> = (0..pairs.len()).collect();
+        let parts = numbers.par_chunks(pairs.len().div_ceil(rayon::current_num_threads()).max(1));
+        let parts: Vec<Vec<JudgedPair>> = parts
+            .map(|part| {
+                let player = &mut self.player()?;
+                part.iter().map(|&number| self.judge_pair(number, &questions, player)).collect()
+            })
+            .collect::<Result<_>>()?;
         let mut judged = Judged {
             table: Table::new(&COLUMNS, sampling.seed),
             textures: Vec::with_capacity(pairs.len()),
             examples: Vec::new(),
             window_ms: rows.steps.iter().map(|&steps| (steps, 0.0)).collect(),
         };
-        for (i, pair) in pairs.iter().enumerate() {
-            let (content, target) = (self.data.mel_image(pair.content), self.data.mel_image(pair.target));
-            let style = self.data.mel_image(pair.style);
-            let mut outputs = self.baselines(&content, &style, &target)?;
-            let tokens = self.style_tokens(&style)?;
-            for (k, (name, settings)) in settings.iter().enumerate() {
-                let start = Instant::now();
-                outputs.push((name.clone(), self.transferred(&content, &tokens, settings)?));
-                if let Some((_, ms)) = judged.window_ms.get_mut(k) {
-                    *ms += 1e3 * start.elapsed().as_secs_f64() / pairs.len() as f64;
-                }
-            }
-            let other = self.data.mel_image(pairs[(i + 1) % pairs.len()].style);
-            let other = self.style_tokens(&other)?;
-            outputs
-                .push(("Luthier, another pair's style".into(), self.transferred(&content, &other, &base)?));
-            let unguided = Settings { guidance_scale: WITHOUT_STYLE, ..base.clone() };
-            outputs.push(("Luthier, no style".into(), self.transferred(&content, &tokens, &unguided)?));
-            if i < EXAMPLES {
-                let made = outputs[4..][..rows.steps.len()].iter().map(|(_, image)| image.clone());
-                let images = [content, style, target.clone()].into_iter().chain(made).collect();
-                judged.examples.push((self.name(pair), images));
-            }
-            judged.textures.push(Texture::of(&self.data.score(pair.content.piece, pair.content.chunk)?));
-            for (name, output) in outputs {
-                judged.table.push(name, pair.content.piece, self.measured(&output, &target, pair)?);
-            }
+        for (pair, of_pair) in pairs.iter().zip(parts.into_iter().flatten()) {
+            judged.add(pair, of_pair, pairs.len());
         }
         Ok(judged)
+    }
+
+    fn judge_pair(&self, number: usize, asked: &Questions, player: &mut Player) -> Result<JudgedPair> {
+        let pair = &asked.pairs[number];
+        let [content, style, target] = self.images(pair);
+        let mut outputs = baselines(player, [&content, &style, &target])?;
+        let (own, tokens) = (outputs.len(), player.style_tokens(&style)?);
+        let mut window_ms = Vec::with_capacity(asked.settings.len());
+        for (name, settings) in &asked.settings {
+            let start = Instant::now();
+            outputs.push((name.clone(), player.transferred(&content, &tokens, settings)?));
+            window_ms.push(1e3 * start.elapsed().as_secs_f64());
+        }
+        window_ms.truncate(asked.steps);
+        let other = self.data.mel_image(asked.pairs[(number + 1) % asked.pairs.len()].style);
+        let other = player.style_tokens(&other)?;
+        let shuffled = player.transferred(&content, &other, &asked.base)?;
+        let unguided = Settings { guidance_scale: WITHOUT_STYLE, ..asked.base.clone() };
+        let without = player.transferred(&content, &tokens, &unguided)?;
+        outputs.extend([
+            ("Luthier, another pair's style".into(), shuffled),
+            ("Luthier, no style".into(), without),
+        ]);
+        let example = (number < EXAMPLES).then(|| {
+            let made = outputs[own..][..asked.steps].iter().map(|(_, image)| image.clone());
+            let images = [content, style, target.clone()].into_iter().chain(made);
+            (self.name(pair), images.collect())
+        });
+        let rows =
+            outputs.iter().map(|(name, output)| Ok((name.clone(), self.measured(output, &target, pair)?)));
+        Ok(JudgedPair {
+            rows: rows.collect::<Result<_>>()?,
+            texture: Texture::of(&self.data.score(pair.content.piece, pair.content.chunk)?),
+            example,
+            window_ms,
+        })
     }
 
     /// Mean squared error of the autoencoder over some of a split's sounding images; none where the split has none.
     ///
     /// # Errors
     /// If a network fails.
-    pub fn reconstruction_mse(&mut self, split: Split) -> Result<Option<f64>> {
+    pub fn reconstruction_mse(&self, split: Split) -> Result<Option<f64>> {
         let images = self.data.images(split);
         let every = images.len().div_ceil(RECONSTRUCTIONS).max(1);
         let sounding: Vec<_> = images.into_iter().step_by(every).filter(|at| self.data.sounds(*at)).collect();
-        let mut errors = Vec::new();
+        let (mut errors, player) = (Vec::new(), &mut self.player()?);
         for at in sounding {
             let image = self.data.mel_image(at);
-            let output = self.reconstructed(&image)?;
+            let output = player.reconstructed(&image)?;
             let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
             errors.push(squares.sum::<f64>() / image.data.len() as f64);
         }
         Ok((!errors.is_empty()).then(|| mean(&errors)))
-    }
-
-    /// What the autoencoder makes of an image.
-    ///
-    /// # Errors
-    /// If a network fails.
-    pub fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
-        let latent = self.transfer.encode(image)?;
-        self.transfer.decode(&latent)
     }
 
     /// Name, content, style and true target of some pairs of a split.
@@ -230,16 +265,12 @@ impl Session {
     /// If the split has no pairs.
     pub fn examples(&self, split: Split, seed: u64) -> Result<Vec<(String, [MelImage; 3])>> {
         let pairs = SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
-        let images = |pair: &Pair| [pair.content, pair.style, pair.target].map(|at| self.data.mel_image(at));
-        Ok(pairs.iter().map(|pair| (self.name(pair), images(pair))).collect())
+        Ok(pairs.iter().map(|pair| (self.name(pair), self.images(pair))).collect())
     }
 
-    /// The style of one image.
-    ///
-    /// # Errors
-    /// If the network fails.
-    pub fn style_tokens(&mut self, style: &MelImage) -> Result<StyleTokens> {
-        self.model.style_tokens(&mut self.ops, std::slice::from_ref(style))
+    /// Content, style and true target.
+    fn images(&self, pair: &Pair) -> [MelImage; 3] {
+        [pair.content, pair.style, pair.target].map(|at| self.data.mel_image(at))
     }
 
     fn name(&self, pair: &Pair) -> String {
@@ -247,24 +278,11 @@ impl Session {
         format!("{} to {}", names[pair.content.instrument], names[pair.target.instrument])
     }
 
-    /// The rows that need no model of ours; truth and copy first, as [`Table`] asks.
-    fn baselines(
-        &mut self,
-        content: &MelImage,
-        style: &MelImage,
-        target: &MelImage,
-    ) -> Result<Vec<(String, MelImage)>> {
-        Ok(vec![
-            ("true target".into(), target.clone()),
-            ("content copy".into(), content.clone()),
-            ("spectral-envelope match".into(), match_envelope(content, style)),
-            ("autoencoder of the true target".into(), self.reconstructed(target)?),
-        ])
-    }
-
-    fn measured(&mut self, output: &MelImage, target: &MelImage, pair: &Pair) -> Result<Row> {
+    fn measured(&self, output: &MelImage, target: &MelImage, pair: &Pair) -> Result<Row> {
         let instrument = &self.data.description.instruments[pair.target.instrument];
-        let heard = self.judge.hears(instrument, |judge| judge.name_image(output))?;
+        let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = judge.hears(instrument, |judge| judge.name_image(output))?;
+        drop(judge);
         Ok(vec![
             ("LSD", level_free_distance_db(output, target, self.range_db)),
             ("timbre", timbre_distance_db(output, target, self.range_db)),
@@ -272,17 +290,33 @@ impl Session {
             ("heard", heard),
         ])
     }
+}
 
-    fn transferred(
-        &mut self,
-        content: &MelImage,
-        style: &StyleTokens,
-        settings: &Settings,
-    ) -> Result<MelImage> {
-        let latent = self.transfer.encode(content)?;
-        let out = self.transfer.denoise(&latent, style, 0, settings, &Cancel::default())?;
-        self.transfer.decode(&out)
+impl Judged {
+    /// Adds one of so many pairs.
+    fn add(&mut self, pair: &Pair, of_pair: JudgedPair, pairs: usize) {
+        for ((_, mean_ms), ms) in self.window_ms.iter_mut().zip(of_pair.window_ms) {
+            *mean_ms += ms / pairs as f64;
+        }
+        self.examples.extend(of_pair.example);
+        self.textures.push(of_pair.texture);
+        for (name, row) in of_pair.rows {
+            self.table.push(name, pair.content.piece, row);
+        }
     }
+}
+
+/// The rows that need no model of ours; truth and copy first, as [`Table`] asks.
+fn baselines(
+    player: &mut Player,
+    [content, style, target]: [&MelImage; 3],
+) -> Result<Vec<(String, MelImage)>> {
+    Ok(vec![
+        ("true target".into(), target.clone()),
+        ("content copy".into(), content.clone()),
+        ("spectral-envelope match".into(), match_envelope(content, style)),
+        ("autoencoder of the true target".into(), player.reconstructed(target)?),
+    ])
 }
 
 /// What a musician's match equaliser does: the content under the difference of the two mean spectra.

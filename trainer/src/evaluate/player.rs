@@ -1,0 +1,67 @@
+//! A model's networks with a workspace of their own, for images: every thread has one.
+
+use std::sync::Arc;
+
+use engine::Result;
+use engine::cancel::Cancel;
+use engine::image::MelImage;
+use engine::models::model::Model;
+use engine::nn::packed::Packed;
+use engine::pipeline::{Executed, Transfer};
+use engine::settings::Settings;
+use engine::style::StyleTokens;
+
+/// Plays images of one window.
+pub struct Player {
+    /// Encodes, denoises and decodes.
+    pub transfer: Transfer,
+    model: Arc<Model<Packed>>,
+    ops: Packed,
+}
+
+impl Player {
+    /// A player of a model.
+    ///
+    /// # Errors
+    /// If the model's config is not one that can be played.
+    pub fn new(model: &Arc<Model<Packed>>) -> Result<Self> {
+        let executed = Executed::new(Arc::clone(model), Packed::default());
+        Ok(Self {
+            transfer: Transfer::new(Box::new(executed))?,
+            model: Arc::clone(model),
+            ops: Packed::default(),
+        })
+    }
+
+    /// What the autoencoder makes of an image.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
+        let latent = self.transfer.encode(image)?;
+        self.transfer.decode(&latent)
+    }
+
+    /// The style of one image.
+    ///
+    /// # Errors
+    /// If the network fails.
+    pub fn style_tokens(&mut self, style: &MelImage) -> Result<StyleTokens> {
+        self.model.style_tokens(&mut self.ops, std::slice::from_ref(style))
+    }
+
+    /// The content in a style's sound.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn transferred(
+        &mut self,
+        content: &MelImage,
+        style: &StyleTokens,
+        settings: &Settings,
+    ) -> Result<MelImage> {
+        let latent = self.transfer.encode(content)?;
+        let out = self.transfer.denoise(&latent, style, 0, settings, &Cancel::default())?;
+        self.transfer.decode(&out)
+    }
+}
