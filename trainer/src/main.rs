@@ -7,6 +7,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other command, without a panic.
+    sigpipe::reset();
     match trainer::cli::run() {
         Ok(code) => code,
         Err(error) => {
