@@ -101,6 +101,31 @@ fn the_executors_agree_on_every_network() {
     }
 }
 
+/// Blocks that a checkpoint has not are what they begin with, and add nothing: so a trained model grows (`train --init FILE
+/// model.unet.res_blocks=3`).
+#[test]
+fn a_deeper_denoiser_begins_as_the_one_that_it_grows_from() {
+    let config = small();
+    let mut deeper = config.clone();
+    deeper.unet.res_blocks += 1;
+    let c = config.autoencoder.latent_channels;
+    let load = |config: &ModelConfig, mut weights: &mut ParamStore| {
+        Model::<Candle>::load(&mut weights, config.clone(), vec![0.1; c], vec![0.5; c]).expect("candle")
+    };
+    let (mut weights, mut grown) = (noisy_weights(&config), ParamStore::new(&Device::Cpu, 2));
+    let trained = load(&config, &mut weights);
+    for (name, (shape, data)) in weights.export().expect("export") {
+        grown.insert(name, shape, data);
+    }
+    let grown = load(&deeper, &mut grown);
+    let ops = &mut Candle::new(Device::Cpu);
+    let (a, b) = (run(ops, &trained, 128), run(ops, &grown, 128));
+    for (a, b) in a.predictions.iter().zip(&b.predictions) {
+        assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser says something");
+        assert!(largest_difference(a, b) < 1e-6);
+    }
+}
+
 /// Central differences of a scalar function of one weight, against the recorded gradient, through every layer type.
 #[test]
 fn gradients_are_those_of_finite_differences() {
