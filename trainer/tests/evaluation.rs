@@ -23,6 +23,16 @@ fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
+/// The shipped model; where there is none, what is skipped for the want of it is said.
+fn shipped_model(of: &str) -> Option<PathBuf> {
+    let model = workspace("presets/luthier.safetensors");
+    if !model.exists() {
+        println!("skipped: {of}: no shipped model in presets/");
+        return None;
+    }
+    Some(model)
+}
+
 /// The shipped model, as the fixtures' classifier judges it.
 fn subject(model: PathBuf) -> Subject {
     Subject {
@@ -61,11 +71,7 @@ fn a_recording_of_the_studio_looks_like_the_datasets_image() {
 
 #[test]
 fn the_table_of_a_listener_holds_what_is_known_beforehand() {
-    let model = workspace("presets/luthier.safetensors");
-    if !model.exists() {
-        println!("skipped: the table of a listener: no shipped model in presets/");
-        return;
-    }
+    let Some(model) = shipped_model("the table of a listener") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let json = folder.path().join("tables/table.json");
@@ -97,11 +103,7 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
 
 #[test]
 fn tables_are_the_same_on_one_core_and_on_three() {
-    let model = workspace("presets/luthier.safetensors");
-    if !model.exists() {
-        println!("skipped: tables on several cores: no shipped model in presets/");
-        return;
-    }
+    let Some(model) = shipped_model("tables on several cores") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let subject = subject(model);
@@ -142,11 +144,7 @@ fn two_recordings(folder: &Path) -> PathBuf {
 
 #[test]
 fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
-    let model = workspace("presets/luthier.safetensors");
-    if !model.exists() {
-        println!("skipped: the report: no shipped model in presets/");
-        return;
-    }
+    let Some(model) = shipped_model("the report") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let out = folder.path().join("report");

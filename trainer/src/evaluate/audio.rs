@@ -134,9 +134,7 @@ pub fn judge(args: &Args) -> Result<Table> {
     let rows: Vec<_> = items.par_iter().map(|item| session.rows(item)).collect::<Result<_>>()?;
     let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     for (item, rows) in items.iter().zip(rows) {
-        for (name, row) in rows {
-            table.push(name, item.piece, row);
-        }
+        table.push_all(item.piece, rows);
     }
     Ok(table)
 }

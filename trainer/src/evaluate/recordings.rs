@@ -85,9 +85,7 @@ pub fn judge(args: &Args) -> Result<Table> {
     let rows: Vec<_> = judged.collect::<Result<_>>()?;
     let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     for (number, rows) in numbers.into_iter().zip(rows) {
-        for (name, row) in rows {
-            table.push(name, number, row);
-        }
+        table.push_all(number, rows);
     }
     Ok(table)
 }

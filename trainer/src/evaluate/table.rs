@@ -80,6 +80,13 @@ impl Table {
         }
     }
 
+    /// Adds one item of a piece to every row that it has measures for.
+    pub fn push_all(&mut self, piece: usize, rows: impl IntoIterator<Item = (String, Row)>) {
+        for (name, row) in rows {
+            self.push(name, piece, row);
+        }
+    }
+
     /// Clips.
     pub fn len(&self) -> usize {
         self.pieces.len()

@@ -300,9 +300,7 @@ impl Judged {
         }
         self.examples.extend(of_pair.example);
         self.textures.push(of_pair.texture);
-        for (name, row) in of_pair.rows {
-            self.table.push(name, pair.content.piece, row);
-        }
+        self.table.push_all(pair.content.piece, of_pair.rows);
     }
 }
 
