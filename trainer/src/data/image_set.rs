@@ -12,7 +12,7 @@ use super::recordings::dataset::RecordingDataset;
 use super::recordings::description::RecordingsDescription;
 
 /// Images with an instrument and a side each.
-pub trait ImageSet {
+pub trait ImageSet: Sync {
     /// Audio to image.
     fn mel(&self) -> &MelConfig;
 

@@ -11,6 +11,7 @@ use engine::models::unet::MASK_CHANNELS;
 use engine::style::profile::spectral_profile;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::config::DiffusionTraining;
 use crate::images::as_batch;
@@ -177,7 +178,7 @@ impl<'a> BatchValues<'a> {
     /// The batch, with its style images and their instruments.
     pub fn finish(self, styles: &[MelImage], labels: Vec<u32>, device: &Device) -> Result<Batch> {
         let (count, [h, w, c]) = (self.count, self.dims);
-        let profiles: Vec<f32> = styles.iter().flat_map(spectral_profile).collect();
+        let profiles: Vec<f32> = styles.par_iter().flat_map_iter(spectral_profile).collect();
         let statistics = profiles.len() / (count * h);
         let tensor = |values, shape| Tensor::from_vec(values, shape, device);
         Ok(Batch {

@@ -3,25 +3,31 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use engine::checkpoint::{Checkpoint, LatentStats};
 use engine::config::ModelConfig;
 use engine::image::MelImage;
-use engine::models::Autoencoder;
+use engine::models::decoder::SpectrogramDecoder;
+use engine::models::encoder::SpectrogramEncoder;
+use engine::models::{DECODER, ENCODER};
+use engine::nn::Backend;
 use engine::nn::candle::{Candle, ParamStore};
+use engine::nn::packed::{Packed, TensorSource};
 use half::f16;
+use rayon::prelude::*;
 
 use crate::data::dataset::ImageRef;
 use crate::data::image_set::ImageSet;
-use crate::images::{as_batch, image_batch};
 use crate::weights::fill;
 
 /// Latents of a dataset's images, zero mean and unit variance each channel.
+///
+/// No gradient passes the encoder: it runs on the CPU's playing engine, wherever the training does.
 pub struct Latents {
-    autoencoder: Autoencoder<Candle>,
+    encoder: SpectrogramEncoder<Packed>,
+    decoder: SpectrogramDecoder<Candle>,
     statistics: LatentStats,
     dims: [usize; 3],
-    device: Device,
     known: HashMap<ImageRef, Vec<f16>>,
 }
 
@@ -30,20 +36,16 @@ impl Latents {
     pub fn new(base: &Checkpoint, config: &ModelConfig, ops: &Candle) -> Result<Self> {
         let mut frozen = ParamStore::frozen(ops.device());
         fill(&mut frozen, &base.tensors);
-        let autoencoder = Autoencoder::load(&mut &mut frozen, &config.autoencoder)?;
+        let encoder =
+            SpectrogramEncoder::load(&mut (&frozen as &dyn TensorSource), ENCODER, &config.autoencoder)?;
+        let decoder = SpectrogramDecoder::load(&mut &mut frozen, DECODER, &config.autoencoder)?;
         let reduction = config.autoencoder.reduction();
         let dims = [
             config.mel.n_mels / reduction,
             config.window.frames / reduction,
             config.autoencoder.latent_channels,
         ];
-        Ok(Self {
-            autoencoder,
-            statistics: base.latent.clone(),
-            dims,
-            device: ops.device().clone(),
-            known: HashMap::new(),
-        })
+        Ok(Self { encoder, decoder, statistics: base.latent.clone(), dims, known: HashMap::new() })
     }
 
     /// Height, width and channels of a latent.
@@ -53,15 +55,16 @@ impl Latents {
 
     /// Encodes what was not asked for before.
     ///
-    /// Images go through the encoder one by one: a latent must not depend on the company it was encoded in, or a
+    /// Every image goes through the encoder alone: a latent must not depend on the company it was encoded in, or a
     /// resumed run, which asks in another order, would differ in the last bit.
     pub fn keep(&mut self, data: &dyn ImageSet, wanted: &[ImageRef]) -> Result<()> {
-        for &at in wanted {
-            if !self.known.contains_key(&at) {
-                let latent = self.encode(&image_batch(data, &[at], &self.device)?)?;
-                self.known.insert(at, latent);
-            }
-        }
+        let mut new: Vec<ImageRef> =
+            wanted.iter().copied().filter(|at| !self.known.contains_key(at)).collect();
+        new.sort_unstable();
+        new.dedup();
+        let encoded = new.into_par_iter().map(|at| Ok((at, self.encode(&data.mel_image(at))?)));
+        let encoded: Vec<(ImageRef, Vec<f16>)> = encoded.collect::<Result<_>>()?;
+        self.known.extend(encoded);
         Ok(())
     }
 
@@ -79,15 +82,15 @@ impl Latents {
     }
 
     /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that are kept.
-    pub fn of_image(&self, image: MelImage) -> Result<Vec<f32>> {
-        let image = as_batch(std::slice::from_ref(&image), &self.device)?;
-        Ok(self.encode(&image)?.iter().map(|value| value.to_f32()).collect())
+    pub fn of_image(&self, image: &MelImage) -> Result<Vec<f32>> {
+        Ok(self.encode(image)?.iter().map(|value| value.to_f32()).collect())
     }
 
-    fn encode(&self, image: &Tensor) -> Result<Vec<f16>> {
-        let ops = &mut Candle::new(self.device.clone());
-        let latent = self.autoencoder.encoder.forward(ops, image)?.flatten_all()?.to_vec1::<f32>()?;
-        Ok(self.standardised(&latent))
+    fn encode(&self, image: &MelImage) -> Result<Vec<f16>> {
+        let ops = &mut Packed::default();
+        let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
+        let latent = self.encoder.forward(ops, &image)?;
+        Ok(self.standardised(&ops.data(&latent)?))
     }
 
     fn standardised(&self, latent: &[f32]) -> Vec<f16> {
@@ -101,7 +104,7 @@ impl Latents {
         let row = |values: &[f32]| Tensor::from_slice(values, values.len(), ops.device());
         let (mean, std) = (row(&self.statistics.mean)?, row(&self.statistics.std)?);
         let raw = latent.broadcast_mul(&std)?.broadcast_add(&mean)?;
-        Ok(self.autoencoder.decoder.forward(ops, &raw)?)
+        Ok(self.decoder.forward(ops, &raw)?)
     }
 
     /// Weight of each channel's error: `std^power`, scaled to mean 1 (a channel that spreads wide moves the image more

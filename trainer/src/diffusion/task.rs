@@ -151,12 +151,12 @@ impl DiffusionTask {
             (None, None) => self.latents.kept(pair.content),
             (_, colour) => {
                 let content = self.examples.content(pair);
-                self.latents.of_image(self.coloured(content, colour, draw.seed_of(Role::Content)))?
+                self.latents.of_image(&self.coloured(content, colour, draw.seed_of(Role::Content)))?
             }
         };
         let target = match draw.target_colour {
             None => self.latents.kept(pair.target),
-            Some(_) => self.latents.of_image(self.target(pair, draw))?,
+            Some(_) => self.latents.of_image(&self.target(pair, draw))?,
         };
         let style = self.examples.image(pair.style);
         Ok(Given {

@@ -2,17 +2,18 @@
 //!
 //! Weight decay is decoupled and touches matrices and kernels only (rank >= 2): pulling biases and normalisation scales
 //! to zero helps nobody. candle's own optimiser decays everything, does not clip, keeps its moments to itself and takes
-//! 140 to 290 ms a step for 12 M parameters; one pass over each tensor takes 12. Broad matrices can be moved by [`muon`] instead.
+//! 140 to 290 ms a step for 12 M parameters; one pass over each tensor takes 12. Broad matrices can be moved by [`muon`](super::muon) instead.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
-use anyhow::Context;
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Parameters, clip, muon};
+use super::slot::Slot;
+use super::update::Update;
+use super::{Parameters, clip};
 
 /// The optimiser's constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Global gradient norm above which gradients are scaled down.
     pub clip_norm: f64,
-    /// Momentum of [`muon`], which then moves the hidden matrices: weights with at least [`MUON_SIDE`] output channels and as many numbers
+    /// Momentum of [`muon`](super::muon), which then moves the hidden matrices: weights with at least [`MUON_SIDE`] output channels and as many numbers
     /// for each; 0 leaves them to AdamW.
     #[serde(default)]
     pub muon_momentum: f64,
@@ -57,25 +58,6 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// False where the norm was not finite: weights and moments are as before.
     pub applied: bool,
-}
-
-/// What the optimiser remembers of one variable, where the variable is.
-enum Moments {
-    /// AdamW's first and second.
-    Host(Mutex<(Vec<f32>, Vec<f32>)>),
-    Device {
-        first: Tensor,
-        second: Tensor,
-    },
-    /// Muon's.
-    Momentum(Tensor),
-}
-
-struct Slot {
-    name: String,
-    var: Var,
-    decays: bool,
-    moments: Moments,
 }
 
 /// AdamW with clipping over a fixed list of variables.
@@ -114,209 +96,37 @@ impl AdamW {
             self.steps,
             clip::factor(gradient_norm, self.config.clip_norm),
         );
-        for slot in &mut self.slots {
-            if let Some(gradient) = gradients.get(&slot.var) {
-                slot.step(&gradient.contiguous()?, &update)?;
-            }
+        let step = |slot: &mut Slot| match gradients.get(slot.var()) {
+            Some(gradient) => slot.step(&gradient.contiguous()?, &update),
+            None => Ok(()),
+        };
+        match self.slots.first().is_some_and(|slot| slot.var().device().is_cpu()) {
+            // One matrix a thread: they are too small for several.
+            true => self.slots.par_iter_mut().with_max_len(1).try_for_each(step)?,
+            false => self.slots.iter_mut().try_for_each(step)?,
         }
         Ok(StepReport { gradient_norm, applied: true })
     }
 
     /// The moments as `first.NAME` and `second.NAME`, or `momentum.NAME` of what Muon moves, in the shapes of their variables.
     pub fn state(&self) -> candle_core::Result<Vec<(String, Tensor)>> {
-        let mut tensors = Vec::with_capacity(2 * self.slots.len());
-        for slot in &self.slots {
-            for (kind, tensor) in slot.moments.tensors(&slot.var)? {
-                tensors.push((format!("{kind}.{}", slot.name), tensor));
-            }
-        }
-        Ok(tensors)
+        let tensors = self.slots.iter().map(Slot::state).collect::<candle_core::Result<Vec<_>>>()?;
+        Ok(tensors.into_iter().flatten().collect())
     }
 
     /// Goes on from a saved [`state`](Self::state) after `steps` steps. One optimiser cannot read what the other remembers: a run that
     /// began with Muon goes on with it.
     pub fn restore(&mut self, tensors: &HashMap<String, Tensor>, steps: u64) -> anyhow::Result<()> {
-        for slot in &mut self.slots {
-            let moment = |kind: &str| {
-                let name = format!("{kind}.{}", slot.name);
-                let tensor = tensors.get(&name).with_context(|| {
-                    format!("optimiser state: `{name}` is missing (optimiser.muon_momentum has to stay 0, or above it)")
-                })?;
-                anyhow::ensure!(
-                    tensor.dims() == slot.var.dims(),
-                    "optimiser state: `{name}`: expected shape {:?}, found {:?}",
-                    slot.var.dims(),
-                    tensor.dims()
-                );
-                Ok(tensor.clone())
-            };
-            slot.moments = match slot.moments {
-                Moments::Momentum(_) => Moments::Momentum(moment("momentum")?.to_device(slot.var.device())?),
-                _ => Moments::from_tensors(moment("first")?, moment("second")?, slot.var.device())?,
-            };
-        }
+        self.slots.iter_mut().try_for_each(|slot| slot.restore(tensors))?;
         self.steps = steps;
-        Ok(())
-    }
-}
-
-impl Slot {
-    fn new(name: &str, var: &Var, config: &AdamWConfig) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            var.dtype() == DType::F32,
-            "trained variable `{name}`: expected f32, found {:?}",
-            var.dtype()
-        );
-        let (zeros, decays) = (var.zeros_like()?, var.rank() >= 2);
-        let hidden = decays && var.dim(0)?.min(var.elem_count() / var.dim(0)?) >= MUON_SIDE;
-        let moments = match hidden && config.muon_momentum > 0.0 {
-            true => Moments::Momentum(zeros),
-            false => Moments::from_tensors(zeros.clone(), zeros, var.device())?,
-        };
-        Ok(Self { name: name.to_string(), decays, var: var.clone(), moments })
-    }
-
-    fn step(&mut self, gradient: &Tensor, update: &Update) -> candle_core::Result<()> {
-        let update = if self.decays { *update } else { Update { keep: 1.0, ..*update } };
-        match &mut self.moments {
-            Moments::Host(moments) => self.var.inplace_op2(gradient, &Fused { update, moments }),
-            Moments::Device { first, second } => update.on_device(&self.var, gradient, first, second),
-            Moments::Momentum(momentum) => update.by_muon(&self.var, gradient, momentum),
-        }
-    }
-}
-
-impl Moments {
-    fn from_tensors(first: Tensor, second: Tensor, device: &Device) -> candle_core::Result<Self> {
-        if device.is_cpu() {
-            let values = |tensor: Tensor| tensor.flatten_all()?.to_vec1::<f32>();
-            Ok(Self::Host(Mutex::new((values(first)?, values(second)?))))
-        } else {
-            Ok(Self::Device { first: first.to_device(device)?, second: second.to_device(device)? })
-        }
-    }
-
-    fn tensors(&self, var: &Var) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
-        Ok(match self {
-            Self::Host(moments) => {
-                let (first, second) = &*moments.lock().expect("the optimiser is used by one thread");
-                let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
-                vec![("first", tensor(first)?), ("second", tensor(second)?)]
-            }
-            Self::Device { first, second } => vec![("first", first.clone()), ("second", second.clone())],
-            Self::Momentum(momentum) => vec![("momentum", momentum.clone())],
-        })
-    }
-}
-
-/// The numbers of one step.
-#[derive(Clone, Copy)]
-struct Update {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    learning_rate: f32,
-    /// `1 - lr * weight_decay`, or 1 where nothing decays.
-    keep: f32,
-    /// 0 where AdamW moves everything.
-    muon_momentum: f64,
-    /// Clipping.
-    gradient_factor: f32,
-    /// `1 / (1 - beta^t)`.
-    correction1: f32,
-    correction2: f32,
-}
-
-impl Update {
-    fn new(config: &AdamWConfig, learning_rate: f64, steps: u64, gradient_factor: f64) -> Self {
-        let correction = |beta: f64| (1.0 / (1.0 - beta.powi(steps.min(i32::MAX as u64) as i32))) as f32;
-        Self {
-            beta1: config.beta1 as f32,
-            beta2: config.beta2 as f32,
-            epsilon: config.epsilon as f32,
-            learning_rate: learning_rate as f32,
-            keep: (1.0 - learning_rate * config.weight_decay) as f32,
-            gradient_factor: gradient_factor as f32,
-            muon_momentum: config.muon_momentum,
-            correction1: correction(config.beta1),
-            correction2: correction(config.beta2),
-        }
-    }
-
-    /// Nesterov's momentum, made orthogonal.
-    fn by_muon(&self, var: &Var, gradient: &Tensor, momentum: &mut Tensor) -> candle_core::Result<()> {
-        let gradient = gradient.detach().affine(f64::from(self.gradient_factor), 0.0)?;
-        *momentum = momentum.affine(self.muon_momentum, 0.0)?.add(&gradient)?;
-        let ahead = gradient.add(&momentum.affine(self.muon_momentum, 0.0)?)?;
-        let step = muon::update(&ahead)?.affine(f64::from(self.learning_rate), 0.0)?;
-        var.set(&var.as_detached_tensor().affine(f64::from(self.keep), 0.0)?.sub(&step)?)
-    }
-
-    /// The same step by tensor operations, for devices where there is no fused one.
-    fn on_device(
-        &self,
-        var: &Var,
-        gradient: &Tensor,
-        first: &mut Tensor,
-        second: &mut Tensor,
-    ) -> candle_core::Result<()> {
-        let gradient = gradient.detach().affine(f64::from(self.gradient_factor), 0.0)?;
-        let blend = |old: &Tensor, new: &Tensor, beta: f32| {
-            old.affine(f64::from(beta), 0.0)? + new.affine(f64::from(1.0 - beta), 0.0)?
-        };
-        *first = blend(first, &gradient, self.beta1)?;
-        *second = blend(second, &gradient.sqr()?, self.beta2)?;
-        let denominator =
-            second.affine(f64::from(self.correction2), 0.0)?.sqrt()?.affine(1.0, f64::from(self.epsilon))?;
-        let direction =
-            first.affine(f64::from(self.learning_rate * self.correction1), 0.0)?.div(&denominator)?;
-        var.set(&var.as_detached_tensor().affine(f64::from(self.keep), 0.0)?.sub(&direction)?)
-    }
-}
-
-/// One pass over a variable, its gradient and its moments.
-struct Fused<'a> {
-    update: Update,
-    moments: &'a Mutex<(Vec<f32>, Vec<f32>)>,
-}
-
-impl InplaceOp2 for Fused<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        values: &mut CpuStorage,
-        values_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(values), CpuStorage::F32(gradient)) = (values, gradient) else {
-            candle_core::bail!("adamw: expected f32")
-        };
-        let (Some((start, end)), Some((from, to))) =
-            (values_layout.contiguous_offsets(), gradient_layout.contiguous_offsets())
-        else {
-            candle_core::bail!("adamw: expected contiguous tensors")
-        };
-        let (values, gradient) = (&mut values[start..end], &gradient[from..to]);
-        let mut moments = self.moments.lock().expect("the optimiser is used by one thread");
-        let (first, second) = &mut *moments;
-        let u = self.update;
-        for (((value, &gradient), first), second) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-            let gradient = gradient * u.gradient_factor;
-            *first = u.beta1 * *first + (1.0 - u.beta1) * gradient;
-            *second = u.beta2 * *second + (1.0 - u.beta2) * gradient * gradient;
-            let direction = *first * u.correction1 / ((*second * u.correction2).sqrt() + u.epsilon);
-            *value = *value * u.keep - u.learning_rate * direction;
-        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Var};
+
     use super::*;
 
     /// Variables with a broad matrix among them, moved by so many steps of pseudo-gradients from the `first` on.
@@ -391,26 +201,5 @@ mod tests {
         let mut other = AdamW::new(&halves, AdamWConfig::default()).unwrap();
         let error = other.restore(&second.state().unwrap().into_iter().collect(), 6).unwrap_err().to_string();
         assert!(error.contains("first.broad") && error.contains("muon_momentum"), "{error}");
-    }
-
-    /// The two paths differ only in rounding.
-    #[test]
-    fn tensor_operations_step_as_the_fused_pass() {
-        let device = Device::Cpu;
-        let start: Vec<f32> = (0..12).map(|i| (i as f32 * 0.7).sin()).collect();
-        let fused = Var::from_slice(&start, (3, 4), &device).unwrap();
-        let plain = Var::from_slice(&start, (3, 4), &device).unwrap();
-        let (mut first, mut second) = (plain.zeros_like().unwrap(), plain.zeros_like().unwrap());
-        let moments = Mutex::new((vec![0.0; 12], vec![0.0; 12]));
-        let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
-        for step in 1..=20 {
-            let gradient: Vec<f32> = (0..12).map(|i| ((i * step) as f32).cos()).collect();
-            let gradient = Tensor::from_slice(&gradient, (3, 4), &device).unwrap();
-            let update = Update::new(&config, 0.01, step as u64, 0.5);
-            fused.inplace_op2(&gradient, &Fused { update, moments: &moments }).unwrap();
-            update.on_device(&plain, &gradient, &mut first, &mut second).unwrap();
-        }
-        let difference = (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
-        assert!(difference.to_scalar::<f32>().unwrap() < 1e-6);
     }
 }

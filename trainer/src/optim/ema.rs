@@ -6,6 +6,7 @@ use anyhow::Context;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
 
 use super::Parameters;
+use super::update::both;
 
 /// The average, beside the variables that it follows.
 pub struct Ema {
@@ -89,15 +90,8 @@ impl InplaceOp2 for Approach {
         values: &CpuStorage,
         values_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(average), CpuStorage::F32(values)) = (average, values) else {
-            candle_core::bail!("ema: expected f32")
-        };
-        let (Some((start, end)), Some((from, to))) =
-            (average_layout.contiguous_offsets(), values_layout.contiguous_offsets())
-        else {
-            candle_core::bail!("ema: expected contiguous tensors")
-        };
-        for (average, value) in average[start..end].iter_mut().zip(&values[from..to]) {
+        let (average, values) = both(average, average_layout, values, values_layout)?;
+        for (average, value) in average.iter_mut().zip(values) {
             *average += self.0 * (value - *average);
         }
         Ok(())

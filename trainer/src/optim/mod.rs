@@ -9,6 +9,8 @@ pub mod ema;
 pub mod muon;
 pub mod plateau;
 pub mod schedule;
+mod slot;
+mod update;
 pub mod warmup_cosine;
 
 use candle_core::Var;

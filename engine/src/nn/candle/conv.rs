@@ -8,8 +8,9 @@ use crate::Result;
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
-/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few enough to stay in cache.
-const ROWS_PER_TASK: usize = 512;
+/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few enough that the lowest resolutions of a
+/// small batch (24 images of 4 x 4) are more than one task.
+const ROWS_PER_TASK: usize = 256;
 
 /// Partial weight gradients; a fixed number, so that their sum never depends on the number of threads.
 const GRADIENT_PARTS: usize = 4;
