@@ -12,6 +12,7 @@ pub mod data;
 pub mod diffusion;
 pub mod evaluate;
 pub mod export;
+pub mod growth;
 pub mod images;
 pub mod level_free;
 pub mod losses;

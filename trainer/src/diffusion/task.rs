@@ -24,6 +24,7 @@ use crate::data::pairs::Pair;
 use crate::data::recolour::Recolouring;
 use crate::data::renewal::Renewal;
 use crate::export;
+use crate::growth;
 use crate::images::{as_batch, to_images};
 use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -102,7 +103,8 @@ impl DiffusionTask {
         if base.kind == Kind::Model {
             let (head, knows) = (format!("{STYLE}.{LABEL}."), &trained.style.instruments);
             let same = *knows == config.model.style.instruments;
-            fill(&mut store, base.tensors.iter().filter(|(name, _)| same || !name.starts_with(&head)));
+            let kept = base.tensors.iter().filter(|(name, _)| same || !name.starts_with(&head));
+            fill(&mut store, &growth::grown(kept, &config.model, config.seed)?);
         }
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
