@@ -5,6 +5,7 @@
 
 pub mod adamw;
 pub mod clip;
+mod config;
 pub mod ema;
 pub mod muon;
 pub mod plateau;
@@ -15,7 +16,8 @@ pub mod warmup_cosine;
 
 use candle_core::Var;
 
-pub use adamw::{AdamW, AdamWConfig};
+pub use adamw::AdamW;
+pub use config::{AdamWConfig, MUON_SIDE};
 pub use ema::Ema;
 pub use plateau::{Plateau, PlateauConfig};
 pub use schedule::{Schedule, ScheduleConfig};

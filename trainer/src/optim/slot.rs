@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use anyhow::Context;
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::adamw::{AdamWConfig, MUON_SIDE};
+use super::config::{AdamWConfig, MUON_SIDE};
 use super::update::{Fused, FusedMuon, ONE_THREAD, Update};
 
 /// A variable that is moved.

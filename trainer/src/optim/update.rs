@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
 
-use super::adamw::AdamWConfig;
+use super::config::AdamWConfig;
 use super::muon;
 
 /// Why a lock around what belongs to one variable is never poisoned or waited for.
