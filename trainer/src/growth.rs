@@ -40,10 +40,7 @@ pub fn grown<'a>(
 }
 
 /// How the weights of the tensor `name`, as a checkpoint stores them, lie in a network where it has the shape `wanted`.
-///
-/// # Errors
-/// If a width is not a multiple of what it was.
-pub fn widened(name: &str, stored: &StoredTensor, wanted: &[usize], seed: u64) -> Result<StoredTensor> {
+fn widened(name: &str, stored: &StoredTensor, wanted: &[usize], seed: u64) -> Result<StoredTensor> {
     let found = &stored.shape;
     let [outputs, inputs] = [0, 1].map(|axis| factor(found.get(axis), wanted.get(axis)));
     ensure!(

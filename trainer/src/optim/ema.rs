@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use super::Parameters;
-use super::update::both;
+use super::in_place::in_place;
 
 /// The average, beside the variables that it follows.
 pub struct Ema {
@@ -36,7 +36,12 @@ impl Ema {
         let share = 1.0 - self.decay_at(step);
         for ((_, var), average) in self.parameters.iter().zip(&self.average) {
             if var.device().is_cpu() {
-                average.inplace_op2(var.as_tensor(), &Approach(share as f32))?;
+                let share = share as f32;
+                in_place(average, var.as_tensor(), |average, values| {
+                    for (average, value) in average.iter_mut().zip(values) {
+                        *average += share * (value - *average);
+                    }
+                })?;
             } else {
                 let (old, new) = (average.as_detached_tensor(), var.as_detached_tensor());
                 average.set(&(old.affine(1.0 - share, 0.0)? + new.affine(share, 0.0)?)?)?;
@@ -70,29 +75,6 @@ impl Ema {
             average
                 .set(&tensor.to_device(average.device())?)
                 .with_context(|| format!("state: `ema.{name}`"))?;
-        }
-        Ok(())
-    }
-}
-
-/// `average += share * (value - average)` in place.
-struct Approach(f32);
-
-impl InplaceOp2 for Approach {
-    fn name(&self) -> &'static str {
-        "ema"
-    }
-
-    fn cpu_fwd(
-        &self,
-        average: &mut CpuStorage,
-        average_layout: &Layout,
-        values: &CpuStorage,
-        values_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (average, values) = both(average, average_layout, values, values_layout)?;
-        for (average, value) in average.iter_mut().zip(values) {
-            *average += self.0 * (value - *average);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod adamw;
 pub mod clip;
 mod config;
 pub mod ema;
+mod in_place;
 pub mod muon;
 pub mod plateau;
 pub mod schedule;

@@ -1,13 +1,12 @@
 //! One variable, and what the optimiser remembers of it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use anyhow::Context;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::config::{AdamWConfig, MUON_SIDE};
-use super::update::{Fused, FusedMuon, ONE_THREAD, Update};
+use super::update::Update;
 
 /// A variable that is moved.
 pub struct Slot {
@@ -20,13 +19,16 @@ pub struct Slot {
 /// What is remembered, where the variable is.
 enum Moments {
     /// AdamW's first and second.
-    Host(Mutex<(Vec<f32>, Vec<f32>)>),
+    Host {
+        first: Vec<f32>,
+        second: Vec<f32>,
+    },
     Device {
         first: Tensor,
         second: Tensor,
     },
     /// Muon's.
-    HostMomentum(Mutex<Vec<f32>>),
+    HostMomentum(Vec<f32>),
     DeviceMomentum(Tensor),
 }
 
@@ -56,12 +58,10 @@ impl Slot {
     pub fn step(&mut self, gradient: &Tensor, update: &Update) -> candle_core::Result<()> {
         let update = if self.decays { *update } else { update.without_decay() };
         match &mut self.moments {
-            Moments::Host(moments) => self.var.inplace_op2(gradient, &Fused { update, moments }),
+            Moments::Host { first, second } => update.on_host(&self.var, gradient, first, second),
             Moments::Device { first, second } => update.on_device(&self.var, gradient, first, second),
-            Moments::HostMomentum(momentum) => {
-                self.var.inplace_op2(gradient, &FusedMuon { update, momentum })
-            }
-            Moments::DeviceMomentum(momentum) => update.by_muon(&self.var, gradient, momentum),
+            Moments::HostMomentum(momentum) => update.muon_on_host(&self.var, gradient, momentum),
+            Moments::DeviceMomentum(momentum) => update.muon_on_device(&self.var, gradient, momentum),
         }
     }
 
@@ -100,14 +100,14 @@ impl Slot {
 impl Moments {
     fn from_tensors(first: Tensor, second: Tensor, device: &Device) -> candle_core::Result<Self> {
         Ok(match device.is_cpu() {
-            true => Self::Host(Mutex::new((values(first)?, values(second)?))),
+            true => Self::Host { first: values(first)?, second: values(second)? },
             false => Self::Device { first: first.to_device(device)?, second: second.to_device(device)? },
         })
     }
 
     fn from_momentum(momentum: Tensor, device: &Device) -> candle_core::Result<Self> {
         Ok(match device.is_cpu() {
-            true => Self::HostMomentum(Mutex::new(values(momentum)?)),
+            true => Self::HostMomentum(values(momentum)?),
             false => Self::DeviceMomentum(momentum.to_device(device)?),
         })
     }
@@ -115,14 +115,9 @@ impl Moments {
     fn tensors(&self, var: &Var) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
         let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
         Ok(match self {
-            Self::Host(moments) => {
-                let (first, second) = &*moments.lock().expect(ONE_THREAD);
-                vec![("first", tensor(first)?), ("second", tensor(second)?)]
-            }
+            Self::Host { first, second } => vec![("first", tensor(first)?), ("second", tensor(second)?)],
             Self::Device { first, second } => vec![("first", first.clone()), ("second", second.clone())],
-            Self::HostMomentum(momentum) => {
-                vec![("momentum", tensor(&momentum.lock().expect(ONE_THREAD))?)]
-            }
+            Self::HostMomentum(momentum) => vec![("momentum", tensor(momentum)?)],
             Self::DeviceMomentum(momentum) => vec![("momentum", momentum.clone())],
         })
     }

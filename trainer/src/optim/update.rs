@@ -1,32 +1,10 @@
 //! The numbers of one step, and what they do to a variable: in one pass on the CPU, by tensor operations elsewhere.
 
-use std::sync::Mutex;
-
-use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use super::config::AdamWConfig;
+use super::in_place::in_place;
 use super::muon;
-
-/// Why a lock around what belongs to one variable is never poisoned or waited for.
-pub const ONE_THREAD: &str = "a variable is moved by one thread at a time";
-
-/// The data of a variable and of what moves it, both on the CPU.
-pub fn both<'a>(
-    values: &'a mut CpuStorage,
-    values_layout: &Layout,
-    mover: &'a CpuStorage,
-    mover_layout: &Layout,
-) -> candle_core::Result<(&'a mut [f32], &'a [f32])> {
-    let (CpuStorage::F32(values), CpuStorage::F32(mover)) = (values, mover) else {
-        candle_core::bail!("expected f32 variables")
-    };
-    let (Some((start, end)), Some((from, to))) =
-        (values_layout.contiguous_offsets(), mover_layout.contiguous_offsets())
-    else {
-        candle_core::bail!("expected contiguous variables")
-    };
-    Ok((&mut values[start..end], &mover[from..to]))
-}
 
 /// The numbers of one step.
 #[derive(Clone, Copy)]
@@ -68,8 +46,57 @@ impl Update {
         Self { keep: 1.0, ..self }
     }
 
-    /// Nesterov's momentum, made orthogonal.
-    pub fn by_muon(&self, var: &Var, gradient: &Tensor, momentum: &mut Tensor) -> candle_core::Result<()> {
+    /// AdamW's step on the CPU, in one pass over the variable, its gradient and its moments.
+    pub fn on_host(
+        &self,
+        var: &Var,
+        gradient: &Tensor,
+        first: &mut [f32],
+        second: &mut [f32],
+    ) -> candle_core::Result<()> {
+        in_place(var, gradient, |values, gradient| {
+            for (((value, &gradient), first), second) in
+                values.iter_mut().zip(gradient).zip(first).zip(second)
+            {
+                let gradient = gradient * self.gradient_factor;
+                *first = self.beta1 * *first + (1.0 - self.beta1) * gradient;
+                *second = self.beta2 * *second + (1.0 - self.beta2) * gradient * gradient;
+                let direction =
+                    *first * self.correction1 / ((*second * self.correction2).sqrt() + self.epsilon);
+                *value = *value * self.keep - self.learning_rate * direction;
+            }
+        })
+    }
+
+    /// Muon's step on the CPU: Nesterov's momentum, made orthogonal.
+    pub fn muon_on_host(
+        &self,
+        var: &Var,
+        gradient: &Tensor,
+        momentum: &mut [f32],
+    ) -> candle_core::Result<()> {
+        let (rows, decay) = (var.dim(0)?, self.muon_momentum as f32);
+        in_place(var, gradient, |values, gradient| {
+            let ahead = momentum.iter_mut().zip(gradient).map(|(momentum, gradient)| {
+                let gradient = gradient * self.gradient_factor;
+                *momentum = decay * *momentum + gradient;
+                gradient + decay * *momentum
+            });
+            let ahead: Vec<f32> = ahead.collect();
+            let step = muon::update_on_host(&ahead, rows, ahead.len() / rows);
+            for (value, step) in values.iter_mut().zip(&step) {
+                *value = *value * self.keep - self.learning_rate * step;
+            }
+        })
+    }
+
+    /// Muon's step by tensor operations.
+    pub fn muon_on_device(
+        &self,
+        var: &Var,
+        gradient: &Tensor,
+        momentum: &mut Tensor,
+    ) -> candle_core::Result<()> {
         let gradient = gradient.detach().affine(f64::from(self.gradient_factor), 0.0)?;
         *momentum = momentum.affine(self.muon_momentum, 0.0)?.add(&gradient)?;
         let ahead = gradient.add(&momentum.affine(self.muon_momentum, 0.0)?)?;
@@ -77,7 +104,7 @@ impl Update {
         var.set(&var.as_detached_tensor().affine(f64::from(self.keep), 0.0)?.sub(&step)?)
     }
 
-    /// The same step by tensor operations, for devices where there is no fused one.
+    /// AdamW's step by tensor operations, for devices where there is no pass of ours.
     pub fn on_device(
         &self,
         var: &Var,
@@ -99,74 +126,6 @@ impl Update {
     }
 }
 
-/// One pass over a variable, its gradient and its moments.
-pub struct Fused<'a> {
-    pub update: Update,
-    pub moments: &'a Mutex<(Vec<f32>, Vec<f32>)>,
-}
-
-impl InplaceOp2 for Fused<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        values: &mut CpuStorage,
-        values_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (values, gradient) = both(values, values_layout, gradient, gradient_layout)?;
-        let mut moments = self.moments.lock().expect(ONE_THREAD);
-        let (first, second) = &mut *moments;
-        let u = self.update;
-        for (((value, &gradient), first), second) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-            let gradient = gradient * u.gradient_factor;
-            *first = u.beta1 * *first + (1.0 - u.beta1) * gradient;
-            *second = u.beta2 * *second + (1.0 - u.beta2) * gradient * gradient;
-            let direction = *first * u.correction1 / ((*second * u.correction2).sqrt() + u.epsilon);
-            *value = *value * u.keep - u.learning_rate * direction;
-        }
-        Ok(())
-    }
-}
-
-/// [`Update::by_muon`] in the host's memory.
-pub struct FusedMuon<'a> {
-    pub update: Update,
-    pub momentum: &'a Mutex<Vec<f32>>,
-}
-
-impl InplaceOp2 for FusedMuon<'_> {
-    fn name(&self) -> &'static str {
-        "muon"
-    }
-
-    fn cpu_fwd(
-        &self,
-        values: &mut CpuStorage,
-        values_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (values, gradient) = both(values, values_layout, gradient, gradient_layout)?;
-        let mut momentum = self.momentum.lock().expect(ONE_THREAD);
-        let (u, decay) = (self.update, self.update.muon_momentum as f32);
-        let ahead = momentum.iter_mut().zip(gradient).map(|(momentum, gradient)| {
-            let gradient = gradient * u.gradient_factor;
-            *momentum = decay * *momentum + gradient;
-            gradient + decay * *momentum
-        });
-        let (ahead, rows) = (ahead.collect::<Vec<f32>>(), values_layout.dims()[0]);
-        let step = muon::update_on_host(&ahead, rows, ahead.len() / rows);
-        for (value, step) in values.iter_mut().zip(&step) {
-            *value = *value * u.keep - u.learning_rate * step;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -181,13 +140,14 @@ mod tests {
         let fused = Var::from_slice(&start, (3, 4), &device).unwrap();
         let plain = Var::from_slice(&start, (3, 4), &device).unwrap();
         let (mut first, mut second) = (plain.zeros_like().unwrap(), plain.zeros_like().unwrap());
-        let moments = Mutex::new((vec![0.0; 12], vec![0.0; 12]));
+        let mut moments = [vec![0.0; 12], vec![0.0; 12]];
         let config = AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() };
         for step in 1..=20 {
             let gradient: Vec<f32> = (0..12).map(|i| ((i * step) as f32).cos()).collect();
             let gradient = Tensor::from_slice(&gradient, (3, 4), &device).unwrap();
             let update = Update::new(&config, 0.01, step as u64, 0.5);
-            fused.inplace_op2(&gradient, &Fused { update, moments: &moments }).unwrap();
+            let [first_on_host, second_on_host] = &mut moments;
+            update.on_host(&fused, &gradient, first_on_host, second_on_host).unwrap();
             update.on_device(&plain, &gradient, &mut first, &mut second).unwrap();
         }
         let difference = (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
@@ -200,14 +160,14 @@ mod tests {
         let start: Vec<f32> = (0..80 * 96).map(|i| (i as f32 * 0.7).sin()).collect();
         let var = || Var::from_slice(&start, (80, 96), &Device::Cpu).unwrap();
         let (fused, plain) = (var(), var());
-        let (host, mut momentum) = (Mutex::new(vec![0.0; start.len()]), plain.zeros_like().unwrap());
+        let (mut on_host, mut momentum) = (vec![0.0; start.len()], plain.zeros_like().unwrap());
         let config = AdamWConfig { weight_decay: 0.1, muon_momentum: 0.95, ..AdamWConfig::default() };
         for step in 1..=5 {
             let gradient: Vec<f32> = (0..start.len()).map(|i| ((i * i * step) as f32).cos()).collect();
             let gradient = Tensor::from_slice(&gradient, (80, 96), &Device::Cpu).unwrap();
             let update = Update::new(&config, 0.01, step as u64, 0.5);
-            fused.inplace_op2(&gradient, &FusedMuon { update, momentum: &host }).unwrap();
-            update.by_muon(&plain, &gradient, &mut momentum).unwrap();
+            update.muon_on_host(&fused, &gradient, &mut on_host).unwrap();
+            update.muon_on_device(&plain, &gradient, &mut momentum).unwrap();
         }
         let difference = (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
         assert!(difference.to_scalar::<f32>().unwrap() < 1e-4, "{difference}");
