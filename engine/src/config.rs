@@ -195,6 +195,10 @@ impl Default for DiffusionConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
+    /// How much what the model plays is raised, in dB. A model that is not sure of a band writes the mean of what it may hold *in dB*, and
+    /// sound at that level has less power than the mean of the sounds; how much less was measured when it was exported.
+    #[serde(default)]
+    pub makeup_db: f32,
     /// Audio to image.
     pub mel: MelConfig,
     /// Windows on the stream.
@@ -209,10 +213,12 @@ pub struct ModelConfig {
     pub diffusion: DiffusionConfig,
 }
 
-/// A bound on one number of a config: a file must not talk the engine into absurd memory.
+/// A file must not talk the engine into absurd loudness.
+const MAKEUP_MAX_DB: f32 = 12.0;
 /// Values of an image, at most: sixteen times the default's. Scratch memory grows with it.
 const IMAGE_MAX: usize = 1 << 18;
 
+/// A bound on one number of a config: a file must not talk the engine into absurd memory.
 fn bound(field: &str, value: usize, min: usize, max: usize) -> Result<()> {
     if (min..=max).contains(&value) {
         Ok(())
@@ -242,6 +248,10 @@ fn grouped(field: &str, values: &[usize]) -> Result<()> {
 impl ModelConfig {
     /// Refuses a config that no network can be built from, or whose networks would need absurd memory.
     pub fn validate(&self) -> Result<()> {
+        if !(-MAKEUP_MAX_DB..=MAKEUP_MAX_DB).contains(&self.makeup_db) {
+            let expected = format!("-{MAKEUP_MAX_DB} to {MAKEUP_MAX_DB}");
+            return Err(Error::checkpoint("makeup_db", expected, self.makeup_db));
+        }
         self.validate_mel()?;
         bound("autoencoder.latent_channels", self.autoencoder.latent_channels, 1, 256)?;
         bound_all("autoencoder.channels", &self.autoencoder.channels, 5, 8, 1024)?;
@@ -344,6 +354,18 @@ mod tests {
         let config: ModelConfig = serde_json::from_value(written).expect("a config");
         config.validate().expect("valid");
         assert_eq!((config.style.frequency_channels, config.unet.profile_channels), (0, 0));
+    }
+
+    #[test]
+    fn a_makeup_is_bounded_and_none_in_files_from_before() {
+        let mut written = serde_json::to_value(ModelConfig::default()).expect("JSON");
+        written.as_object_mut().expect("an object").remove("makeup_db").expect("a field of today's");
+        let mut config: ModelConfig = serde_json::from_value(written).expect("a config");
+        assert_eq!(config.makeup_db, 0.0);
+        for makeup_db in [60.0, f32::NAN] {
+            config.makeup_db = makeup_db;
+            assert!(config.validate().unwrap_err().to_string().contains("makeup_db"));
+        }
     }
 
     #[test]

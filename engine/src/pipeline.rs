@@ -211,9 +211,15 @@ impl WindowProcessor for Pipeline {
         };
         cancel.check()?;
         self.show(window, &content, &image);
-        let iterations = self.transfer.as_ref().map_or(0, |transfer| transfer.mode().vocoder_iterations());
+        let played =
+            |transfer: &Transfer| (transfer.mode().vocoder_iterations(), transfer.makeup(&window.settings));
+        let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), played);
         let performance = Performance { content: &content, target: &image, gain, iterations };
-        timings.measure(Stage::Vocode, || self.voice.play(&performance, &self.intake, window, wet))
+        timings.measure(Stage::Vocode, || {
+            self.voice.play(&performance, &self.intake, window, wet)?;
+            wet.iter_mut().flatten().for_each(|sample| *sample *= makeup);
+            Ok(())
+        })
     }
 
     fn skip(&mut self, window: &WindowInput) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
+use engine::config::ModelConfig;
 use engine::models::model::Model;
 use engine::models::{DECODER, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
@@ -25,6 +26,9 @@ pub struct Args {
     /// Writes the autoencoder alone, in full precision: what `train --model ldm --init` starts anew on.
     #[arg(long, conflicts_with = "mean_with")]
     pub autoencoder: bool,
+    /// How much what it plays is raised: by what `evaluate audio --split validation` finds it quieter than the true target.
+    #[arg(long, value_name = "DB", conflicts_with = "autoencoder")]
+    pub makeup_db: Option<f32>,
     /// File to write.
     #[arg(long)]
     pub out: PathBuf,
@@ -36,6 +40,9 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.mean_with {
         take_mean(&mut checkpoint, &Checkpoint::read(path)?, path)?;
     }
+    if let Some(makeup_db) = args.makeup_db {
+        set_makeup(&mut checkpoint, makeup_db)?;
+    }
     if checkpoint.kind == Kind::Model {
         Playable::packed(&checkpoint)?;
     }
@@ -44,6 +51,15 @@ pub fn run(args: &Args) -> Result<()> {
         return autoencoder(&checkpoint)?.write(&args.out, Precision::F32);
     }
     checkpoint.write(&args.out, Precision::F16)
+}
+
+/// The model plays so much louder.
+fn set_makeup(checkpoint: &mut Checkpoint, makeup_db: f32) -> Result<()> {
+    let config = ModelConfig { makeup_db, ..checkpoint.model_config()? };
+    config.validate()?;
+    checkpoint.config = serde_json::to_value(config)
+        .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
+    Ok(())
 }
 
 /// The autoencoder of a model, or of a file that holds nothing else.
@@ -126,7 +142,6 @@ fn forget_folders(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use engine::checkpoint::{LatentStats, StoredTensor};
-    use engine::config::ModelConfig;
 
     use super::*;
 
@@ -148,6 +163,16 @@ mod tests {
         assert!(error.contains("other.safetensors") && error.contains("unet.w"), "{error}");
         let error = take_mean(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
         assert!(error.contains("encoder"), "half a model is refused: {error}");
+    }
+
+    #[test]
+    fn a_makeup_stands_in_the_models_config_and_is_refused_out_of_bounds() {
+        let mut checkpoint = Checkpoint::new(Kind::Model, &ModelConfig::default()).unwrap();
+        set_makeup(&mut checkpoint, 2.5).unwrap();
+        let expected = ModelConfig { makeup_db: 2.5, ..ModelConfig::default() };
+        assert_eq!(checkpoint.model_config().unwrap(), expected);
+        assert!(set_makeup(&mut checkpoint, 40.0).unwrap_err().to_string().contains("makeup_db"));
+        assert_eq!(checkpoint.model_config().unwrap(), expected);
     }
 
     #[test]

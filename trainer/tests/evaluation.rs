@@ -95,6 +95,7 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
         (of("true target", "LSD"), of("true target", "JD"), of("true target", "level")),
         (0.0, 0.0, 0.0)
     );
+    assert!(of("Luthier, 1 step", "louder").abs() <= of("Luthier, 1 step", "level"));
     assert!((of("content copy", "chroma") - 1.0).abs() < 1e-6);
     let ceiling = of("autoencoder and vocoder on the true target", "LSD");
     assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));

@@ -152,6 +152,30 @@ fn a_lift_of_the_image_is_a_lift_of_the_level() {
     assert!((-7.0..-5.0).contains(&change_db), "{change_db}");
 }
 
+/// As much as the strength leaves to the model; the content itself is never raised.
+#[test]
+fn a_makeup_raises_what_the_model_plays() {
+    let signal = vec![melody(22_050, 2.0)];
+    for (vocoder, strength) in [
+        (VocoderKind::Guided, 1.0),
+        (VocoderKind::Guided, 0.5),
+        (VocoderKind::Guided, 0.0),
+        (VocoderKind::GriffinLim, 1.0),
+    ] {
+        let settings = Settings { strength, vocoder, ..Settings::default() };
+        let play = |makeup_db: f32| {
+            let mut model = Analytic::new(0.0);
+            model.config.makeup_db = makeup_db;
+            run(model, 22_050, &signal, &settings)
+        };
+        let raised_db = 10.0 * (power(&play(6.0)[0]) / power(&play(0.0)[0])).log10();
+        assert!(
+            (raised_db - 6.0 * strength).abs() < 0.05,
+            "{vocoder:?}, strength {strength}: {raised_db} dB"
+        );
+    }
+}
+
 #[test]
 fn silence_stays_silent_and_asks_no_network() {
     let model = Analytic::new(0.3);

@@ -38,7 +38,7 @@ const SILENCE: f64 = 1e-12;
 const SUSTAINED_S: f64 = 1.5;
 
 /// What the table says.
-pub const COLUMNS: [Column; 13] = [
+pub const COLUMNS: [Column; 14] = [
     Column::new("note F1 (95 %)", "note F1", Form::MeanInterval),
     Column::new("/ true target's", "note F1", Form::OfTruth),
     Column::new("unasked", "unasked", Form::Mean),
@@ -50,6 +50,7 @@ pub const COLUMNS: [Column; 13] = [
     Column::new("chroma", "chroma", Form::Mean),
     Column::new("heard as the target", "judged", Form::Mean),
     Column::coarse("level off, dB", "level", Form::Mean),
+    Column::coarse("louder, dB", "louder", Form::Mean),
     Column::coarse("1.5 s after onsets, dB", "sustain", Form::Mean),
     Column::new("seam flux / true target's", "seam", Form::OfTruth),
 ];
@@ -251,6 +252,7 @@ impl Session<'_> {
         let notes = self.listener.notes(audio)?;
         let agreed = agreement(&reference.asked, &notes);
         let (image, range_db) = (self.listener.image(audio)?, self.listener.range_db());
+        let louder_db = loudness_db(audio) - reference.truth_level_db;
         Ok(vec![
             ("note F1", agreed.f1()),
             ("unasked", agreed.unasked()),
@@ -260,7 +262,8 @@ impl Session<'_> {
             ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
             ("chroma", chroma_cosine(audio, &reference.content)),
             ("judged", self.listener.heard(audio, &reference.instrument)?),
-            ("level", (loudness_db(audio) - reference.truth_level_db).abs()),
+            ("level", louder_db.abs()),
+            ("louder", louder_db),
             ("sustain", sustain_error_db(audio, reference)),
             ("seam", seam_flux(audio, &reference.joins)),
         ])

@@ -25,7 +25,8 @@ pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) 
     let grid = engine::pipeline::grid(networks.config(), rate_hz)?;
     let window = Arc::new(AtomicUsize::new(0));
     let images = images(networks.config(), &grid, truth, content.frames())?;
-    let oracle = Oracle { networks, images, window: Arc::clone(&window) };
+    let config = ModelConfig { makeup_db: 0.0, ..networks.config().clone() };
+    let oracle = Oracle { config, networks, images, window: Arc::clone(&window) };
     let style = StyleTokens::default();
     let pipeline = Pipeline::new(Box::new(oracle), rate_hz, content.channels.len(), style)?;
     let settings = Settings { steps: 1, ..Settings::default() };
@@ -58,6 +59,8 @@ fn images(config: &ModelConfig, grid: &Grid, truth: &Audio, samples: usize) -> R
 
 /// A model whose every answer is the autoencoder's version of the true target.
 struct Oracle {
+    /// The model's, without its makeup: the truth's images are as loud as the truth.
+    config: ModelConfig,
     networks: Box<dyn TransferModel>,
     images: Vec<MelImage>,
     /// The window that is being played.
@@ -66,7 +69,7 @@ struct Oracle {
 
 impl TransferModel for Oracle {
     fn config(&self) -> &ModelConfig {
-        self.networks.config()
+        &self.config
     }
 
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {

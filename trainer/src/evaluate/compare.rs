@@ -75,6 +75,11 @@ impl Row {
         values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
     }
 
+    /// Whether a mean of it has a ratio: that of a measure with signs, as how much louder something is, may be 0.
+    fn is_magnitude(&self, measure: &str) -> bool {
+        self.values(measure).into_iter().flatten().all(|value| value >= 0.0)
+    }
+
     /// Whether the other row is of the same clips, as far as can be seen.
     fn agrees(&self, other: &Self) -> bool {
         let near = |(a, b): (&Option<f64>, &Option<f64>)| match (a, b) {
@@ -158,7 +163,8 @@ fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     for row in before {
         let Some(other) = after.iter().find(|other| other.name == row.name) else { continue };
-        for measure in row.measures.keys().filter(|measure| other.measures.contains_key(*measure)) {
+        let magnitudes = row.measures.keys().filter(|m| row.is_magnitude(m) && other.is_magnitude(m));
+        for measure in magnitudes.filter(|measure| other.measures.contains_key(*measure)) {
             changes.push(Change {
                 row: row.name.clone(),
                 measure: measure.clone(),
@@ -246,6 +252,18 @@ mod tests {
         );
         assert!(section("", &a[0].1, &found).contains("| ours | 1.500 (1.500 to 1.500) |"));
         run(&args).unwrap();
+    }
+
+    #[test]
+    fn a_measure_with_signs_has_no_ratio() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = file(folder.path(), "a.json", &[0, 1], &[Some(-3.0), Some(2.0)]);
+        let after = file(folder.path(), "b.json", &[0, 1], &[Some(1.0), Some(2.0)]);
+        let args = args(before, after);
+        let (a, b) = (tables(&args.before).unwrap(), tables(&args.after).unwrap());
+        let found = changes(&a[0].1, &b[0].1, &args).unwrap();
+        assert!(found.iter().all(|change| change.row != "ours"));
+        assert!(section("", &a[0].1, &found).contains("| ours | - |"));
     }
 
     #[test]
