@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use candle_core::{Device, Result, Tensor, Var};
-use engine::nn::candle::{Candle, ParamStore};
+use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::{Backend, ConvSpec};
 use trainer::classifier::{Classifier, ClassifierShape};
 use trainer::losses::perceptual::{ChannelWeights, perceptual};
 use trainer::losses::vggish::VggishFeatureLoss;
@@ -52,6 +53,37 @@ fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) ->
             (slope - expected).abs() < 0.02 * expected.abs().max(0.2 * f64::from(norm)) + 1e-5,
             "{name}, direction {i}: slope {slope}, gradient {expected}"
         );
+    }
+}
+
+/// Output and gradients of input, weight and bias of a convolution of 74 to 40 channels.
+fn through_conv(mut ops: Candle, spec: ConvSpec) -> Vec<Tensor> {
+    let store = &mut ParamStore::new(&Device::Cpu, 3);
+    let conv = Candle::load_conv(&mut &mut *store, "conv", spec).unwrap();
+    let x = Var::from_tensor(&pseudo(&[3, 6, 5, 74], 15)).unwrap();
+    let y = ops.conv(&x, &conv).unwrap();
+    let gradients = (&y * pseudo(y.dims(), 16)).unwrap().sum_all().unwrap().backward().unwrap();
+    let variables = store.variables().into_iter().map(|(_, variable)| variable).chain([x]);
+    let mut found: Vec<Tensor> = variables.map(|v| gradients.get(&v).unwrap().clone()).collect();
+    found.push(y.detach());
+    found
+}
+
+#[test]
+fn a_convolution_of_bf16_products_has_the_gradients_of_one_of_f32() {
+    let Some(bf16) = Bf16::detect() else { return println!("skipped: this CPU multiplies no bf16") };
+    let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let upsampled = ConvSpec::upsampled(74, 40);
+    for spec in
+        [ConvSpec::conv(74, 40, 3, 1), ConvSpec::conv(74, 40, 3, 2), ConvSpec::linear(74, 40), upsampled]
+    {
+        let exact = through_conv(Candle::new(Device::Cpu), spec);
+        let rounded = through_conv(Candle::new(Device::Cpu).in_bf16(bf16), spec);
+        let errors = exact.iter().zip(&rounded).map(|(a, b)| length(&(a - b).unwrap()) / length(a));
+        let errors: Vec<f32> = errors.collect();
+        // Two roundings to 8 bits; the bias' gradient has none.
+        assert!(errors.iter().all(|error| *error < 5e-3), "{spec:?}: {errors:?}");
+        assert!(errors.iter().filter(|error| **error > 1e-4).count() == 3, "{spec:?}: {errors:?}");
     }
 }
 

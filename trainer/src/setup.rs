@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::Device;
 use engine::config::MelConfig;
+use engine::nn::candle::{Bf16, Candle};
 
 use crate::config::RunConfig;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -20,6 +21,15 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// What computes the networks that are trained.
+    pub fn executor(&self) -> Candle {
+        let ops = Candle::new(self.device.clone());
+        match Bf16::detect().filter(|_| self.config.bf16) {
+            Some(bf16) => ops.in_bf16(bf16),
+            None => ops,
+        }
+    }
+
     /// The feature loss of this weight, for images of `mel`; none for weight 0.
     pub fn listener(&self, term: &str, weight: f64, mel: &MelConfig) -> Result<Option<VggishFeatureLoss>> {
         if weight == 0.0 {

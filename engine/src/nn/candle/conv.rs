@@ -4,9 +4,11 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::CandleConv;
+use super::bf16::Bf16;
+use super::operand::Operand;
 use crate::Result;
 use crate::nn::backend::ConvSpec;
-use crate::nn::kernels::{ConvShape, Matrix, matmul};
+use crate::nn::kernels::{ConvShape, Matrix};
 
 /// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few enough that the lowest resolutions of a
 /// small batch (24 images of 4 x 4) are more than one task.
@@ -36,10 +38,10 @@ pub(super) fn with_data<R>(
     }
 }
 
-/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`.
-pub(super) fn conv(x: &Tensor, conv: &CandleConv) -> Result<Tensor> {
+/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`, of bf16 products where the machine has them and they are asked for.
+pub(super) fn conv(x: &Tensor, conv: &CandleConv, bf16: Option<Bf16>) -> Result<Tensor> {
     let (b, h, w, _) = x.dims4()?;
-    let op = Conv { batch: b, shape: ConvShape { spec: conv.spec, h, w } };
+    let op = Conv { batch: b, shape: ConvShape { spec: conv.spec, h, w }, bf16 };
     let bias = match &conv.bias {
         Some(bias) => bias.clone(),
         None => Tensor::zeros(conv.spec.c_out, candle_core::DType::F32, x.device())?,
@@ -50,6 +52,7 @@ pub(super) fn conv(x: &Tensor, conv: &CandleConv) -> Result<Tensor> {
 struct Conv {
     batch: usize,
     shape: ConvShape,
+    bf16: Option<Bf16>,
 }
 
 /// One task's share of the batch.
@@ -87,6 +90,7 @@ impl Conv {
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
         let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut y = vec![0.0; self.batch * positions * c_out];
+        let weight = Operand::new(Matrix::transposed(weight, patch), [patch, c_out], self.bf16);
         let n = self.images_per_task();
         y.par_chunks_mut(n * positions * c_out).zip(x.par_chunks(n * self.image_len())).for_each_init(
             Vec::new,
@@ -94,15 +98,7 @@ impl Conv {
                 let group = Group { x, images: x.len() / self.image_len() };
                 let columns = self.patches(&group, scratch);
                 y.chunks_exact_mut(c_out).for_each(|row| row.copy_from_slice(bias));
-                let rows = group.images * positions;
-                matmul(
-                    [rows, c_out, patch],
-                    Matrix::rows(columns, patch),
-                    Matrix::transposed(weight, patch),
-                    y,
-                    c_out,
-                    true,
-                );
+                weight.multiplied(Matrix::rows(columns, patch), group.images * positions, y, true);
             },
         );
         y
@@ -112,17 +108,18 @@ impl Conv {
     fn input_gradient(&self, dy: &[f32], weight: &[f32]) -> Vec<f32> {
         let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut dx = vec![0.0; self.batch * self.image_len()];
+        let weight = Operand::new(Matrix::rows(weight, patch), [c_out, patch], self.bf16);
         let n = self.images_per_task();
         dx.par_chunks_mut(n * self.image_len()).zip(dy.par_chunks(n * positions * c_out)).for_each_init(
             Vec::new,
             |scratch: &mut Vec<f32>, (dx, dy)| {
                 let rows = dy.len() / c_out;
-                let (dy, weight) = (Matrix::rows(dy, c_out), Matrix::rows(weight, patch));
+                let dy = Matrix::rows(dy, c_out);
                 if self.shape.spec.is_pointwise() {
-                    return matmul([rows, patch, c_out], dy, weight, dx, patch, false);
+                    return weight.multiplied(dy, rows, dx, false);
                 }
                 scratch.resize(rows * patch, 0.0);
-                matmul([rows, patch, c_out], dy, weight, scratch, patch, false);
+                weight.multiplied(dy, rows, scratch, false);
                 for (image, columns) in
                     dx.chunks_exact_mut(self.image_len()).zip(scratch.chunks_exact(positions * patch))
                 {
@@ -146,15 +143,8 @@ impl Conv {
                 for (x, dy) in x.chunks(n * self.image_len()).zip(dy.chunks(n * positions * c_out)) {
                     let group = Group { x, images: x.len() / self.image_len() };
                     let columns = Matrix::rows(self.patches(&group, &mut scratch), patch);
-                    let rows = dy.len() / c_out;
-                    matmul(
-                        [c_out, patch, rows],
-                        Matrix::transposed(dy, c_out),
-                        columns,
-                        &mut dw,
-                        patch,
-                        true,
-                    );
+                    let columns = Operand::new(columns, [dy.len() / c_out, patch], self.bf16);
+                    columns.multiplied(Matrix::transposed(dy, c_out), c_out, &mut dw, true);
                     dy.chunks_exact(c_out).for_each(|row| add(&mut db, row));
                 }
                 (dw, db)

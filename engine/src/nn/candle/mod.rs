@@ -5,8 +5,10 @@
 //! whose backward pass is made of forward convolutions only.
 
 mod attached_conv;
+mod bf16;
 mod conv;
 mod norm;
+mod operand;
 mod params;
 mod rearrange;
 
@@ -14,6 +16,7 @@ use candle_core::{D, Device, Tensor};
 
 use super::backend::{Backend, ConvSpec, GROUPS, NORM_EPS};
 use crate::{Error, Result};
+pub use bf16::Bf16;
 pub use params::{NamedTensors, ParamStore};
 
 /// The executor.
@@ -22,17 +25,24 @@ pub struct Candle {
     device: Device,
     /// Whether the heavy operations are our own.
     own: bool,
+    /// Set where convolutions multiply in bf16.
+    bf16: Option<Bf16>,
 }
 
 impl Candle {
     /// An executor on `device`.
     pub fn new(device: Device) -> Self {
-        Self { own: device.is_cpu(), device }
+        Self { own: device.is_cpu(), bf16: None, device }
+    }
+
+    /// The same, with convolutions and linear layers that multiply values rounded to bf16, forward and backward, and sum in f32. A CPU's alone.
+    pub fn in_bf16(self, bf16: Bf16) -> Self {
+        Self { bf16: self.own.then_some(bf16), ..self }
     }
 
     /// An executor of candle's operations alone, to measure ours against.
     pub fn stock(device: Device) -> Self {
-        Self { own: false, device }
+        Self { own: false, bf16: None, device }
     }
 
     /// The device of its tensors.
@@ -138,7 +148,7 @@ impl Backend for Candle {
         }
         let wide = if conv.upsampled { Some(self.upsample2(x)?) } else { None };
         let x = wide.as_ref().unwrap_or(x);
-        if self.own { conv::conv(x, conv) } else { attached_conv::conv(x, conv) }
+        if self.own { conv::conv(x, conv, self.bf16) } else { attached_conv::conv(x, conv) }
     }
 
     fn norm(
