@@ -51,8 +51,8 @@ impl Task for Line {
         vec![("weight".into(), self.weight.clone()), ("bias".into(), self.bias.clone())]
     }
 
-    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
-        let (x, y) = Self::example(rng)?;
+    fn step(&mut self, step: u64) -> Result<Losses> {
+        let (x, y) = Self::example(&mut train_loop::step_rng(1, step))?;
         let mut losses = Losses::default();
         losses.add("mse", 1.0, || Ok(mse::mse(&self.predict(&x)?, &y)?))?;
         Ok(losses)
@@ -183,8 +183,8 @@ fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
         fn parameters(&self) -> Parameters {
             self.0.parameters()
         }
-        fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
-            self.0.step(rng)
+        fn step(&mut self, step: u64) -> Result<Losses> {
+            self.0.step(step)
         }
         fn validate(&mut self) -> Result<Metrics> {
             self.0.validate()

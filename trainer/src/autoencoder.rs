@@ -10,7 +10,6 @@ use engine::models::{Autoencoder, DECODER, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use rand_chacha::ChaCha8Rng;
 
 use crate::config::RunConfig;
 use crate::data::dataset::ImageRef;
@@ -23,7 +22,7 @@ use crate::optim::Parameters;
 use crate::plot::Panels;
 use crate::principal_components::PrincipalComponents;
 use crate::setup::Setup;
-use crate::train_loop::{Metrics, Record, Task};
+use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
 /// Images that the principal components and the latent's statistics are measured on.
@@ -76,7 +75,7 @@ impl AutoencoderTask {
         }
         let nets = Autoencoder::load(&mut &mut store, &config.model.autoencoder)?;
         let listener = setup.listener("perceptual", config.loss.perceptual, &config.model.mel)?;
-        let ops = Candle::new(device.clone());
+        let ops = setup.executor();
         Ok(Self { config, data, train, validation, store, ops, nets, listener, pca_mse })
     }
 
@@ -130,7 +129,8 @@ impl Task for AutoencoderTask {
         self.store.variables()
     }
 
-    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
+    fn step(&mut self, step: u64) -> Result<Losses> {
+        let rng = &mut step_rng(self.config.seed, step);
         let refs: Vec<ImageRef> =
             (0..self.config.batch).map(|_| *self.train.choose(rng).expect("checked when made")).collect();
         let x = image_batch(self.data.as_ref(), &refs, self.ops.device())?;

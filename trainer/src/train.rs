@@ -88,10 +88,10 @@ pub fn run(args: Args) -> Result<Summary> {
     );
     let init = init(&args, &config);
     let setup = Setup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
-    let mut task = build(args.model, &setup)?;
     Stop::catch_signals();
     let options = Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
-    train_loop::train(task.as_mut(), &config, &options)
+    // One of the threads that share the work: a thread beside them would sleep, and be woken, hundreds of times a step.
+    rayon::scope(|_| train_loop::train(build(args.model, &setup)?.as_mut(), &config, &options))
 }
 
 /// The model file to start from; what came in shards in its place.

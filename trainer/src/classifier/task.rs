@@ -19,7 +19,7 @@ use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::Panels;
 use crate::setup::Setup;
-use crate::train_loop::{Metrics, Record, Task};
+use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
 /// Images judged at once in validation.
@@ -31,6 +31,7 @@ pub struct ClassifierTask {
     training: Vec<ImageRef>,
     validation: Vec<ImageRef>,
     batch: usize,
+    seed: u64,
     augmentation: ClassifierConfig,
     shape: ClassifierShape,
     ops: Candle,
@@ -64,9 +65,10 @@ impl ClassifierTask {
             training,
             validation,
             batch: config.batch,
+            seed: config.seed,
             augmentation: config.classifier.clone(),
             shape,
-            ops: Candle::new(setup.device.clone()),
+            ops: setup.executor(),
             weights,
             network,
         })
@@ -134,7 +136,8 @@ impl Task for ClassifierTask {
         self.weights.variables()
     }
 
-    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
+    fn step(&mut self, step: u64) -> Result<Losses> {
+        let rng = &mut step_rng(self.seed, step);
         let refs: Vec<_> =
             (0..self.batch).map(|_| self.training[rng.random_range(0..self.training.len())]).collect();
         let (images, labels) = self.tensors(&refs, Some(rng))?;

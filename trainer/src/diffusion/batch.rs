@@ -107,12 +107,10 @@ pub struct Batch {
     pub labels: Tensor,
 }
 
-/// Values of the examples so far, one after another.
-pub struct BatchValues<'a> {
-    forward: &'a ForwardDiffusion,
-    min_snr_gamma: f64,
+/// The values of a batch, example after example: made on the CPU, wherever the training is.
+#[derive(Default)]
+pub struct BatchValues {
     dims: [usize; 3],
-    count: usize,
     noisy: Vec<f32>,
     content: Vec<f32>,
     mask: Vec<f32>,
@@ -121,29 +119,25 @@ pub struct BatchValues<'a> {
     target: Vec<f32>,
     counts: Vec<f32>,
     weight: Vec<f32>,
+    styles: Vec<MelImage>,
+    profiles: Vec<f32>,
+    labels: Vec<u32>,
 }
 
-impl<'a> BatchValues<'a> {
+impl BatchValues {
     /// No examples yet; `dims` are a latent's height, width and channels.
-    pub fn new(forward: &'a ForwardDiffusion, min_snr_gamma: f64, dims: [usize; 3]) -> Self {
-        Self {
-            forward,
-            min_snr_gamma,
-            dims,
-            count: 0,
-            noisy: Vec::new(),
-            content: Vec::new(),
-            mask: Vec::new(),
-            timestep: Vec::new(),
-            keep_style: Vec::new(),
-            target: Vec::new(),
-            counts: Vec::new(),
-            weight: Vec::new(),
-        }
+    pub fn new(dims: [usize; 3]) -> Self {
+        Self { dims, ..Self::default() }
     }
 
-    /// Adds an example of clean latents.
-    pub fn push(&mut self, draw: &Draw, content: &[f32], clean: &[f32]) {
+    /// Adds an example of clean latents, noised as drawn, which weighs so much.
+    pub fn push(
+        &mut self,
+        draw: &Draw,
+        forward: &ForwardDiffusion,
+        weight: f64,
+        [content, clean]: [&[f32]; 2],
+    ) {
         let [h, w, c] = self.dims;
         let size = h * w * c;
         let noise = noise::gaussian(draw.noise_seed, 0, size, 1);
@@ -151,8 +145,8 @@ impl<'a> BatchValues<'a> {
         self.noisy.resize(end, 0.0);
         self.target.resize(end, 0.0);
         let noisy = &mut self.noisy[start..];
-        self.forward.q_sample(clean, &noise, draw.timestep, noisy);
-        self.forward.target(clean, &noise, draw.timestep, &mut self.target[start..]);
+        forward.q_sample(clean, &noise, draw.timestep, noisy);
+        forward.target(clean, &noise, draw.timestep, &mut self.target[start..]);
         for (noisy, clean) in noisy.chunks_exact_mut(w * c).zip(clean.chunks_exact(w * c)) {
             noisy[..draw.prefix_columns * c].copy_from_slice(&clean[..draw.prefix_columns * c]);
         }
@@ -171,35 +165,40 @@ impl<'a> BatchValues<'a> {
             SinusoidalPositionEmbedding::TIMESTEP_DIM,
         ));
         self.keep_style.push(f32::from(u8::from(draw.keep_style)));
-        self.weight.push(min_snr_weight(self.forward, draw.timestep, self.min_snr_gamma) as f32);
-        self.count += 1;
+        self.weight.push(weight as f32);
     }
 
-    /// The batch, with its style images and their instruments.
-    pub fn finish(self, styles: &[MelImage], labels: Vec<u32>, device: &Device) -> Result<Batch> {
-        let (count, [h, w, c]) = (self.count, self.dims);
-        let profiles: Vec<f32> = styles.par_iter().flat_map_iter(spectral_profile).collect();
-        let statistics = profiles.len() / (count * h);
+    /// Adds all examples' style images and their instruments.
+    pub fn with_styles(mut self, styles: Vec<MelImage>, labels: Vec<u32>) -> Self {
+        self.profiles = styles.par_iter().flat_map_iter(spectral_profile).collect();
+        (self.styles, self.labels) = (styles, labels);
+        self
+    }
+
+    /// The batch on a device.
+    pub fn on(self, device: &Device) -> Result<Batch> {
+        let (count, [h, w, c]) = (self.weight.len(), self.dims);
+        let statistics = self.profiles.len() / (count * h);
         let tensor = |values, shape| Tensor::from_vec(values, shape, device);
         Ok(Batch {
             noisy: tensor(self.noisy, (count, h, w, c))?,
             content: tensor(self.content, (count, h, w, c))?,
             mask: tensor(self.mask, (count, h, w, MASK_CHANNELS))?,
             timestep: tensor(self.timestep, (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM))?,
-            style: as_batch(styles, device)?,
-            profile: tensor(profiles, (count, h, 1, statistics))?,
+            style: as_batch(&self.styles, device)?,
+            profile: tensor(self.profiles, (count, h, 1, statistics))?,
             keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
             target: tensor(self.target, (count, h, w, c))?,
             counts: tensor(self.counts, (count, h, w, 1))?,
             weight: tensor(self.weight, (count, 1, 1, 1))?,
-            labels: Tensor::from_vec(labels, count, device)?,
+            labels: Tensor::from_vec(self.labels, count, device)?,
         })
     }
 }
 
 /// Weight of a prediction's error at a timestep (Hang et al. 2023, arXiv 2303.09556, section 3.4): `min(SNR, gamma)` of the clean latent's
 /// error, as that of the noise or of v; 1 where gamma is 0. Under v at zero SNR it is 0: nothing is learnt there.
-fn min_snr_weight(forward: &ForwardDiffusion, timestep: usize, gamma: f64) -> f64 {
+pub fn min_snr_weight(forward: &ForwardDiffusion, timestep: usize, gamma: f64) -> f64 {
     if gamma == 0.0 {
         return 1.0;
     }

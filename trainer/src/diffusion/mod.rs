@@ -1,9 +1,11 @@
 //! `trainer train --model ldm`: style encoder and denoiser on the frozen autoencoder's latents.
 //!
 //! The way of a step: `examples` (pairs of a rendered dataset, or recordings in a disguise) -> `latents` (each image encoded once) -> `batch` (timesteps, noise, what is
-//! dropped) -> `task` (prediction, losses).
+//! dropped), all of them in `batches`, one step `ahead` of `task` (prediction, losses).
 
+mod ahead;
 mod batch;
+mod batches;
 mod examples;
 mod latents;
 mod task;

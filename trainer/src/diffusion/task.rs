@@ -1,7 +1,7 @@
 //! Style encoder and denoiser: prediction, losses, validation.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
@@ -12,17 +12,15 @@ use engine::models::style::LABEL;
 use engine::models::unet::Conditions;
 use engine::models::{Denoiser, STYLE};
 use engine::nn::candle::{Candle, ParamStore};
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::batch::{Batch, BatchValues, Draw, Role};
+use super::ahead::Ahead;
+use super::batch::{Batch, Draw};
+use super::batches::{Batches, Drawn};
 use super::examples::Examples;
 use super::latents::Latents;
-use crate::config::{RenewalTraining, RunConfig};
+use crate::config::RunConfig;
 use crate::data::dataset::ImageRef;
 use crate::data::pairs::Pair;
-use crate::data::recolour::Recolouring;
-use crate::data::renewal::Renewal;
 use crate::export;
 use crate::growth;
 use crate::images::{as_batch, to_images};
@@ -38,43 +36,18 @@ use crate::weights::{fill, stored};
 /// Images a forward pass outside training.
 const BATCH: usize = 16;
 
-/// Of one example: latents of content and target, and the style's image.
-struct Given {
-    content: Vec<f32>,
-    target: Vec<f32>,
-    style: MelImage,
-}
-
 /// The task.
 pub struct DiffusionTask {
     config: RunConfig,
-    examples: Examples,
     base: Checkpoint,
-    latents: Latents,
+    ahead: Ahead,
     forward: ForwardDiffusion,
-    recolouring: Recolouring,
     channel_weights: Tensor,
     listener: Option<VggishFeatureLoss>,
-    renewal: Option<Renewal>,
     validation: Vec<Pair>,
     store: ParamStore,
     ops: Candle,
     nets: Denoiser<Candle>,
-}
-
-/// The run's new sounds, where it asks for some.
-fn renewal(config: &RunConfig, examples: &Examples) -> Result<Option<Renewal>> {
-    let RenewalTraining { soundfonts, every, threads } = &config.renewal;
-    if *every == 0 {
-        return Ok(None);
-    }
-    ensure!(
-        matches!(examples, Examples::Aligned { .. }),
-        "renewal.every: expected a dataset that `trainer render` made, found recordings"
-    );
-    let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
-    let renewal = Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
-    Ok(Some(renewal.context("renewal")?))
 }
 
 impl DiffusionTask {
@@ -97,7 +70,7 @@ impl DiffusionTask {
         config.model.autoencoder = trained.autoencoder;
         config.model.style.instruments = examples.images().instruments().to_vec();
         config.model.validate()?;
-        let ops = Candle::new(device.clone());
+        let ops = setup.executor();
         let latents = Latents::new(&base, &config.model, &ops)?;
         let mut store = ParamStore::new(device, config.seed);
         if base.kind == Kind::Model {
@@ -109,75 +82,16 @@ impl DiffusionTask {
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
-        let recolouring = Recolouring::new(&config.model.mel);
         let validation = examples.validation(config.validation_items, config.seed)?;
-        let renewal = renewal(&config, &examples)?;
         let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
-        Ok(Self {
-            config,
-            examples,
-            base,
-            latents,
-            forward,
-            recolouring,
-            channel_weights,
-            listener,
-            renewal,
-            validation,
-            store,
-            ops,
-            nets,
-        })
+        let batches = Batches::new(config.clone(), examples, latents)?;
+        let ahead = Ahead::new(batches, config.steps)?;
+        Ok(Self { config, base, ahead, forward, channel_weights, listener, validation, store, ops, nets })
     }
 
-    fn batch(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<Batch> {
-        let mut plain = Vec::new();
-        for (pair, draw) in pairs.iter().zip(draws) {
-            plain.extend(draw.target_colour.is_none().then_some(pair.target));
-            plain.extend((draw.content_colour.or(pair.disguise).is_none()).then_some(pair.content));
-        }
-        self.latents.keep(self.examples.images(), &plain)?;
-        let given: Vec<Given> =
-            pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
-        let mut values =
-            BatchValues::new(&self.forward, self.config.diffusion.min_snr_gamma, self.latents.dims());
-        given.iter().zip(draws).for_each(|(given, draw)| values.push(draw, &given.content, &given.target));
-        let styles: Vec<MelImage> = given.into_iter().map(|given| given.style).collect();
-        let labels: Vec<u32> = pairs.iter().map(|p| p.style.instrument as u32).collect();
-        values.finish(&styles, labels, self.ops.device())
-    }
-
-    /// What an example gives to the networks; plain latents have been kept.
-    fn given(&self, pair: &Pair, draw: &Draw) -> Result<Given> {
-        let content = match (pair.disguise, draw.content_colour) {
-            (None, None) => self.latents.kept(pair.content),
-            (_, colour) => {
-                let content = self.examples.content(pair);
-                self.latents.of_image(&self.coloured(content, colour, draw.seed_of(Role::Content)))?
-            }
-        };
-        let target = match draw.target_colour {
-            None => self.latents.kept(pair.target),
-            Some(_) => self.latents.of_image(&self.target(pair, draw))?,
-        };
-        let style = self.examples.image(pair.style);
-        Ok(Given {
-            content,
-            target,
-            style: self.coloured(style, draw.target_colour, draw.seed_of(Role::Style)),
-        })
-    }
-
-    /// An example's target, in its colour.
-    fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
-        self.coloured(self.examples.image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
-    }
-
-    fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {
-        if let Some(seed) = colour {
-            self.recolouring.recolour(&mut image, &self.recolouring.colour(seed), noise_seed);
-        }
-        image
+    /// The batch of examples that are judged.
+    fn batch(&self, pairs: &[Pair], draws: &[Draw]) -> Result<Batch> {
+        self.ahead.batches().of(pairs, draws)?.on(self.ops.device())
     }
 
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
@@ -206,10 +120,11 @@ impl DiffusionTask {
         let batch = self.batch(&pairs, &draws)?;
         let (prediction, _) = self.predict(&batch)?;
         let x0 = self.estimate(&batch, &prediction, last)?;
-        let outputs = to_images(&self.latents.decode(&mut self.ops, &x0)?)?;
+        let Batches { examples, latents, .. } = &*self.ahead.batches();
+        let outputs = to_images(&latents.decode(&mut self.ops, &x0)?)?;
         let row = |(pair, output): (&Pair, MelImage)| {
-            let [style, target] = [pair.style, pair.target].map(|at| self.examples.image(at));
-            [self.examples.content(pair), style, target, output]
+            let [style, target] = [pair.style, pair.target].map(|at| examples.image(at));
+            [examples.content(pair), style, target, output]
         };
         Ok(pairs.iter().zip(outputs).map(row).collect())
     }
@@ -235,8 +150,10 @@ impl DiffusionTask {
             .noisy
             .broadcast_mul(&column(of_noisy)?)?
             .add(&prediction.broadcast_mul(&column(of_prediction)?)?)?;
-        let output = self.latents.decode(&mut self.ops, &estimate)?;
-        let targets: Vec<_> = pairs.iter().zip(draws).map(|(pair, draw)| self.target(pair, draw)).collect();
+        let batches = self.ahead.batches();
+        let output = batches.latents.decode(&mut self.ops, &estimate)?;
+        let targets: Vec<_> =
+            pairs.iter().zip(draws).map(|(pair, draw)| batches.target(pair, draw)).collect();
         let target = as_batch(&targets, self.ops.device())?;
         let listener =
             self.listener.as_mut().context("loss.style: expected a feature network, found none")?;
@@ -291,20 +208,9 @@ impl Task for DiffusionTask {
         self.store.variables()
     }
 
-    fn begin(&mut self, step: u64) -> Result<()> {
-        let Some(renewal) = &mut self.renewal else { return Ok(()) };
-        renewal.due(step, |renewed| {
-            self.latents.forget(renewed.index);
-            self.examples.renew(renewed);
-        })?;
-        Ok(())
-    }
-
-    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses> {
-        let pairs = self.examples.draw(self.config.batch, rng);
-        let draws: Vec<Draw> =
-            pairs.iter().map(|_| Draw::random(rng, &self.config.diffusion, &self.config.model)).collect();
-        let batch = self.batch(&pairs, &draws)?;
+    fn step(&mut self, step: u64) -> Result<Losses> {
+        let Drawn { pairs, draws, values } = self.ahead.of_step(step)?;
+        let batch = values.on(self.ops.device())?;
         let (prediction, logits) = self.predict(&batch)?;
         let (weights, mut losses) = (self.config.loss.clone(), Losses::default());
         losses.add("diffusion", weights.diffusion, || {
@@ -342,7 +248,7 @@ impl Task for DiffusionTask {
 
     fn panels(&mut self) -> Result<Option<Panels>> {
         let pairs: Vec<Pair> = self.validation.iter().take(6).copied().collect();
-        let names = self.examples.images().instruments().to_vec();
+        let names = self.config.model.style.instruments.clone();
         let images = self.one_step(&pairs, false)?;
         let name = |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
         let rows = pairs.iter().zip(images).map(|(p, images)| (name(p), images.to_vec())).collect();
@@ -360,12 +266,12 @@ impl Task for DiffusionTask {
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {
         let mut checkpoint = Checkpoint::new(Kind::Model, &self.config.model)?;
         checkpoint.latent = self.base.latent.clone();
-        let (data, trained_on) = self.examples.provenance();
+        let (data, trained_on) = self.ahead.batches().examples.provenance();
         checkpoint.provenance = serde_json::json!({
             "ldm": record.provenance,
             "autoencoder": self.base.provenance.get("autoencoder").unwrap_or(&self.base.provenance),
             data: trained_on,
-            "instruments": self.examples.images().instruments(),
+            "instruments": self.config.model.style.instruments,
         });
         checkpoint.metrics = serde_json::json!({
             "ldm": record.metrics,

@@ -59,7 +59,7 @@ pub struct Summary {
     pub metrics: Value,
 }
 
-/// The generator of one step.
+/// The generator of one step of a run's seed.
 pub fn step_rng(seed: u64, step: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(step);
@@ -168,9 +168,7 @@ impl<'a> Run<'a> {
 
     fn step(&mut self, task: &mut dyn Task) -> Result<()> {
         let step = self.progress.step;
-        task.begin(step).with_context(|| format!("step {step}"))?;
-        let losses =
-            task.step(&mut step_rng(self.config.seed, step)).with_context(|| format!("step {step}"))?;
+        let losses = task.step(step).with_context(|| format!("step {step}"))?;
         let total = losses.total().with_context(|| format!("{}: every loss weight is 0", task.name()))?;
         let gradients = total.backward().with_context(|| format!("step {step}, backward"))?;
         let report = self.optimiser.step(&gradients, self.schedule.learning_rate(step))?;

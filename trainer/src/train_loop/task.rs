@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::Result;
 use engine::checkpoint::Checkpoint;
-use rand_chacha::ChaCha8Rng;
 
 use crate::losses::Losses;
 use crate::optim::Parameters;
@@ -37,15 +36,10 @@ pub trait Task {
     /// The trained variables. What is frozen is not among them.
     fn parameters(&self) -> Parameters;
 
-    /// Called before each step with its number; what changes here depends on the number alone, in whichever order a run and its
-    /// resumed parts came to it.
-    fn begin(&mut self, _step: u64) -> Result<()> {
-        Ok(())
-    }
-
-    /// The losses of one batch. Everything random comes from `rng`, which depends on the seed and the step alone; the
-    /// task keeps no other state that changes from step to step, else a resumed run would differ.
-    fn step(&mut self, rng: &mut ChaCha8Rng) -> Result<Losses>;
+    /// The losses of one step's batch; steps are asked for in order. Everything random comes from
+    /// [`step_rng`](super::step_rng), which depends on the seed and the step alone; the task keeps no other state that changes from step
+    /// to step, else a resumed run would differ.
+    fn step(&mut self, step: u64) -> Result<Losses>;
 
     /// Judges the current weights on data that is never trained on, the same data at every call.
     fn validate(&mut self) -> Result<Metrics>;

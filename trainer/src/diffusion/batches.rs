@@ -1,0 +1,138 @@
+//! What the steps are trained on: examples of chance, their latents, and what is drawn for each.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use engine::diffusion::forward::ForwardDiffusion;
+use engine::image::MelImage;
+use rayon::prelude::*;
+
+use super::batch::{BatchValues, Draw, Role, min_snr_weight};
+use super::examples::Examples;
+use super::latents::Latents;
+use crate::config::{RenewalTraining, RunConfig};
+use crate::data::pairs::Pair;
+use crate::data::recolour::Recolouring;
+use crate::data::renewal::Renewal;
+use crate::train_loop::step_rng;
+
+/// Of one example: latents of content and target, and the style's image.
+struct Given {
+    content: Vec<f32>,
+    target: Vec<f32>,
+    style: MelImage,
+}
+
+/// The examples of a step and their batch's values.
+pub struct Drawn {
+    pub pairs: Vec<Pair>,
+    pub draws: Vec<Draw>,
+    pub values: BatchValues,
+}
+
+/// Makes batches; no gradient comes here.
+pub struct Batches {
+    pub examples: Examples,
+    pub latents: Latents,
+    config: RunConfig,
+    forward: ForwardDiffusion,
+    recolouring: Recolouring,
+    renewal: Option<Renewal>,
+}
+
+/// The run's new sounds, where it asks for some.
+fn renewal(config: &RunConfig, examples: &Examples) -> Result<Option<Renewal>> {
+    let RenewalTraining { soundfonts, every, threads } = &config.renewal;
+    if *every == 0 {
+        return Ok(None);
+    }
+    ensure!(
+        matches!(examples, Examples::Aligned { .. }),
+        "renewal.every: expected a dataset that `trainer render` made, found recordings"
+    );
+    let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
+    let renewal = Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
+    Ok(Some(renewal.context("renewal")?))
+}
+
+impl Batches {
+    /// Of a run's examples.
+    pub fn new(config: RunConfig, examples: Examples, latents: Latents) -> Result<Self> {
+        Ok(Self {
+            forward: ForwardDiffusion::new(&config.model.diffusion)?,
+            recolouring: Recolouring::new(&config.model.mel),
+            renewal: renewal(&config, &examples)?,
+            config,
+            examples,
+            latents,
+        })
+    }
+
+    /// What a step is trained on; steps are asked for in order.
+    pub fn of_step(&mut self, step: u64) -> Result<Drawn> {
+        if let Some(renewal) = &mut self.renewal {
+            renewal.due(step, |renewed| {
+                self.latents.forget(renewed.index);
+                self.examples.renew(renewed);
+            })?;
+        }
+        let rng = &mut step_rng(self.config.seed, step);
+        let pairs = self.examples.draw(self.config.batch, rng);
+        let draw = |_| Draw::random(rng, &self.config.diffusion, &self.config.model);
+        let draws: Vec<Draw> = pairs.iter().map(draw).collect();
+        Ok(Drawn { values: self.of(&pairs, &draws)?, pairs, draws })
+    }
+
+    /// The batch of some examples.
+    pub fn of(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<BatchValues> {
+        let mut plain = Vec::new();
+        for (pair, draw) in pairs.iter().zip(draws) {
+            plain.extend(draw.target_colour.is_none().then_some(pair.target));
+            plain.extend((draw.content_colour.or(pair.disguise).is_none()).then_some(pair.content));
+        }
+        self.latents.keep(self.examples.images(), &plain)?;
+        let given: Vec<Given> =
+            pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
+        let mut values = BatchValues::new(self.latents.dims());
+        for (Given { content, target, .. }, draw) in given.iter().zip(draws) {
+            let weight = min_snr_weight(&self.forward, draw.timestep, self.config.diffusion.min_snr_gamma);
+            values.push(draw, &self.forward, weight, [content, target]);
+        }
+        let styles = given.into_iter().map(|given| given.style).collect();
+        let labels = pairs.iter().map(|pair| pair.style.instrument as u32).collect();
+        Ok(values.with_styles(styles, labels))
+    }
+
+    /// What an example gives to the networks; plain latents have been kept.
+    fn given(&self, pair: &Pair, draw: &Draw) -> Result<Given> {
+        let content = match (pair.disguise, draw.content_colour) {
+            (None, None) => self.latents.kept(pair.content),
+            (_, colour) => {
+                let content = self.examples.content(pair);
+                self.latents.of_image(&self.coloured(content, colour, draw.seed_of(Role::Content)))?
+            }
+        };
+        let target = match draw.target_colour {
+            None => self.latents.kept(pair.target),
+            Some(_) => self.latents.of_image(&self.target(pair, draw))?,
+        };
+        let style = self.examples.image(pair.style);
+        Ok(Given {
+            content,
+            target,
+            style: self.coloured(style, draw.target_colour, draw.seed_of(Role::Style)),
+        })
+    }
+
+    /// An example's target, in its colour.
+    pub fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
+        self.coloured(self.examples.image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
+    }
+
+    fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {
+        if let Some(seed) = colour {
+            self.recolouring.recolour(&mut image, &self.recolouring.colour(seed), noise_seed);
+        }
+        image
+    }
+}
