@@ -57,8 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn set_makeup(checkpoint: &mut Checkpoint, makeup_db: f32) -> Result<()> {
     let config = ModelConfig { makeup_db, ..checkpoint.model_config()? };
     config.validate()?;
-    checkpoint.config = serde_json::to_value(config)
-        .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
+    checkpoint.config = Checkpoint::new(checkpoint.kind, &config)?.config;
     Ok(())
 }
 

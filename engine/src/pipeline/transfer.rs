@@ -137,7 +137,6 @@ pub struct Transfer {
     dims: LatentDims,
     column_frames: usize,
     steps_max: usize,
-    makeup_db: f32,
 }
 
 impl Transfer {
@@ -152,7 +151,6 @@ impl Transfer {
             dims: [config.mel.n_mels / r, window.frames / r, config.autoencoder.latent_channels],
             column_frames: r,
             steps_max: mode.steps_max(),
-            makeup_db: config.makeup_db,
             model,
         })
     }
@@ -169,7 +167,7 @@ impl Transfer {
 
     /// The linear gain of what the model plays, [`ModelConfig::makeup_db`]: less where less is left to the model, none at strength 0.
     pub fn makeup(&self, settings: &Settings) -> f32 {
-        10f32.powf(self.makeup_db * settings.strength / 20.0)
+        10f32.powf(self.model.config().makeup_db * settings.strength / 20.0)
     }
 
     /// Sizes of a window's latent.
