@@ -4,6 +4,7 @@ mod toy;
 
 use std::path::{Path, PathBuf};
 
+use engine::checkpoint::Checkpoint;
 use serde_json::Value;
 use toy::Toy;
 use trainer::ablation::{self, Args};
@@ -52,6 +53,7 @@ fn args(folder: &Path) -> Args {
         rows,
         config: Some(CONFIG.into()),
         init: autoencoder(folder, &data),
+        autoencoder: Some(CONFIG.into()),
         unseen: Some(data.clone()),
         data,
         classifier: JUDGE.into(),
@@ -88,6 +90,36 @@ fn every_row_is_trained_and_judged_once_and_compared_with_the_first() {
 }
 
 #[test]
+fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = args(folder.path());
+    args.unseen = None;
+    let changes: Vec<&str> =
+        SMALL.into_iter().chain(["steps=2", "model.autoencoder.channels=[8,16,16,16]"]).collect();
+    let row = format!(
+        "[[row]]\nfolder = \"deeper\"\ntitle = \"a quarter of the positions\"\nautoencoder = {changes:?}\n"
+    );
+    std::fs::write(&args.rows, format!("{ROWS}\n{row}")).unwrap();
+    let without = Args { autoencoder: None, ..args.clone() };
+    let message = format!("{:#}", ablation::run(&without).unwrap_err());
+    assert!(message.contains("deeper") && message.contains("--autoencoder"), "{message}");
+    assert!(!args.out.exists(), "nothing was begun");
+
+    ablation::run(&args).unwrap();
+    let read = |file: &str| Checkpoint::read(args.out.join(file)).unwrap();
+    let [own, deeper, shared] =
+        ["deeper/autoencoder/last.safetensors", "deeper/last.safetensors", "whole/last.safetensors"]
+            .map(read);
+    assert_eq!(deeper.model_config().unwrap().autoencoder.reduction(), 16);
+    assert_eq!(shared.model_config().unwrap().autoencoder.reduction(), 8);
+    for (name, tensor) in &own.tensors {
+        assert_eq!(deeper.tensors[name], *tensor, "{name}");
+    }
+    let text = std::fs::read_to_string(args.out.join("ablation.md")).unwrap();
+    assert_eq!(text.matches("| a quarter of the positions |").count(), 1, "{text}");
+}
+
+#[test]
 fn a_folder_that_holds_another_rows_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = args(folder.path());
@@ -109,6 +141,10 @@ fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trai
     std::fs::write(&good.rows, ROWS.replace("terminal_share", "terminal_shore")).unwrap();
     let message = format!("{:#}", ablation::run(&good).unwrap_err());
     assert!(message.contains("regressor") && message.contains("terminal_shore"), "{message}");
+    let listens = ROWS.replace("diffusion.terminal_share=1.0", "feature_network='nobody'");
+    std::fs::write(&good.rows, listens).unwrap();
+    let message = format!("{:#}", ablation::run(&good).unwrap_err());
+    assert!(message.contains("regressor: feature_network") && message.contains("nobody"), "{message}");
     std::fs::write(&good.rows, ROWS).unwrap();
     let nowhere = folder.path().join("nowhere");
     for args in

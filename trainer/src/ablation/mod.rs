@@ -10,7 +10,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use engine::whole_file;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ const STEPS: [usize; 2] = [1, 10];
 /// Trains a recipe with one thing changed at a time, and judges what came of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The rows: a TOML file of `[[row]]` with `folder`, `title` and `changes` (a list of `key=value`); the first is compared with.
+    /// The rows: a TOML file of `[[row]]` with `folder`, `title`, `changes` and `autoencoder` (lists of `key=value`); the first is compared with.
     #[arg(long, value_name = "FILE")]
     pub rows: PathBuf,
     /// Run config that all rows share.
@@ -48,6 +48,9 @@ pub struct Args {
     /// File of a trained autoencoder.
     #[arg(long, value_name = "FILE")]
     pub init: PathBuf,
+    /// Run config of the autoencoder, for rows that change it: they train one of their own.
+    #[arg(long, value_name = "FILE")]
+    pub autoencoder: Option<PathBuf>,
     /// Classifier that judges.
     #[arg(long, value_name = "FILE")]
     pub classifier: PathBuf,
@@ -75,6 +78,11 @@ impl Args {
     fn run_folder(&self, row: &Row) -> Folder {
         Folder::at(&self.out.join(&row.folder))
     }
+
+    /// Where the autoencoder of a row lies, that trains one of its own.
+    fn autoencoder_folder(&self, row: &Row) -> Option<Folder> {
+        (!row.autoencoder.is_empty()).then(|| Folder::at(&self.run_folder(row).path().join("autoencoder")))
+    }
 }
 
 /// A table of rows, for people and for programs.
@@ -93,9 +101,11 @@ pub fn run(args: &Args) -> Result<()> {
     let mut judged: Vec<(Row, Vec<Set>)> = Vec::new();
     for row in rows {
         println!("\n{} ({})", row.title, row.folder);
-        if !trained(args, &row).with_context(|| row.folder.clone())? || Stop::signalled() {
-            println!("{}: stopped; the same command goes on with it", row.folder);
-            return Ok(());
+        for training in trainings(args, &row) {
+            if !trained(training).with_context(|| row.folder.clone())? || Stop::signalled() {
+                println!("{}: stopped; the same command goes on with it", row.folder);
+                return Ok(());
+            }
         }
         let found = judge(args, &row).with_context(|| row.folder.clone())?;
         judged.push((row, found));
@@ -110,34 +120,54 @@ pub fn run(args: &Args) -> Result<()> {
 /// Finds what is wrong with later rows and with the judge before hours are spent on the first.
 fn check(args: &Args, rows: &[Row]) -> Result<()> {
     for row in rows {
-        train::new_config(&train_args(args, row)).with_context(|| row.folder.clone())?;
+        for training in trainings(args, row) {
+            let config = train::new_config(&training).with_context(|| row.folder.clone())?;
+            let network = &config.feature_network;
+            ensure!(
+                network.is_empty() || Path::new(network).is_file(),
+                "{}: feature_network: expected a classifier's model file or converted VGGish weights, found no file `{network}`",
+                row.folder
+            );
+        }
+        ensure!(
+            row.autoencoder.is_empty() || args.autoencoder.is_some(),
+            "{}: expected the autoencoder's run config, which this row changes (--autoencoder), found none",
+            row.folder
+        );
     }
     Judge::read(&args.classifier)?;
     args.sets().iter().try_for_each(|(_, data)| Description::read(data).map(drop))?;
     Ok(())
 }
 
-/// What `trainer train` is asked for a row.
-fn train_args(args: &Args, row: &Row) -> train::Args {
-    let folder = args.run_folder(row);
-    train::Args {
-        model: Model::Ldm,
-        config: args.config.clone(),
-        data: Some(args.data.clone()),
-        out: folder.path().to_path_buf(),
-        init: Some(args.init.clone()),
-        resume: folder.holds_a_run(),
-        minutes: None,
-        device: args.device,
-        overrides: args.overrides.iter().chain(&row.changes).cloned().collect(),
-    }
+/// What `trainer train` is asked for a row: its own autoencoder, if it has one, and its model.
+fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
+    let training =
+        |model, config: &Option<PathBuf>, folder: &Folder, init: Option<PathBuf>, overrides| train::Args {
+            model,
+            config: config.clone(),
+            data: Some(args.data.clone()),
+            out: folder.path().to_path_buf(),
+            init,
+            resume: folder.holds_a_run(),
+            minutes: None,
+            device: args.device,
+            overrides,
+        };
+    let own = args.autoencoder_folder(row);
+    let init = own.as_ref().map_or_else(|| args.init.clone(), Folder::last);
+    let changes = args.overrides.iter().chain(&row.changes).cloned().collect();
+    let model = training(Model::Ldm, &args.config, &args.run_folder(row), Some(init), changes);
+    let autoencoder = own.map(|folder| {
+        training(Model::Autoencoder, &args.autoencoder, &folder, None, row.autoencoder.clone())
+    });
+    autoencoder.into_iter().chain([model]).collect()
 }
 
-/// Trains a row to its end, or goes on with it; whether it came there.
-fn trained(args: &Args, row: &Row) -> Result<bool> {
-    let train_args = train_args(args, row);
-    if train_args.resume {
-        let (folder, wanted) = (args.run_folder(row), train::new_config(&train_args)?);
+/// Trains to the end, or goes on with it; whether it came there.
+fn trained(training: train::Args) -> Result<bool> {
+    if training.resume {
+        let (folder, wanted) = (Folder::at(&training.out), train::new_config(&training)?);
         let found = RunConfig::stopped(&folder.stopped_config(), &[])?;
         if let Some(field) = wanted.differs_from(&found)? {
             bail!(
@@ -146,7 +176,7 @@ fn trained(args: &Args, row: &Row) -> Result<bool> {
             );
         }
     }
-    Ok(train::run(train_args)?.stopped.is_none())
+    Ok(train::run(training)?.stopped.is_none())
 }
 
 /// What a row's model makes of the test pieces; read where this very file was judged before.

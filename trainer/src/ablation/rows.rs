@@ -17,6 +17,9 @@ pub struct Row {
     /// What is changed of the config that all rows share, `key=value`.
     #[serde(default)]
     pub changes: Vec<String>,
+    /// What is changed of the autoencoder's config, `key=value`; where nothing is, all rows share one.
+    #[serde(default)]
+    pub autoencoder: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,11 +60,17 @@ mod tests {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let rows = read(&configs.join("ablation.toml")).unwrap();
         assert!(rows.len() > 8 && rows[0].changes.is_empty(), "the first is the recipe itself");
-        let ldm = configs.join("ldm.toml");
-        let whole = RunConfig::load(Some(&ldm), &[]).unwrap();
+        assert!(rows[0].autoencoder.is_empty());
+        let changed = |config: &str, changes: &[String]| {
+            let load = |changes| RunConfig::load(Some(&configs.join(config)), changes).unwrap();
+            load(changes) != load(&[])
+        };
         for row in &rows[1..] {
-            let changed = RunConfig::load(Some(&ldm), &row.changes).unwrap();
-            assert_ne!(changed, whole, "{}", row.folder);
+            let both = [("ldm.toml", &row.changes), ("autoencoder.toml", &row.autoencoder)];
+            for (config, changes) in both {
+                assert_eq!(changed(config, changes), !changes.is_empty(), "{}: {config}", row.folder);
+            }
+            assert!(both.iter().any(|(_, changes)| !changes.is_empty()), "{}: what it is for", row.folder);
         }
     }
 
