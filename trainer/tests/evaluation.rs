@@ -97,6 +97,8 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     );
     assert!(of("Luthier, 1 step", "louder").abs() <= of("Luthier, 1 step", "level"));
     assert!((of("content copy", "chroma") - 1.0).abs() < 1e-6);
+    let sampled = "transcribed content on the target's own sampler";
+    assert!(of(sampled, "timbre") < of("content copy", "timbre") && of(sampled, "LSD") > 0.0);
     let ceiling = of("autoencoder and vocoder on the true target", "LSD");
     assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));
     assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
@@ -169,6 +171,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         "Luthier, 10 steps |",
         "guidance 2 |",
         "| expressive, ",
+        "10 steps, by instrument:",
         "Not judged by ear",
         "table 3",
     ] {

@@ -37,6 +37,10 @@ const SILENCE: f64 = 1e-12;
 /// After so long a note of a plucked or struck instrument has decayed and a bowed one has not.
 const SUSTAINED_S: f64 = 1.5;
 
+/// The row of what a producer does without a transfer: the content's notes, transcribed, on a sampler. Here it is the target's own, behind its
+/// own recording chain, which no listener to the content has.
+const SAMPLED: &str = "transcribed content on the target's own sampler";
+
 /// What the table says.
 pub const COLUMNS: [Column; 14] = [
     Column::new("note F1 (95 %)", "note F1", Form::MeanInterval),
@@ -206,11 +210,13 @@ impl Session<'_> {
         let style = record(&studied, item.target)?;
         let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
         let matched = envelope::matched(&content, &style);
+        let sampled = record(&self.listener.score(&content)?, item.target)?;
         let ceiling = ceiling::played(self.listener.networks(), &content, &truth)?;
         let mut outputs = vec![
             ("true target".to_string(), truth),
             ("content copy".into(), content.clone()),
             ("spectral-envelope match".into(), matched),
+            (SAMPLED.into(), sampled),
             ("autoencoder and vocoder on the true target".into(), ceiling),
         ];
         let settings = self.args.subject.sampling.settings();

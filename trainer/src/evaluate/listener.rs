@@ -16,6 +16,7 @@ use engine::{Error, Result};
 
 use super::subject::Subject;
 use crate::classifier::Judge;
+use crate::data::score::Score;
 use crate::transcription::Note;
 use crate::transcription::basic_pitch::BasicPitch;
 
@@ -89,6 +90,14 @@ impl Listener {
     /// If the transcriber fails.
     pub fn notes(&self, audio: &Audio) -> Result<Vec<Note>> {
         self.ear.transcribe(audio)
+    }
+
+    /// The notes that are heard, to be played on something else.
+    ///
+    /// # Errors
+    /// If the transcriber fails.
+    pub fn score(&self, audio: &Audio) -> Result<Score> {
+        self.ear.score(audio)
     }
 
     /// 1 where the judge hears that instrument, 0 where another; NaN for one that it does not know.

@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod ceiling;
 pub mod chroma;
 pub mod compare;
+pub mod direction;
 pub mod distance;
 pub mod envelope;
 pub mod figures;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
-use super::{audio, figures, recordings, row_name, texture, write_json};
+use super::{audio, direction, figures, recordings, row_name, texture, write_json};
 use crate::data::description::Split;
 use crate::plot::Panels;
 
@@ -137,6 +137,8 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
     let default_row = row_name(args.subject.sampling.settings().steps);
     writeln!(text, "\n{default_row}, by texture:\n").expect("a string takes it");
     text += &texture::markdown(&judged.table, &judged.textures, &default_row);
+    writeln!(text, "\n{default_row}, by instrument:\n").expect("a string takes it");
+    text += &direction::markdown(&judged.table, &judged.directions, &default_row);
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
     writeln!(

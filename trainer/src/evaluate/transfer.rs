@@ -17,6 +17,7 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::bootstrap::mean;
+use super::direction::Direction;
 use super::modulation::fast_modulation_db;
 use super::player::Player;
 use super::sampling::Sampling;
@@ -112,6 +113,8 @@ pub struct Session {
 pub struct Judged {
     /// The table.
     pub table: Table,
+    /// From what to what each pair leads.
+    pub directions: Vec<Direction>,
     /// What each pair's window asks for.
     pub textures: Vec<Texture>,
     /// The first pairs: name, then content, style, true target and the model's row for each step count.
@@ -195,6 +198,7 @@ impl Session {
             .collect::<Result<_>>()?;
         let mut judged = Judged {
             table: Table::new(&COLUMNS, sampling.seed),
+            directions: pairs.iter().map(|pair| self.direction(pair)).collect(),
             textures: Vec::with_capacity(pairs.len()),
             examples: Vec::new(),
             window_ms: rows.steps.iter().map(|&steps| (steps, 0.0)).collect(),
@@ -229,7 +233,7 @@ impl Session {
         let example = (number < EXAMPLES).then(|| {
             let made = outputs[own..][..asked.steps].iter().map(|(_, image)| image.clone());
             let images = [content, style, target.clone()].into_iter().chain(made);
-            (self.name(pair), images.collect())
+            (self.direction(pair).to_string(), images.collect())
         });
         let rows =
             outputs.iter().map(|(name, output)| Ok((name.clone(), self.measured(output, &target, pair)?)));
@@ -265,7 +269,7 @@ impl Session {
     /// If the split has no pairs.
     pub fn examples(&self, split: Split, seed: u64) -> Result<Vec<(String, [MelImage; 3])>> {
         let pairs = SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
-        Ok(pairs.iter().map(|pair| (self.name(pair), self.images(pair))).collect())
+        Ok(pairs.iter().map(|pair| (self.direction(pair).to_string(), self.images(pair))).collect())
     }
 
     /// Content, style and true target.
@@ -273,9 +277,10 @@ impl Session {
         [pair.content, pair.style, pair.target].map(|at| self.data.mel_image(at))
     }
 
-    fn name(&self, pair: &Pair) -> String {
-        let names = &self.data.description.instruments;
-        format!("{} to {}", names[pair.content.instrument], names[pair.target.instrument])
+    fn direction(&self, pair: &Pair) -> Direction {
+        let [from, to] =
+            [pair.content, pair.target].map(|at| self.data.description.instruments[at.instrument].clone());
+        Direction { from, to }
     }
 
     fn measured(&self, output: &MelImage, target: &MelImage, pair: &Pair) -> Result<Row> {

@@ -12,6 +12,7 @@ use rten::{Model, NodeId, Value};
 use super::Note;
 use super::note_creation::NoteCreation;
 use super::posteriors::{FRAME_SAMPLES, KEYS, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES};
+use crate::data::score::Score;
 
 /// Frames that two windows share.
 const OVERLAP_FRAMES: usize = 30;
@@ -53,8 +54,20 @@ impl BasicPitch {
     /// # Errors
     /// If the rate is not usable.
     pub fn transcribe(&self, audio: &Audio) -> Result<Vec<Note>> {
-        let signal = resampled(&audio.mono(), audio.sample_rate_hz, RATE_HZ)?;
-        Ok(NoteCreation::default().notes(&self.posteriors(&signal)?))
+        Ok(NoteCreation::default().notes(&self.heard(audio)?))
+    }
+
+    /// The same notes as a score, as long as the recording, to be played again.
+    ///
+    /// # Errors
+    /// As [`BasicPitch::transcribe`].
+    pub fn score(&self, audio: &Audio) -> Result<Score> {
+        let length_s = audio.frames() as f32 / audio.sample_rate_hz as f32;
+        Ok(NoteCreation::default().score(&self.heard(audio)?, length_s))
+    }
+
+    fn heard(&self, audio: &Audio) -> Result<Posteriors> {
+        self.posteriors(&resampled(&audio.mono(), audio.sample_rate_hz, RATE_HZ)?)
     }
 
     /// The posteriors of a mono signal at [`RATE_HZ`], one frame every [`FRAME_SAMPLES`].

@@ -8,6 +8,7 @@ use super::Note;
 use super::posteriors::{
     FRAME_SAMPLES, KEYS, LOWEST_KEY, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES,
 };
+use crate::data::score::{self, Score};
 
 /// A note ends when its key is quiet for so many frames.
 const QUIET_FRAMES: usize = 11;
@@ -64,6 +65,21 @@ impl NoteCreation {
             pitch: f64::from(n.key),
         };
         self.frame_notes(posteriors).into_iter().map(seconds).collect()
+    }
+
+    /// The notes as the package writes them to a MIDI file, velocities 127 times their amplitudes, in a score of `length_s`.
+    pub fn score(&self, posteriors: &Posteriors, length_s: f32) -> Score {
+        let played = |n: FrameNote| {
+            let (onset_s, end_s) = (frame_time_s(n.start), frame_time_s(n.end));
+            let amplitude = posteriors.amplitude(n.start..n.end, n.key);
+            score::Note {
+                onset_s: onset_s as f32,
+                duration_s: (end_s - onset_s) as f32,
+                key: n.key,
+                velocity: (127.0 * amplitude).round() as u8,
+            }
+        };
+        Score::new(self.frame_notes(posteriors).into_iter().map(played).collect(), length_s)
     }
 
     /// The notes in frames: those with an onset, last first, then those of the melodia trick, loudest first.
@@ -213,6 +229,19 @@ mod tests {
     fn an_onset_begins_a_note_and_silence_ends_it() {
         let notes = NoteCreation::default().frame_notes(&posteriors(0.9));
         assert_eq!(notes, [FrameNote { start: 20, end: 50, key: 60 }]);
+    }
+
+    #[test]
+    fn a_score_has_each_note_as_loud_as_it_is_sure() {
+        let score = NoteCreation::default().score(&posteriors(0.9), 1.5);
+        let [note] = score.notes[..] else { panic!("{score:?}") };
+        assert_eq!((note.key, note.velocity), (60, 102), "0.8 of 127");
+        let [onset_s, end_s] = [20, 50].map(frame_time_s);
+        assert!(
+            (f64::from(note.onset_s) - onset_s).abs() < 1e-6
+                && (f64::from(note.end_s()) - end_s).abs() < 1e-6
+        );
+        assert_eq!(score.length_s, 1.5);
     }
 
     #[test]

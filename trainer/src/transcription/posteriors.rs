@@ -1,5 +1,7 @@
 //! What Basic Pitch's network says of a recording, and on which grid of times and keys.
 
+use std::ops::Range;
+
 /// The rate of the audio that the network hears.
 pub const RATE_HZ: u32 = 22_050;
 /// Samples from one frame of the posteriors to the next.
@@ -26,5 +28,11 @@ impl Posteriors {
     /// How many frames there are.
     pub fn frames(&self) -> usize {
         self.notes.len() / KEYS
+    }
+
+    /// How surely a MIDI key sounds, on average over some frames; the package's amplitude of a note.
+    pub fn amplitude(&self, frames: Range<usize>, key: u8) -> f32 {
+        let (count, column) = (frames.len().max(1), usize::from(key - LOWEST_KEY));
+        frames.map(|frame| self.notes[frame * KEYS + column]).sum::<f32>() / count as f32
     }
 }
