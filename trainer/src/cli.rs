@@ -20,6 +20,7 @@ struct Cli {
 enum Command {
     Render(data::render::Args),
     Synthesise(data::synthetic::Args),
+    Sample(data::sampled::Args),
     Fetch(fetch::Args),
     BuildDataset(build::Args),
     Demo(data::demo::Args),
@@ -37,6 +38,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Render(args) => data::render::run(&args).map(drop)?,
         Command::Synthesise(args) => data::synthetic::run(&args)?,
+        Command::Sample(args) => data::sampled::run(&args)?,
         Command::Fetch(args) => return fetch(&args),
         Command::BuildDataset(args) => build::run(&args)?.lines().iter().for_each(|line| println!("{line}")),
         Command::Demo(args) => data::demo::run(&args)?,

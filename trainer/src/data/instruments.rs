@@ -100,6 +100,22 @@ pub const SHIPPED_STYLES: [&str; 12] = [
     "electric-piano",
 ];
 
+/// Programs, by General MIDI's families, that are struck or plucked.
+const DECAYING: [std::ops::Range<u8>; 5] = [0..16, 24..40, 45..48, 104..109, 112..120];
+
+/// Whether a General MIDI program (counted from 0) is struck or plucked: its notes die by themselves.
+pub fn decays(program: u8) -> bool {
+    DECAYING.iter().any(|family| family.contains(&program))
+}
+
+/// Every General MIDI program that passes for an instrument, ascending.
+pub fn programs() -> Vec<u8> {
+    let mut programs: Vec<u8> = INSTRUMENTS.iter().flat_map(|i| i.programs).copied().collect();
+    programs.sort_unstable();
+    programs.dedup();
+    programs
+}
+
 /// The instrument of that name.
 pub fn by_name(name: &str) -> Result<Instrument> {
     INSTRUMENTS.iter().find(|i| i.name == name).copied().ok_or_else(|| {

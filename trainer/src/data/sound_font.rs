@@ -12,6 +12,12 @@ const PADDING: usize = 46;
 const ZONES_MAX: usize = u16::MAX as usize / GENERATORS;
 /// Of every zone.
 const GENERATORS: usize = 9;
+/// Largest sample that is written.
+const PEAK: f32 = 20_000.0;
+/// Keeps silence finite where a sound is brought to a peak.
+const SMALLEST_PEAK: f32 = 1e-6;
+/// Samples of a loop's beginning that follow its end: whoever interpolates reads past it (7.10 asks for eight).
+pub const PAST_LOOP: usize = 16;
 
 /// A sound under one General MIDI program of bank 0.
 pub struct Preset {
@@ -52,6 +58,38 @@ pub struct Envelope {
     pub sustain: i16,
     /// To nothing after the key.
     pub release: i16,
+}
+
+impl Envelope {
+    /// Of samples that swell and decay by themselves.
+    pub const AS_RECORDED: Self = Self { attack: -12_000, decay: -12_000, sustain: 0, release: -2_400 };
+}
+
+/// The keys that lie nearest to each of some root keys, which ascend; together they are all keys.
+pub fn nearest_keys(roots: &[u8]) -> Vec<[u8; 2]> {
+    let lowest = |i: usize| match i {
+        0 => 0,
+        _ => (u16::from(roots[i - 1]) + u16::from(roots[i])).div_ceil(2) as u8,
+    };
+    let highest = |i: usize| if i + 1 < roots.len() { lowest(i + 1) - 1 } else { 127 };
+    (0..roots.len()).map(|i| [lowest(i), highest(i)]).collect()
+}
+
+/// A sound in 16 bits, where `loudest` is the largest magnitude that there is.
+pub fn quantised(sound: &[f32], loudest: f32) -> Vec<i16> {
+    sound.iter().map(|v| (v / loudest.max(SMALLEST_PEAK) * PEAK) as i16).collect()
+}
+
+/// The largest magnitude.
+pub fn peak(sound: &[f32]) -> f32 {
+    sound.iter().fold(0.0, |peak, v| peak.max(v.abs()))
+}
+
+/// The last twentieth of a sound dies away.
+pub fn fade_out(sound: &mut [f32]) {
+    let len = sound.len() / 20;
+    let start = sound.len() - len;
+    sound[start..].iter_mut().enumerate().for_each(|(i, value)| *value *= 1.0 - i as f32 / len as f32);
 }
 
 /// Writes a soundfont.

@@ -1,0 +1,265 @@
+//! `trainer sample`: a soundfont of notes that somebody recorded.
+//!
+//! Soundfonts share their samples with each other more often than their names say; recorded notes of single instruments are
+//! published in great number. From `<instrument>/<note>.wav`, `.flac`, `.mp3` or `.ogg`, a file a note (`C4` is the middle C), comes a
+//! soundfont as `render` wants it: every program that it knows. Those that nobody recorded are synthetic ones ([`synthetic`]).
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use engine::audio_file::{Audio, decode};
+use engine::{Error, Result};
+use rayon::prelude::*;
+
+use super::instruments;
+use super::recordings::sources::{self, Source};
+use super::sound_font::{self, Envelope, Preset, Zone, fade_out, nearest_keys, peak, quantised};
+use super::sustain::{self, Sustained};
+use super::synthetic;
+
+/// A note begins where it first reaches this share of its peak, -40 dB.
+const BEGINS: f32 = 0.01;
+/// What is kept before that.
+const LEAD_S: f32 = 0.002;
+/// Longest sound of what is struck or plucked.
+const LONGEST_DECAY_S: f32 = 6.0;
+/// MIDI keys.
+const KEYS: RangeInclusive<i32> = 0..=127;
+
+/// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs that they lack.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Folder of `<instrument>/<note>.<ending>`: an instrument that `render` knows, a note as A3, C#4, Cs4 or Bb2 (C4 is key 60), WAV, FLAC, MP3
+    /// or OGG.
+    #[arg(long, value_name = "DIR")]
+    pub notes: PathBuf,
+    /// The SF2 file.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Seed of the synthetic instruments.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// One recorded note, from its onset on.
+struct Note {
+    key: u8,
+    audio: Audio,
+}
+
+/// Makes the soundfont and writes it; says which files are no notes.
+///
+/// # Errors
+/// If a folder is not named after an instrument, one has no note, or a file cannot be read or written.
+pub fn run(args: &Args) -> Result<()> {
+    let (recorded, left_out) = recorded(&args.notes)?;
+    left_out.iter().for_each(|line| println!("left out: {line}"));
+    let sampled: Vec<u16> = recorded.iter().map(|preset| preset.program).collect();
+    let programs: Vec<u8> = instruments::programs()
+        .into_iter()
+        .filter(|program| !sampled.contains(&u16::from(*program)))
+        .collect();
+    let (count, others) = (recorded.len(), programs.len());
+    let mut presets = recorded;
+    presets.extend(synthetic::presets(args.seed, &programs));
+    presets.sort_by_key(|preset| preset.program);
+    sound_font::write(&args.out, "Luthier sampled", &presets)?;
+    println!("{}: {count} recorded programs, {others} synthetic ones", args.out.display());
+    Ok(())
+}
+
+/// The presets of a folder, and what could not be used with the reason.
+fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
+    let found = sources::find(folder)?;
+    let mut left_out: Vec<String> =
+        found.skipped.iter().map(|s| format!("{}: {}", s.file, s.reason)).collect();
+    let mut of_instrument: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
+    found.sources.iter().for_each(|source| of_instrument.entry(&source.instrument).or_default().push(source));
+    let mut presets = Vec::new();
+    for (name, files) in of_instrument {
+        let instrument = instruments::by_name(name)?;
+        let (notes, others) = notes(&files)?;
+        left_out.extend(others);
+        for &program in instrument.programs {
+            let (zones, others) = zones(&notes, instruments::decays(program));
+            left_out.extend(others.into_iter().map(|reason| format!("{name}: {reason}")));
+            if zones.is_empty() {
+                let found = format!("none of {} files", files.len());
+                return Err(Error::invalid(name, "a note as A3 or C#4 that can be played", found));
+            }
+            presets.push(Preset { name: name.to_string(), program: u16::from(program), zones });
+        }
+    }
+    Ok((presets, left_out))
+}
+
+/// The files that are notes, by key, and the names of the others.
+fn notes(files: &[&Source]) -> Result<(Vec<Note>, Vec<String>)> {
+    let (mut by_key, mut left_out) = (BTreeMap::new(), Vec::new());
+    for file in files {
+        match key(&file.name) {
+            Some(key) => drop(by_key.entry(key).or_insert(*file)),
+            None => left_out.push(format!("{}: expected a name as A3 or C#4", file.file)),
+        }
+    }
+    let by_key: Vec<(u8, &Source)> = by_key.into_iter().collect();
+    let notes =
+        by_key.par_iter().map(|(key, file)| Ok(Note { key: *key, audio: begun(decode(&file.path)?) }));
+    Ok((notes.collect::<Result<_>>()?, left_out))
+}
+
+/// The key of a note's name; C4 is 60.
+fn key(name: &str) -> Option<u8> {
+    let mut letters = name.chars();
+    let step = match letters.next()?.to_ascii_uppercase() {
+        'C' => 0,
+        'D' => 2,
+        'E' => 4,
+        'F' => 5,
+        'G' => 7,
+        'A' => 9,
+        'B' => 11,
+        _ => return None,
+    };
+    let rest = letters.as_str();
+    let (shift, octave) = match rest.chars().next()? {
+        '#' | 's' => (1, &rest[1..]),
+        'b' => (-1, &rest[1..]),
+        _ => (0, rest),
+    };
+    let octave: i32 = octave.parse().ok().filter(|octave| (-1..=9).contains(octave))?;
+    u8::try_from(12 * (octave + 1) + step + shift).ok().filter(|key| KEYS.contains(&i32::from(*key)))
+}
+
+/// A recording in one channel, from its onset on.
+fn begun(audio: Audio) -> Audio {
+    let mono = audio.mono();
+    let floor = BEGINS * peak(&mono);
+    let onset = mono.iter().position(|v| v.abs() > floor).unwrap_or(0);
+    let start = onset.saturating_sub((LEAD_S * audio.sample_rate_hz as f32) as usize);
+    Audio { channels: vec![mono[start..].to_vec()], ..audio }
+}
+
+/// Zones of an instrument's notes, as loud against each other as they were recorded, and what is too short.
+fn zones(notes: &[Note], decays: bool) -> (Vec<Zone>, Vec<String>) {
+    let sounds = notes.par_iter().map(|note| sound(note, decays));
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for (note, sound) in notes.iter().zip(sounds.collect::<Vec<_>>()) {
+        match sound {
+            Some(sound) => kept.push((note, sound)),
+            None => {
+                left_out.push(format!("key {}: expected {} s of steady sound", note.key, sustain::SHORTEST_S))
+            }
+        }
+    }
+    let loudest = kept.iter().map(|(_, sound)| peak(&sound.samples)).fold(0.0, f32::max);
+    let roots: Vec<u8> = kept.iter().map(|(note, _)| note.key).collect();
+    let zone = |((note, sound), keys): ((&Note, Sustained), [u8; 2])| Zone {
+        keys,
+        samples: quantised(&sound.samples, loudest),
+        rate_hz: note.audio.sample_rate_hz,
+        root_key: note.key,
+        tune_cents: 0,
+        loops: sound.loops,
+        envelope: Envelope::AS_RECORDED,
+    };
+    (kept.into_iter().zip(nearest_keys(&roots)).map(zone).collect(), left_out)
+}
+
+/// What a key plays: a sound that dies, or one that goes on; none where there is too little of it to go on.
+fn sound(note: &Note, decays: bool) -> Option<Sustained> {
+    let (mono, rate_hz) = (&note.audio.channels[0], note.audio.sample_rate_hz);
+    if !decays {
+        return sustain::sustained(mono, rate_hz);
+    }
+    let mut samples = mono[..mono.len().min((LONGEST_DECAY_S * rate_hz as f32) as usize)].to_vec();
+    fade_out(&mut samples);
+    Some(Sustained { samples, loops: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::TAU;
+
+    use engine::audio_file::{SampleFormat, encode};
+
+    use super::*;
+    use crate::data::score::{self, Score};
+    use crate::data::synth::{SYNTH_RATE_HZ, SoundBank};
+
+    const RATE_HZ: u32 = 44_100;
+
+    #[test]
+    fn notes_are_called_as_musicians_call_them() {
+        let names = ["A4", "C4", "Cs4", "c#4", "Bb3", "C-1", "G9", "Cb4"];
+        assert_eq!(names.map(key), [69, 60, 61, 61, 58, 0, 127, 59].map(Some));
+        for name in ["", "H4", "A", "F2 v2", "4A", "A10", "Gs9", "Cb-1", "é4"] {
+            assert_eq!(key(name), None, "{name}");
+        }
+    }
+
+    /// Two and a half seconds of a tone after 100 ms of silence.
+    fn record(folder: &Path, instrument: &str, note: &str, hz: f32) {
+        let place = folder.join(instrument);
+        std::fs::create_dir_all(&place).unwrap();
+        let tone = |i: usize| {
+            let t = i as f32 / RATE_HZ as f32;
+            let decay = if instrument == "piano" { (-2.0 * t).exp() } else { 1.0 };
+            0.3 * decay * (1..4).map(|n| (TAU * hz * n as f32 * t).sin() / n as f32).sum::<f32>()
+        };
+        let samples = vec![0.0; 4410].into_iter().chain((0..110_250).map(tone)).collect();
+        let audio = Audio { sample_rate_hz: RATE_HZ, channels: vec![samples] };
+        encode(place.join(format!("{note}.wav")), &audio, SampleFormat::Int24).unwrap();
+    }
+
+    #[test]
+    fn recorded_notes_play_every_key_for_as_long_as_it_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = folder.path().join("notes");
+        record(&notes, "violin", "A4", 440.0);
+        record(&notes, "violin", "A5", 880.0);
+        record(&notes, "piano", "A4", 440.0);
+        record(&notes, "piano", "a note", 440.0);
+        std::fs::write(notes.join("piano/README.md"), "not a sound").unwrap();
+        let (presets, left_out) = recorded(&notes).unwrap();
+        assert_eq!(presets.iter().map(|p| p.program).collect::<Vec<_>>(), [0, 40]);
+        assert_eq!(presets[1].zones.iter().map(|z| z.keys).collect::<Vec<_>>(), [[0, 74], [75, 127]]);
+        assert!(left_out.len() == 1 && left_out[0].contains("piano/a note.wav"), "{left_out:?}");
+
+        let out = folder.path().join("sampled.sf2");
+        run(&Args { notes, out: out.clone(), seed: 1 }).unwrap();
+        let bank = SoundBank::open(&out).unwrap();
+        instruments::programs().into_iter().for_each(|program| bank.check_program(program).unwrap());
+        let second = SYNTH_RATE_HZ as usize;
+        let played = |program: u8, key: u8| {
+            let note = score::Note { onset_s: 0.0, duration_s: 5.0, key, velocity: 100 };
+            bank.player().unwrap().play(&Score::new(vec![note], 5.0), program, 0.0, 5 * second).left
+        };
+        let rms = |part: &[f32]| (part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32).sqrt();
+        for key in [62, 69, 80] {
+            let sound = played(40, key);
+            assert!(rms(&sound[..second / 50]) > 0.2 * rms(&sound[second..2 * second]), "begins at once");
+            let held = rms(&sound[4 * second..]) / rms(&sound[second..2 * second]);
+            assert!((0.9..1.1).contains(&held), "key {key}: {held}");
+            let period = SYNTH_RATE_HZ as f32 / (440.0 * ((f32::from(key) - 69.0) / 12.0).exp2());
+            let steady = &sound[4 * second..][..16_384];
+            let correlation = |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
+            assert!(correlation(period.round() as usize) > 0.8 * correlation(0), "key {key}");
+        }
+        let struck = played(0, 69);
+        assert!(rms(&struck[4 * second..]) < 0.05 * rms(&struck[..second / 2]), "a piano dies");
+    }
+
+    #[test]
+    fn what_is_no_instrument_or_has_no_note_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        record(folder.path(), "theremin", "A4", 440.0);
+        let message = recorded(folder.path()).err().unwrap().to_string();
+        assert!(message.contains("theremin") && message.contains("violin"), "{message}");
+        std::fs::rename(folder.path().join("theremin"), folder.path().join("oboe")).unwrap();
+        std::fs::rename(folder.path().join("oboe/A4.wav"), folder.path().join("oboe/long.wav")).unwrap();
+        let message = recorded(folder.path()).err().unwrap().to_string();
+        assert!(message.contains("oboe") && message.contains("C#4"), "{message}");
+    }
+}

@@ -1,0 +1,136 @@
+//! A recorded tone that goes on for as long as its key is down: a loop that closes without a seam.
+//!
+//! The loop's end is where the tone resembles its beginning the most; from beginning to end the level is brought back to where it
+//! was, and the last tenth of a second fades into what lies before the beginning.
+
+use std::ops::Range;
+
+use super::sound_font::PAST_LOOP;
+
+/// Steady sound that a tone must have.
+pub const SHORTEST_S: f32 = 0.5;
+/// The loop begins after the attack.
+const ATTACK_S: f32 = 0.35;
+/// Nothing is kept beyond.
+const LONGEST_S: f32 = 4.0;
+/// The end fades into the beginning for so long.
+const FADE_S: f32 = 0.1;
+/// How far before the latest end a better one is looked for: two periods of the lowest tones.
+const SEARCH_S: f32 = 0.06;
+/// Blocks whose level is compared.
+const BLOCK_S: f32 = 0.05;
+/// A player has stopped where a block is this much weaker than the tone is in the middle, -10 dB; what is as much louder has not begun to last.
+const STOPPED: f32 = 0.3;
+
+/// A sound, and the loop that makes it last.
+pub struct Sustained {
+    /// Its samples.
+    pub samples: Vec<f32>,
+    /// First sample of the loop and the one after its last, where it has one.
+    pub loops: Option<[u32; 2]>,
+}
+
+/// A tone that goes on; none where less than [`SHORTEST_S`] of it is steady.
+pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
+    let samples = |seconds: f32| (seconds * rate_hz as f32) as usize;
+    let (start, latest, fade) = (samples(ATTACK_S), steady_end(tone, rate_hz), samples(FADE_S));
+    if latest < start + samples(SHORTEST_S) {
+        return None;
+    }
+    let lead = &tone[start - fade..start];
+    let likeness = |end: usize| correlation(lead, &tone[end - fade..end]);
+    let ends = latest - samples(SEARCH_S)..=latest;
+    let (end, likeness) =
+        ends.map(|end| (end, likeness(end))).max_by(|a, b| a.1.total_cmp(&b.1)).expect("a range of ends");
+    let mut looped = tone[..end].to_vec();
+    level(&mut looped, start..end, rms(lead) / rms(&tone[end - fade..end]).max(f32::MIN_POSITIVE));
+    for (i, (value, before)) in looped[end - fade..].iter_mut().zip(lead).enumerate() {
+        let share = (i + 1) as f32 / fade as f32;
+        let rest = 1.0 - share;
+        // What is alike adds up, what is not adds up in power.
+        let power = (rest * rest + share * share + 2.0 * likeness.max(0.0) * rest * share).sqrt();
+        *value = (rest * *value + share * before) / power;
+    }
+    looped.extend_from_within(start..start + PAST_LOOP);
+    Some(Sustained { samples: looped, loops: Some([start as u32, end as u32]) })
+}
+
+/// Where the player stops, or the sound is long enough.
+fn steady_end(tone: &[f32], rate_hz: u32) -> usize {
+    let block = ((BLOCK_S * rate_hz as f32) as usize).max(1);
+    let tone = &tone[..tone.len().min((LONGEST_S * rate_hz as f32) as usize)];
+    let levels: Vec<f32> = tone.chunks_exact(block).map(rms).collect();
+    let attack = (ATTACK_S / BLOCK_S) as usize;
+    let Some(steady) = levels.get(attack..) else { return 0 };
+    let mut sorted = steady.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let Some(&middle) = sorted.get(sorted.len() / 2) else { return 0 };
+    let as_loud = |level: &f32| *level > STOPPED * middle && STOPPED * level < middle;
+    let sounding = steady.iter().take_while(|level| as_loud(level)).count();
+    (attack + sounding) * block
+}
+
+/// Brings the level from 1 at the beginning of a part to `gain` at its end, evenly in decibels.
+fn level(sound: &mut [f32], part: Range<usize>, gain: f32) {
+    let len = part.len() as f32;
+    sound[part].iter_mut().enumerate().for_each(|(i, value)| *value *= gain.powf(i as f32 / len));
+}
+
+/// -1 to 1.
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+    product / (rms(a) * rms(b) * a.len() as f32).max(f32::MIN_POSITIVE)
+}
+
+fn rms(part: &[f32]) -> f32 {
+    (part.iter().map(|v| v * v).sum::<f32>() / part.len().max(1) as f32).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f32::consts::TAU;
+
+    const RATE_HZ: u32 = 22_050;
+
+    /// Harmonics under vibrato that swell, lose `loss_db` a second and stop after `seconds`.
+    fn bowed(hz: f32, seconds: f32, loss_db: f32) -> Vec<f32> {
+        let sample = |i: usize| {
+            let t = i as f32 / RATE_HZ as f32;
+            let swing = 0.3 * (TAU * 5.3 * t).sin();
+            let tone = (1..6).map(|n| ((n as f32) * (TAU * hz * t + swing)).sin() / n as f32).sum::<f32>();
+            let level = (1.0 - (-t / 0.05).exp()) * 10.0f32.powf(-loss_db * t / 20.0);
+            if t < seconds { 0.2 * level * tone } else { 0.0 }
+        };
+        (0..((seconds + 0.5) * RATE_HZ as f32) as usize).map(sample).collect()
+    }
+
+    #[test]
+    fn a_loop_closes_in_level_and_in_shape_and_ends_before_the_player_does() {
+        for (hz, seconds, loss_db) in [(98.0, 3.0, 1.0), (440.0, 1.4, 6.0), (1318.5, 9.0, 0.0)] {
+            let tone = bowed(hz, seconds, loss_db);
+            let Sustained { samples, loops } = sustained(&tone, RATE_HZ).unwrap();
+            let [start, end] = loops.unwrap().map(|at| at as usize);
+            assert!(
+                end as f32 <= seconds.min(LONGEST_S) * RATE_HZ as f32 && samples.len() == end + PAST_LOOP
+            );
+            // Twice round: no step at the seam is larger than the steps inside.
+            let twice = [&samples[start..end], &samples[start..end]].concat();
+            let steps: Vec<f32> = twice.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+            let (seam, inside) =
+                (steps[end - start - 1], steps[..end - start - 1].iter().fold(0.0, |a, &b| f32::max(a, b)));
+            assert!(seam <= inside, "{hz} Hz: {seam} {inside}");
+            let levels: Vec<f32> = twice.chunks_exact(RATE_HZ as usize / 10).map(rms).collect();
+            let (least, most) =
+                levels.iter().fold((f32::MAX, 0.0), |(a, b), &v| (f32::min(a, v), f32::max(b, v)));
+            assert!(most / least < 1.12, "{hz} Hz pulses: {levels:?}");
+        }
+    }
+
+    #[test]
+    fn what_hardly_sounds_has_no_loop() {
+        for tone in [Vec::new(), vec![0.0; 50_000], bowed(440.0, 0.6, 0.0), bowed(440.0, 3.0, 60.0)] {
+            assert!(sustained(&tone, RATE_HZ).is_none(), "{} samples", tone.len());
+        }
+    }
+}
