@@ -117,6 +117,28 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
     }
     let text = std::fs::read_to_string(args.out.join("ablation.md")).unwrap();
     assert_eq!(text.matches("| a quarter of the positions |").count(), 1, "{text}");
+
+    // The same again, elsewhere, does nothing again; what is missing alone is trained; another autoencoder is another row.
+    let out = folder.path().join("moved");
+    std::fs::rename(&args.out, &out).unwrap();
+    let args = Args { out, ..args };
+    let written = |file: &str| std::fs::metadata(args.out.join(file)).unwrap().modified().unwrap();
+    let files = ["deeper/autoencoder/last.safetensors", "deeper/judged.json"];
+    let before = files.map(written);
+    ablation::run(&args).unwrap();
+    assert_eq!(files.map(written), before);
+    for file in ["state.safetensors", "last.safetensors"] {
+        std::fs::remove_file(args.out.join("deeper").join(file)).unwrap();
+    }
+    ablation::run(&args).unwrap();
+    assert_eq!(
+        files.map(written),
+        before,
+        "the autoencoder is not trained again, and the same seed makes the same model"
+    );
+    std::fs::write(&args.rows, format!("{ROWS}\n{}", row.replace("steps=2", "steps=3"))).unwrap();
+    let message = format!("{:#}", ablation::run(&args).unwrap_err());
+    assert!(message.contains("autoencoder") && message.contains("steps"), "{message}");
 }
 
 #[test]
@@ -141,10 +163,13 @@ fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trai
     std::fs::write(&good.rows, ROWS.replace("terminal_share", "terminal_shore")).unwrap();
     let message = format!("{:#}", ablation::run(&good).unwrap_err());
     assert!(message.contains("regressor") && message.contains("terminal_shore"), "{message}");
-    let listens = ROWS.replace("diffusion.terminal_share=1.0", "feature_network='nobody'");
-    std::fs::write(&good.rows, listens).unwrap();
-    let message = format!("{:#}", ablation::run(&good).unwrap_err());
-    assert!(message.contains("regressor: feature_network") && message.contains("nobody"), "{message}");
+    for (listens, word) in
+        [("loss.style=0.1", "loss.style"), ("loss.style=0.1\", \"feature_network='nobody'", "nobody")]
+    {
+        std::fs::write(&good.rows, ROWS.replace("diffusion.terminal_share=1.0", listens)).unwrap();
+        let message = format!("{:#}", ablation::run(&good).unwrap_err());
+        assert!(message.contains("regressor") && message.contains(word), "{message}");
+    }
     std::fs::write(&good.rows, ROWS).unwrap();
     let nowhere = folder.path().join("nowhere");
     for args in

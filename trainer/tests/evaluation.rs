@@ -171,7 +171,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         "Luthier, 10 steps |",
         "guidance 2 |",
         "| expressive, ",
-        "10 steps, by instrument:",
+        "10 steps, by instrument,",
         "Not judged by ear",
         "table 3",
     ] {

@@ -11,6 +11,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
 use engine::whole_file;
 use serde_json::Value;
 
@@ -23,6 +24,7 @@ use crate::evaluate::sampling::Sampling;
 use crate::evaluate::subject::Subject;
 use crate::evaluate::transfer::{Rows, Session};
 use crate::evaluate::write_json;
+use crate::setup::Setup;
 use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
@@ -63,7 +65,7 @@ pub struct Args {
     /// Where to train.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
-    /// Changes of the config that all rows share: `steps=1500`.
+    /// Changes of the config that all rows share, `steps=1500`; the rows' own autoencoders have theirs.
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -119,15 +121,14 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Finds what is wrong with later rows and with the judge before hours are spent on the first.
 fn check(args: &Args, rows: &[Row]) -> Result<()> {
+    let mel = Description::read(&args.data)?.mel;
     for row in rows {
         for training in trainings(args, row) {
             let config = train::new_config(&training).with_context(|| row.folder.clone())?;
-            let network = &config.feature_network;
-            ensure!(
-                network.is_empty() || Path::new(network).is_file(),
-                "{}: feature_network: expected a classifier's model file or converted VGGish weights, found no file `{network}`",
-                row.folder
-            );
+            let setup = Setup { config: &config, device: Device::Cpu, init: None };
+            for (term, weight) in [("style", config.loss.style), ("perceptual", config.loss.perceptual)] {
+                setup.listener(term, weight, &mel).with_context(|| row.folder.clone())?;
+            }
         }
         ensure!(
             row.autoencoder.is_empty() || args.autoencoder.is_some(),
@@ -168,7 +169,11 @@ fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
 fn trained(training: train::Args) -> Result<bool> {
     if training.resume {
         let (folder, wanted) = (Folder::at(&training.out), train::new_config(&training)?);
-        let found = RunConfig::stopped(&folder.stopped_config(), &[])?;
+        let mut found = RunConfig::stopped(&folder.stopped_config(), &[])?;
+        // A row's own autoencoder lies in its folder, wherever that has been moved to.
+        if Path::new(&wanted.init).starts_with(folder.path()) {
+            found.init.clone_from(&wanted.init);
+        }
         if let Some(field) = wanted.differs_from(&found)? {
             bail!(
                 "{}: expected a run with this row's {field}, found another; choose another --out",

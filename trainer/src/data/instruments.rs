@@ -159,6 +159,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_instruments_programs_all_decay_or_all_last() {
+        for instrument in INSTRUMENTS {
+            let first = decays(instrument.programs[0]);
+            assert!(
+                instrument.programs.iter().all(|program| decays(*program) == first),
+                "{}",
+                instrument.name
+            );
+        }
+    }
+
+    #[test]
     fn the_default_four_share_g3_to_e6() {
         let four: Vec<_> = DEFAULT_INSTRUMENTS.iter().map(|n| by_name(n).unwrap()).collect();
         assert_eq!(common_range(&four).unwrap(), (55, 88));

@@ -5,6 +5,7 @@
 //! soundfont as `render` wants it: every program that it knows. Those that nobody recorded are synthetic ones ([`synthetic`]).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,9 @@ use rayon::prelude::*;
 
 use super::instruments;
 use super::recordings::sources::{self, Source};
-use super::sound_font::{self, Envelope, Preset, Zone, fade_out, nearest_keys, peak, quantised};
+use super::sound_font::{
+    self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
+};
 use super::sustain::{self, Sustained};
 use super::synthetic;
 
@@ -24,6 +27,8 @@ const BEGINS: f32 = 0.01;
 const LEAD_S: f32 = 0.002;
 /// Longest sound of what is struck or plucked.
 const LONGEST_DECAY_S: f32 = 6.0;
+/// Shortest.
+const SHORTEST_DECAY_S: f32 = 0.05;
 /// MIDI keys.
 const KEYS: RangeInclusive<i32> = 0..=127;
 
@@ -42,10 +47,11 @@ pub struct Args {
     pub seed: u64,
 }
 
-/// One recorded note, from its onset on.
+/// One recorded note.
 struct Note {
     key: u8,
-    audio: Audio,
+    rate_hz: u32,
+    sound: Sustained,
 }
 
 /// Makes the soundfont and writes it; says which files are no notes.
@@ -53,23 +59,21 @@ struct Note {
 /// # Errors
 /// If a folder is not named after an instrument, one has no note, or a file cannot be read or written.
 pub fn run(args: &Args) -> Result<()> {
-    let (recorded, left_out) = recorded(&args.notes)?;
+    let (mut presets, left_out) = recorded(&args.notes)?;
     left_out.iter().for_each(|line| println!("left out: {line}"));
-    let sampled: Vec<u16> = recorded.iter().map(|preset| preset.program).collect();
-    let programs: Vec<u8> = instruments::programs()
+    let missing: Vec<u8> = instruments::programs()
         .into_iter()
-        .filter(|program| !sampled.contains(&u16::from(*program)))
+        .filter(|program| !presets.iter().any(|preset| preset.programs.contains(program)))
         .collect();
-    let (count, others) = (recorded.len(), programs.len());
-    let mut presets = recorded;
-    presets.extend(synthetic::presets(args.seed, &programs));
-    presets.sort_by_key(|preset| preset.program);
+    let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
+    let said = format!("{} recorded, {} programs synthetic", names.join(", "), missing.len());
+    presets.extend(synthetic::presets(args.seed, &missing));
     sound_font::write(&args.out, "Luthier sampled", &presets)?;
-    println!("{}: {count} recorded programs, {others} synthetic ones", args.out.display());
+    println!("{}: {said}", args.out.display());
     Ok(())
 }
 
-/// The presets of a folder, and what could not be used with the reason.
+/// The instruments of a folder, and what could not be used with the reason.
 fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
     let found = sources::find(folder)?;
     let mut left_out: Vec<String> =
@@ -78,35 +82,54 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
     found.sources.iter().for_each(|source| of_instrument.entry(&source.instrument).or_default().push(source));
     let mut presets = Vec::new();
     for (name, files) in of_instrument {
-        let instrument = instruments::by_name(name)?;
-        let (notes, others) = notes(&files)?;
-        left_out.extend(others);
-        for &program in instrument.programs {
-            let (zones, others) = zones(&notes, instruments::decays(program));
-            left_out.extend(others.into_iter().map(|reason| format!("{name}: {reason}")));
-            if zones.is_empty() {
-                let found = format!("none of {} files", files.len());
-                return Err(Error::invalid(name, "a note as A3 or C#4 that can be played", found));
-            }
-            presets.push(Preset { name: name.to_string(), program: u16::from(program), zones });
+        let instrument = instruments::by_name(name).map_err(|e| Error::file(&files[0].path, e))?;
+        let (notes, refused) = notes(&files, instruments::decays(instrument.programs[0]))?;
+        if notes.is_empty() {
+            return Err(Error::invalid(name, "a note that can be played", refused.join("; ")));
         }
+        left_out.extend(refused);
+        presets.push(Preset {
+            name: name.to_string(),
+            programs: instrument.programs.to_vec(),
+            zones: zones(&notes),
+        });
     }
     Ok((presets, left_out))
 }
 
-/// The files that are notes, by key, and the names of the others.
-fn notes(files: &[&Source]) -> Result<(Vec<Note>, Vec<String>)> {
-    let (mut by_key, mut left_out) = (BTreeMap::new(), Vec::new());
-    for file in files {
-        match key(&file.name) {
-            Some(key) => drop(by_key.entry(key).or_insert(*file)),
-            None => left_out.push(format!("{}: expected a name as A3 or C#4", file.file)),
+/// The files that are notes, by key, and the others with the reason.
+fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
+    let (mut by_key, mut refused) = (BTreeMap::<u8, &Source>::new(), Vec::new());
+    for &file in files {
+        match key(&file.name).map(|key| by_key.entry(key)) {
+            Some(Entry::Vacant(place)) => drop(place.insert(file)),
+            Some(Entry::Occupied(other)) => {
+                refused.push(format!(
+                    "{}: expected a key of its own, found that of {}",
+                    file.file,
+                    other.get().file
+                ));
+            }
+            None => refused.push(format!("{}: expected a name as A3 or C#4", file.file)),
         }
     }
     let by_key: Vec<(u8, &Source)> = by_key.into_iter().collect();
-    let notes =
-        by_key.par_iter().map(|(key, file)| Ok(Note { key: *key, audio: begun(decode(&file.path)?) }));
-    Ok((notes.collect::<Result<_>>()?, left_out))
+    let read = by_key.par_iter().map(|&(key, file)| {
+        let audio = decode(&file.path)?;
+        let rate_hz = audio.sample_rate_hz;
+        Ok(sound(&begun(&audio), rate_hz, decays).map(|sound| Note { key, rate_hz, sound }))
+    });
+    let mut notes = Vec::new();
+    for ((_, file), note) in by_key.iter().zip(read.collect::<Result<Vec<_>>>()?) {
+        match note {
+            Some(note) => notes.push(note),
+            None if decays => refused.push(format!("{}: expected {SHORTEST_DECAY_S} s of sound", file.file)),
+            None => {
+                refused.push(format!("{}: expected {} s of steady sound", file.file, sustain::SHORTEST_S))
+            }
+        }
+    }
+    Ok((notes, refused))
 }
 
 /// The key of a note's name; C4 is 60.
@@ -128,54 +151,46 @@ fn key(name: &str) -> Option<u8> {
         'b' => (-1, &rest[1..]),
         _ => (0, rest),
     };
-    let octave: i32 = octave.parse().ok().filter(|octave| (-1..=9).contains(octave))?;
+    let octave = (-1..=9).find(|number| octave == number.to_string())?;
     u8::try_from(12 * (octave + 1) + step + shift).ok().filter(|key| KEYS.contains(&i32::from(*key)))
 }
 
 /// A recording in one channel, from its onset on.
-fn begun(audio: Audio) -> Audio {
+fn begun(audio: &Audio) -> Vec<f32> {
     let mono = audio.mono();
     let floor = BEGINS * peak(&mono);
     let onset = mono.iter().position(|v| v.abs() > floor).unwrap_or(0);
-    let start = onset.saturating_sub((LEAD_S * audio.sample_rate_hz as f32) as usize);
-    Audio { channels: vec![mono[start..].to_vec()], ..audio }
+    mono[onset.saturating_sub((LEAD_S * audio.sample_rate_hz as f32) as usize)..].to_vec()
 }
 
-/// Zones of an instrument's notes, as loud against each other as they were recorded, and what is too short.
-fn zones(notes: &[Note], decays: bool) -> (Vec<Zone>, Vec<String>) {
-    let sounds = notes.par_iter().map(|note| sound(note, decays));
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-    for (note, sound) in notes.iter().zip(sounds.collect::<Vec<_>>()) {
-        match sound {
-            Some(sound) => kept.push((note, sound)),
-            None => {
-                left_out.push(format!("key {}: expected {} s of steady sound", note.key, sustain::SHORTEST_S))
-            }
-        }
+/// What a key plays: a sound that dies, or one that goes on; none where there is too little of it.
+fn sound(recording: &[f32], rate_hz: u32, decays: bool) -> Option<Sustained> {
+    if peak(recording) < SMALLEST_PEAK || recording.len() < (SHORTEST_DECAY_S * rate_hz as f32) as usize {
+        return None;
     }
-    let loudest = kept.iter().map(|(_, sound)| peak(&sound.samples)).fold(0.0, f32::max);
-    let roots: Vec<u8> = kept.iter().map(|(note, _)| note.key).collect();
-    let zone = |((note, sound), keys): ((&Note, Sustained), [u8; 2])| Zone {
-        keys,
-        samples: quantised(&sound.samples, loudest),
-        rate_hz: note.audio.sample_rate_hz,
-        root_key: note.key,
-        tune_cents: 0,
-        loops: sound.loops,
-        envelope: Envelope::AS_RECORDED,
-    };
-    (kept.into_iter().zip(nearest_keys(&roots)).map(zone).collect(), left_out)
-}
-
-/// What a key plays: a sound that dies, or one that goes on; none where there is too little of it to go on.
-fn sound(note: &Note, decays: bool) -> Option<Sustained> {
-    let (mono, rate_hz) = (&note.audio.channels[0], note.audio.sample_rate_hz);
     if !decays {
-        return sustain::sustained(mono, rate_hz);
+        return sustain::sustained(recording, rate_hz);
     }
-    let mut samples = mono[..mono.len().min((LONGEST_DECAY_S * rate_hz as f32) as usize)].to_vec();
+    let longest = (LONGEST_DECAY_S * rate_hz as f32) as usize;
+    let mut samples = recording[..recording.len().min(longest)].to_vec();
     fade_out(&mut samples);
     Some(Sustained { samples, loops: None })
+}
+
+/// Zones of an instrument's notes, as loud against each other as they were recorded.
+fn zones(notes: &[Note]) -> Vec<Zone> {
+    let loudest = notes.iter().map(|note| peak(&note.sound.samples)).fold(0.0, f32::max);
+    let roots: Vec<u8> = notes.iter().map(|note| note.key).collect();
+    let zone = |(note, keys): (&Note, [u8; 2])| Zone {
+        keys,
+        samples: quantised(&note.sound.samples, loudest),
+        rate_hz: note.rate_hz,
+        root_key: note.key,
+        tune_cents: 0,
+        loops: note.sound.loops,
+        envelope: Envelope::AS_RECORDED,
+    };
+    notes.iter().zip(nearest_keys(&roots)).map(zone).collect()
 }
 
 #[cfg(test)]
@@ -194,7 +209,7 @@ mod tests {
     fn notes_are_called_as_musicians_call_them() {
         let names = ["A4", "C4", "Cs4", "c#4", "Bb3", "C-1", "G9", "Cb4"];
         assert_eq!(names.map(key), [69, 60, 61, 61, 58, 0, 127, 59].map(Some));
-        for name in ["", "H4", "A", "F2 v2", "4A", "A10", "Gs9", "Cb-1", "é4"] {
+        for name in ["", "H4", "A", "F2 v2", "4A", "A10", "A+4", "A04", "Gs9", "Cb-1", "é4"] {
             assert_eq!(key(name), None, "{name}");
         }
     }
@@ -221,11 +236,20 @@ mod tests {
         record(&notes, "violin", "A5", 880.0);
         record(&notes, "piano", "A4", 440.0);
         record(&notes, "piano", "a note", 440.0);
+        record(&notes, "violin", "Gs5", 830.6);
+        record(&notes, "violin", "Ab5", 830.6);
         std::fs::write(notes.join("piano/README.md"), "not a sound").unwrap();
         let (presets, left_out) = recorded(&notes).unwrap();
-        assert_eq!(presets.iter().map(|p| p.program).collect::<Vec<_>>(), [0, 40]);
-        assert_eq!(presets[1].zones.iter().map(|z| z.keys).collect::<Vec<_>>(), [[0, 74], [75, 127]]);
-        assert!(left_out.len() == 1 && left_out[0].contains("piano/a note.wav"), "{left_out:?}");
+        assert_eq!(presets.iter().map(|p| p.programs.clone()).collect::<Vec<_>>(), [[0], [40]]);
+        assert_eq!(
+            presets[1].zones.iter().map(|z| z.keys).collect::<Vec<_>>(),
+            [[0, 74], [75, 80], [81, 127]]
+        );
+        assert!(left_out.len() == 2 && left_out[0].contains("piano/a note.wav"), "{left_out:?}");
+        assert!(
+            left_out[1].contains("violin/Gs5.wav") && left_out[1].contains("violin/Ab5.wav"),
+            "{left_out:?}"
+        );
 
         let out = folder.path().join("sampled.sf2");
         run(&Args { notes, out: out.clone(), seed: 1 }).unwrap();
@@ -246,6 +270,10 @@ mod tests {
             let steady = &sound[4 * second..][..16_384];
             let correlation = |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
             assert!(correlation(period.round() as usize) > 0.8 * correlation(0), "key {key}");
+            assert!(
+                correlation((period / 2.0).round() as usize) < 0.3 * correlation(0),
+                "key {key}: an octave above"
+            );
         }
         let struck = played(0, 69);
         assert!(rms(&struck[4 * second..]) < 0.05 * rms(&struck[..second / 2]), "a piano dies");
@@ -261,5 +289,14 @@ mod tests {
         std::fs::rename(folder.path().join("oboe/A4.wav"), folder.path().join("oboe/long.wav")).unwrap();
         let message = recorded(folder.path()).err().unwrap().to_string();
         assert!(message.contains("oboe") && message.contains("C#4"), "{message}");
+        let silence = Audio { sample_rate_hz: RATE_HZ, channels: vec![vec![0.0; 88_200]; 2] };
+        for instrument in ["oboe", "harp"] {
+            let place = folder.path().join(instrument);
+            std::fs::create_dir_all(&place).unwrap();
+            encode(place.join("A4.wav"), &silence, SampleFormat::Int24).unwrap();
+            let message = recorded(folder.path()).err().unwrap().to_string();
+            assert!(message.contains(&format!("{instrument}/A4.wav")), "{message}");
+            std::fs::remove_dir_all(place).unwrap();
+        }
     }
 }

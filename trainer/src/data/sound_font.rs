@@ -12,19 +12,21 @@ const PADDING: usize = 46;
 const ZONES_MAX: usize = u16::MAX as usize / GENERATORS;
 /// Of every zone.
 const GENERATORS: usize = 9;
+/// A RIFF file counts its bytes in 32 bits; this leaves room for all that is not samples.
+const SAMPLES_MAX: usize = (u32::MAX / 2) as usize - (1 << 24);
 /// Largest sample that is written.
 const PEAK: f32 = 20_000.0;
-/// Keeps silence finite where a sound is brought to a peak.
-const SMALLEST_PEAK: f32 = 1e-6;
+/// Keeps silence finite where a sound is brought to a peak; what is below it is silence.
+pub const SMALLEST_PEAK: f32 = 1e-6;
 /// Samples of a loop's beginning that follow its end: whoever interpolates reads past it (7.10 asks for eight).
 pub const PAST_LOOP: usize = 16;
 
-/// A sound under one General MIDI program of bank 0.
+/// A sound under General MIDI programs of bank 0.
 pub struct Preset {
     /// At most 19 bytes.
     pub name: String,
-    /// Counted from 0.
-    pub program: u16,
+    /// Counted from 0, one at least.
+    pub programs: Vec<u8>,
     /// Ranges of keys that do not overlap.
     pub zones: Vec<Zone>,
 }
@@ -95,11 +97,19 @@ pub fn fade_out(sound: &mut [f32]) {
 /// Writes a soundfont.
 ///
 /// # Errors
-/// If there are more zones than the format can count, or the file cannot be written.
+/// If there are more zones or samples than the format can count, or the file cannot be written.
 pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
     let zones = presets.iter().map(|preset| preset.zones.len()).sum::<usize>();
     if zones > ZONES_MAX {
         return Err(Error::file(path, format!("expected {ZONES_MAX} zones at most, found {zones}")));
+    }
+    let samples = presets
+        .iter()
+        .flat_map(|preset| &preset.zones)
+        .map(|zone| zone.samples.len() + PADDING)
+        .sum::<usize>();
+    if samples > SAMPLES_MAX {
+        return Err(Error::file(path, format!("expected {SAMPLES_MAX} samples at most, found {samples}")));
     }
     whole_file::write(path, bytes(name, presets))
 }
@@ -120,7 +130,8 @@ pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
     chunk(b"RIFF", &body.concat())
 }
 
-/// The nine lists of the articulation data (section 7): one zone a preset, as many as there are a preset's instrument.
+/// The nine lists of the articulation data (section 7): one zone a program, as many as there are a preset's instrument, which its programs
+/// share.
 #[derive(Default)]
 struct Articulation {
     phdr: Vec<u8>,
@@ -135,11 +146,16 @@ struct Articulation {
 impl Articulation {
     fn of(presets: &[Preset]) -> Self {
         let (mut lists, mut zones, mut start) = (Self::default(), 0u16, 0u32);
+        let mut count = 0;
         for (i, preset) in (0u16..).zip(presets) {
             let label = name(&preset.name);
-            lists.phdr.extend([label.clone(), words(&[preset.program, 0, i, 0, 0, 0, 0, 0, 0])].concat());
-            lists.pbag.extend(words(&[i, 0]));
-            lists.pgen.extend(words(&[41, i])); // instrument
+            for &program in &preset.programs {
+                let header = words(&[u16::from(program), 0, count, 0, 0, 0, 0, 0, 0]);
+                lists.phdr.extend([label.clone(), header].concat());
+                lists.pbag.extend(words(&[count, 0]));
+                lists.pgen.extend(words(&[41, i])); // instrument
+                count += 1;
+            }
             lists.inst.extend([label.clone(), words(&[zones])].concat());
             for zone in &preset.zones {
                 lists.ibag.extend(words(&[(lists.igen.len() / 4) as u16, 0]));
@@ -150,7 +166,6 @@ impl Articulation {
             }
         }
         // Every list ends with a record that only says where the one before it ends.
-        let count = presets.len() as u16;
         lists.phdr.extend([name("EOP"), words(&[0, 0, count, 0, 0, 0, 0, 0, 0])].concat());
         lists.pbag.extend(words(&[count, 0]));
         lists.pgen.extend(words(&[0, 0]));

@@ -19,8 +19,12 @@ const FADE_S: f32 = 0.1;
 const SEARCH_S: f32 = 0.06;
 /// Blocks whose level is compared.
 const BLOCK_S: f32 = 0.05;
+/// Blocks weaker than this against the loudest, -30 dB, are not of the tone.
+const SILENT: f32 = 0.03;
 /// A player has stopped where a block is this much weaker than the tone is in the middle, -10 dB; what is as much louder has not begun to last.
 const STOPPED: f32 = 0.3;
+/// So long before it is weak a tone has been let go, or bow and breath have begun to leave it.
+const LETTING_GO_S: f32 = 0.25;
 
 /// A sound, and the loop that makes it last.
 pub struct Sustained {
@@ -38,12 +42,17 @@ pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
         return None;
     }
     let lead = &tone[start - fade..start];
-    let likeness = |end: usize| correlation(lead, &tone[end - fade..end]);
+    let lead_rms = rms(lead);
+    let likeness = |end: usize| {
+        let tail = &tone[end - fade..end];
+        let product: f32 = lead.iter().zip(tail).map(|(a, b)| a * b).sum();
+        product / (lead_rms * rms(tail) * fade as f32).max(f32::MIN_POSITIVE)
+    };
     let ends = latest - samples(SEARCH_S)..=latest;
     let (end, likeness) =
         ends.map(|end| (end, likeness(end))).max_by(|a, b| a.1.total_cmp(&b.1)).expect("a range of ends");
     let mut looped = tone[..end].to_vec();
-    level(&mut looped, start..end, rms(lead) / rms(&tone[end - fade..end]).max(f32::MIN_POSITIVE));
+    level(&mut looped, start..end, lead_rms / rms(&tone[end - fade..end]).max(f32::MIN_POSITIVE));
     for (i, (value, before)) in looped[end - fade..].iter_mut().zip(lead).enumerate() {
         let share = (i + 1) as f32 / fade as f32;
         let rest = 1.0 - share;
@@ -55,31 +64,27 @@ pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
     Some(Sustained { samples: looped, loops: Some([start as u32, end as u32]) })
 }
 
-/// Where the player stops, or the sound is long enough.
+/// Where the player is still at it, or the sound is long enough.
 fn steady_end(tone: &[f32], rate_hz: u32) -> usize {
     let block = ((BLOCK_S * rate_hz as f32) as usize).max(1);
     let tone = &tone[..tone.len().min((LONGEST_S * rate_hz as f32) as usize)];
     let levels: Vec<f32> = tone.chunks_exact(block).map(rms).collect();
     let attack = (ATTACK_S / BLOCK_S) as usize;
     let Some(steady) = levels.get(attack..) else { return 0 };
-    let mut sorted = steady.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    let Some(&middle) = sorted.get(sorted.len() / 2) else { return 0 };
-    let as_loud = |level: &f32| *level > STOPPED * middle && STOPPED * level < middle;
-    let sounding = steady.iter().take_while(|level| as_loud(level)).count();
-    (attack + sounding) * block
+    let loudest = levels.iter().fold(0.0, |a: f32, b| a.max(*b));
+    let mut sounding: Vec<f32> = steady.iter().copied().filter(|level| *level > SILENT * loudest).collect();
+    sounding.sort_by(f32::total_cmp);
+    let Some(&middle) = sounding.get(sounding.len() / 2) else { return 0 };
+    let as_loud = |level: &&f32| **level > STOPPED * middle && STOPPED * **level < middle;
+    let lasts = steady.iter().take_while(as_loud).count();
+    let let_go = if lasts < steady.len() { (LETTING_GO_S / BLOCK_S) as usize } else { 0 };
+    (attack + lasts.saturating_sub(let_go)) * block
 }
 
 /// Brings the level from 1 at the beginning of a part to `gain` at its end, evenly in decibels.
 fn level(sound: &mut [f32], part: Range<usize>, gain: f32) {
     let len = part.len() as f32;
     sound[part].iter_mut().enumerate().for_each(|(i, value)| *value *= gain.powf(i as f32 / len));
-}
-
-/// -1 to 1.
-fn correlation(a: &[f32], b: &[f32]) -> f32 {
-    let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-    product / (rms(a) * rms(b) * a.len() as f32).max(f32::MIN_POSITIVE)
 }
 
 fn rms(part: &[f32]) -> f32 {
@@ -93,16 +98,18 @@ mod tests {
 
     const RATE_HZ: u32 = 22_050;
 
-    /// Harmonics under vibrato that swell, lose `loss_db` a second and stop after `seconds`.
+    /// Harmonics under vibrato that swell, lose `loss_db` a second, are let go after `seconds`, and three seconds of silence.
     fn bowed(hz: f32, seconds: f32, loss_db: f32) -> Vec<f32> {
         let sample = |i: usize| {
             let t = i as f32 / RATE_HZ as f32;
             let swing = 0.3 * (TAU * 5.3 * t).sin();
             let tone = (1..6).map(|n| ((n as f32) * (TAU * hz * t + swing)).sin() / n as f32).sum::<f32>();
             let level = (1.0 - (-t / 0.05).exp()) * 10.0f32.powf(-loss_db * t / 20.0);
-            if t < seconds { 0.2 * level * tone } else { 0.0 }
+            let release = if t < seconds { 1.0 } else { (-(t - seconds) / 0.1).exp() };
+            0.2 * level * release * tone
         };
-        (0..((seconds + 0.5) * RATE_HZ as f32) as usize).map(sample).collect()
+        let sounds = (0..((seconds + 0.5) * RATE_HZ as f32) as usize).map(sample);
+        sounds.chain(vec![0.0; 3 * RATE_HZ as usize]).collect()
     }
 
     #[test]

@@ -16,7 +16,9 @@ use rayon::prelude::*;
 use super::chain::from_db;
 use super::instruments;
 use super::random;
-use super::sound_font::{self, Envelope, PAST_LOOP, Preset, Zone, fade_out, nearest_keys, peak, quantised};
+use super::sound_font::{
+    self, Envelope, PAST_LOOP, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
+};
 
 /// Rate of the samples.
 const RATE_HZ: u32 = 22_050;
@@ -33,8 +35,6 @@ const DECAYING_S: f32 = 3.0;
 const LOOP_START_S: f32 = 0.6;
 /// Time constant of the slowest swell: it is over when the loop begins.
 const LONGEST_ATTACK_S: f32 = 0.12;
-/// Keeps silence finite where a sound is brought to a peak.
-const SMALLEST_PEAK: f32 = 1e-6;
 
 /// Writes a soundfont of synthetic instruments, one under every General MIDI program that `render` knows.
 #[derive(Clone, Debug, clap::Args)]
@@ -138,7 +138,7 @@ impl Instrument {
         let roots: Vec<u8> = ROOTS.step_by(usize::from(ROOT_STEP)).collect();
         let zones =
             roots.iter().zip(nearest_keys(&roots)).map(|(root, keys)| self.zone(*root, keys)).collect();
-        Preset { name: format!("synthetic {}", self.program), program: u16::from(self.program), zones }
+        Preset { name: format!("synthetic {}", self.program), programs: vec![self.program], zones }
     }
 
     fn zone(&self, root: u8, keys: [u8; 2]) -> Zone {

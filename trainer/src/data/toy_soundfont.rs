@@ -23,7 +23,7 @@ const PERIODS: usize = 4;
 /// One preset.
 struct Voice {
     name: &'static str,
-    program: u16,
+    program: u8,
     /// Amplitudes of the harmonics.
     harmonics: &'static [f32],
     envelope: Envelope,
@@ -80,7 +80,7 @@ fn preset(voice: &Voice) -> Preset {
         loops: Some([PERIOD as u32, 2 * PERIOD as u32]),
         envelope: voice.envelope,
     };
-    Preset { name: voice.name.into(), program: voice.program, zones: vec![zone] }
+    Preset { name: voice.name.into(), programs: vec![voice.program], zones: vec![zone] }
 }
 
 /// A few periods.

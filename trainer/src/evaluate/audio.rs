@@ -210,7 +210,8 @@ impl Session<'_> {
         let style = record(&studied, item.target)?;
         let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
         let matched = envelope::matched(&content, &style);
-        let sampled = record(&self.listener.score(&content)?, item.target)?;
+        let heard = Score { length_s: score.length_s, ..self.listener.score(&content)? };
+        let sampled = record(&heard, item.target)?;
         let ceiling = ceiling::played(self.listener.networks(), &content, &truth)?;
         let mut outputs = vec![
             ("true target".to_string(), truth),
@@ -259,6 +260,10 @@ impl Session<'_> {
         let agreed = agreement(&reference.asked, &notes);
         let (image, range_db) = (self.listener.image(audio)?, self.listener.range_db());
         let louder_db = loudness_db(audio) - reference.truth_level_db;
+        // Where no note was transcribed, none is played.
+        let sounds = audio.channels.iter().flatten().any(|x| *x != 0.0);
+        let judged = if sounds { self.listener.heard(audio, &reference.instrument)? } else { 0.0 };
+        let seam = if sounds { seam_flux(audio, &reference.joins) } else { f64::NAN };
         Ok(vec![
             ("note F1", agreed.f1()),
             ("unasked", agreed.unasked()),
@@ -267,11 +272,11 @@ impl Session<'_> {
             ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
             ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
             ("chroma", chroma_cosine(audio, &reference.content)),
-            ("judged", self.listener.heard(audio, &reference.instrument)?),
+            ("judged", judged),
             ("level", louder_db.abs()),
             ("louder", louder_db),
             ("sustain", sustain_error_db(audio, reference)),
-            ("seam", seam_flux(audio, &reference.joins)),
+            ("seam", seam),
         ])
     }
 }

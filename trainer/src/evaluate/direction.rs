@@ -6,7 +6,7 @@ use std::fmt;
 use super::table::Table;
 
 /// Fewer pairs say nothing of an instrument.
-const FEWEST: usize = 5;
+pub const FEWEST: usize = 5;
 
 /// From which instrument to which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// One row of a table from every instrument and one to every instrument; `directions` is that of each clip.
+/// One row of a table from every instrument and one to every instrument, of which there are [`FEWEST`] pairs at least; `directions` is that of each clip.
 pub fn markdown(table: &Table, directions: &[Direction], row: &str) -> String {
     type End = fn(&Direction) -> &str;
     let ends: [(&str, End); 2] = [("from", |d| &d.from), ("to", |d| &d.to)];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::subject::Subject;
 use super::transfer::{Judged, Rows, Session};
-use super::{audio, direction, figures, recordings, row_name, texture, write_json};
+use super::{audio, figures, recordings, row_name, write_json};
 use crate::data::description::Split;
 use crate::plot::Panels;
 
@@ -134,11 +134,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
     writeln!(text, "The model's images, {} pairs ([pictures]({})):\n", judged.table.len(), material.picture)
         .expect("a string takes it");
     text += &judged.table.markdown();
-    let default_row = row_name(args.subject.sampling.settings().steps);
-    writeln!(text, "\n{default_row}, by texture:\n").expect("a string takes it");
-    text += &texture::markdown(&judged.table, &judged.textures, &default_row);
-    writeln!(text, "\n{default_row}, by instrument:\n").expect("a string takes it");
-    text += &direction::markdown(&judged.table, &judged.directions, &default_row);
+    text += &judged.apart(&row_name(args.subject.sampling.settings().steps));
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
     writeln!(

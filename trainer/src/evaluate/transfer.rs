@@ -17,13 +17,13 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::bootstrap::mean;
-use super::direction::Direction;
+use super::direction::{self, Direction};
 use super::modulation::fast_modulation_db;
 use super::player::Player;
 use super::sampling::Sampling;
 use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
-use super::texture::Texture;
+use super::texture::{self, Texture};
 use super::timbre::timbre_distance_db;
 use super::{publish, row_name};
 use crate::classifier::Judge;
@@ -95,7 +95,9 @@ pub fn run(args: &Args) -> Result<()> {
     let judged =
         Session::open(subject, &args.data)?.judge(*split, args.items, &args.rows, &subject.sampling)?;
     let of = format!("pairs of the {split:?} split");
-    publish(&judged.table, &of, &subject.sampling, args.json.as_deref())
+    publish(&judged.table, &of, &subject.sampling, args.json.as_deref())?;
+    println!("{}", judged.apart(&row_name(subject.sampling.settings().steps)));
+    Ok(())
 }
 
 /// What an evaluation needs. Calls may come from several threads at once.
@@ -298,6 +300,19 @@ impl Session {
 }
 
 impl Judged {
+    /// What a row of the table is by what windows ask for, and by instrument; nothing where there is no such row.
+    pub fn apart(&self, row: &str) -> String {
+        if self.table.line_of(row, row).is_empty() {
+            return String::new();
+        }
+        let textures = texture::markdown(&self.table, &self.textures, row);
+        let directions = direction::markdown(&self.table, &self.directions, row);
+        format!(
+            "\n{row}, by texture:\n\n{textures}\n{row}, by instrument, of {} pairs at least:\n\n{directions}",
+            direction::FEWEST
+        )
+    }
+
     /// Adds one of so many pairs.
     fn add(&mut self, pair: &Pair, of_pair: JudgedPair, pairs: usize) {
         for ((_, mean_ms), ms) in self.window_ms.iter_mut().zip(of_pair.window_ms) {
