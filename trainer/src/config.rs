@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use engine::config::ModelConfig;
+use engine::nn::candle::Bf16;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -165,8 +166,8 @@ pub struct RunConfig {
     /// File of the network whose features the perceptual and the style loss compare, a classifier or VGGish
     /// (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
-    /// Whether convolutions and linear layers multiply values rounded to bf16, forward and backward, and sum in f32: twice the rate on a CPU with
-    /// AVX512-BF16. Without, and on a GPU, they multiply f32. Weights, optimiser and everything else stay f32.
+    /// Whether convolutions and linear layers, forward and backward, and Muon's long products multiply values rounded to bf16, and sum in f32: twice
+    /// the rate on a CPU with AVX512-BF16. Without, and on a GPU, they multiply f32. Weights, moments and everything else stay f32.
     pub bf16: bool,
     /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
     pub shards: bool,
@@ -223,6 +224,11 @@ impl RunConfig {
     /// Defaults, changed by a file, changed by `key=value` overrides (`schedule.learning_rate=1e-3`).
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         Self::over(Self::default(), file, overrides)
+    }
+
+    /// That products are to be of bf16, and this machine multiplies them.
+    pub fn bf16_products(&self) -> Option<Bf16> {
+        Bf16::detect().filter(|_| self.bf16)
     }
 
     /// The config of a run that stopped, which names all that there was: what has come since, it goes on without.

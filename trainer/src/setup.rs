@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use candle_core::Device;
 use engine::config::MelConfig;
-use engine::nn::candle::{Bf16, Candle};
+use engine::nn::candle::Candle;
 
 use crate::config::RunConfig;
 use crate::losses::vggish::VggishFeatureLoss;
@@ -24,7 +24,7 @@ impl Setup<'_> {
     /// What computes the networks that are trained.
     pub fn executor(&self) -> Candle {
         let ops = Candle::new(self.device.clone());
-        match Bf16::detect().filter(|_| self.config.bf16) {
+        match self.config.bf16_products() {
             Some(bf16) => ops.in_bf16(bf16),
             None => ops,
         }

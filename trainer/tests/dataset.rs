@@ -10,7 +10,7 @@ use trainer::data::pairs::SpectrogramPairDataset;
 use trainer::data::render::{self, Args};
 use trainer::data::score::{Note, Score};
 use trainer::data::synth::{Player, SoundBank};
-use trainer::data::{instruments, manifest, midi, toy_soundfont};
+use trainer::data::{instruments, manifest, midi, random, toy_soundfont};
 
 fn soundfont(folder: &Path) -> PathBuf {
     let path = folder.join("toy.sf2");
@@ -182,6 +182,9 @@ fn pairs_are_true_balanced_and_inside_their_split() {
         assert_eq!((style.setup, style.instrument), (target.setup, target.instrument), "the same sound");
         assert_ne!(style.piece, content.piece);
         assert!(data.sounds(style));
+        let more = pairs.style_of(target, &mut random::stream(1, "test", index));
+        assert_eq!((more.setup, more.instrument), (target.setup, target.instrument), "the same sound");
+        assert!(more.piece != content.piece && data.sounds(more));
         *counts.entry((content.instrument, target.instrument)).or_default() += 1;
         prefixes += u32::from(pair.prefix_possible);
     }

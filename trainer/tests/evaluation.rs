@@ -124,7 +124,7 @@ fn tables_are_the_same_on_one_core_and_on_three() {
     let tables = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let rows = Rows { steps: vec![1], guidances: Vec::new() };
+            let rows = Rows { steps: vec![1], guidances: Vec::new(), style_windows: Vec::new() };
             // One more than the threads: no two of them have equally much to do.
             let seen = session.judge(Split::Test, 4, &rows, &subject.sampling).unwrap();
             assert_eq!((seen.table.len(), seen.textures.len(), seen.examples.len()), (4, 4, 4));
@@ -161,7 +161,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         items: 3,
         clips: 1,
         seconds: 3.0,
-        rows: Rows { steps: vec![1, 10], guidances: vec![2.0] },
+        rows: Rows { steps: vec![1, 10], guidances: vec![2.0], style_windows: vec![2] },
         out: out.clone(),
     };
     report::run(&args).unwrap();
@@ -170,6 +170,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         "Luthier, 1 step |",
         "Luthier, 10 steps |",
         "guidance 2 |",
+        "style of 2 windows |",
         "| expressive, ",
         "10 steps, by instrument,",
         "Not judged by ear",

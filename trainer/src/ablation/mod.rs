@@ -194,7 +194,7 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
         return Ok(known);
     }
     let subject = Subject { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
-    let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new() };
+    let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new(), style_windows: Vec::new() };
     let mut tables = Vec::new();
     for (title, data) in sets {
         let session = Session::open(&subject, data)?;

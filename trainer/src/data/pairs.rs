@@ -104,7 +104,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         let instrument = self.draw_content_instrument(target, rng);
         Pair {
             content: ImageRef { setup, instrument, ..target },
-            style: self.draw_style(target, rng),
+            style: self.style_of(target, rng),
             target,
             prefix_possible: entry.kind == PieceKind::Continuous && target.chunk > 0,
             disguise: None,
@@ -133,7 +133,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
     }
 
     /// A sounding window of another piece in the target's instrument and setup.
-    fn draw_style(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
+    pub fn style_of(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
         let ImageRef { setup, instrument, .. } = target;
         let pieces = &self.by_sound[&Sound { setup, instrument }];
         let own =

@@ -98,7 +98,7 @@ fn denoised_once(
     timestep: usize,
     seed: u64,
 ) -> Result<[MelImage; 2]> {
-    let style = player.style_tokens(style)?;
+    let style = player.style_tokens(std::slice::from_ref(style))?;
     let (content, clean) = (player.transfer.encode(content)?, player.transfer.encode(target)?);
     let dims @ [height, width, channels] = player.transfer.dims();
     let noise = noise::window(seed, 0, height, width, channels);
@@ -114,7 +114,7 @@ fn denoised_once(
 
 fn generation(player: &mut Player, examples: &[Example], steps: &[usize], seed: u64) -> Result<Panels> {
     let rows = examples.iter().map(|(name, [_, style, _])| {
-        let (tokens, mut images) = (player.style_tokens(style)?, vec![style.clone()]);
+        let (tokens, mut images) = (player.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
         for &steps in steps {
             let settings = Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
             let model = player.transfer.model();

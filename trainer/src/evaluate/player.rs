@@ -42,12 +42,12 @@ impl Player {
         self.transfer.decode(&latent)
     }
 
-    /// The style of one image.
+    /// The style of some windows of a sound.
     ///
     /// # Errors
     /// If the network fails.
-    pub fn style_tokens(&mut self, style: &MelImage) -> Result<StyleTokens> {
-        self.model.style_tokens(&mut self.ops, std::slice::from_ref(style))
+    pub fn style_tokens(&mut self, windows: &[MelImage]) -> Result<StyleTokens> {
+        self.model.style_tokens(&mut self.ops, windows)
     }
 
     /// The content in a style's sound.

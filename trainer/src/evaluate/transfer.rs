@@ -27,10 +27,11 @@ use super::texture::{self, Texture};
 use super::timbre::timbre_distance_db;
 use super::{publish, row_name};
 use crate::classifier::Judge;
-use crate::data::dataset::SpectrogramDataset;
+use crate::data::dataset::{ImageRef, SpectrogramDataset};
 use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
+use crate::data::random;
 use crate::level_free::level_free_distance_db;
 
 /// What the table says.
@@ -75,17 +76,41 @@ pub struct Rows {
     /// Scales of classifier-free guidance, with the default steps.
     #[arg(long, num_args = 0.., default_values_t = [1.5, 2.0, 3.0])]
     pub guidances: Vec<f32>,
+    /// Windows that the style is read from, with the default steps; all other rows have one.
+    #[arg(long, num_args = 0.., default_values_t = [REFERENCE_WINDOWS], value_parser = super::at_least_one)]
+    pub style_windows: Vec<usize>,
+}
+
+/// Windows of the longest reference that is listened to when a model plays, 12 s.
+const REFERENCE_WINDOWS: usize = 4;
+
+/// What a row asks of the model.
+struct Question {
+    name: String,
+    settings: Settings,
+    /// Windows that the style is read from.
+    windows: usize,
 }
 
 impl Rows {
-    /// Names and settings, from the others' `base`.
-    fn settings(&self, base: &Settings) -> Vec<(String, Settings)> {
-        let steps = self.steps.iter().map(|&steps| (row_name(steps), Settings { steps, ..base.clone() }));
-        let guidances = self.guidances.iter().map(|&guidance_scale| {
-            let name = format!("Luthier, {} steps, guidance {guidance_scale}", base.steps);
-            (name, Settings { guidance_scale, ..base.clone() })
+    /// From the others' `base`.
+    fn questions(&self, base: &Settings) -> Vec<Question> {
+        let steps = self.steps.iter().map(|&steps| Question {
+            name: row_name(steps),
+            settings: Settings { steps, ..base.clone() },
+            windows: 1,
         });
-        steps.chain(guidances).collect()
+        let guidances = self.guidances.iter().map(|&guidance_scale| Question {
+            name: format!("{}, guidance {guidance_scale}", row_name(base.steps)),
+            settings: Settings { guidance_scale, ..base.clone() },
+            windows: 1,
+        });
+        let longer = self.style_windows.iter().map(|&windows| Question {
+            name: format!("{}, style of {windows} windows", row_name(base.steps)),
+            settings: base.clone(),
+            windows,
+        });
+        steps.chain(guidances).chain(longer).collect()
     }
 }
 
@@ -138,9 +163,11 @@ struct JudgedPair {
 /// What every pair is asked.
 struct Questions<'a> {
     pairs: &'a [Pair],
+    /// The windows of each pair's sound, as many as the row that asks for most of them.
+    styles: Vec<Vec<ImageRef>>,
     base: Settings,
-    settings: Vec<(String, Settings)>,
-    /// How many of the settings, from the first, are step counts.
+    asked: Vec<Question>,
+    /// How many of what is asked, from the first, are step counts.
     steps: usize,
 }
 
@@ -185,10 +212,18 @@ impl Session {
     /// # Errors
     /// If the split has no pairs, or a network fails.
     pub fn judge(&self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
-        let pairs = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?.of_two_instruments(items);
+        let dataset = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?;
+        let pairs = dataset.of_two_instruments(items);
         let base = sampling.settings();
-        let settings = rows.settings(&base);
-        let questions = Questions { pairs: &pairs, base, settings, steps: rows.steps.len() };
+        let asked = rows.questions(&base);
+        let most = asked.iter().map(|question| question.windows).max().unwrap_or(1);
+        let styles = pairs.iter().enumerate().map(|(number, pair)| {
+            let rng = &mut random::stream(sampling.seed, "style windows", number as u64);
+            let more = (1..most).map(|_| dataset.style_of(pair.target, rng));
+            std::iter::once(pair.style).chain(more).collect()
+        });
+        let styles = styles.collect();
+        let questions = Questions { pairs: &pairs, styles, base, asked, steps: rows.steps.len() };
         // Pairs know nothing of each other: the table is the same on one core and on many.
         let numbers: Vec<usize> = (0..pairs.len()).collect();
         let parts = numbers.par_chunks(pairs.len().div_ceil(rayon::current_num_threads()).max(1));
@@ -215,16 +250,19 @@ impl Session {
         let pair = &asked.pairs[number];
         let [content, style, target] = self.images(pair);
         let mut outputs = baselines(player, [&content, &style, &target])?;
-        let (own, tokens) = (outputs.len(), player.style_tokens(&style)?);
-        let mut window_ms = Vec::with_capacity(asked.settings.len());
-        for (name, settings) in &asked.settings {
+        let windows: Vec<MelImage> = asked.styles[number].iter().map(|at| self.data.mel_image(*at)).collect();
+        let (own, tokens) = (outputs.len(), player.style_tokens(&windows[..1])?);
+        let mut window_ms = Vec::with_capacity(asked.asked.len());
+        for Question { name, settings, windows: count } in &asked.asked {
+            let longer = (*count > 1).then(|| player.style_tokens(&windows[..*count])).transpose()?;
             let start = Instant::now();
-            outputs.push((name.clone(), player.transferred(&content, &tokens, settings)?));
+            let made = player.transferred(&content, longer.as_ref().unwrap_or(&tokens), settings)?;
+            outputs.push((name.clone(), made));
             window_ms.push(1e3 * start.elapsed().as_secs_f64());
         }
         window_ms.truncate(asked.steps);
         let other = self.data.mel_image(asked.pairs[(number + 1) % asked.pairs.len()].style);
-        let other = player.style_tokens(&other)?;
+        let other = player.style_tokens(std::slice::from_ref(&other))?;
         let shuffled = player.transferred(&content, &other, &asked.base)?;
         let unguided = Settings { guidance_scale: WITHOUT_STYLE, ..asked.base.clone() };
         let without = player.transferred(&content, &tokens, &unguided)?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
+use engine::nn::candle::Bf16;
 use rayon::prelude::*;
 
 use super::config::AdamWConfig;
@@ -30,6 +31,8 @@ pub struct AdamW {
     parameters: Parameters,
     slots: Vec<Slot>,
     steps: u64,
+    /// Set where Muon multiplies in bf16.
+    bf16: Option<Bf16>,
 }
 
 impl AdamW {
@@ -39,7 +42,12 @@ impl AdamW {
             .iter()
             .map(|(name, var)| Slot::new(name, var, &config))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { config, parameters: parameters.clone(), slots, steps: 0 })
+        Ok(Self { config, parameters: parameters.clone(), slots, steps: 0, bf16: None })
+    }
+
+    /// The same, whose Muon multiplies values rounded to bf16 on the CPU, if the machine is known to.
+    pub fn in_bf16(self, bf16: Option<Bf16>) -> Self {
+        Self { bf16, ..self }
     }
 
     /// Steps taken (they set the moments' bias correction).
@@ -59,7 +67,8 @@ impl AdamW {
             learning_rate,
             self.steps,
             clip::factor(gradient_norm, self.config.clip_norm),
-        );
+        )
+        .in_bf16(self.bf16);
         let step = |slot: &mut Slot| match gradients.get(slot.var()) {
             Some(gradient) => slot.step(&gradient.contiguous()?, &update),
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! The numbers of one step, and what they do to a variable: in one pass on the CPU, by tensor operations elsewhere.
 
 use candle_core::{Tensor, Var};
+use engine::nn::candle::Bf16;
 
 use super::config::AdamWConfig;
 use super::in_place::in_place;
@@ -22,6 +23,8 @@ pub struct Update {
     /// `1 / (1 - beta^t)`.
     correction1: f32,
     correction2: f32,
+    /// Set where Muon multiplies in bf16.
+    bf16: Option<Bf16>,
 }
 
 impl Update {
@@ -38,7 +41,13 @@ impl Update {
             muon_momentum: config.muon_momentum,
             correction1: correction(config.beta1),
             correction2: correction(config.beta2),
+            bf16: None,
         }
+    }
+
+    /// The same, multiplying values rounded to bf16 in Muon on the CPU, if the machine is known to.
+    pub fn in_bf16(self, bf16: Option<Bf16>) -> Self {
+        Self { bf16, ..self }
     }
 
     /// The same for what does not decay.
@@ -83,7 +92,7 @@ impl Update {
                 gradient + decay * *momentum
             });
             let ahead: Vec<f32> = ahead.collect();
-            let step = muon::update_on_host(&ahead, rows, ahead.len() / rows);
+            let step = muon::update_on_host(&ahead, rows, ahead.len() / rows, self.bf16);
             for (value, step) in values.iter_mut().zip(&step) {
                 *value = *value * self.keep - self.learning_rate * step;
             }

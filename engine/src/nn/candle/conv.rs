@@ -4,11 +4,10 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::CandleConv;
-use super::bf16::Bf16;
-use super::operand::Operand;
+use super::bf16::{self, Bf16};
 use crate::Result;
 use crate::nn::backend::ConvSpec;
-use crate::nn::kernels::{ConvShape, Matrix};
+use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
 /// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few enough that the lowest resolutions of a
 /// small batch (24 images of 4 x 4) are more than one task.
@@ -90,7 +89,7 @@ impl Conv {
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
         let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut y = vec![0.0; self.batch * positions * c_out];
-        let weight = Operand::new(Matrix::transposed(weight, patch), [patch, c_out], self.bf16);
+        let weight = Matrix::transposed(weight, patch);
         let n = self.images_per_task();
         y.par_chunks_mut(n * positions * c_out).zip(x.par_chunks(n * self.image_len())).for_each_init(
             Vec::new,
@@ -98,7 +97,8 @@ impl Conv {
                 let group = Group { x, images: x.len() / self.image_len() };
                 let columns = self.patches(&group, scratch);
                 y.chunks_exact_mut(c_out).for_each(|row| row.copy_from_slice(bias));
-                weight.multiplied(Matrix::rows(columns, patch), group.images * positions, y, true);
+                let m = group.images * positions;
+                matmul([m, c_out, patch], Matrix::rows(columns, patch), weight, y, c_out, true);
             },
         );
         y
@@ -108,7 +108,7 @@ impl Conv {
     fn input_gradient(&self, dy: &[f32], weight: &[f32]) -> Vec<f32> {
         let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut dx = vec![0.0; self.batch * self.image_len()];
-        let weight = Operand::new(Matrix::rows(weight, patch), [c_out, patch], self.bf16);
+        let weight = Matrix::rows(weight, patch);
         let n = self.images_per_task();
         dx.par_chunks_mut(n * self.image_len()).zip(dy.par_chunks(n * positions * c_out)).for_each_init(
             Vec::new,
@@ -116,10 +116,10 @@ impl Conv {
                 let rows = dy.len() / c_out;
                 let dy = Matrix::rows(dy, c_out);
                 if self.shape.spec.is_pointwise() {
-                    return weight.multiplied(dy, rows, dx, false);
+                    return matmul([rows, patch, c_out], dy, weight, dx, patch, false);
                 }
                 scratch.resize(rows * patch, 0.0);
-                weight.multiplied(dy, rows, scratch, false);
+                matmul([rows, patch, c_out], dy, weight, scratch, patch, false);
                 for (image, columns) in
                     dx.chunks_exact_mut(self.image_len()).zip(scratch.chunks_exact(positions * patch))
                 {
@@ -143,8 +143,8 @@ impl Conv {
                 for (x, dy) in x.chunks(n * self.image_len()).zip(dy.chunks(n * positions * c_out)) {
                     let group = Group { x, images: x.len() / self.image_len() };
                     let columns = Matrix::rows(self.patches(&group, &mut scratch), patch);
-                    let columns = Operand::new(columns, [dy.len() / c_out, patch], self.bf16);
-                    columns.multiplied(Matrix::transposed(dy, c_out), c_out, &mut dw, true);
+                    let k = dy.len() / c_out;
+                    matmul([c_out, patch, k], Matrix::transposed(dy, c_out), columns, &mut dw, patch, true);
                     dy.chunks_exact(c_out).for_each(|row| add(&mut db, row));
                 }
                 (dw, db)
@@ -179,7 +179,12 @@ impl CustomOp3 for Conv {
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (h, w) = self.shape.output();
-        let y = self.forward(slice(x, x_layout)?, slice(weight, weight_layout)?, slice(bias, bias_layout)?);
+        let (x, weight, bias) =
+            (slice(x, x_layout)?, slice(weight, weight_layout)?, slice(bias, bias_layout)?);
+        let y = match self.bf16 {
+            Some(bf16) => bf16::forward(bf16, self.shape, x, weight, bias),
+            None => self.forward(x, weight, bias),
+        };
         Ok((CpuStorage::F32(y), (self.batch, h, w, self.spec().c_out).into()))
     }
 
@@ -194,14 +199,24 @@ impl CustomOp3 for Conv {
         let device = x.device();
         with_data(dy, |dy| {
             let dx = match x.track_op() {
-                true => Some(with_data(weight, |weight| Ok(self.input_gradient(dy, weight)))?),
+                true => Some(with_data(weight, |weight| {
+                    Ok(match self.bf16 {
+                        Some(bf16) => bf16::input_gradient(bf16, self.shape, dy, weight),
+                        None => self.input_gradient(dy, weight),
+                    })
+                })?),
                 false => None,
             };
             let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?;
             if !weight.track_op() {
                 return Ok((dx, None, None));
             }
-            let (dw, db) = with_data(x, |x| Ok(self.weight_gradient(x, dy)))?;
+            let (dw, db) = with_data(x, |x| {
+                Ok(match self.bf16 {
+                    Some(bf16) => bf16::weight_gradient(bf16, self.shape, x, dy),
+                    None => self.weight_gradient(x, dy),
+                })
+            })?;
             let (dw, db) =
                 (Tensor::from_vec(dw, weight.shape(), device)?, Tensor::from_vec(db, bias.shape(), device)?);
             Ok((dx, Some(dw), Some(db)))

@@ -5,10 +5,9 @@
 //! whose backward pass is made of forward convolutions only.
 
 mod attached_conv;
-mod bf16;
+pub mod bf16;
 mod conv;
 mod norm;
-mod operand;
 mod params;
 mod rearrange;
 

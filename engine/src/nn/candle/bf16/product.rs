@@ -1,0 +1,89 @@
+//! A product of two matrices.
+
+use std::cell::Cell;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::panels::Panels;
+use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
+use super::{Bf16, rounded};
+use crate::nn::kernels::Matrix;
+
+/// How much of a product is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What lies on and below the diagonal; what lies above is left as it is, or computed.
+    Lower,
+}
+
+thread_local! {
+    /// The left operand, in memory that is used again.
+    static LEFT: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
+}
+
+/// `out[m, n] = a[m, k] b[k, n]`, of values rounded to bf16 and summed in f32, on one thread but for the layout of `b`.
+///
+/// # Panics
+/// If an operand or `out` is too short.
+pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mut [f32], part: Part) {
+    let mut rows: Vec<_> = (0..k).map(|row| Some(row * b.row_stride)).collect();
+    rows.resize(k.next_multiple_of(2), None);
+    let panels = Panels::of(bf16, b.data, &rows, n, b.col_stride);
+    let mut left = LEFT.take();
+    left.resize(m * rows.len(), 0);
+    Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: &mut left });
+    let runs = [Run { left: 0, right: 0 }];
+    let product = Product::new(bf16, &left, (panels.data(), WIDTH), &runs, rows.len() / 2);
+    for row in (0..m).step_by(HEIGHT) {
+        let height = HEIGHT.min(m - row);
+        let starts: [usize; HEIGHT] = std::array::from_fn(|i| (row + i) * rows.len());
+        for (column, first, columns) in panels.each() {
+            if part == Part::Lower && first >= row + height {
+                break;
+            }
+            let places: [usize; HEIGHT] = std::array::from_fn(|i| (row + i) * n + first);
+            let tile = Tile { rows: &starts[..height], column, columns, start: Start::Zero };
+            product.multiply(&tile, out, &places[..height]);
+        }
+    }
+    LEFT.set(left);
+}
+
+/// Values that are read along a column before the next column: what they are written to stays in the first-level cache.
+const BLOCK: usize = 64;
+
+struct RoundRows<'a> {
+    matrix: Matrix<'a>,
+    rows: usize,
+    columns: usize,
+    out: &'a mut [u16],
+}
+
+impl WithSimd for RoundRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { matrix: Matrix { data, row_stride, col_stride }, rows, columns, out } = self;
+        let stride = columns.next_multiple_of(2);
+        if stride > columns {
+            out.iter_mut().skip(columns).step_by(stride).for_each(|odd| *odd = 0);
+        }
+        if col_stride == 1 {
+            for (r, out) in out.chunks_exact_mut(stride).take(rows).enumerate() {
+                let row = &data[r * row_stride..][..columns];
+                out.iter_mut().zip(row).for_each(|(out, x)| *out = rounded(*x));
+            }
+            return;
+        }
+        for first in (0..rows).step_by(BLOCK) {
+            for c in 0..columns {
+                for r in first..rows.min(first + BLOCK) {
+                    out[r * stride + c] = rounded(data[r * row_stride + c * col_stride]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The gradients of a convolution's weight and bias.
+//!
+//! The weight's is a product whose summed dimension are the output's positions. Its right operand is the input, two neighbouring
+//! positions of which lie side by side, once for each column of the kernel.
+
+use std::cell::Cell;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
+use super::{Bf16, pair};
+use crate::nn::kernels::ConvShape;
+
+/// Positions whose operands are laid out together: they stay in the second-level cache while all of the weight's gradient is computed.
+const POSITIONS: usize = 512;
+/// Shares of the output channels that are tasks.
+const TASKS: usize = 4;
+/// Values between two channels' positions that hold nothing: rows a power of two apart would fall on the same lines of the cache.
+const GAP: usize = 32;
+
+thread_local! {
+    /// The operands of a batch, in memory that is used again.
+    static OPERANDS: Cell<(Vec<u16>, Vec<u32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// How a group of images is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    shape: ConvShape,
+    images: usize,
+    /// Pairs of positions in an output's line; the last one's second is zero where their number is odd.
+    pairs: usize,
+    /// Lines of an input that are seen, with its margin.
+    lines: usize,
+}
+
+/// Gradients of the weight `[c_out, k, k, c_in]` and of the bias.
+pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (spec, (height, width)) = (shape.spec, shape.output());
+    let (x_len, dy_len) = (shape.h * shape.w * spec.c_in, shape.positions() * spec.c_out);
+    let batch = x.len() / x_len;
+    let layout = Layout {
+        shape,
+        images: POSITIONS.div_ceil(shape.positions()).min(batch.max(1)),
+        pairs: width.div_ceil(2),
+        lines: (height - 1) * spec.stride + spec.kernel,
+    };
+    let groups = batch.div_ceil(layout.images);
+    let (mut left, mut right) = OPERANDS.take();
+    left.resize(groups * layout.left_len(), 0);
+    right.resize(groups * layout.right_len(), 0);
+    let db = left
+        .par_chunks_exact_mut(layout.left_len())
+        .zip(right.par_chunks_exact_mut(layout.right_len()))
+        .zip(x.par_chunks(layout.images * x_len).zip(dy.par_chunks(layout.images * dy_len)))
+        .map(|((left, right), (x, dy))| {
+            layout.fill_right(x, right);
+            layout.fill_left(dy, left)
+        });
+    let db: Vec<Vec<f32>> = db.collect();
+    let mut dw = vec![0.0; spec.c_out * shape.patch()];
+    let share = spec.c_out.div_ceil(TASKS).next_multiple_of(HEIGHT);
+    dw.par_chunks_mut(share * shape.patch()).enumerate().for_each(|(task, dw)| {
+        for (group, (left, right)) in
+            left.chunks_exact(layout.left_len()).zip(right.chunks_exact(layout.right_len())).enumerate()
+        {
+            let images = layout.images.min(batch - group * layout.images);
+            let left = &left[task * share * layout.row()..];
+            layout.add_products(bf16, images, left, right, dw, group > 0);
+        }
+    });
+    OPERANDS.set((left, right));
+    let mut sum = vec![0.0; spec.c_out];
+    db.iter().for_each(|part| sum.iter_mut().zip(part).for_each(|(a, b)| *a += b));
+    (dw, sum)
+}
+
+impl Layout {
+    /// Values of one output channel in the left operand.
+    fn row(&self) -> usize {
+        self.images * self.shape.output().0 * 2 * self.pairs + GAP
+    }
+
+    fn left_len(&self) -> usize {
+        self.shape.spec.c_out * self.row()
+    }
+
+    /// Pairs of one column of the kernel in the right operand.
+    fn copy(&self) -> usize {
+        self.images * self.lines * self.pairs * self.shape.spec.c_in
+    }
+
+    /// Tiles may look beyond the last channel.
+    fn right_len(&self) -> usize {
+        self.shape.spec.kernel * self.copy() + WIDTH
+    }
+
+    /// Channels of the output's gradient as rows; their sums.
+    fn fill_left(&self, dy: &[f32], out: &mut [u16]) -> Vec<f32> {
+        let (c_out, (height, width)) = (self.shape.spec.c_out, self.shape.output());
+        let mut sums = vec![0.0; c_out];
+        let zeros = vec![0.0; c_out];
+        for (number, line) in dy.chunks_exact(width * c_out).enumerate() {
+            for (i, pixels) in line.chunks(2 * c_out).enumerate() {
+                let (first, second) = pixels.split_at(c_out);
+                let second = if second.is_empty() { &zeros } else { second };
+                let at = 2 * (number * self.pairs + i);
+                Arch::new().dispatch(Transpose {
+                    first,
+                    second,
+                    sums: &mut sums,
+                    row: self.row(),
+                    out: &mut out[at..],
+                });
+            }
+        }
+        debug_assert!(dy.len() <= self.images * height * width * c_out);
+        sums
+    }
+
+    /// Neighbouring positions side by side: `(kernel column, image, line, pair, channel)`.
+    fn fill_right(&self, x: &[f32], out: &mut [u32]) {
+        let (spec, margin) = (self.shape.spec, self.shape.spec.kernel / 2);
+        let (h, w, c) = (self.shape.h, self.shape.w, spec.c_in);
+        let zeros = vec![0.0; c];
+        for (kx, out) in out.chunks_exact_mut(self.copy()).enumerate() {
+            for (image, out) in
+                x.chunks_exact(h * w * c).zip(out.chunks_exact_mut(self.lines * self.pairs * c))
+            {
+                for (line, out) in out.chunks_exact_mut(self.pairs * c).enumerate() {
+                    let y = line.wrapping_sub(margin);
+                    if y >= h {
+                        out.fill(0);
+                        continue;
+                    }
+                    let pixel = |position: usize| {
+                        let x = (position * spec.stride + kx).wrapping_sub(margin);
+                        if x < w { &image[(y * w + x) * c..][..c] } else { &zeros }
+                    };
+                    for (i, out) in out.chunks_exact_mut(c).enumerate() {
+                        Arch::new().dispatch(Interleave {
+                            first: pixel(2 * i),
+                            second: pixel(2 * i + 1),
+                            out,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds a group's share to some output channels' rows of the weight's gradient, or begins with it.
+    fn add_products(
+        &self,
+        bf16: Bf16,
+        images: usize,
+        left: &[u16],
+        right: &[u32],
+        dw: &mut [f32],
+        add: bool,
+    ) {
+        let (spec, height) = (self.shape.spec, self.shape.output().0);
+        let line = self.pairs * spec.c_in;
+        let runs = (0..images * height).map(|run| Run {
+            left: run * 2 * self.pairs,
+            right: (run / height * self.lines + run % height * spec.stride) * line,
+        });
+        let runs: Vec<Run> = runs.collect();
+        let product = Product::new(bf16, left, (right, spec.c_in), &runs, self.pairs);
+        let start = if add { Start::Result } else { Start::Zero };
+        let patch = self.shape.patch();
+        let rows: Vec<[usize; 2]> = (0..dw.len() / patch).map(|c| [c * self.row(), c * patch]).collect();
+        for (tap, ky, kx) in
+            (0..spec.kernel * spec.kernel).map(|tap| (tap, tap / spec.kernel, tap % spec.kernel))
+        {
+            for first in (0..spec.c_in).step_by(WIDTH) {
+                let (column, columns) = (kx * self.copy() + ky * line + first, WIDTH.min(spec.c_in - first));
+                for rows in rows.chunks(HEIGHT) {
+                    let mut at = [[0; HEIGHT]; 2];
+                    for (i, [start, place]) in rows.iter().enumerate() {
+                        (at[0][i], at[1][i]) = (*start, place + tap * spec.c_in + first);
+                    }
+                    let [starts, places] = &at;
+                    let tile = Tile { rows: &starts[..rows.len()], column, columns, start };
+                    product.multiply(&tile, dw, &places[..rows.len()]);
+                }
+            }
+        }
+    }
+}
+
+/// Two positions' channels, side by side.
+struct Interleave<'a> {
+    first: &'a [f32],
+    second: &'a [f32],
+    out: &'a mut [u32],
+}
+
+impl WithSimd for Interleave<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let values = self.first.iter().zip(self.second);
+        self.out.iter_mut().zip(values).for_each(|(out, (a, b))| *out = pair(*a, *b));
+    }
+}
+
+/// Two positions' channels into as many rows.
+struct Transpose<'a> {
+    first: &'a [f32],
+    second: &'a [f32],
+    sums: &'a mut [f32],
+    row: usize,
+    out: &'a mut [u16],
+}
+
+impl WithSimd for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { first, second, sums, row, out } = self;
+        for (c, ((sum, a), b)) in sums.iter_mut().zip(first).zip(second).enumerate() {
+            *sum += a + b;
+            let both = pair(*a, *b);
+            out[c * row] = both as u16;
+            out[c * row + 1] = (both >> 16) as u16;
+        }
+    }
+}
