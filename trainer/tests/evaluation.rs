@@ -124,7 +124,7 @@ fn tables_are_the_same_on_one_core_and_on_three() {
     let tables = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let rows = Rows { steps: vec![1], guidances: Vec::new(), style_windows: Vec::new() };
+            let rows = Rows { steps: vec![1], guidances: Vec::new(), style_windows: vec![2] };
             // One more than the threads: no two of them have equally much to do.
             let seen = session.judge(Split::Test, 4, &rows, &subject.sampling).unwrap();
             assert_eq!((seen.table.len(), seen.textures.len(), seen.examples.len()), (4, 4, 4));

@@ -81,7 +81,7 @@ pub struct Rows {
     pub style_windows: Vec<usize>,
 }
 
-/// Windows of the longest reference that is listened to when a model plays, 12 s.
+/// As many windows as are in the longest reference that is listened to when a model plays, 12 s. Here they are of any pieces of the sound.
 const REFERENCE_WINDOWS: usize = 4;
 
 /// What a row asks of the model.
@@ -166,7 +166,7 @@ struct Questions<'a> {
     /// The windows of each pair's sound, as many as the row that asks for most of them.
     styles: Vec<Vec<ImageRef>>,
     base: Settings,
-    asked: Vec<Question>,
+    questions: Vec<Question>,
     /// How many of what is asked, from the first, are step counts.
     steps: usize,
 }
@@ -215,22 +215,22 @@ impl Session {
         let dataset = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?;
         let pairs = dataset.of_two_instruments(items);
         let base = sampling.settings();
-        let asked = rows.questions(&base);
-        let most = asked.iter().map(|question| question.windows).max().unwrap_or(1);
+        let questions = rows.questions(&base);
+        let most = questions.iter().map(|question| question.windows).max().unwrap_or(1);
         let styles = pairs.iter().enumerate().map(|(number, pair)| {
             let rng = &mut random::stream(sampling.seed, "style windows", number as u64);
             let more = (1..most).map(|_| dataset.style_of(pair.target, rng));
             std::iter::once(pair.style).chain(more).collect()
         });
         let styles = styles.collect();
-        let questions = Questions { pairs: &pairs, styles, base, asked, steps: rows.steps.len() };
+        let asked = Questions { pairs: &pairs, styles, base, questions, steps: rows.steps.len() };
         // Pairs know nothing of each other: the table is the same on one core and on many.
         let numbers: Vec<usize> = (0..pairs.len()).collect();
         let parts = numbers.par_chunks(pairs.len().div_ceil(rayon::current_num_threads()).max(1));
         let parts: Vec<Vec<JudgedPair>> = parts
             .map(|part| {
                 let player = &mut self.player()?;
-                part.iter().map(|&number| self.judge_pair(number, &questions, player)).collect()
+                part.iter().map(|&number| self.judge_pair(number, &asked, player)).collect()
             })
             .collect::<Result<_>>()?;
         let mut judged = Judged {
@@ -252,8 +252,8 @@ impl Session {
         let mut outputs = baselines(player, [&content, &style, &target])?;
         let windows: Vec<MelImage> = asked.styles[number].iter().map(|at| self.data.mel_image(*at)).collect();
         let (own, tokens) = (outputs.len(), player.style_tokens(&windows[..1])?);
-        let mut window_ms = Vec::with_capacity(asked.asked.len());
-        for Question { name, settings, windows: count } in &asked.asked {
+        let mut window_ms = Vec::with_capacity(asked.questions.len());
+        for Question { name, settings, windows: count } in &asked.questions {
             let longer = (*count > 1).then(|| player.style_tokens(&windows[..*count])).transpose()?;
             let start = Instant::now();
             let made = player.transferred(&content, longer.as_ref().unwrap_or(&tokens), settings)?;

@@ -45,8 +45,8 @@ impl AdamW {
         Ok(Self { config, parameters: parameters.clone(), slots, steps: 0, bf16: None })
     }
 
-    /// The same, whose Muon multiplies values rounded to bf16 on the CPU, if the machine is known to.
-    pub fn in_bf16(self, bf16: Option<Bf16>) -> Self {
+    /// The same, whose Muon multiplies values rounded to bf16 on the CPU; of f32 for `None`.
+    pub fn with_products(self, bf16: Option<Bf16>) -> Self {
         Self { bf16, ..self }
     }
 
@@ -68,7 +68,7 @@ impl AdamW {
             self.steps,
             clip::factor(gradient_norm, self.config.clip_norm),
         )
-        .in_bf16(self.bf16);
+        .with_products(self.bf16);
         let step = |slot: &mut Slot| match gradients.get(slot.var()) {
             Some(gradient) => slot.step(&gradient.contiguous()?, &update),
             None => Ok(()),
@@ -158,13 +158,18 @@ mod tests {
 
     #[test]
     fn a_restored_muon_goes_on_bit_for_bit() {
+        goes_on(None);
+        goes_on(Bf16::detect());
+    }
+
+    fn goes_on(bf16: Option<Bf16>) {
         let config = AdamWConfig { muon_momentum: 0.95, ..AdamWConfig::default() };
         let whole = parameters();
-        moved(&mut AdamW::new(&whole, config.clone()).unwrap(), &whole, 0..6);
+        moved(&mut AdamW::new(&whole, config.clone()).unwrap().with_products(bf16), &whole, 0..6);
         let halves = parameters();
-        let mut first = AdamW::new(&halves, config.clone()).unwrap();
+        let mut first = AdamW::new(&halves, config.clone()).unwrap().with_products(bf16);
         moved(&mut first, &halves, 0..3);
-        let mut second = AdamW::new(&halves, config).unwrap();
+        let mut second = AdamW::new(&halves, config).unwrap().with_products(bf16);
         second.restore(&first.state().unwrap().into_iter().collect(), first.steps()).unwrap();
         moved(&mut second, &halves, 3..6);
         for (name, _) in &whole {

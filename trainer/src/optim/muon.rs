@@ -38,9 +38,10 @@ pub fn update(momentum: &Tensor) -> Result<Tensor> {
 
 /// The same in the host's memory, `momentum (rows, columns)`, on one thread.
 ///
-/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied twice in all, in bf16 where the machine
-/// does. That is as if the momentum had been rounded, whose Gram matrix still has no negative direction; the polynomials need the precision of
-/// f32: with TF32's three digits, which a GPU may take, errors of small directions grow from round to round.
+/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied twice in all, in bf16 where that is given.
+/// The Gram matrix of a rounded momentum still has no negative direction, and the polynomial is rounded when it is whole, which turns the
+/// update by about as much again. The rounds themselves need the precision of f32: with TF32's three digits, which a GPU may take, errors of
+/// small directions grow from one to the next.
 pub fn update_on_host(momentum: &[f32], rows: usize, columns: usize, bf16: Option<Bf16>) -> Vec<f32> {
     let squares = momentum.chunks(1024).map(|block| f64::from(block.iter().map(|v| v * v).sum::<f32>()));
     let scale = 1.0 / (squares.sum::<f64>().sqrt() + SMALLEST_NORM);

@@ -45,8 +45,8 @@ impl Update {
         }
     }
 
-    /// The same, multiplying values rounded to bf16 in Muon on the CPU, if the machine is known to.
-    pub fn in_bf16(self, bf16: Option<Bf16>) -> Self {
+    /// The same, whose Muon multiplies values rounded to bf16 on the CPU; of f32 for `None`.
+    pub fn with_products(self, bf16: Option<Bf16>) -> Self {
         Self { bf16, ..self }
     }
 

@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
         let parameters = optim::sorted(task.parameters())?;
         anyhow::ensure!(!parameters.is_empty(), "{}: nothing to train", task.name());
         let mut optimiser =
-            AdamW::new(&parameters, config.optimiser.clone())?.in_bf16(config.bf16_products());
+            AdamW::new(&parameters, config.optimiser.clone())?.with_products(config.bf16_products());
         let mut ema = Ema::new(&parameters, config.ema_decay)?;
         let mut schedule = Schedule::new(config.schedule.clone(), config.steps);
         let frozen = frozen_sha256(task)?;

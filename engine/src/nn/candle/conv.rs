@@ -1,4 +1,4 @@
-//! Trainable convolution on the CPU: patches and one matrix product per group of images, forward and backward.
+//! Trainable convolution on the CPU, forward and backward: of bf16 by [`bf16`], of f32 by patches and one matrix product per group of images.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;

@@ -66,18 +66,13 @@ pub fn input_gradient(bf16: Bf16, shape: ConvShape, dy: &[f32], weight: &[f32]) 
 fn phase_of_gradient(bf16: Bf16, shape: ConvShape, weight: &[f32], phase: [usize; 2]) -> Option<Sweep> {
     let (spec, margin) = (shape.spec, shape.spec.kernel / 2);
     // Taps see an input from outputs that lie the further down, the nearer to the kernel's beginning they are.
-    let taps = phase.map(|rest| {
-        (0..spec.kernel)
-            .rev()
-            .filter(|tap| (rest + margin + spec.stride * spec.kernel - tap) % spec.stride == 0)
-            .collect()
-    });
-    let [lines, columns]: [Vec<usize>; 2] = taps;
-    let first = |rest: usize, taps: &[usize]| {
-        let last = *taps.first()?;
-        Some((rest + margin + spec.stride * margin - last) / spec.stride)
+    let seen = |rest: usize, tap: usize| {
+        (rest + margin + spec.stride * spec.kernel - tap).is_multiple_of(spec.stride)
     };
-    let first = [first(phase[0], &lines)?, first(phase[1], &columns)?];
+    let [lines, columns]: [Vec<usize>; 2] =
+        phase.map(|rest| (0..spec.kernel).rev().filter(|tap| seen(rest, *tap)).collect());
+    let from = |rest: usize, tap: usize| (rest + margin + spec.stride * margin - tap) / spec.stride;
+    let first = [from(phase[0], *lines.first()?), from(phase[1], *columns.first()?)];
     let run = |ky: usize| {
         let taps = columns.iter().map(move |kx| (ky * spec.kernel + kx) * spec.c_in);
         even(taps.flat_map(|tap| (0..spec.c_out).map(move |c| c * shape.patch() + tap)))
@@ -86,13 +81,7 @@ fn phase_of_gradient(bf16: Bf16, shape: ConvShape, weight: &[f32], phase: [usize
     let pixel = |y: usize, x: usize| (y * shape.w + x) * spec.c_in;
     Some(Sweep {
         panels: Panels::of(bf16, weight, &rows, spec.c_in, 1),
-        grid: [shape.h, shape.w]
-            .iter()
-            .zip(phase)
-            .map(|(size, rest)| (size - rest.min(*size)).div_ceil(spec.stride))
-            .collect::<Vec<_>>()
-            .try_into()
-            .ok()?,
+        grid: [0, 1].map(|axis| [shape.h, shape.w][axis].saturating_sub(phase[axis]).div_ceil(spec.stride)),
         first,
         stride: 1,
         taps: [lines.len(), columns.len() * spec.c_out],

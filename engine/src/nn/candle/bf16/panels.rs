@@ -1,11 +1,11 @@
-//! The right operand of a product whose columns are channels: weights.
+//! The right operand of a product whose rows lie anywhere: weights, and the matrices of a plain product.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Bf16;
+use super::pair;
 use super::tile::WIDTH;
-use super::{pair, rounded};
 
 /// Pairs that are packed of all columns before the next ones: what they are written to stays in the first-level cache.
 const BLOCK: usize = 16;
@@ -19,16 +19,32 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is `None`), its values `step` apart; an even number.
+    /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is `None`), its values `step` apart. There is an even
+    /// number of rows.
     pub fn of(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
-        let pairs = rows.len() / 2;
-        let mut packed = vec![0; columns.div_ceil(WIDTH) * pairs * WIDTH];
-        packed.par_chunks_mut((pairs * WIDTH).max(1)).enumerate().for_each(|(panel, out)| {
-            let first = panel * WIDTH;
-            let width = WIDTH.min(columns - first);
-            Arch::new().dispatch(Pack { data: &data[first * step..], rows, step, width, out });
-        });
-        Self { columns, pairs, data: packed }
+        let mut panels = Self::empty(rows.len() / 2, columns);
+        let panel_len = panels.panel_len();
+        let panels_of = panels.data.par_chunks_mut(panel_len).enumerate();
+        panels_of.for_each(|(panel, out)| Pack::panel(panel, data, rows, columns, step, out));
+        panels
+    }
+
+    /// The same, on one thread.
+    pub fn on_one_thread(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
+        let mut panels = Self::empty(rows.len() / 2, columns);
+        let panel_len = panels.panel_len();
+        for (panel, out) in panels.data.chunks_mut(panel_len).enumerate() {
+            Pack::panel(panel, data, rows, columns, step, out);
+        }
+        panels
+    }
+
+    fn empty(pairs: usize, columns: usize) -> Self {
+        Self { columns, pairs, data: vec![0; columns.div_ceil(WIDTH) * pairs * WIDTH] }
+    }
+
+    fn panel_len(&self) -> usize {
+        (self.pairs * WIDTH).max(1)
     }
 
     /// All panels, one after the other.
@@ -52,6 +68,22 @@ struct Pack<'a> {
     out: &'a mut [u32],
 }
 
+impl<'a> Pack<'a> {
+    /// Lays out the panel of this number.
+    fn panel(
+        number: usize,
+        data: &'a [f32],
+        rows: &'a [Option<usize>],
+        columns: usize,
+        step: usize,
+        out: &'a mut [u32],
+    ) {
+        let first = number * WIDTH;
+        let width = WIDTH.min(columns - first);
+        Arch::new().dispatch(Self { data: &data[first * step..], rows, step, width, out });
+    }
+}
+
 impl WithSimd for Pack<'_> {
     type Output = ();
 
@@ -69,10 +101,9 @@ impl WithSimd for Pack<'_> {
         }
         for (rows, out) in rows.chunks(2 * BLOCK).zip(out.chunks_mut(BLOCK * WIDTH)) {
             for column in 0..width {
-                let value =
-                    |start: Option<usize>| start.map_or(0, |start| rounded(data[start + column * step]));
+                let value = |start: Option<usize>| start.map_or(0.0, |start| data[start + column * step]);
                 for (i, rows) in rows.chunks_exact(2).enumerate() {
-                    out[i * WIDTH + column] = u32::from(value(rows[0])) | u32::from(value(rows[1])) << 16;
+                    out[i * WIDTH + column] = pair(value(rows[0]), value(rows[1]));
                 }
             }
         }

@@ -9,6 +9,9 @@ use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
 use super::{Bf16, rounded};
 use crate::nn::kernels::Matrix;
 
+/// Rows of which one column is rounded before the next: what they are written to stays in the first-level cache.
+const ROWS_AT_ONCE: usize = 64;
+
 /// How much of a product is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -23,14 +26,17 @@ thread_local! {
     static LEFT: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
 }
 
-/// `out[m, n] = a[m, k] b[k, n]`, of values rounded to bf16 and summed in f32, on one thread but for the layout of `b`.
+/// `out[m, n] = a[m, k] b[k, n]`, of values rounded to bf16 and summed in f32, on one thread.
 ///
 /// # Panics
 /// If an operand or `out` is too short.
 pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mut [f32], part: Part) {
+    if k == 0 {
+        return out.fill(0.0);
+    }
     let mut rows: Vec<_> = (0..k).map(|row| Some(row * b.row_stride)).collect();
     rows.resize(k.next_multiple_of(2), None);
-    let panels = Panels::of(bf16, b.data, &rows, n, b.col_stride);
+    let panels = Panels::on_one_thread(bf16, b.data, &rows, n, b.col_stride);
     let mut left = LEFT.take();
     left.resize(m * rows.len(), 0);
     Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: &mut left });
@@ -50,9 +56,6 @@ pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mu
     }
     LEFT.set(left);
 }
-
-/// Values that are read along a column before the next column: what they are written to stays in the first-level cache.
-const BLOCK: usize = 64;
 
 struct RoundRows<'a> {
     matrix: Matrix<'a>,
@@ -78,9 +81,9 @@ impl WithSimd for RoundRows<'_> {
             }
             return;
         }
-        for first in (0..rows).step_by(BLOCK) {
+        for first in (0..rows).step_by(ROWS_AT_ONCE) {
             for c in 0..columns {
-                for r in first..rows.min(first + BLOCK) {
+                for r in first..rows.min(first + ROWS_AT_ONCE) {
                     out[r * stride + c] = rounded(data[r * row_stride + c * col_stride]);
                 }
             }

@@ -76,16 +76,19 @@ fn a_convolution_and_its_gradients_are_those_of_the_rounded_values() {
             dx[from] += widened(weight[by]) * widened(dy[to]);
             dw[by] += widened(x[from]) * widened(dy[to]);
         });
-        // Twice: the second time, memory holds what the first left.
-        for _ in 0..2 {
-            assert_close(&forward(bf16, shape, &x, &weight, &bias), &y, &format!("{shape:?}"));
-            assert_close(&input_gradient(bf16, shape, &dy, &weight), &dx, &format!("{shape:?}: input"));
-            let (of_weight, of_bias) = weight_gradient(bf16, shape, &x, &dy);
-            assert_close(&of_weight, &dw, &format!("{shape:?}: weight"));
-            let db =
-                (0..spec.c_out).map(|c| dy.iter().skip(c).step_by(spec.c_out).map(|v| f64::from(*v)).sum());
-            assert_close(&of_bias, &db.collect::<Vec<f64>>(), &format!("{shape:?}: bias"));
+        // What memory holds from before must not be seen.
+        for images in [batch, batch + 1] {
+            let [x, dy] = [&x, &dy].map(|values| vec![f32::NAN; values.len() / batch * images]);
+            forward(bf16, shape, &x, &weight, &bias);
+            input_gradient(bf16, shape, &dy, &weight);
+            weight_gradient(bf16, shape, &x, &dy);
         }
+        assert_close(&forward(bf16, shape, &x, &weight, &bias), &y, &format!("{shape:?}"));
+        assert_close(&input_gradient(bf16, shape, &dy, &weight), &dx, &format!("{shape:?}: input"));
+        let (of_weight, of_bias) = weight_gradient(bf16, shape, &x, &dy);
+        assert_close(&of_weight, &dw, &format!("{shape:?}: weight"));
+        let db = (0..spec.c_out).map(|c| dy.iter().skip(c).step_by(spec.c_out).map(|v| f64::from(*v)).sum());
+        assert_close(&of_bias, &db.collect::<Vec<f64>>(), &format!("{shape:?}: bias"));
     }
 }
 

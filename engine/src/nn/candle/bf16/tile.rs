@@ -14,19 +14,21 @@ pub struct Run {
     pub right: usize,
 }
 
-/// What the tiles of a product have in common. The sum goes over all pairs of all runs.
+/// What the tiles of a product have in common: a left operand of rows, and a right one whose columns lie side by side, the values of two of
+/// its rows in each. The sum goes over all pairs of all runs.
 #[derive(Clone, Copy)]
 pub struct Product<'a> {
     left: &'a [u16],
-    /// [`WIDTH`] columns lie side by side, values of two rows in each.
     right: &'a [u32],
     runs: &'a [Run],
     /// Pairs of a run.
     pairs: usize,
     /// From one pair of a column to the next.
     step: usize,
-    /// How far the runs reach beyond a row's start, and beyond a tile's columns.
-    reach: Run,
+    /// How far the runs reach from a row's start.
+    left_reach: usize,
+    /// How far from a tile's first column.
+    right_reach: usize,
 }
 
 /// What a tile's sums begin with.
@@ -60,40 +62,39 @@ impl<'a> Product<'a> {
         pairs: usize,
     ) -> Self {
         let furthest = |of: fn(&Run) -> usize| runs.iter().map(of).max().unwrap_or(0);
-        let reach = Run {
-            left: furthest(|run| run.left) + 2 * pairs,
-            right: furthest(|run| run.right) + pairs.saturating_sub(1) * step + WIDTH,
-        };
-        Self { left, right, runs, pairs, step, reach }
+        let left_reach = furthest(|run| run.left) + 2 * pairs;
+        let right_reach = furthest(|run| run.right) + pairs.saturating_sub(1) * step + WIDTH;
+        Self { left, right, runs, pairs, step, left_reach, right_reach }
     }
 
     /// Computes a tile; its rows' results lie at `places` of `out`.
     pub fn multiply(&self, tile: &Tile<'_>, out: &mut [f32], places: &[usize]) {
         let last = *tile.rows.iter().max().expect("a tile has rows");
-        assert!(last + self.reach.left <= self.left.len(), "the left operand is too short");
-        assert!(tile.column + self.reach.right <= self.right.len(), "the right operand is too short");
+        assert!(last + self.left_reach <= self.left.len(), "the left operand is too short");
+        assert!(tile.column + self.right_reach <= self.right.len(), "the right operand is too short");
         assert!(tile.rows.len() <= HEIGHT && tile.rows.len() == places.len() && tile.columns <= WIDTH);
         assert!(places.iter().all(|at| at + tile.columns <= out.len()), "the result does not fit");
         assert!(!matches!(tile.start, Start::Row(row) if row.len() < tile.columns));
         // A tile with fewer rows computes its last one again, and does not store it.
         let at = |row: usize| row.min(tile.rows.len() - 1);
-        let starts = std::array::from_fn(|row| tile.rows[at(row)]);
-        let places = std::array::from_fn(|row| places[at(row)]);
+        let starts: [usize; HEIGHT] = std::array::from_fn(|row| tile.rows[at(row)]);
+        let places: [usize; HEIGHT] = std::array::from_fn(|row| places[at(row)]);
         // SAFETY: the asserts keep every touched value inside its slice, and only a machine with the instructions has a `Bf16`.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            self.multiply_avx512(tile, starts, out.as_mut_ptr(), places);
-        }
-        #[cfg(not(target_arch = "x86_64"))]
+        unsafe { self.kernel(tile, starts, out.as_mut_ptr(), places) }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe fn kernel(&self, tile: &Tile<'_>, _: [usize; HEIGHT], _: *mut f32, _: [usize; HEIGHT]) {
+        let Self { runs, pairs, step, .. } = self;
         unreachable!(
-            "no machine of this kind has a `Bf16`: {:?}",
-            (starts, places, self.pairs, self.step, self.runs)
-        );
+            "no machine of this kind has a `Bf16`: {} columns of {runs:?} {pairs} {step}",
+            tile.columns
+        )
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn multiply_avx512(
+    unsafe fn kernel(
         &self,
         tile: &Tile<'_>,
         starts: [usize; HEIGHT],

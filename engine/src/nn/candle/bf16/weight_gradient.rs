@@ -12,7 +12,8 @@ use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
 use super::{Bf16, pair};
 use crate::nn::kernels::ConvShape;
 
-/// Positions whose operands are laid out together: they stay in the second-level cache while all of the weight's gradient is computed.
+/// Positions whose operands are laid out together, at least one image's: as many stay in the second-level cache while all of the weight's
+/// gradient is computed.
 const POSITIONS: usize = 512;
 /// Shares of the output channels that are tasks.
 const TASKS: usize = 4;
@@ -42,7 +43,8 @@ pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (
     let batch = x.len() / x_len;
     let layout = Layout {
         shape,
-        images: POSITIONS.div_ceil(shape.positions()).min(batch.max(1)),
+        // Two groups at least, where there are two images: two threads lay them out.
+        images: POSITIONS.div_ceil(shape.positions()).min(batch.div_ceil(2).max(1)),
         pairs: width.div_ceil(2),
         lines: (height - 1) * spec.stride + spec.kernel,
     };
@@ -98,7 +100,7 @@ impl Layout {
 
     /// Channels of the output's gradient as rows; their sums.
     fn fill_left(&self, dy: &[f32], out: &mut [u16]) -> Vec<f32> {
-        let (c_out, (height, width)) = (self.shape.spec.c_out, self.shape.output());
+        let (c_out, (_, width)) = (self.shape.spec.c_out, self.shape.output());
         let mut sums = vec![0.0; c_out];
         let zeros = vec![0.0; c_out];
         for (number, line) in dy.chunks_exact(width * c_out).enumerate() {
@@ -115,7 +117,6 @@ impl Layout {
                 });
             }
         }
-        debug_assert!(dy.len() <= self.images * height * width * c_out);
         sums
     }
 
@@ -123,8 +124,8 @@ impl Layout {
     fn fill_right(&self, x: &[f32], out: &mut [u32]) {
         let (spec, margin) = (self.shape.spec, self.shape.spec.kernel / 2);
         let (h, w, c) = (self.shape.h, self.shape.w, spec.c_in);
-        let zeros = vec![0.0; c];
-        for (kx, out) in out.chunks_exact_mut(self.copy()).enumerate() {
+        let (zeros, width) = (vec![0.0; c], self.shape.output().1);
+        for (kx, out) in out.chunks_exact_mut(self.copy()).take(spec.kernel).enumerate() {
             for (image, out) in
                 x.chunks_exact(h * w * c).zip(out.chunks_exact_mut(self.lines * self.pairs * c))
             {
@@ -136,7 +137,7 @@ impl Layout {
                     }
                     let pixel = |position: usize| {
                         let x = (position * spec.stride + kx).wrapping_sub(margin);
-                        if x < w { &image[(y * w + x) * c..][..c] } else { &zeros }
+                        if x < w && position < width { &image[(y * w + x) * c..][..c] } else { &zeros }
                     };
                     for (i, out) in out.chunks_exact_mut(c).enumerate() {
                         Arch::new().dispatch(Interleave {
