@@ -62,6 +62,8 @@ enum Command {
 const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
+    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other command, without a panic.
+    sigpipe::reset();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error),

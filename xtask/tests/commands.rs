@@ -373,6 +373,19 @@ fn generate_and_inspect_tell_what_they_made() {
     assert!(bench.does("inspect model.safetensors").contains("total"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_ends_a_command_without_a_panic() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGPIPE: i32 = 13;
+    let bench = Bench::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    // Nobody reads from here on.
+    drop(reader);
+    let left = bench.command("inspect model.safetensors").stdout(writer).output().expect("started");
+    assert_eq!((String::from_utf8_lossy(&left.stderr).as_ref(), left.status.signal()), ("", Some(SIGPIPE)));
+}
+
 #[test]
 fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
     let bench = Bench::new();

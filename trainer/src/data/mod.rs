@@ -40,4 +40,5 @@ pub mod studio;
 pub mod sustain;
 pub mod synth;
 pub mod synthetic;
+pub mod take;
 pub mod toy_soundfont;

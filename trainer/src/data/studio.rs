@@ -54,8 +54,8 @@ impl Studio {
     /// A score on an instrument in a setup (indices into the description), as long as it is, at [`SYNTH_RATE_HZ`].
     ///
     /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before it: a transfer
-    /// keeps its input's level, whatever the target's was.
-    pub fn record(&self, score: &Score, setup: usize, instrument: usize) -> Result<Audio> {
+    /// keeps its input's level, whatever the target's was. Every `take` has a recording noise of its own.
+    pub fn record(&self, score: &Score, setup: usize, instrument: usize, take: u64) -> Result<Audio> {
         let (number, setup) = (setup, &self.description().setups[setup]);
         let chain = &setup.chain;
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
@@ -63,7 +63,7 @@ impl Studio {
         let stereo = player.play(score, setup.programs[instrument], chain.tuning_cents, samples);
         let mut takes = [chain.channels(stereo.left, stereo.right)];
         master(&mut takes);
-        let key = (number * 1000 + instrument) as u64;
+        let key = 1_000_000 * take + (number * 1000 + instrument) as u64;
         let noise = &mut random::stream(self.description().seed, "studio noise", key);
         chain.apply(&mut takes[0], SYNTH_RATE_HZ as f32, noise);
         master(&mut takes);

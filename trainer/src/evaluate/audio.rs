@@ -28,6 +28,7 @@ use crate::data::description::Split;
 use crate::data::random;
 use crate::data::score::Score;
 use crate::data::studio::Studio;
+use crate::data::take;
 use crate::level_free::level_free_distance_db;
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::{Note, SHORTEST_NOTE_S};
@@ -36,6 +37,9 @@ use crate::transcription::{Note, SHORTEST_NOTE_S};
 const SILENCE: f64 = 1e-12;
 /// After so long a note of a plucked or struck instrument has decayed and a bowed one has not.
 const SUSTAINED_S: f64 = 1.5;
+
+/// The row of the true target played once more: how near two recordings of the very same are.
+const RETAKEN: &str = "true target, another take";
 
 /// The row of what a producer does without a transfer: the content's notes, transcribed, on a sampler. Here it is the target's own, behind its
 /// own recording chain, which no listener to the content has.
@@ -205,8 +209,14 @@ impl Session<'_> {
     fn outputs(&self, item: &Item) -> Result<Vec<(String, Audio)>> {
         let score = self.studio.score(item.piece, self.args.seconds)?;
         let studied = self.studio.score(item.style_piece, self.args.seconds)?;
-        let record = |score: &Score, sound: Sound| self.studio.record(score, sound.setup, sound.instrument);
+        let record =
+            |score: &Score, sound: Sound| self.studio.record(score, sound.setup, sound.instrument, 0);
         let (content, truth) = (record(&score, item.content)?, record(&score, item.target)?);
+        let retaken = take::another(
+            &score,
+            &mut random::stream(self.args.subject.sampling.seed, "take", item.piece as u64),
+        );
+        let retaken = self.studio.record(&retaken, item.target.setup, item.target.instrument, 1)?;
         let style = record(&studied, item.target)?;
         let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
         let matched = envelope::matched(&content, &style);
@@ -216,6 +226,7 @@ impl Session<'_> {
         let mut outputs = vec![
             ("true target".to_string(), truth),
             ("content copy".into(), content.clone()),
+            (RETAKEN.into(), retaken),
             ("spectral-envelope match".into(), matched),
             (SAMPLED.into(), sampled),
             ("autoencoder and vocoder on the true target".into(), ceiling),

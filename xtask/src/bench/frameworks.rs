@@ -88,6 +88,9 @@ impl Frameworks {
     /// Each one's median time of the stages, one after the other.
     pub fn medians_ms(&mut self, stages: &[Stage]) -> Result<Vec<f64>> {
         let names: Vec<&str> = stages.iter().map(|stage| stage.name()).collect();
+        // A question to nobody would end us without a word.
+        let ended = self.script.try_wait().context(SCRIPT)?;
+        ensure!(ended.is_none(), "{SCRIPT} ended early (its message is above)");
         writeln!(self.questions, "{}", serde_json::to_string(&names)?).context(SCRIPT)?;
         read(&mut self.answers)
     }
