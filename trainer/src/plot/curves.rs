@@ -65,23 +65,33 @@ fn draw_chart(area: &Area, title: &str, curves: &[Curve]) -> Result<(), Box<dyn 
     builder.caption(title, (font::FAMILY, 18)).margin(8).x_label_area_size(28).y_label_area_size(64);
     if low > 0.0 && high > 10.0 * low {
         let y = (low / 1.05..high * 1.05).log_scale();
-        draw_lines(builder.build_cartesian_2d(first..last, y)?, curves)
+        draw_lines(builder.build_cartesian_2d(first..last, y)?, curves, is_one_two_or_five)
     } else {
         let pad = 0.05 * (high - low).max(1e-6);
-        draw_lines(builder.build_cartesian_2d(first..last, low - pad..high + pad)?, curves)
+        draw_lines(builder.build_cartesian_2d(first..last, low - pad..high + pad)?, curves, |_| true)
     }
+}
+
+/// Whether a number is 1, 2 or 5 times a power of ten: of a decade's ten lines, those whose labels do not touch.
+fn is_one_two_or_five(value: f64) -> bool {
+    let mantissa = value / 10f64.powf((value.log10() + 1e-9).floor());
+    [1.0, 2.0, 5.0].iter().any(|wanted| (mantissa - wanted).abs() < 1e-6)
 }
 
 fn draw_lines<'a, X, Y>(
     mut chart: ChartContext<'a, BitMapBackend<'a>, Cartesian2d<X, Y>>,
     curves: &[Curve],
+    has_label: impl Fn(f64) -> bool,
 ) -> Result<(), Box<dyn std::error::Error>>
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
-    let label =
-        |value: &f64| if value.abs() >= 0.01 { format!("{value:.3}") } else { format!("{value:.1e}") };
+    let label = |value: &f64| match value.abs() {
+        _ if !has_label(*value) => String::new(),
+        0.01.. => format!("{value:.3}"),
+        _ => format!("{value:.1e}"),
+    };
     let text = (font::FAMILY, 13);
     chart
         .configure_mesh()
@@ -110,6 +120,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_lines_of_a_decade_have_labels() {
+        let lines = (-3..3).flat_map(|power| (1..10).map(move |digit| f64::from(digit) * 10f64.powi(power)));
+        assert_eq!(lines.filter(|line| is_one_two_or_five(*line)).count(), 6 * 3);
+    }
 
     #[test]
     fn draws_what_a_run_can_throw_at_it() {
