@@ -5,9 +5,10 @@ use std::cell::Cell;
 use rayon::prelude::*;
 
 use super::Bf16;
+use super::blocks::{Product, Rows, Run, Start, WIDTH};
+use super::memory::Aligned;
 use super::padded::Padded;
 use super::panels::Panels;
-use super::tile::{HEIGHT, Product, Run, Start, Tile};
 use crate::nn::kernels::ConvShape;
 
 /// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are several.
@@ -15,7 +16,7 @@ const ROWS_PER_TASK: usize = 64;
 
 thread_local! {
     /// Rounded images of a task, in memory that is used again.
-    static IMAGES: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
+    static IMAGES: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
 /// Outputs in lines and columns that all see as many taps of the kernel.
@@ -114,12 +115,12 @@ fn swept(
     let group = ROWS_PER_TASK.div_ceil(rows.max(1)).min(batch.max(1));
     out.par_chunks_mut(group * out_len).zip(images.par_chunks(group * image_len)).for_each(
         |(out, images)| {
-            let mut padded = IMAGES.take();
-            input.fill(images, &mut padded);
+            let mut memory = IMAGES.take();
+            let padded = input.fill(images, &mut memory);
             for sweep in sweeps {
-                sweep.run(bf16, input, &padded, out, out_len, bias);
+                sweep.run(bf16, input, padded, out, out_len, bias);
             }
-            IMAGES.set(padded);
+            IMAGES.set(memory);
         },
     );
     out
@@ -136,20 +137,13 @@ impl Sweep {
         bias: Option<&[f32]>,
     ) {
         let pairs = self.taps[1].div_ceil(2);
-        let width = super::tile::WIDTH;
         let runs: Vec<Run> = (0..self.taps[0])
-            .map(|tap| Run { left: tap * input.line(), right: tap * pairs * width })
+            .map(|tap| Run { left: tap * input.line(), right: tap * pairs * WIDTH })
             .collect();
-        let product = Product::new(bf16, images, (self.panels.data(), width), &runs, pairs);
+        let product = Product::new(bf16, images, (self.panels.data(), WIDTH), &runs, pairs);
         let (starts, places) = self.positions(input, out.len() / out_len, out_len);
-        let mut at = [0; HEIGHT];
-        for (column, first, columns) in self.panels.each() {
-            let start = bias.map_or(Start::Zero, |bias| Start::Row(&bias[first..]));
-            for (rows, places) in starts.chunks(HEIGHT).zip(places.chunks(HEIGHT)) {
-                at.iter_mut().zip(places).for_each(|(at, place)| *at = place + first);
-                product.multiply(&Tile { rows, column, columns, start }, out, &at[..rows.len()]);
-            }
-        }
+        let start = bias.map_or(Start::Zero, Start::Row);
+        product.multiply(Rows { starts: &starts, places: &places }, &self.panels.blocks(), start, out);
     }
 
     /// Where every output's patch starts in the padded images, and where it is written.

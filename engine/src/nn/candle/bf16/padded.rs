@@ -2,6 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::memory::Aligned;
 use super::rounded;
 
 /// The shape of one image and its margin.
@@ -24,10 +25,10 @@ impl Padded {
         (self.height + 2 * self.margin) * self.line()
     }
 
-    /// Rounds images into `out`, which may hold anything before. A value follows the last image, so that pairs may begin with its last one.
-    pub fn fill(&self, images: &[f32], out: &mut Vec<u16>) {
+    /// Rounds images into `memory`, which may hold anything before. A value follows the last image, so that pairs may begin with its last one.
+    pub fn fill<'m>(&self, images: &[f32], memory: &'m mut Aligned) -> &'m [u16] {
         let count = images.len() / (self.height * self.width * self.channels);
-        out.resize(count * self.image() + 1, 0);
+        let out = memory.of(count * self.image() + 1);
         out[count * self.image()..].fill(0);
         let (above, beside) = (self.margin * self.line(), self.margin * self.channels);
         let lines = self.width * self.channels;
@@ -44,6 +45,7 @@ impl Padded {
                 line[beside + lines..].fill(0);
             }
         }
+        out
     }
 }
 

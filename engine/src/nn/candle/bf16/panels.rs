@@ -3,9 +3,9 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Bf16;
-use super::pair;
-use super::tile::WIDTH;
+use super::blocks::{Block, WIDTH};
+use super::memory::Aligned;
+use super::{Bf16, pair};
 
 /// Pairs that are packed of all columns before the next ones: what they are written to stays in the first-level cache.
 const BLOCK: usize = 16;
@@ -15,7 +15,7 @@ pub struct Panels {
     columns: usize,
     /// Pairs of rows.
     pairs: usize,
-    data: Vec<u32>,
+    data: Aligned,
 }
 
 impl Panels {
@@ -24,7 +24,7 @@ impl Panels {
     pub fn of(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
         let mut panels = Self::empty(rows.len() / 2, columns);
         let panel_len = panels.panel_len();
-        let panels_of = panels.data.par_chunks_mut(panel_len).enumerate();
+        let panels_of = panels.values().par_chunks_mut(panel_len).enumerate();
         panels_of.for_each(|(panel, out)| Pack::panel(panel, data, rows, columns, step, out));
         panels
     }
@@ -33,14 +33,23 @@ impl Panels {
     pub fn on_one_thread(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
         let mut panels = Self::empty(rows.len() / 2, columns);
         let panel_len = panels.panel_len();
-        for (panel, out) in panels.data.chunks_mut(panel_len).enumerate() {
+        for (panel, out) in panels.values().chunks_mut(panel_len).enumerate() {
             Pack::panel(panel, data, rows, columns, step, out);
         }
         panels
     }
 
     fn empty(pairs: usize, columns: usize) -> Self {
-        Self { columns, pairs, data: vec![0; columns.div_ceil(WIDTH) * pairs * WIDTH] }
+        Self { columns, pairs, data: Aligned::default() }
+    }
+
+    fn len(&self) -> usize {
+        self.columns.div_ceil(WIDTH) * self.pairs * WIDTH
+    }
+
+    fn values(&mut self) -> &mut [u32] {
+        let len = self.len();
+        self.data.of(len)
     }
 
     fn panel_len(&self) -> usize {
@@ -49,14 +58,18 @@ impl Panels {
 
     /// All panels, one after the other.
     pub fn data(&self) -> &[u32] {
-        &self.data
+        self.data.first(self.len())
     }
 
-    /// Where each panel starts, the first of its columns and how many it has.
-    pub fn each(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let (pairs, columns) = (self.pairs, self.columns);
-        (0..columns.div_ceil(WIDTH))
-            .map(move |panel| (panel * pairs * WIDTH, panel * WIDTH, WIDTH.min(columns - panel * WIDTH)))
+    /// All panels' columns; their results lie side by side.
+    pub fn blocks(&self) -> Vec<Block> {
+        let firsts = (0..self.columns).step_by(WIDTH);
+        let block = |first: usize| Block {
+            column: first * self.pairs,
+            columns: WIDTH.min(self.columns - first),
+            offset: first,
+        };
+        firsts.map(block).collect()
     }
 }
 

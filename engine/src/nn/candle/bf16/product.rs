@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::blocks::{Product, Rows, Run, Start, WIDTH};
+use super::memory::Aligned;
 use super::panels::Panels;
-use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
 use super::{Bf16, rounded};
 use crate::nn::kernels::Matrix;
 
@@ -23,7 +24,7 @@ pub enum Part {
 
 thread_local! {
     /// The left operand, in memory that is used again.
-    static LEFT: Cell<Vec<u16>> = const { Cell::new(Vec::new()) };
+    static LEFT: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
 /// `out[m, n] = a[m, k] b[k, n]`, of values rounded to bf16 and summed in f32, on one thread.
@@ -37,24 +38,25 @@ pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mu
     let mut rows: Vec<_> = (0..k).map(|row| Some(row * b.row_stride)).collect();
     rows.resize(k.next_multiple_of(2), None);
     let panels = Panels::on_one_thread(bf16, b.data, &rows, n, b.col_stride);
-    let mut left = LEFT.take();
-    left.resize(m * rows.len(), 0);
-    Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: &mut left });
+    let mut memory = LEFT.take();
+    let left = memory.of(m * rows.len());
+    Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: left });
     let runs = [Run { left: 0, right: 0 }];
-    let product = Product::new(bf16, &left, (panels.data(), WIDTH), &runs, rows.len() / 2);
-    for row in (0..m).step_by(HEIGHT) {
-        let height = HEIGHT.min(m - row);
-        let starts: [usize; HEIGHT] = std::array::from_fn(|i| (row + i) * rows.len());
-        for (column, first, columns) in panels.each() {
-            if part == Part::Lower && first >= row + height {
-                break;
+    let product = Product::new(bf16, left, (panels.data(), WIDTH), &runs, rows.len() / 2);
+    let blocks = panels.blocks();
+    let starts: Vec<usize> = (0..m).map(|row| row * rows.len()).collect();
+    let places: Vec<usize> = (0..m).map(|row| row * n).collect();
+    let whole = Rows { starts: &starts, places: &places };
+    match part {
+        Part::Whole => product.multiply(whole, &blocks, Start::Zero, out),
+        Part::Lower => {
+            for (i, rows) in whole.chunks(WIDTH).enumerate() {
+                let below = blocks.len().min(i + 1);
+                product.multiply(rows, &blocks[..below], Start::Zero, out);
             }
-            let places: [usize; HEIGHT] = std::array::from_fn(|i| (row + i) * n + first);
-            let tile = Tile { rows: &starts[..height], column, columns, start: Start::Zero };
-            product.multiply(&tile, out, &places[..height]);
         }
     }
-    LEFT.set(left);
+    LEFT.set(memory);
 }
 
 struct RoundRows<'a> {

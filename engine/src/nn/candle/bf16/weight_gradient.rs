@@ -8,7 +8,8 @@ use std::cell::Cell;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::tile::{HEIGHT, Product, Run, Start, Tile, WIDTH};
+use super::blocks::{Block, Product, Rows, Run, Start, WIDTH};
+use super::memory::Aligned;
 use super::{Bf16, pair};
 use crate::nn::kernels::ConvShape;
 
@@ -17,12 +18,12 @@ use crate::nn::kernels::ConvShape;
 const POSITIONS: usize = 512;
 /// Shares of the output channels that are tasks.
 const TASKS: usize = 4;
-/// Values between two channels' positions that hold nothing: rows a power of two apart would fall on the same lines of the cache.
-const GAP: usize = 32;
+/// Pairs between two channels' positions that hold nothing: rows a power of two apart would fall on the same lines of the cache.
+const GAP: usize = 16;
 
 thread_local! {
     /// The operands of a batch, in memory that is used again.
-    static OPERANDS: Cell<(Vec<u16>, Vec<u32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+    static OPERANDS: Cell<[Aligned; 2]> = const { Cell::new([Aligned::new(), Aligned::new()]) };
 }
 
 /// How a group of images is laid out.
@@ -49,10 +50,10 @@ pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (
         lines: (height - 1) * spec.stride + spec.kernel,
     };
     let groups = batch.div_ceil(layout.images);
-    let (mut left, mut right) = OPERANDS.take();
-    left.resize(groups * layout.left_len(), 0);
-    right.resize(groups * layout.right_len(), 0);
-    let db = left
+    let mut operands = OPERANDS.take();
+    let [left, right] = &mut operands;
+    let (pairs, right) = (left.of::<u32>(groups * layout.left_len()), right.of(groups * layout.right_len()));
+    let db = pairs
         .par_chunks_exact_mut(layout.left_len())
         .zip(right.par_chunks_exact_mut(layout.right_len()))
         .zip(x.par_chunks(layout.images * x_len).zip(dy.par_chunks(layout.images * dy_len)))
@@ -61,27 +62,28 @@ pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (
             layout.fill_left(dy, left)
         });
     let db: Vec<Vec<f32>> = db.collect();
+    let (left_len, left) = (2 * layout.left_len(), left.first::<u16>(2 * groups * layout.left_len()));
     let mut dw = vec![0.0; spec.c_out * shape.patch()];
-    let share = spec.c_out.div_ceil(TASKS).next_multiple_of(HEIGHT);
+    let share = spec.c_out.div_ceil(TASKS).next_multiple_of(WIDTH);
     dw.par_chunks_mut(share * shape.patch()).enumerate().for_each(|(task, dw)| {
         for (group, (left, right)) in
-            left.chunks_exact(layout.left_len()).zip(right.chunks_exact(layout.right_len())).enumerate()
+            left.chunks_exact(left_len).zip(right.chunks_exact(layout.right_len())).enumerate()
         {
             let images = layout.images.min(batch - group * layout.images);
-            let left = &left[task * share * layout.row()..];
+            let left = &left[2 * task * share * layout.row()..];
             layout.add_products(bf16, images, left, right, dw, group > 0);
         }
     });
-    OPERANDS.set((left, right));
+    OPERANDS.set(operands);
     let mut sum = vec![0.0; spec.c_out];
     db.iter().for_each(|part| sum.iter_mut().zip(part).for_each(|(a, b)| *a += b));
     (dw, sum)
 }
 
 impl Layout {
-    /// Values of one output channel in the left operand.
+    /// Pairs of one output channel in the left operand.
     fn row(&self) -> usize {
-        self.images * self.shape.output().0 * 2 * self.pairs + GAP
+        self.images * self.shape.output().0 * self.pairs + GAP
     }
 
     fn left_len(&self) -> usize {
@@ -99,7 +101,7 @@ impl Layout {
     }
 
     /// Channels of the output's gradient as rows; their sums.
-    fn fill_left(&self, dy: &[f32], out: &mut [u16]) -> Vec<f32> {
+    fn fill_left(&self, dy: &[f32], out: &mut [u32]) -> Vec<f32> {
         let (c_out, (_, width)) = (self.shape.spec.c_out, self.shape.output());
         let mut sums = vec![0.0; c_out];
         let zeros = vec![0.0; c_out];
@@ -107,7 +109,7 @@ impl Layout {
             for (i, pixels) in line.chunks(2 * c_out).enumerate() {
                 let (first, second) = pixels.split_at(c_out);
                 let second = if second.is_empty() { &zeros } else { second };
-                let at = 2 * (number * self.pairs + i);
+                let at = number * self.pairs + i;
                 Arch::new().dispatch(Transpose {
                     first,
                     second,
@@ -161,34 +163,43 @@ impl Layout {
         dw: &mut [f32],
         add: bool,
     ) {
-        let (spec, height) = (self.shape.spec, self.shape.output().0);
-        let line = self.pairs * spec.c_in;
-        let runs = (0..images * height).map(|run| Run {
-            left: run * 2 * self.pairs,
-            right: (run / height * self.lines + run % height * spec.stride) * line,
-        });
-        let runs: Vec<Run> = runs.collect();
-        let product = Product::new(bf16, left, (right, spec.c_in), &runs, self.pairs);
-        let start = if add { Start::Result } else { Start::Zero };
+        let spec = self.shape.spec;
+        let runs = self.runs(images);
+        let product = Product::new(bf16, left, (right, spec.c_in), &runs.places, runs.pairs);
         let patch = self.shape.patch();
-        let rows: Vec<[usize; 2]> = (0..dw.len() / patch).map(|c| [c * self.row(), c * patch]).collect();
-        for (tap, ky, kx) in
-            (0..spec.kernel * spec.kernel).map(|tap| (tap, tap / spec.kernel, tap % spec.kernel))
-        {
-            for first in (0..spec.c_in).step_by(WIDTH) {
-                let (column, columns) = (kx * self.copy() + ky * line + first, WIDTH.min(spec.c_in - first));
-                for rows in rows.chunks(HEIGHT) {
-                    let mut at = [[0; HEIGHT]; 2];
-                    for (i, [start, place]) in rows.iter().enumerate() {
-                        (at[0][i], at[1][i]) = (*start, place + tap * spec.c_in + first);
-                    }
-                    let [starts, places] = &at;
-                    let tile = Tile { rows: &starts[..rows.len()], column, columns, start };
-                    product.multiply(&tile, dw, &places[..rows.len()]);
-                }
-            }
-        }
+        let (starts, places): (Vec<usize>, Vec<usize>) =
+            (0..dw.len() / patch).map(|c| (2 * c * self.row(), c * patch)).unzip();
+        let taps = (0..spec.kernel * spec.kernel).map(|tap| (tap, tap / spec.kernel, tap % spec.kernel));
+        let blocks = taps.flat_map(|(tap, ky, kx)| {
+            (0..spec.c_in).step_by(WIDTH).map(move |first| Block {
+                column: kx * self.copy() + ky * self.pairs * spec.c_in + first,
+                columns: WIDTH.min(spec.c_in - first),
+                offset: tap * spec.c_in + first,
+            })
+        });
+        let rows = Rows { starts: &starts, places: &places };
+        let start = if add { Start::Result } else { Start::Zero };
+        product.multiply(rows, &blocks.collect::<Vec<_>>(), start, dw);
     }
+
+    /// The positions of a group's images: without a stride all of an image's lie side by side in both operands, else those of a line.
+    fn runs(&self, images: usize) -> Runs {
+        let (spec, height) = (self.shape.spec, self.shape.output().0);
+        let lines = if spec.stride == 1 { height } else { 1 };
+        let pairs = lines * self.pairs;
+        let place = |run: usize| {
+            let (image, line) = (run * lines / height, run * lines % height);
+            let input = (image * self.lines + line * spec.stride) * self.pairs;
+            Run { left: run * 2 * pairs, right: input * spec.c_in }
+        };
+        Runs { places: (0..images * height / lines).map(place).collect(), pairs }
+    }
+}
+
+/// Where runs begin, and how many pairs each has.
+struct Runs {
+    places: Vec<Run>,
+    pairs: usize,
 }
 
 /// Two positions' channels, side by side.
@@ -214,7 +225,7 @@ struct Transpose<'a> {
     second: &'a [f32],
     sums: &'a mut [f32],
     row: usize,
-    out: &'a mut [u16],
+    out: &'a mut [u32],
 }
 
 impl WithSimd for Transpose<'_> {
@@ -225,9 +236,7 @@ impl WithSimd for Transpose<'_> {
         let Self { first, second, sums, row, out } = self;
         for (c, ((sum, a), b)) in sums.iter_mut().zip(first).zip(second).enumerate() {
             *sum += a + b;
-            let both = pair(*a, *b);
-            out[c * row] = both as u16;
-            out[c * row + 1] = (both >> 16) as u16;
+            out[c * row] = pair(*a, *b);
         }
     }
 }
