@@ -166,8 +166,9 @@ pub struct RunConfig {
     /// File of the network whose features the perceptual and the style loss compare, a classifier or VGGish
     /// (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
-    /// Whether convolutions and linear layers, forward and backward, and Muon's long products multiply values rounded to bf16, and sum in f32: twice
-    /// the rate on a CPU with AVX512-BF16. Without, and on a GPU, they multiply f32. Weights, moments and everything else stay f32.
+    /// Whether convolutions and linear layers, forward and backward, and Muon's long products multiply values rounded to bf16, and sum in f32: up to
+    /// twice the rate on a CPU with AVX512-BF16, many times with AMX-BF16, where the frozen encoder does so too. Without, and on a GPU, they multiply
+    /// f32. Weights, moments and everything else stay f32.
     pub bf16: bool,
     /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
     pub shards: bool,

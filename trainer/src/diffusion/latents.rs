@@ -7,24 +7,20 @@ use candle_core::Tensor;
 use engine::checkpoint::{Checkpoint, LatentStats};
 use engine::config::ModelConfig;
 use engine::image::MelImage;
+use engine::models::DECODER;
 use engine::models::decoder::SpectrogramDecoder;
-use engine::models::encoder::SpectrogramEncoder;
-use engine::models::{DECODER, ENCODER};
-use engine::nn::Backend;
-use engine::nn::candle::{Candle, ParamStore};
-use engine::nn::packed::{Packed, TensorSource};
+use engine::nn::candle::{Bf16, Candle, ParamStore};
 use half::f16;
 use rayon::prelude::*;
 
+use super::frozen_encoder::FrozenEncoder;
 use crate::data::dataset::ImageRef;
 use crate::data::image_set::ImageSet;
 use crate::weights::fill;
 
 /// Latents of a dataset's images, zero mean and unit variance each channel.
-///
-/// No gradient passes the encoder: it runs on the CPU's playing engine, wherever the training does.
 pub struct Latents {
-    encoder: SpectrogramEncoder<Packed>,
+    encoder: FrozenEncoder,
     decoder: SpectrogramDecoder<Candle>,
     statistics: LatentStats,
     dims: [usize; 3],
@@ -33,11 +29,11 @@ pub struct Latents {
 
 impl Latents {
     /// The autoencoder of a checkpoint; its variables are constants here.
-    pub fn new(base: &Checkpoint, config: &ModelConfig, ops: &Candle) -> Result<Self> {
+    /// Images are encoded in bf16 where products are to be of it.
+    pub fn new(base: &Checkpoint, config: &ModelConfig, ops: &Candle, bf16: Option<Bf16>) -> Result<Self> {
+        let encoder = FrozenEncoder::new(base, &config.autoencoder, bf16)?;
         let mut frozen = ParamStore::frozen(ops.device());
         fill(&mut frozen, &base.tensors);
-        let encoder =
-            SpectrogramEncoder::load(&mut (&frozen as &dyn TensorSource), ENCODER, &config.autoencoder)?;
         let decoder = SpectrogramDecoder::load(&mut &mut frozen, DECODER, &config.autoencoder)?;
         let reduction = config.autoencoder.reduction();
         let dims = [
@@ -87,10 +83,7 @@ impl Latents {
     }
 
     fn encode(&self, image: &MelImage) -> Result<Vec<f16>> {
-        let ops = &mut Packed::default();
-        let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
-        let latent = self.encoder.forward(ops, &image)?;
-        Ok(self.standardised(&ops.data(&latent)?))
+        Ok(self.standardised(&self.encoder.encode(image)?))
     }
 
     fn standardised(&self, latent: &[f32]) -> Vec<f16> {

@@ -7,6 +7,7 @@ mod ahead;
 mod batch;
 mod batches;
 mod examples;
+mod frozen_encoder;
 mod latents;
 mod task;
 

@@ -71,7 +71,7 @@ impl DiffusionTask {
         config.model.style.instruments = examples.images().instruments().to_vec();
         config.model.validate()?;
         let ops = setup.executor();
-        let latents = Latents::new(&base, &config.model, &ops)?;
+        let latents = Latents::new(&base, &config.model, &ops, config.bf16_products())?;
         let mut store = ParamStore::new(device, config.seed);
         if base.kind == Kind::Model {
             let (head, knows) = (format!("{STYLE}.{LABEL}."), &trained.style.instruments);

@@ -1,0 +1,58 @@
+//! The encoder that nothing is learnt in.
+
+use anyhow::Result;
+use candle_core::Device;
+use engine::checkpoint::Checkpoint;
+use engine::config::AutoencoderConfig;
+use engine::image::MelImage;
+use engine::models::ENCODER;
+use engine::models::encoder::SpectrogramEncoder;
+use engine::nn::Backend;
+use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::packed::{Packed, TensorSource};
+
+use crate::images::as_batch;
+use crate::weights::fill;
+
+/// No gradient passes it: it runs on the CPU, wherever the training does. It is the playing engine's, or, on a machine that multiplies bf16 many
+/// times as fast as f32 and is asked to, the training's own.
+pub enum FrozenEncoder {
+    Packed(SpectrogramEncoder<Packed>),
+    Rounded(Candle, SpectrogramEncoder<Candle>),
+}
+
+impl FrozenEncoder {
+    /// Of a checkpoint; `bf16` where products are to be of bf16.
+    pub fn new(base: &Checkpoint, config: &AutoencoderConfig, bf16: Option<Bf16>) -> Result<Self> {
+        let mut frozen = ParamStore::frozen(&Device::Cpu);
+        fill(&mut frozen, &base.tensors);
+        Ok(match bf16.filter(|bf16| bf16.has_tiles()) {
+            Some(bf16) => Self::Rounded(
+                Candle::new(Device::Cpu).in_bf16(bf16),
+                SpectrogramEncoder::load(&mut &mut frozen, ENCODER, config)?,
+            ),
+            None => {
+                let source = &mut (&frozen as &dyn TensorSource);
+                Self::Packed(SpectrogramEncoder::load(source, ENCODER, config)?)
+            }
+        })
+    }
+
+    /// The latent of an image, `(H, W, C)`. It does not depend on what else is encoded.
+    pub fn encode(&self, image: &MelImage) -> Result<Vec<f32>> {
+        Ok(match self {
+            Self::Packed(encoder) => {
+                let ops = &mut Packed::default();
+                let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
+                let latent = encoder.forward(ops, &image)?;
+                ops.data(&latent)?
+            }
+            Self::Rounded(ops, encoder) => {
+                let ops = &mut ops.clone();
+                let image = as_batch(std::slice::from_ref(image), ops.device())?;
+                let latent = encoder.forward(ops, &image)?;
+                ops.data(&latent)?
+            }
+        })
+    }
+}
