@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: the packed engine against stock candle and, where Python has them, PyTorch and ONNX Runtime, in one
-//! run, on the same weights; and what the plugin costs a host's audio thread.
+//! run, on the same weights; what a training's products take; and what the plugin costs a host's audio thread.
 
 mod chart;
 mod frameworks;
 mod length;
 mod operations;
 mod stages;
+mod training;
 mod whole_chain;
 
 use std::path::PathBuf;
@@ -87,6 +88,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     operations::print(packed.config(), &mut ours, &given, args.repeats)?;
     WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;
     length::print(&audio, &args.lengths)?;
+    training::print(packed.config(), args.threads, args.repeats)?;
     println!();
     real_time(args.live_seconds)
 }
