@@ -25,13 +25,6 @@ struct Norm {
     silu: bool,
 }
 
-/// Gradients of one image: input, scale, shift.
-struct ImageGradient {
-    dx: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
 impl Norm {
     fn affine<'a>(&self, values: &'a [f32], image: usize) -> &'a [f32] {
         &values[if self.shared { 0 } else { image * self.channels }..][..self.channels]
@@ -52,63 +45,59 @@ impl Norm {
     }
 
     /// With `u = unit(x)`, `t = u a + b`, `g = dL/dt`: `da = sum g u`, `db = sum g`, and
-    /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018, differentiated).
-    fn image_gradient(&self, x: &[f32], dy: &[f32], a: &[f32], b: &[f32]) -> ImageGradient {
+    /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018, differentiated); `dx` is written, the others are answered.
+    fn image_gradient(&self, x: &[f32], dy: &[f32], [a, b]: [&[f32]; 2], dx: &mut [f32]) -> [Vec<f32>; 2] {
         let (c, width) = (self.channels, self.channels / GROUPS);
         let statistics = group_statistics(x, c);
         let mean: Vec<f32> = (0..c).map(|k| statistics[k / width].0).collect();
         let rstd: Vec<f32> = (0..c).map(|k| statistics[k / width].1).collect();
-        let mut dx = vec![0.0; x.len()];
         let mut sums = [vec![0.0; c], vec![0.0; c]];
         let unit = Unit { mean: &mean, rstd: &rstd };
-        let affine = [a, b];
         Arch::new().dispatch(ThroughAffine {
             unit: &unit,
             x,
             dy,
-            affine,
+            affine: [a, b],
             silu: self.silu,
-            g: &mut dx,
+            g: dx,
             sums: &mut sums,
         });
-        let [scale, shift] = sums;
+        let [scale, shift] = &sums;
         let count = (x.len() / GROUPS) as f32;
         let group_mean = |values: &[f32], g: usize| {
             (g * width..(g + 1) * width).map(|k| values[k] * a[k]).sum::<f32>() / count
         };
-        let mean_ga: Vec<f32> = (0..c).map(|k| group_mean(&shift, k / width)).collect();
-        let mean_gau: Vec<f32> = (0..c).map(|k| group_mean(&scale, k / width)).collect();
+        let mean_ga: Vec<f32> = (0..c).map(|k| group_mean(shift, k / width)).collect();
+        let mean_gau: Vec<f32> = (0..c).map(|k| group_mean(scale, k / width)).collect();
         let means = [&mean_ga[..], &mean_gau[..]];
-        Arch::new().dispatch(ThroughStatistics { unit: &unit, x, a, means, g: &mut dx });
-        ImageGradient { dx, scale, shift }
+        Arch::new().dispatch(ThroughStatistics { unit: &unit, x, a, means, g: dx });
+        sums
     }
 
-    fn backward(&self, x: &[f32], dy: &[f32], scale: &[f32], shift: &[f32]) -> ImageGradient {
+    /// Gradients of input, scale and shift.
+    fn backward(&self, x: &[f32], dy: &[f32], scale: &[f32], shift: &[f32]) -> [Vec<f32>; 3] {
         let image = x.len() / self.batch;
-        let images: Vec<ImageGradient> = (0..self.batch)
-            .into_par_iter()
-            .map(|i| {
-                let range = i * image..(i + 1) * image;
-                self.image_gradient(
-                    &x[range.clone()],
-                    &dy[range],
-                    self.affine(scale, i),
-                    self.affine(shift, i),
-                )
+        let mut dx = vec![0.0; x.len()];
+        let sums: Vec<[Vec<f32>; 2]> = dx
+            .par_chunks_mut(image)
+            .zip(x.par_chunks(image).zip(dy.par_chunks(image)))
+            .enumerate()
+            .map(|(i, (dx, (x, dy)))| {
+                self.image_gradient(x, dy, [self.affine(scale, i), self.affine(shift, i)], dx)
             })
             .collect();
-        let mut all = ImageGradient { dx: Vec::with_capacity(x.len()), scale: Vec::new(), shift: Vec::new() };
-        for one in images {
-            all.dx.extend(one.dx);
-            if self.shared && !all.scale.is_empty() {
-                all.scale.iter_mut().zip(&one.scale).for_each(|(a, b)| *a += b);
-                all.shift.iter_mut().zip(&one.shift).for_each(|(a, b)| *a += b);
-            } else {
-                all.scale.extend(one.scale);
-                all.shift.extend(one.shift);
+        let of_all = |which: usize| {
+            let mut all: Vec<f32> = Vec::new();
+            for one in sums.iter().map(|sums| &sums[which]) {
+                match self.shared && !all.is_empty() {
+                    true => all.iter_mut().zip(one).for_each(|(a, b)| *a += b),
+                    false => all.extend(one),
+                }
             }
-        }
-        all
+            all
+        };
+        let [scale, shift] = [0, 1].map(of_all);
+        [dx, scale, shift]
     }
 }
 
@@ -222,16 +211,16 @@ impl CustomOp3 for Norm {
         _y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = with_data(x, |x| {
+        let [dx, of_scale, of_shift] = with_data(x, |x| {
             with_data(dy, |dy| {
                 with_data(scale, |scale| with_data(shift, |shift| Ok(self.backward(x, dy, scale, shift))))
             })
         })?;
         let device = x.device();
         Ok((
-            Some(Tensor::from_vec(gradient.dx, x.shape(), device)?),
-            Some(Tensor::from_vec(gradient.scale, scale.shape(), device)?),
-            Some(Tensor::from_vec(gradient.shift, shift.shape(), device)?),
+            Some(Tensor::from_vec(dx, x.shape(), device)?),
+            Some(Tensor::from_vec(of_scale, scale.shape(), device)?),
+            Some(Tensor::from_vec(of_shift, shift.shape(), device)?),
         ))
     }
 }

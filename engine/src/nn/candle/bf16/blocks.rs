@@ -1,6 +1,4 @@
-//! A product, block by block: as many of its sums as a kernel keeps in registers.
-
-use super::{Bf16, Unit, amx, avx512};
+//! A product, block by block: as many of its sums as a [`kernel`](super::kernel) keeps in registers.
 
 /// Columns of a block.
 pub const WIDTH: usize = 32;
@@ -15,7 +13,6 @@ pub struct Run {
 /// What the blocks of a product have in common: a left operand of rows, and a right one whose columns lie side by side, the values of two of
 /// its rows in each. The sum goes over all pairs of all runs.
 pub struct Product<'a> {
-    unit: Unit,
     pub(super) left: &'a [u16],
     pub(super) right: &'a [u32],
     pub(super) runs: &'a [Run],
@@ -69,39 +66,27 @@ impl<'a> Rows<'a> {
 
 impl<'a> Product<'a> {
     /// Of two operands, along `runs` of so many pairs.
-    pub fn new(
-        bf16: Bf16,
-        left: &'a [u16],
-        (right, step): (&'a [u32], usize),
-        runs: &'a [Run],
-        pairs: usize,
-    ) -> Self {
+    pub fn new(left: &'a [u16], (right, step): (&'a [u32], usize), runs: &'a [Run], pairs: usize) -> Self {
         let furthest = |of: fn(&Run) -> usize| runs.iter().map(of).max().unwrap_or(0);
         let left_reach = furthest(|run| run.left) + 2 * pairs;
         let right_reach = furthest(|run| run.right) + pairs.saturating_sub(1) * step + WIDTH;
-        Self { unit: bf16.0, left, right, runs, pairs, step, left_reach, right_reach }
+        Self { left, right, runs, pairs, step, left_reach, right_reach }
     }
 
-    /// Computes `blocks` of `rows`.
+    /// Checks that `blocks` of `rows` lie inside the operands, and their results inside `out` values.
     ///
     /// # Panics
-    /// If an operand or `out` is too short.
-    pub fn multiply(&self, rows: Rows<'_>, blocks: &[Block], start: Start<'_>, out: &mut [f32]) {
-        let (Some(last), Some(place)) = (rows.starts.iter().max(), rows.places.iter().max()) else { return };
+    /// If they do not.
+    pub(super) fn check(&self, rows: Rows<'_>, blocks: &[Block], start: Start<'_>, out: usize) {
+        let furthest = |of: &[usize]| of.iter().max().copied().unwrap_or(0);
+        let (last, place) = (furthest(rows.starts), furthest(rows.places));
         assert!(rows.starts.len() == rows.places.len());
         assert!(last + self.left_reach <= self.left.len(), "the left operand is too short");
         for block in blocks {
             assert!(block.column + self.right_reach <= self.right.len(), "the right operand is too short");
             assert!(block.columns <= WIDTH);
-            assert!(place + block.offset + block.columns <= out.len(), "the result does not fit");
+            assert!(place + block.offset + block.columns <= out, "the result does not fit");
             assert!(!matches!(start, Start::Row(row) if row.len() < block.offset + block.columns));
-        }
-        // SAFETY: the asserts keep every touched value inside its slice, and only a machine with the instructions has a `Bf16`.
-        unsafe {
-            match self.unit {
-                Unit::Avx512 => avx512::multiply(self, rows, blocks, start, out),
-                Unit::Amx => amx::multiply(self, rows, blocks, start, out),
-            }
         }
     }
 }

@@ -140,10 +140,11 @@ impl Sweep {
         let runs: Vec<Run> = (0..self.taps[0])
             .map(|tap| Run { left: tap * input.line(), right: tap * pairs * WIDTH })
             .collect();
-        let product = Product::new(bf16, images, (self.panels.data(), WIDTH), &runs, pairs);
+        let product = Product::new(images, (self.panels.data(), WIDTH), &runs, pairs);
         let (starts, places) = self.positions(input, out.len() / out_len, out_len);
         let start = bias.map_or(Start::Zero, Start::Row);
-        product.multiply(Rows { starts: &starts, places: &places }, &self.panels.blocks(), start, out);
+        let rows = Rows { starts: &starts, places: &places };
+        bf16.multiply(&product, rows, &self.panels.blocks(), start, out);
     }
 
     /// Where every output's patch starts in the padded images, and where it is written.

@@ -42,17 +42,17 @@ pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mu
     let left = memory.of(m * rows.len());
     Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: left });
     let runs = [Run { left: 0, right: 0 }];
-    let product = Product::new(bf16, left, (panels.data(), WIDTH), &runs, rows.len() / 2);
+    let product = Product::new(left, (panels.data(), WIDTH), &runs, rows.len() / 2);
     let blocks = panels.blocks();
     let starts: Vec<usize> = (0..m).map(|row| row * rows.len()).collect();
     let places: Vec<usize> = (0..m).map(|row| row * n).collect();
     let whole = Rows { starts: &starts, places: &places };
     match part {
-        Part::Whole => product.multiply(whole, &blocks, Start::Zero, out),
+        Part::Whole => bf16.multiply(&product, whole, &blocks, Start::Zero, out),
         Part::Lower => {
             for (i, rows) in whole.chunks(WIDTH).enumerate() {
                 let below = blocks.len().min(i + 1);
-                product.multiply(rows, &blocks[..below], Start::Zero, out);
+                bf16.multiply(&product, rows, &blocks[..below], Start::Zero, out);
             }
         }
     }

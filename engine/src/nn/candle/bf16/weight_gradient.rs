@@ -165,7 +165,7 @@ impl Layout {
     ) {
         let spec = self.shape.spec;
         let runs = self.runs(images);
-        let product = Product::new(bf16, left, (right, spec.c_in), &runs.places, runs.pairs);
+        let product = Product::new(left, (right, spec.c_in), &runs.places, runs.pairs);
         let patch = self.shape.patch();
         let (starts, places): (Vec<usize>, Vec<usize>) =
             (0..dw.len() / patch).map(|c| (2 * c * self.row(), c * patch)).unzip();
@@ -179,7 +179,7 @@ impl Layout {
         });
         let rows = Rows { starts: &starts, places: &places };
         let start = if add { Start::Result } else { Start::Zero };
-        product.multiply(rows, &blocks.collect::<Vec<_>>(), start, dw);
+        bf16.multiply(&product, rows, &blocks.collect::<Vec<_>>(), start, dw);
     }
 
     /// The positions of a group's images: without a stride all of an image's lie side by side in both operands, else those of a line.

@@ -1,6 +1,6 @@
 //! A kernel that this kind of machine has not.
 
-use super::blocks::{Block, Product, Rows, Start};
+use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Start};
 
 /// It is not.
 pub fn is_there() -> bool {

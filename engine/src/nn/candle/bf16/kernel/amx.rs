@@ -7,8 +7,8 @@
 use std::arch::asm;
 use std::cell::Cell;
 
-use super::blocks::{Block, Product, Rows, Run, Start, WIDTH};
-use super::memory::Aligned;
+use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Run, Start, WIDTH};
+use crate::nn::candle::bf16::memory::Aligned;
 
 /// Rows of a tile, and columns of sums.
 const TILE: usize = 16;
@@ -249,7 +249,7 @@ fn copy(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// See [`Product::multiply`].
+/// See [`Bf16::multiply`](super::Bf16::multiply).
 ///
 /// # Safety
 /// [`is_there`], and all that rows and blocks touch lies inside its slice.

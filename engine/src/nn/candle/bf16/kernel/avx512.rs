@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blocks::{Block, Product, Rows, Start, WIDTH};
+use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Start, WIDTH};
 
 /// Rows of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an addition's latency.
 const HEIGHT: usize = 8;
@@ -12,7 +12,7 @@ pub fn is_there() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
 }
 
-/// See [`Product::multiply`].
+/// See [`Bf16::multiply`](super::Bf16::multiply).
 ///
 /// # Safety
 /// [`is_there`], and all that rows and blocks touch lies inside its slice.
