@@ -1,5 +1,5 @@
 //! Convolutions and products of bf16 values, summed in f32 (Kalamkar et al. 2019, arXiv 1905.12322): on CPUs with AVX512-BF16 at up to twice the rate
-//! of f32, on those with AMX-BF16 at many times that.
+//! of f32, on those with AMX-BF16 at several times that.
 //!
 //! There is no matrix of patches: images are rounded into a margin of zeros, and products read them where a patch's lines lie. The gradient of a
 //! weight alone has them laid out once for each column of the kernel.
