@@ -96,7 +96,7 @@ pub fn generate_image(
         };
         let mut fresh =
             |step| noise::window(noise::step_seed(settings.seed, step), column, height, width, channels);
-        sampler.sample(&mut latent, 0, &mut predict, &mut fresh, given.as_ref())?;
+        sampler.sample(&mut latent, &mut predict, &mut fresh, given.as_ref())?;
         let image = model.decode(&latent, dims)?;
         let first = if window == 0 { 0 } else { prefix * reduction };
         for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {

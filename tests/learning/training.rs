@@ -220,7 +220,7 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
         let guide = Guide { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
         Ok(model.denoise(&mut ops, x_t, dims, t, &[guide])?.swap_remove(0))
     };
-    sampler.sample(&mut latent, 0, &mut denoise, &mut |_| vec![0.0; h * w * c], None).expect("sample");
+    sampler.sample(&mut latent, &mut denoise, &mut |_| vec![0.0; h * w * c], None).expect("sample");
     model.decode(&mut Candle::new(Device::Cpu), &latent, dims).expect("decode").data
 }
 

@@ -148,7 +148,7 @@ fn trajectories_are_those_of_diffusers_at_every_step() {
             Ok(denoiser(prediction, x, t))
         };
         let mut noise = |step: usize| fresh[step * LATENT..(step + 1) * LATENT].to_vec();
-        sampler.sample(&mut latent, 0, &mut denoise, &mut noise, None).unwrap();
+        sampler.sample(&mut latent, &mut denoise, &mut noise, None).unwrap();
         // What the network saw from its second call on is what the steps before gave.
         seen.extend_from_slice(&latent);
         let worst = worst(&seen[LATENT..], &theirs);

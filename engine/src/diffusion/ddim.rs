@@ -83,9 +83,25 @@ pub struct DdimSampler {
 }
 
 impl DdimSampler {
-    /// A sampler of `steps` steps (1 to the schedule's length); eta from 0 (deterministic) to 1 (as much fresh noise
-    /// as DDPM).
+    /// A sampler of `steps` steps (1 to the schedule's length) from pure noise; eta from 0 (deterministic) to 1 (as much
+    /// fresh noise as DDPM).
     pub fn new(schedule: &NoiseSchedule, prediction: Prediction, steps: usize, eta: f32) -> Result<Self> {
+        Self::from_strength(schedule, prediction, steps, eta, 1.0)
+    }
+
+    /// A sampler that begins where so much of the schedule (`strength`, 0 to 1) is left, and takes so much of the steps, one at least: above
+    /// 0 every strength is another beginning, however few the steps. At 0 nothing is left to do. Strengths that are a whole number of
+    /// `steps`-ths begin where diffusers' image-to-image pipelines do.
+    ///
+    /// Below full strength the caller starts from [`super::forward::ForwardDiffusion::q_sample`] of the content's latent at the first of
+    /// [`DdimSampler::timesteps`].
+    pub fn from_strength(
+        schedule: &NoiseSchedule,
+        prediction: Prediction,
+        steps: usize,
+        eta: f32,
+        strength: f32,
+    ) -> Result<Self> {
         schedule.supports(prediction)?;
         if !(1..=schedule.len()).contains(&steps) {
             return Err(Error::invalid("steps", format!("1 to {}", schedule.len()), steps));
@@ -93,7 +109,15 @@ impl DdimSampler {
         if !(0.0..=1.0).contains(&eta) {
             return Err(Error::invalid("eta", "0 to 1", eta));
         }
-        let timesteps = trailing_timesteps(schedule.len(), steps);
+        let timesteps = match strength.is_nan() || strength <= 0.0 {
+            true => Vec::new(),
+            false => {
+                let strength = f64::from(strength.min(1.0));
+                let left = (strength * schedule.len() as f64).max(1.0);
+                let taken = (strength * steps as f64).round().clamp(1.0, left.floor());
+                trailing_timesteps(left, taken as usize)
+            }
+        };
         // After the last step nothing is noise any more (diffusers' `set_alpha_to_one`).
         let alpha_bars: Vec<f64> =
             timesteps.iter().map(|&t| schedule.alphas_cumprod[t]).chain([1.0]).collect();
@@ -106,28 +130,13 @@ impl DdimSampler {
         &self.timesteps
     }
 
-    /// The index of the step that `strength` (0 to 1) starts from: 0 at full strength, `timesteps().len()`, where
-    /// nothing is left to do, at none. Any strength above 0 takes one step at least.
-    ///
-    /// Below full strength the caller starts from [`super::forward::ForwardDiffusion::q_sample`] of the content's
-    /// latent at `timesteps()[start]`.
-    pub fn start_index(&self, strength: f32) -> usize {
-        let steps = self.timesteps.len();
-        if strength.is_nan() || strength <= 0.0 {
-            return steps;
-        }
-        let taken = (f64::from(strength) * steps as f64).round() as usize;
-        steps - taken.clamp(1, steps)
-    }
-
-    /// Takes `x_t`, a latent at `timesteps()[start]`, to a clean one, in place.
+    /// Takes `x_t`, a latent at the first of [`DdimSampler::timesteps`], to a clean one, in place.
     ///
     /// # Panics
     /// If `noise` answers another length than the latent's.
     pub fn sample(
         &self,
         x_t: &mut [f32],
-        start: usize,
         denoise: &mut Denoise,
         noise: &mut StepNoise,
         prefix: Option<&Prefix>,
@@ -138,7 +147,7 @@ impl DdimSampler {
             }
             prefix.apply(x_t);
         }
-        for (index, (step, &timestep)) in self.steps.iter().zip(&self.timesteps).enumerate().skip(start) {
+        for (index, (step, &timestep)) in self.steps.iter().zip(&self.timesteps).enumerate() {
             let prediction = denoise(x_t, timestep)?;
             if prediction.len() != x_t.len() {
                 return Err(Error::Compute(format!(
@@ -195,13 +204,12 @@ fn add_scaled(x: &mut [f32], noise: &[f32], scale: f64) {
     }
 }
 
-/// `round(arange(T, 0, -T / steps)) - 1` (Lin et al. 2024, table 2, "trailing"), as numpy computes it: the increment
+/// `round(arange(T, 0, -T / steps)) - 1` (Lin et al. 2024, table 2, "trailing") for `first = T`, as numpy computes it: the increment
 /// is rounded once, halves go to the even side.
 ///
 /// numpy's `arange` gives one element too many where `T / steps` is not exact and falls short (61 steps of 1000);
 /// diffusers would then ask for timestep -1. Ours has `steps` elements always.
-fn trailing_timesteps(train_timesteps: usize, steps: usize) -> Vec<usize> {
-    let first = train_timesteps as f64;
+fn trailing_timesteps(first: f64, steps: usize) -> Vec<usize> {
     let increment = (first - first / steps as f64) - first;
     (0..steps).map(|i| (first + i as f64 * increment).round_ties_even() as usize - 1).collect()
 }

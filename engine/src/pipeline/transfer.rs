@@ -201,14 +201,14 @@ impl Transfer {
         let schedule = self.diffusion.schedule();
         // A schedule shorter than the wish has that many steps; a short latency has no time for more than a few.
         let steps = settings.steps.min(schedule.len()).min(self.steps_max);
-        let sampler = DdimSampler::new(schedule, self.prediction, steps, settings.eta)?;
-        let start = sampler.start_index(settings.strength);
-        let Some(&noisiest) = sampler.timesteps().get(start) else { return Ok(content.to_vec()) };
+        let Settings { eta, strength, .. } = *settings;
+        let sampler = DdimSampler::from_strength(schedule, self.prediction, steps, eta, strength)?;
+        let Some(&noisiest) = sampler.timesteps().first() else { return Ok(content.to_vec()) };
         // Columns before the stream's start count down from 2^64.
         let column = first_frame.div_euclid(self.column_frames as i64) as u64;
         let mut x = noise::window(settings.seed, column, height, width, channels);
         noise::temper(&mut x, settings.temperature);
-        if start > 0 {
+        if strength < 1.0 {
             let noise = x.clone();
             self.diffusion.q_sample(content, &noise, noisiest, &mut x);
         }
@@ -229,7 +229,7 @@ impl Transfer {
             let seed = noise::step_seed(settings.seed, step);
             noise::window(seed, column, height, width, channels)
         };
-        sampler.sample(&mut x, start, &mut predict, &mut fresh, None)?;
+        sampler.sample(&mut x, &mut predict, &mut fresh, None)?;
         Ok(x)
     }
 }

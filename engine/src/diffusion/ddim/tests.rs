@@ -44,7 +44,7 @@ fn a_denoiser_that_knows_the_answer_is_followed_to_it() {
         for steps in [1, 2, 7, 61, 1000] {
             let mut latent = gaussian(6, 0, 8, 4);
             let mut denoise = oracle(&process, &x0);
-            sampler(&process, steps, 0.0).sample(&mut latent, 0, &mut denoise, &mut no_noise, None).unwrap();
+            sampler(&process, steps, 0.0).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
             let worst = latent.iter().zip(&x0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < allowed, "{schedule:?} {prediction:?}, {steps} steps: {worst}");
         }
@@ -59,7 +59,7 @@ fn one_step_at_zero_snr_is_the_negated_prediction() {
         assert_eq!(t, 999);
         Ok(vec![0.25, -0.75])
     };
-    sampler(&process, 1, 0.0).sample(&mut latent, 0, &mut denoise, &mut no_noise, None).unwrap();
+    sampler(&process, 1, 0.0).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
     assert_eq!(latent, [-0.25, 0.75]);
 }
 
@@ -75,34 +75,48 @@ fn timesteps_trail_and_never_run_out() {
     assert_eq!(sampler(&process, 4, 0.0).timesteps(), [999, 749, 499, 249]);
 }
 
-#[test]
-fn strength_chooses_the_first_step() {
-    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let ten = sampler(&process, 10, 0.0);
-    let expected = [(1.0, 0), (0.96, 0), (0.7, 3), (0.5, 5), (0.11, 9), (0.01, 9), (0.0, 10), (f32::NAN, 10)];
-    for (strength, start) in expected {
-        assert_eq!(ten.start_index(strength), start, "strength {strength}");
-    }
-    assert_eq!(sampler(&process, 1, 0.0).start_index(0.2), 0);
+/// The timesteps of a strength.
+fn timesteps(process: &ForwardDiffusion, steps: usize, strength: f32) -> Vec<usize> {
+    let (schedule, prediction) = (process.schedule(), process.prediction());
+    let sampler = DdimSampler::from_strength(schedule, prediction, steps, 0.0, strength).unwrap();
+    sampler.timesteps().to_vec()
 }
 
 #[test]
-fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
+fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let sampler = sampler(&process, 10, 0.0);
+    let all = timesteps(&process, 10, 1.0);
+    assert_eq!(all, sampler(&process, 10, 0.0).timesteps());
+    for (strength, first) in [(0.7, 3), (0.5, 5), (0.1, 9)] {
+        assert_eq!(
+            timesteps(&process, 10, strength),
+            all[first..],
+            "strength {strength}: steps of the whole"
+        );
+    }
+    assert_eq!(timesteps(&process, 10, 0.34), [339, 226, 112]);
+    assert_eq!(timesteps(&process, 2, 0.8), [799, 399]);
+    for (strength, only) in [(1.0, 999), (0.9, 899), (0.25, 249), (0.01, 9), (1e-6, 0)] {
+        assert_eq!(timesteps(&process, 1, strength), [only], "one step of strength {strength}");
+    }
+    for none in [0.0, -1.0, f32::NAN] {
+        assert!(timesteps(&process, 10, none).is_empty());
+    }
+    for strength in (1..2000).map(|i| i as f32 / 2000.0) {
+        let most = timesteps(&process, 1000, strength);
+        assert!(most.windows(2).all(|pair| pair[1] < pair[0]), "strength {strength}: {most:?}");
+    }
+}
+
+#[test]
+fn no_strength_leaves_the_latent_alone() {
+    let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
+    let sampler = DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, 0.0).unwrap();
     let content = gaussian(1, 0, 4, 4);
     let mut latent = content.clone();
     let mut never = |_: &[f32], _: usize| -> Result<Vec<f32>> { unreachable!() };
-    sampler.sample(&mut latent, sampler.start_index(0.0), &mut never, &mut no_noise, None).unwrap();
+    sampler.sample(&mut latent, &mut never, &mut no_noise, None).unwrap();
     assert_eq!(latent, content);
-
-    let mut asked = Vec::new();
-    let mut denoise = |x: &[f32], t: usize| {
-        asked.push(t);
-        Ok(vec![0.0; x.len()])
-    };
-    sampler.sample(&mut latent, sampler.start_index(0.3), &mut denoise, &mut no_noise, None).unwrap();
-    assert_eq!(asked, [299, 199, 99]);
 }
 
 #[test]
@@ -115,7 +129,7 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
             == clean[row * columns * channels..][..columns * channels]
     };
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    for start in [0, 5] {
+    for (strength, steps) in [(1.0, 5), (0.0, 0)] {
         let mut latent = gaussian(8, 0, height, width * channels);
         let free = latent.clone();
         let mut calls = 0;
@@ -125,13 +139,15 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
             Ok(x.iter().map(|x| 0.3 * x + 0.1).collect())
         };
         let mut noise = |step: usize| gaussian(step as u64, 0, height, width * channels);
-        sampler(&process, 5, 0.5)
-            .sample(&mut latent, start, &mut denoise, &mut noise, Some(&prefix))
+        let (schedule, prediction) = (process.schedule(), process.prediction());
+        DdimSampler::from_strength(schedule, prediction, 5, 0.5, strength)
+            .unwrap()
+            .sample(&mut latent, &mut denoise, &mut noise, Some(&prefix))
             .unwrap();
-        assert_eq!(calls, 5 - start);
+        assert_eq!(calls, steps);
         assert!((0..height).all(|row| row_is_clean(&latent, row)));
         let untouched = latent.iter().zip(&free).filter(|(a, b)| a == b).count();
-        assert_eq!(untouched, if start == 5 { height * (width - columns) * channels } else { 0 });
+        assert_eq!(untouched, if steps == 0 { height * (width - columns) * channels } else { 0 });
     }
     assert_eq!(prefix.known().iter().filter(|&&known| known).count(), clean.len());
 }
@@ -144,8 +160,8 @@ fn a_prefix_changes_only_what_is_known() {
     let mut denoise = |x: &[f32], t: usize| Ok(x.iter().map(|x| 0.5 * x - 1e-4 * t as f32).collect());
     let (mut with, mut without) = (vec![0.5, -0.5, 1.0], vec![0.5, -0.5, 1.0]);
     let prefix = Prefix::masked(vec![false, true, false], vec![7.0; 3]).unwrap();
-    sampler.sample(&mut with, 0, &mut denoise, &mut no_noise, Some(&prefix)).unwrap();
-    sampler.sample(&mut without, 0, &mut denoise, &mut no_noise, None).unwrap();
+    sampler.sample(&mut with, &mut denoise, &mut no_noise, Some(&prefix)).unwrap();
+    sampler.sample(&mut without, &mut denoise, &mut no_noise, None).unwrap();
     assert_eq!((with[0], with[1], with[2]), (without[0], 7.0, without[2]));
 }
 
@@ -165,7 +181,7 @@ fn the_spread_of_gaussian_data_survives_at_every_eta() {
             Ok(x.iter().map(|&x| (slope * f64::from(x)) as f32).collect())
         };
         let mut noise = |step: usize| gaussian(2, step as u64, 64, 64);
-        sampler(&process, 200, eta).sample(&mut latent, 0, &mut denoise, &mut noise, None).unwrap();
+        sampler(&process, 200, eta).sample(&mut latent, &mut denoise, &mut noise, None).unwrap();
         let spread = (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
         assert!((spread - deviation).abs() < 0.03, "eta {eta}: {spread}");
     }
@@ -180,15 +196,13 @@ fn cancelling_and_wrong_answers_end_the_sampling() {
         calls += 1;
         if calls == 2 { Err(Error::Cancelled) } else { Ok(x.to_vec()) }
     };
-    let outcome = sampler.sample(&mut [1.0; 4], 0, &mut denoise, &mut no_noise, None);
+    let outcome = sampler.sample(&mut [1.0; 4], &mut denoise, &mut no_noise, None);
     assert!(matches!(outcome, Err(Error::Cancelled)));
     assert_eq!(calls, 2);
-    let outcome = sampler.sample(&mut [1.0; 4], 0, &mut |_, _| Ok(vec![0.0; 3]), &mut no_noise, None);
+    let outcome = sampler.sample(&mut [1.0; 4], &mut |_, _| Ok(vec![0.0; 3]), &mut no_noise, None);
     assert!(matches!(outcome, Err(Error::Compute(_))));
     let prefix = Prefix::masked(vec![true], vec![0.0]).unwrap();
-    assert!(
-        sampler.sample(&mut [1.0; 4], 0, &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix)).is_err()
-    );
+    assert!(sampler.sample(&mut [1.0; 4], &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix)).is_err());
 }
 
 #[test]
