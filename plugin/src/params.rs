@@ -19,22 +19,30 @@ const GAIN_MAX_DB: f32 = 24.0;
 pub enum Steps {
     /// 4 steps.
     #[id = "draft"]
-    Draft,
+    #[name = "4"]
+    Four,
     /// 10 steps.
     #[id = "standard"]
-    Standard,
+    #[name = "10"]
+    Ten,
     /// 50 steps.
     #[id = "fine"]
-    Fine,
+    #[name = "50"]
+    Fifty,
+    /// 2 steps.
+    #[id = "two"]
+    #[name = "2"]
+    Two,
 }
 
 impl Steps {
     /// The number of steps.
     pub fn count(self) -> usize {
         match self {
-            Self::Draft => 4,
-            Self::Standard => 10,
-            Self::Fine => 50,
+            Self::Two => 2,
+            Self::Four => 4,
+            Self::Ten => 10,
+            Self::Fifty => 50,
         }
     }
 }
@@ -116,7 +124,7 @@ impl LuthierParams {
                 // A step, so that a host which hands 1 back through its own arithmetic still means 1.
                 .with_step_size(0.1)
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
-            steps: EnumParam::new("Steps", Steps::Standard),
+            steps: EnumParam::new("Steps", Steps::Two),
             latency: EnumParam::new("Latency", Latency::Quality).non_automatable(),
             mix: percentage("Mix", 1.0),
             input_gain: gain("Input gain"),

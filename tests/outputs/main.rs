@@ -120,7 +120,7 @@ fn the_style_decides_more_than_the_seed() {
 /// Nobody knows what should come of noise and a style alone, but it must be heard.
 #[test]
 fn noise_and_a_style_alone_make_sound() {
-    let settings = Settings { temperature: 1.0, ..Settings::default() };
+    let settings = Settings { steps: 10, temperature: 1.0, ..Settings::default() };
     let playable = playable();
     let style = playable.style(&mut Packed::default(), &reference("harp")).expect("tokens");
     let mut networks = Executed::new(playable.model(), Packed::default());

@@ -48,12 +48,15 @@ impl Latency {
     }
 }
 
+/// DDIM steps where there is no input: what comes of two has no textures.
+const STEPS_ALONE: usize = 10;
+
 /// Options of the sampler and the model.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sampling {
-    /// DDIM steps, 1 to 1000
-    #[arg(long, default_value_t = Settings::default().steps)]
-    pub steps: usize,
+    /// DDIM steps, 1 to 1000 [default: 2, and 10 where there is no input]
+    #[arg(long)]
+    pub steps: Option<usize>,
     /// Noise seed
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -94,9 +97,10 @@ pub struct Blend {
 /// One sentence that names an option out of range.
 pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Settings> {
     // Without an input there is nothing to be close to: the mean of all sounds is nearly silent.
-    let temperature = if blend.is_some() { Settings::default().temperature } else { 1.0 };
+    let Settings { steps, temperature, .. } = Settings::default();
+    let (steps, temperature) = if blend.is_some() { (steps, temperature) } else { (STEPS_ALONE, 1.0) };
     let mut settings = Settings {
-        steps: sampling.steps,
+        steps: sampling.steps.unwrap_or(steps),
         guidance_scale: sampling.guidance,
         temperature: sampling.temperature.unwrap_or(temperature),
         seed: sampling.seed,

@@ -250,9 +250,10 @@ impl EditorApp {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| self.latency(ui, setter));
         });
         let steps = [
-            (Steps::Draft, "Draft", "4 steps: the least computing time."),
-            (Steps::Standard, "Standard", "10 steps."),
-            (Steps::Fine, "Fine", "50 steps: for bounces, or a fast machine."),
+            (Steps::Two, "2", "The least computing time, and the nearest to the instrument's mean sound."),
+            (Steps::Four, "4", "Twice the computing time of 2."),
+            (Steps::Ten, "10", "Five times the computing time of 2, a little more of chance."),
+            (Steps::Fifty, "50", "For bounces: 25 times the computing time of 2."),
         ];
         switch::choice(ui, &params.steps, setter, &steps);
         ui.horizontal(|ui| {

@@ -7,6 +7,10 @@ use super::{gesture, theme};
 
 /// Of every button, in points.
 pub const HEIGHT: f32 = 26.0;
+/// Of a row of choices.
+const WIDTH: f32 = 206.0;
+/// Between two of them.
+const GAP: f32 = 4.0;
 
 /// One button; what is `on` is lit.
 fn button(ui: &mut Ui, text: &str, width: f32, on: bool) -> Response {
@@ -31,10 +35,11 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
     setter: &ParamSetter,
     values: &[(E, &str, &str)],
 ) {
-    ui.spacing_mut().item_spacing = Vec2::splat(4.0);
+    ui.spacing_mut().item_spacing = Vec2::splat(GAP);
+    let width = (WIDTH + GAP) / values.len() as f32 - GAP;
     ui.horizontal(|ui| {
         for &(value, name, meaning) in values {
-            let response = button(ui, name, 66.0, param.value() == value).on_hover_text(meaning);
+            let response = button(ui, name, width, param.value() == value).on_hover_text(meaning);
             if response.clicked() {
                 gesture::set(setter, param, value);
             }

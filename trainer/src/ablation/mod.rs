@@ -29,7 +29,7 @@ use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
 
-/// DDIM steps at which every model is judged: the mean alone, and the default.
+/// DDIM steps at which every model is judged: the mean alone, and what many more make of it.
 const STEPS: [usize; 2] = [1, 10];
 
 /// Trains a recipe with one thing changed at a time, and judges what came of it.

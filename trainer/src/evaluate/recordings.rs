@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, default_value_t = 8.0)]
     pub seconds: f32,
     /// DDIM step counts, a row each.
-    #[arg(long, num_args = 1.., default_values_t = [1, 10])]
+    #[arg(long, num_args = 1.., default_values_t = [1, 2, 10])]
     pub steps: Vec<usize>,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]

@@ -71,7 +71,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Rows {
     /// DDIM step counts.
-    #[arg(long, num_args = 1.., default_values_t = [1, 4, 10, 50])]
+    #[arg(long, num_args = 1.., default_values_t = [1, 2, 4, 10, 50])]
     pub steps: Vec<usize>,
     /// Scales of classifier-free guidance, with the default steps.
     #[arg(long, num_args = 0.., default_values_t = [1.5, 2.0, 3.0])]

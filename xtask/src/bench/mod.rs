@@ -55,7 +55,7 @@ pub struct Args {
     plot: Option<PathBuf>,
 }
 
-const STEPS: [usize; 3] = [4, 10, 50];
+const STEPS: [usize; 3] = [2, 10, 50];
 /// Longest file that is made to be timed; a WAV file ends at 4 GB.
 const LENGTH_MAX_S: f64 = 10_800.0;
 

@@ -246,8 +246,8 @@ fn a_knob_is_dragged_typed_and_reset() {
 #[test]
 fn switches_switch() {
     let mut desk = Desk::new(SIZE, 1.0);
-    desk.click_on("Draft");
-    assert_eq!(desk.params.steps.value(), Steps::Draft);
+    desk.click_on("50");
+    assert_eq!(desk.params.steps.value(), Steps::Fifty);
     desk.click_on("Freeze");
     desk.click_on("Bypass");
     assert!(desk.params.freeze.value() && desk.params.bypass.value());
