@@ -14,6 +14,7 @@ pub mod modulation;
 pub mod player;
 pub mod recordings;
 pub mod report;
+pub mod residual;
 pub mod sampling;
 pub mod seam;
 pub mod subject;

@@ -142,6 +142,11 @@ impl Table {
         Self { pieces: kept(&self.pieces, &keep), rows: rows.collect(), ..*self }
     }
 
+    /// The same rows under other columns.
+    pub fn under(&self, columns: &'static [Column]) -> Self {
+        Self { columns, ..self.part(|_| true) }
+    }
+
     /// As Markdown.
     pub fn markdown(&self) -> String {
         let lines = self.rows.iter().enumerate().map(|(row, (name, _))| self.line(row, name));

@@ -20,6 +20,7 @@ use super::bootstrap::mean;
 use super::direction::{self, Direction};
 use super::modulation::fast_modulation_db;
 use super::player::Player;
+use super::residual::{self, Residual};
 use super::sampling::Sampling;
 use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
@@ -328,25 +329,32 @@ impl Session {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = judge.hears(instrument, |judge| judge.name_image(output))?;
         drop(judge);
+        let residual = Residual::of(output, target, self.range_db);
         Ok(vec![
             ("LSD", level_free_distance_db(output, target, self.range_db)),
             ("timbre", timbre_distance_db(output, target, self.range_db)),
             ("modulation", fast_modulation_db(output, self.range_db)),
             ("heard", heard),
+            ("envelope", residual.envelope_db),
+            ("partials", residual.partials_db),
+            ("movement", residual.movement_db),
+            ("equalised", residual.equalised_db),
         ])
     }
 }
 
 impl Judged {
-    /// What a row of the table is by what windows ask for, and by instrument; nothing where there is no such row.
+    /// What a row of the table is by what windows ask for, and by instrument, and where every row's error lies; nothing where there is no such row.
     pub fn apart(&self, row: &str) -> String {
         if self.table.line_of(row, row).is_empty() {
             return String::new();
         }
         let textures = texture::markdown(&self.table, &self.textures, row);
         let directions = direction::markdown(&self.table, &self.directions, row);
+        let residuals = self.table.under(&residual::COLUMNS).markdown();
         format!(
-            "\n{row}, by texture:\n\n{textures}\n{row}, by instrument, of {} pairs at least:\n\n{directions}",
+            "\n{row}, by texture:\n\n{textures}\n{row}, by instrument, of {} pairs at least:\n\n{directions}\n\
+             Where the error lies:\n\n{residuals}",
             direction::FEWEST
         )
     }

@@ -1,0 +1,124 @@
+//! Where an image's error lies: in what it has of the sound's envelope, of its partials, or of their movement.
+
+use engine::image::MelImage;
+
+use super::table::{Column, Form};
+
+/// Bands that are one band of an envelope: an eighth of the axis, more than half an octave of it.
+const ENVELOPE_BANDS: usize = 16;
+/// Frames over which a partial is steady, 186 ms.
+const STEADY_FRAMES: usize = 8;
+
+/// What its table says.
+pub const COLUMNS: [Column; 4] = [
+    Column::new("envelope / content copy's (95 %)", "envelope", Form::OfCopy),
+    Column::new("partials / content copy's (95 %)", "partials", Form::OfCopy),
+    Column::new("movement / content copy's (95 %)", "movement", Form::OfCopy),
+    Column::new(
+        "mel LSD / content copy's, both equalised to the true target (95 %)",
+        "equalised",
+        Form::OfCopy,
+    ),
+];
+
+/// Parts of a level-free mel LSD, in dB; the squares of the first three sum to that of the whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Residual {
+    /// Of every frame's means over 16 neighbouring bands.
+    pub envelope_db: f64,
+    /// Of what is left of every band, in means over 8 frames.
+    pub partials_db: f64,
+    /// Of the rest.
+    pub movement_db: f64,
+    /// The mel LSD that would be left if every band's mean were right: what no equaliser mends.
+    pub equalised_db: f64,
+}
+
+impl Residual {
+    /// Of an image beside the true target; `range_db` = dB from 0 to 1.
+    ///
+    /// # Panics
+    /// If the images differ in size.
+    pub fn of(output: &MelImage, target: &MelImage, range_db: f32) -> Self {
+        assert_eq!((output.n_mels, output.frames), (target.n_mels, target.frames), "images of one size");
+        let pixels = output.data.iter().zip(&target.data);
+        let mut error: Vec<f64> = pixels.map(|(a, b)| f64::from(a - b) * f64::from(range_db)).collect();
+        let mean = error.iter().sum::<f64>() / error.len() as f64;
+        error.iter_mut().for_each(|e| *e -= mean);
+        let (size, whole) = ([output.n_mels, output.frames], mean_square(&error));
+        let equalised = mean_square(&without_means(&error, size, [1, output.frames]));
+        let within = without_means(&error, size, [ENVELOPE_BANDS, 1]);
+        let movement = without_means(&within, size, [1, STEADY_FRAMES]);
+        let (within, movement) = (mean_square(&within), mean_square(&movement));
+        let root = |square: f64| square.max(0.0).sqrt();
+        Self {
+            envelope_db: root(whole - within),
+            partials_db: root(within - movement),
+            movement_db: root(movement),
+            equalised_db: root(equalised),
+        }
+    }
+}
+
+fn mean_square(values: &[f64]) -> f64 {
+    values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64
+}
+
+/// An image without the means of its blocks of so many bands and frames.
+fn without_means(image: &[f64], [bands, frames]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f64> {
+    let mut left = image.to_vec();
+    for top in (0..bands).step_by(height) {
+        for first in (0..frames).step_by(width) {
+            let (end, width) = ((top + height).min(bands), width.min(frames - first));
+            let rows = || (top..end).map(|band| band * frames + first);
+            let sum: f64 = rows().flat_map(|start| &image[start..][..width]).sum();
+            let mean = sum / ((end - top) * width) as f64;
+            rows().for_each(|start| left[start..][..width].iter_mut().for_each(|v| *v -= mean));
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level_free::level_free_distance_db;
+
+    const SIZE: [usize; 2] = [32, 16];
+
+    /// An image of so many dB at each place, and the residual beside one of zeros.
+    fn residual(db: impl Fn(usize, usize) -> f64) -> (MelImage, Residual) {
+        let places = (0..SIZE[0]).flat_map(|band| (0..SIZE[1]).map(move |frame| (band, frame)));
+        let data = places.map(|(band, frame)| (db(band, frame) / 80.0) as f32).collect();
+        let image = MelImage { n_mels: SIZE[0], frames: SIZE[1], data };
+        let residual = Residual::of(&image, &MelImage::filled(SIZE[0], SIZE[1], 0.0), 80.0);
+        (image, residual)
+    }
+
+    fn sign(positive: bool) -> f64 {
+        if positive { 1.0 } else { -1.0 }
+    }
+
+    #[test]
+    fn each_kind_of_error_is_found_in_its_part() {
+        let close = |found: Residual, expected: [f64; 4]| {
+            let parts = [found.envelope_db, found.partials_db, found.movement_db, found.equalised_db];
+            assert!(parts.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2), "{parts:?}, {expected:?}");
+        };
+        close(residual(|_, _| 7.0).1, [0.0; 4]);
+        close(residual(|band, _| 3.0 * sign(band < 16)).1, [3.0, 0.0, 0.0, 0.0]);
+        close(residual(|_, frame| 3.0 * sign(frame < 8)).1, [3.0, 0.0, 0.0, 3.0]);
+        close(residual(|band, _| 5.0 * sign(band % 2 == 0)).1, [0.0, 5.0, 0.0, 0.0]);
+        close(residual(|band, frame| 5.0 * sign((band % 2 == 0) == (frame < 8))).1, [0.0, 5.0, 0.0, 5.0]);
+        close(residual(|band, frame| 2.0 * sign((band + frame) % 2 == 0)).1, [0.0, 0.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn the_parts_are_the_whole() {
+        let (image, parts) =
+            residual(|band, frame| ((band * 7 + frame * 13) % 11) as f64 + 0.1 * band as f64);
+        let whole = level_free_distance_db(&image, &MelImage::filled(SIZE[0], SIZE[1], 0.0), 80.0);
+        let sum = parts.envelope_db.powi(2) + parts.partials_db.powi(2) + parts.movement_db.powi(2);
+        assert!((sum.sqrt() - whole).abs() < 1e-4, "{} {whole}", sum.sqrt());
+    }
+}
