@@ -175,6 +175,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         "style of 2 windows |",
         "| expressive, ",
         "2 steps, by instrument,",
+        "Where the error lies",
         "Not judged by ear",
         "table 3",
     ] {
