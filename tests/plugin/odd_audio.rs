@@ -8,9 +8,10 @@ use tests::signal::{Lcg, piano};
 /// The Style parameter's places.
 const PIANO: f64 = 0.0;
 const VIOLIN: f64 = 3.0;
-/// Louder than any output of what is not louder than full scale: a full square, of rms 1, keeps its level with a violin's crest (4.1 by the
-/// shipped model).
-const LOUDEST: f32 = 5.0;
+/// Louder than any output of what is not louder than full scale.
+const LOUDEST: f32 = 4.0;
+/// Louder than that of a full square, of rms 1, which keeps its level with a violin's crest: 4.15 by the shipped model, 3.55 by the one before.
+const LOUDEST_SQUARE: f32 = 4.5;
 /// Where what comes in is bounded: +40 dBFS.
 const BOUND: f32 = 100.0;
 /// Seconds of silence; `LUTHIER_SILENCE_SECONDS` asks for more.
@@ -93,7 +94,11 @@ fn what_is_no_music_is_bounded_and_what_follows_is_played() {
         let out = clap.play(&[input], &[], |_| 4096, &values).remove(0);
         assert!(out.iter().all(|x| x.is_normal() || *x == 0.0), "{name}: a number is none, or subnormal");
         let loudest = out.iter().fold(0.0f32, |loudest, x| loudest.max(x.abs()));
-        let bound = if name == "absurdly loud" { BOUND } else { LOUDEST };
+        let bound = match name {
+            "absurdly loud" => BOUND,
+            "square" => LOUDEST_SQUARE,
+            _ => LOUDEST,
+        };
         assert!(loudest <= bound, "{name}: {loudest}");
         let after = &out[latency + 8 * rate_hz..];
         let asked = rms(&music.channels[0][3 * rate_hz..]);

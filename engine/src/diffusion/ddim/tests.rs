@@ -109,14 +109,24 @@ fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
 }
 
 #[test]
-fn no_strength_leaves_the_latent_alone() {
+fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let sampler = DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, 0.0).unwrap();
+    let of = |strength| {
+        DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, strength).unwrap()
+    };
     let content = gaussian(1, 0, 4, 4);
     let mut latent = content.clone();
     let mut never = |_: &[f32], _: usize| -> Result<Vec<f32>> { unreachable!() };
-    sampler.sample(&mut latent, &mut never, &mut no_noise, None).unwrap();
+    of(0.0).sample(&mut latent, &mut never, &mut no_noise, None).unwrap();
     assert_eq!(latent, content);
+
+    let mut asked = Vec::new();
+    let mut denoise = |x: &[f32], t: usize| {
+        asked.push(t);
+        Ok(vec![0.0; x.len()])
+    };
+    of(0.3).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
+    assert_eq!(asked, [299, 199, 99]);
 }
 
 #[test]
