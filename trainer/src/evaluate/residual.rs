@@ -41,11 +41,9 @@ impl Residual {
     /// If the images differ in size.
     pub fn of(output: &MelImage, target: &MelImage, range_db: f32) -> Self {
         assert_eq!((output.n_mels, output.frames), (target.n_mels, target.frames), "images of one size");
-        let pixels = output.data.iter().zip(&target.data);
-        let mut error: Vec<f64> = pixels.map(|(a, b)| f64::from(a - b) * f64::from(range_db)).collect();
-        let mean = error.iter().sum::<f64>() / error.len() as f64;
-        error.iter_mut().for_each(|e| *e -= mean);
-        let (size, whole) = ([output.n_mels, output.frames], mean_square(&error));
+        let (pixels, size) = (output.data.iter().zip(&target.data), [output.n_mels, output.frames]);
+        let error: Vec<f64> = pixels.map(|(a, b)| f64::from(a - b) * f64::from(range_db)).collect();
+        let whole = mean_square(&without_means(&error, size, size));
         let equalised = mean_square(&without_means(&error, size, [1, output.frames]));
         let within = without_means(&error, size, [ENVELOPE_BANDS, 1]);
         let movement = without_means(&within, size, [1, STEADY_FRAMES]);
