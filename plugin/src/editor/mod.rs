@@ -251,9 +251,9 @@ impl EditorApp {
         });
         let steps = [
             (Steps::Two, "2", "The least computing time, and the nearest to the instrument's mean sound."),
-            (Steps::Four, "4", "Twice the computing time of 2."),
-            (Steps::Ten, "10", "Five times the computing time of 2, a little more of chance."),
-            (Steps::Fifty, "50", "For bounces: 25 times the computing time of 2."),
+            (Steps::Four, "4", "A fifth more computing time than 2."),
+            (Steps::Ten, "10", "Twice the computing time of 2, a little more of chance."),
+            (Steps::Fifty, "50", "For bounces: seven times the computing time of 2."),
         ];
         switch::choice(ui, &params.steps, setter, &steps);
         ui.horizontal(|ui| {
