@@ -2,17 +2,25 @@
 
 use super::buffers::{Activation, Buffers};
 use super::panels::{Panels, Rows};
+use super::winograd::{self, Winograd};
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::Taps;
 use crate::{Error, Result};
 
-/// A convolution with its weights as `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an
-/// upsampled one.
+/// A convolution with its weights laid out.
 #[derive(Debug)]
 pub struct PackedConv {
     pub(super) spec: ConvSpec,
-    phases: Vec<Phase>,
+    weights: Weights,
     bias: Option<Vec<f32>>,
+}
+
+/// How a layer is multiplied.
+#[derive(Debug)]
+enum Weights {
+    /// As `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an upsampled layer.
+    Direct(Vec<Phase>),
+    Winograd(Winograd),
 }
 
 /// What reaches one output position out of every so many.
@@ -32,21 +40,22 @@ pub(super) struct Scratch {
     starts: Vec<usize>,
     /// Where in the output its channels begin.
     to: Vec<usize>,
+    winograd: winograd::Scratch,
 }
 
 impl PackedConv {
     /// Lays out weights `[c_out, c_in, k, k]`.
     pub(super) fn new(spec: ConvSpec, stored: &[f32], bias: Option<Vec<f32>>) -> Self {
-        let phases = match spec.upsampled {
-            true => {
-                [[0, 0], [0, 1], [1, 0], [1, 1]].map(|phase| upsampled_phase(&spec, stored, phase)).into()
-            }
-            false => {
-                let weights = Panels::new(&rows(&spec, stored), spec.c_out);
-                vec![Phase { taps: Taps::of(&spec), weights, offset: [0, 0] }]
-            }
+        let weights = if Winograd::suits(&spec) {
+            Weights::Winograd(Winograd::new(&spec, stored))
+        } else if spec.upsampled {
+            let phases = [[0, 0], [0, 1], [1, 0], [1, 1]];
+            Weights::Direct(phases.map(|phase| upsampled_phase(&spec, stored, phase)).into())
+        } else {
+            let weights = Panels::new(&rows(&spec, stored), spec.c_out);
+            Weights::Direct(vec![Phase { taps: Taps::of(&spec), weights, offset: [0, 0] }])
         };
-        Self { spec, phases, bias }
+        Self { spec, weights, bias }
     }
 
     /// `x` through the layer, on top of `onto` where that is given.
@@ -67,19 +76,37 @@ impl PackedConv {
         }
         let mut y = buffers.take(dims.iter().product());
         self.begin(onto, &mut y);
-        let around = self.spec.kernel / 2;
-        if around > 0 {
-            pad(x, around, &mut scratch.padded);
-        }
-        let Scratch { padded, starts, to } = scratch;
-        let data = if around > 0 { &padded[..] } else { &x.data[..] };
-        let size = [h + 2 * around, w + 2 * around];
-        for phase in &self.phases {
-            phase.places(size, around, dims, self.spec.zoom(), starts, to);
-            let (runs, run) = (phase.taps.kernel, phase.taps.kernel * c);
-            phase.weights.multiply(Rows { data, starts, runs, run, stride: size[1] * c }, to, &mut y);
+        match &self.weights {
+            Weights::Direct(phases) => self.multiply(phases, x, dims, &mut y, scratch),
+            Weights::Winograd(weights) => {
+                pad(x, 1, Winograd::padded([h, w]), &mut scratch.padded);
+                weights.add(&scratch.padded, [b, h, w], &mut y, &mut scratch.winograd);
+            }
         }
         Ok(Activation::new(dims, y))
+    }
+
+    /// Adds the phases' products to `y`, of size `dims`.
+    fn multiply(
+        &self,
+        phases: &[Phase],
+        x: &Activation,
+        dims: [usize; 4],
+        y: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let ([_, h, w, c], around) = (x.dims, self.spec.kernel / 2);
+        let size = [h + 2 * around, w + 2 * around];
+        if around > 0 {
+            pad(x, around, size, &mut scratch.padded);
+        }
+        let Scratch { padded, starts, to, .. } = scratch;
+        let data = if around > 0 { &padded[..] } else { &x.data[..] };
+        for phase in phases {
+            phase.places(size, around, dims, self.spec.zoom(), starts, to);
+            let (runs, run) = (phase.taps.kernel, phase.taps.kernel * c);
+            phase.weights.multiply(Rows { data, starts, runs, run, stride: size[1] * c }, to, y);
+        }
     }
 
     /// What the products are added to.
@@ -123,10 +150,9 @@ impl Phase {
     }
 }
 
-/// The images with so many zeros around each.
-fn pad(x: &Activation, around: usize, padded: &mut Vec<f32>) {
+/// The images in so large ones of zeros, so far from their upper left.
+fn pad(x: &Activation, around: usize, [height, width]: [usize; 2], padded: &mut Vec<f32>) {
     let [b, h, w, c] = x.dims;
-    let (height, width) = (h + 2 * around, w + 2 * around);
     padded.clear();
     padded.resize(b * height * width * c, 0.0);
     for (number, line) in x.data.chunks_exact(w * c).enumerate() {

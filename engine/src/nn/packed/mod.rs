@@ -3,6 +3,7 @@
 mod buffers;
 mod conv;
 mod panels;
+mod winograd;
 
 use buffers::Buffers;
 use conv::Scratch;

@@ -127,14 +127,28 @@ impl Product<'_> {
             // What is kept in registers must not be what is walked through below: that has to lie in memory.
             let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
             let first = column + part * width;
+            let inside = width.min(self.panels.columns - first);
             for (sums, to) in sums.iter().zip(&self.to[begin..]) {
-                let row = &mut self.out[to + first..to + self.panels.columns];
-                for (sum, out) in sums.iter().zip(row.chunks_mut(S::F32_LANES)) {
-                    let before = simd.partial_load_f32s(out);
-                    simd.partial_store_f32s(out, simd.add_f32s(before, *sum));
-                }
+                add_sums(simd, sums, &mut self.out[to + first..][..inside]);
             }
         }
+    }
+}
+
+/// Adds a row's sums to as many values of the output as there are columns.
+#[inline(always)]
+fn add_sums<S: Simd>(simd: S, sums: &[S::f32s; ACROSS], out: &mut [f32]) {
+    if out.len() == ACROSS * S::F32_LANES {
+        let (registers, _) = S::as_mut_simd_f32s(out);
+        for (out, sum) in registers.iter_mut().zip(sums) {
+            *out = simd.add_f32s(*out, *sum);
+        }
+        return;
+    }
+    // Registers that are not filled cost a call each.
+    for (sum, out) in sums.iter().zip(out.chunks_mut(S::F32_LANES)) {
+        let before = simd.partial_load_f32s(out);
+        simd.partial_store_f32s(out, simd.add_f32s(before, *sum));
     }
 }
 

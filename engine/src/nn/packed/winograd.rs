@@ -1,0 +1,349 @@
+//! 3 x 3 convolutions with 2.25 times fewer products: Winograd's F(2 x 2, 3 x 3) (Lavin and Gray, "Fast Algorithms for
+//! Convolutional Neural Networks", arXiv 1509.09308, equations 10 to 12).
+//!
+//! Four output positions, a tile, see 4 x 4 input positions. Sums and differences of these, times sums and differences of the
+//! weights, are 16 products of matrices (tiles by channels) in place of 36; sums and differences of the products are the tile.
+//! Every tile is by itself, so that the bits do not depend on the batch.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::panels::{Panels, Rows};
+use super::to_channels_last;
+use crate::nn::backend::ConvSpec;
+
+/// Positions at which a tile is multiplied.
+const POINTS: usize = 16;
+/// Tiles that are taken through all products before the next, so that what is made of them stays in the second-level cache.
+const BLOCK_TILES: usize = 64;
+/// Where both sides have more channels, the layer works on few tiles, and waits for the weights, of which there are 16/9 as many.
+const MOST_CHANNELS: usize = 128;
+/// With fewer, sums and differences take longer than the products that they save.
+const FEWEST_CHANNELS: usize = 16;
+
+/// A layer's weights, a matrix `[c_in, c_out]` a point.
+#[derive(Debug)]
+pub(super) struct Winograd {
+    c_in: usize,
+    c_out: usize,
+    points: Vec<Panels>,
+}
+
+/// Memory that the layers of an executor share.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Four lines, half-way to or from the points.
+    lines: Vec<f32>,
+    /// `[point, tile, c_in]`: what the tiles see.
+    seen: Vec<f32>,
+    /// `[point, tile, c_out]`.
+    products: Vec<f32>,
+    starts: Vec<usize>,
+    to: Vec<usize>,
+}
+
+/// Some lines of tiles: where they lie.
+#[derive(Clone, Copy)]
+struct Block {
+    /// Sizes of the images that come out.
+    height: usize,
+    width: usize,
+    /// The first line of tiles, over all images, and how many.
+    first: usize,
+    lines: usize,
+}
+
+impl Block {
+    /// Tiles from top to bottom, and from left to right.
+    fn down(&self) -> usize {
+        self.height.div_ceil(2)
+    }
+
+    fn across(&self) -> usize {
+        self.width.div_ceil(2)
+    }
+
+    fn tiles(&self) -> usize {
+        self.lines * self.across()
+    }
+
+    /// The image and the upper line of output positions of every line of tiles.
+    fn places(self) -> impl Iterator<Item = (usize, usize)> {
+        (self.first..self.first + self.lines).map(move |line| (line / self.down(), line % self.down() * 2))
+    }
+}
+
+impl Winograd {
+    /// Whether a layer is played so.
+    pub fn suits(spec: &ConvSpec) -> bool {
+        let (fewest, most) = (spec.c_in.min(spec.c_out), MOST_CHANNELS);
+        let plain = spec.kernel == 3 && spec.stride == 1 && !spec.upsampled;
+        plain && (FEWEST_CHANNELS..=most).contains(&fewest)
+    }
+
+    /// Lays out weights `[c_out, c_in, 3, 3]`.
+    pub fn new(spec: &ConvSpec, stored: &[f32]) -> Self {
+        let (c_in, c_out) = (spec.c_in, spec.c_out);
+        let mut points = vec![vec![0.0; c_in * c_out]; POINTS];
+        for (o, kernel) in to_channels_last(stored, spec).chunks_exact(9 * c_in).enumerate() {
+            for c in 0..c_in {
+                let rows =
+                    std::array::from_fn::<_, 3, _>(|y| [0, 1, 2].map(|x| kernel[(y * 3 + x) * c_in + c]));
+                let down: [[f32; 4]; 3] = std::array::from_fn(|x| spread(rows.map(|row| row[x])));
+                for y in 0..4 {
+                    let across = spread(down.map(|column| column[y]));
+                    across.iter().enumerate().for_each(|(x, v)| points[y * 4 + x][c * c_out + o] = *v);
+                }
+            }
+        }
+        Self { c_in, c_out, points: points.iter().map(|values| Panels::new(values, c_out)).collect() }
+    }
+
+    /// Height and width of the padded input for an output of such a size: a line of zeros before it, and what whole tiles see
+    /// behind it.
+    pub fn padded([height, width]: [usize; 2]) -> [usize; 2] {
+        [height, width].map(|positions| positions.div_ceil(2) * 2 + 2)
+    }
+
+    /// Adds the convolution of padded images to `y (batch, height, width, c_out)`.
+    pub fn add(
+        &self,
+        padded: &[f32],
+        [batch, height, width]: [usize; 3],
+        y: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let most = (BLOCK_TILES / width.div_ceil(2)).max(1);
+        let all = batch * height.div_ceil(2);
+        for first in (0..all).step_by(most) {
+            let block = Block { height, width, first, lines: most.min(all - first) };
+            scratch.fit(&block, self);
+            Arch::new().dispatch(See { block, c: self.c_in, padded, scratch });
+            self.multiply(block.tiles(), scratch);
+            Arch::new().dispatch(Gather { block, c: self.c_out, scratch, y });
+        }
+    }
+
+    /// The product of every point.
+    fn multiply(&self, tiles: usize, scratch: &mut Scratch) {
+        let Scratch { seen, products, starts, to, .. } = scratch;
+        let points = seen.chunks_exact(tiles * self.c_in).zip(products.chunks_exact_mut(tiles * self.c_out));
+        for (weights, (data, out)) in self.points.iter().zip(points) {
+            weights.multiply(Rows { data, starts, runs: 1, run: self.c_in, stride: self.c_in }, to, out);
+        }
+    }
+}
+
+/// Three weights of a line at four points: `G` of the paper.
+fn spread([a, b, c]: [f32; 3]) -> [f32; 4] {
+    [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c]
+}
+
+impl Scratch {
+    fn fit(&mut self, block: &Block, layer: &Winograd) {
+        let (tiles, [_, width]) = (block.tiles(), Winograd::padded([block.height, block.width]));
+        self.lines.resize(4 * width * layer.c_in.max(layer.c_out), 0.0);
+        self.seen.resize(POINTS * tiles * layer.c_in, 0.0);
+        self.products.clear();
+        self.products.resize(POINTS * tiles * layer.c_out, 0.0);
+        self.starts.clear();
+        self.starts.extend((0..tiles).map(|tile| tile * layer.c_in));
+        self.to.clear();
+        self.to.extend((0..tiles).map(|tile| tile * layer.c_out));
+    }
+}
+
+/// What the tiles see, at their points: `B` of the paper, along both axes.
+struct See<'a> {
+    block: Block,
+    c: usize,
+    padded: &'a [f32],
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for See<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { block, c, padded, scratch: Scratch { lines, seen, .. } } = self;
+        let [height, width] = Winograd::padded([block.height, block.width]);
+        let (tiles, across, line_len) = (block.tiles(), block.across(), width * c);
+        for (number, (image, line)) in block.places().enumerate() {
+            let from = &padded[(image * height + line) * line_len..][..4 * line_len];
+            let [p, q, r, s] = quarters(from);
+            let [first, second, third, fourth] = quarters_mut(&mut lines[..4 * line_len]);
+            subtract(first, p, r);
+            add(second, q, r);
+            subtract(third, r, q);
+            subtract(fourth, q, s);
+            for (down, line) in lines[..4 * line_len].chunks_exact(line_len).enumerate() {
+                for x in 0..across {
+                    let [p, q, r, s] = quarters(&line[2 * x * c..][..4 * c]);
+                    let at = |point| ((down * 4 + point) * tiles + number * across + x) * c;
+                    subtract(&mut seen[at(0)..][..c], p, r);
+                    add(&mut seen[at(1)..][..c], q, r);
+                    subtract(&mut seen[at(2)..][..c], r, q);
+                    subtract(&mut seen[at(3)..][..c], q, s);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the tiles to the output: `A` of the paper, along both axes.
+struct Gather<'a> {
+    block: Block,
+    c: usize,
+    scratch: &'a mut Scratch,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { block, c, scratch: Scratch { lines, products, .. }, y } = self;
+        let (tiles, across) = (block.tiles(), block.across());
+        let (line_len, out_len) = (2 * across * c, block.width * c);
+        for (number, (image, top)) in block.places().enumerate() {
+            for (down, line) in lines[..4 * line_len].chunks_exact_mut(line_len).enumerate() {
+                for (x, pair) in line.chunks_exact_mut(2 * c).enumerate() {
+                    let at = |point| ((down * 4 + point) * tiles + number * across + x) * c;
+                    let [p, q, r, s] = [0, 1, 2, 3].map(|point| &products[at(point)..][..c]);
+                    let (left, right) = pair.split_at_mut(c);
+                    three(left, p, q, r, 1.0);
+                    three(right, q, r, s, -1.0);
+                }
+            }
+            let [p, q, r, s] = quarters(&lines[..4 * line_len]);
+            let out = &mut y[(image * block.height + top) * out_len..];
+            let (upper, lower) = out.split_at_mut(out_len);
+            add_three(upper, p, q, r, 1.0);
+            if top + 1 < block.height {
+                add_three(&mut lower[..out_len], q, r, s, -1.0);
+            }
+        }
+    }
+}
+
+/// Four stretches of equal length.
+#[inline(always)]
+fn quarters(values: &[f32]) -> [&[f32]; 4] {
+    let (upper, lower) = values.split_at(values.len() / 2);
+    let ((a, b), (c, d)) = (upper.split_at(upper.len() / 2), lower.split_at(lower.len() / 2));
+    [a, b, c, d]
+}
+
+#[inline(always)]
+fn quarters_mut(values: &mut [f32]) -> [&mut [f32]; 4] {
+    let (upper, lower) = values.split_at_mut(values.len() / 2);
+    let (half, len) = (upper.len() / 2, lower.len() / 2);
+    let ((a, b), (c, d)) = (upper.split_at_mut(half), lower.split_at_mut(len));
+    [a, b, c, d]
+}
+
+#[inline(always)]
+fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
+    out.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
+}
+
+#[inline(always)]
+fn subtract(out: &mut [f32], a: &[f32], b: &[f32]) {
+    out.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a - b);
+}
+
+/// Three products of a left or upper position (`sign` 1) or of a right or lower one (-1).
+#[inline(always)]
+fn three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
+    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, a), b), c)| *y = a + sign * (b + c));
+}
+
+/// The same, added to what is there.
+#[inline(always)]
+fn add_three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
+    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, a), b), c)| *y += a + sign * (b + c));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diffusion::noise;
+
+    /// Images with the zeros that a layer puts around them.
+    fn padded(x: &[f32], [batch, height, width]: [usize; 3], c: usize) -> Vec<f32> {
+        let [tall, wide] = Winograd::padded([height, width]);
+        let mut out = vec![0.0; batch * tall * wide * c];
+        for (line, values) in x.chunks_exact(width * c).enumerate() {
+            let at = ((line / height * tall + line % height + 1) * wide + 1) * c;
+            out[at..at + width * c].copy_from_slice(values);
+        }
+        out
+    }
+
+    fn convolved(layer: &Winograd, x: &[f32], dims: [usize; 3]) -> Vec<f32> {
+        let mut y = vec![0.5; dims.iter().product::<usize>() * layer.c_out];
+        layer.add(&padded(x, dims, layer.c_in), dims, &mut y, &mut Scratch::default());
+        y
+    }
+
+    /// The sum over what a position sees.
+    fn expected(x: &[f32], [_, h, w]: [usize; 3], weights: &[f32], spec: &ConvSpec, at: [usize; 4]) -> f64 {
+        let ([image, y, x_, o], c_in) = (at, spec.c_in);
+        let mut sum = 0.5;
+        for (ky, kx) in (0..3).flat_map(|ky| (0..3).map(move |kx| (ky, kx))) {
+            let (line, column) = ((y + ky).wrapping_sub(1), (x_ + kx).wrapping_sub(1));
+            if line < h && column < w {
+                let pixel = &x[((image * h + line) * w + column) * c_in..][..c_in];
+                let weight = |c: usize| weights[((o * c_in + c) * 3 + ky) * 3 + kx];
+                sum +=
+                    pixel.iter().enumerate().map(|(c, v)| f64::from(*v) * f64::from(weight(c))).sum::<f64>();
+            }
+        }
+        sum
+    }
+
+    /// Even and odd sizes, blocks of several lines of tiles and of one, several images.
+    #[test]
+    fn it_is_the_convolution() {
+        for (dims, c_in, c_out) in
+            [([1, 16, 16], 24, 40), ([2, 5, 7], 16, 33), ([1, 1, 1], 16, 16), ([1, 3, 150], 17, 16)]
+        {
+            let spec = ConvSpec::conv(c_in, c_out, 3, 1);
+            assert!(Winograd::suits(&spec));
+            let weights = noise::gaussian(1, 0, 9 * c_in * c_out, 1);
+            let [b, h, w] = dims;
+            let x = noise::gaussian(2, 0, b * h * w * c_in, 1);
+            let found = convolved(&Winograd::new(&spec, &weights), &x, dims);
+            for (i, found) in found.iter().enumerate() {
+                let (position, o) = (i / c_out, i % c_out);
+                let at = [position / (h * w), position / w % h, position % w, o];
+                let expected = expected(&x, dims, &weights, &spec, at);
+                assert!((f64::from(*found) - expected).abs() < 1e-4, "{dims:?}, {at:?}: {found}, {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_the_batch() {
+        let (spec, dims) = (ConvSpec::conv(16, 32, 3, 1), [3, 8, 6]);
+        let layer = Winograd::new(&spec, &noise::gaussian(1, 0, 9 * 16 * 32, 1));
+        let x = noise::gaussian(2, 0, 3 * 8 * 6 * 16, 1);
+        let together = convolved(&layer, &x, dims);
+        for (x, expected) in x.chunks_exact(8 * 6 * 16).zip(together.chunks_exact(8 * 6 * 32)) {
+            assert_eq!(convolved(&layer, x, [1, 8, 6]), expected);
+        }
+    }
+
+    #[test]
+    fn layers_of_another_shape_are_not_played_so() {
+        let others = [
+            ConvSpec::conv(64, 64, 3, 2),
+            ConvSpec::conv(64, 64, 1, 1),
+            ConvSpec::upsampled(64, 64),
+            ConvSpec::conv(1, 64, 3, 1),
+            ConvSpec::conv(256, 256, 3, 1),
+        ];
+        assert!(!others.iter().any(Winograd::suits));
+    }
+}
