@@ -27,8 +27,17 @@ pub struct Stft {
     /// One frame's spectrum, `bins` values.
     spectrum: Vec<Complex32>,
     fft_scratch: Vec<Complex32>,
-    /// Sum of squared windows over each output sample of [`Stft::inverse`].
-    weight: Vec<f32>,
+    /// The frames of the last [`Stft::inverse`], and what each of its samples is multiplied by.
+    overlap: Overlap,
+}
+
+/// How frames overlap in a signal: the same for every channel and iteration of a window.
+#[derive(Default)]
+struct Overlap {
+    frames: usize,
+    first_center: isize,
+    /// 1 over the sum of squared windows and the transform's length, a sample.
+    scale: Vec<f32>,
 }
 
 impl Stft {
@@ -52,7 +61,7 @@ impl Stft {
             frame: vec![0.0; n_fft],
             spectrum: vec![Complex32::default(); n_fft / 2 + 1],
             fft_scratch: vec![Complex32::default(); scratch_len],
-            weight: Vec::new(),
+            overlap: Overlap::default(),
             to_spectrum,
             to_signal,
         }
@@ -103,11 +112,17 @@ impl Stft {
     /// The signal of `len` samples whose spectrum lies nearest to `spectrum` (`[frame][bin]`, frames placed
     /// as in [`Stft::forward`]): windowed overlap-add over the sum of squared windows, librosa's `istft`.
     ///
-    /// Samples that no frame reaches are 0.
+    /// Samples that no frame reaches are 0. What is left in `spectrum` is the transform's scratch.
     ///
     /// # Panics
     /// If `spectrum` is not a whole number of frames.
-    pub fn inverse(&mut self, spectrum: &[Complex32], first_center: isize, len: usize, out: &mut Vec<f32>) {
+    pub fn inverse(
+        &mut self,
+        spectrum: &mut [Complex32],
+        first_center: isize,
+        len: usize,
+        out: &mut Vec<f32>,
+    ) {
         let bins = self.bins();
         assert!(
             spectrum.len().is_multiple_of(bins),
@@ -116,39 +131,52 @@ impl Stft {
         );
         out.clear();
         out.resize(len, 0.0);
-        self.weight.clear();
-        self.weight.resize(len, 0.0);
-        for (t, frame) in spectrum.chunks_exact(bins).enumerate() {
+        self.overlap_of(spectrum.len() / bins, first_center, len);
+        for (t, frame) in spectrum.chunks_exact_mut(bins).enumerate() {
             let center = first_center + (t * self.hop_length) as isize;
             self.overlap_add(frame, center, out);
         }
-        // librosa divides wherever the weight is a normal number and leaves the rest alone.
-        let scale = 1.0 / self.n_fft as f32;
-        for (y, &w) in out.iter_mut().zip(&self.weight) {
-            *y *= if w > f32::MIN_POSITIVE { scale / w } else { scale };
-        }
+        out.iter_mut().zip(&self.overlap.scale).for_each(|(y, scale)| *y *= scale);
     }
 
-    /// Adds one frame's windowed samples to `out` and its squared window to the weight.
-    fn overlap_add(&mut self, spectrum: &[Complex32], center: isize, out: &mut [f32]) {
+    /// Prepares [`Stft::overlap`] for so many frames.
+    fn overlap_of(&mut self, frames: usize, first_center: isize, len: usize) {
+        let Overlap { frames: known, first_center: from, scale } = &mut self.overlap;
+        if (*known, *from, scale.len()) == (frames, first_center, len) {
+            return;
+        }
+        (*known, *from) = (frames, first_center);
+        scale.clear();
+        scale.resize(len, 0.0);
+        for t in 0..frames {
+            let start = first_center + (t * self.hop_length) as isize - (self.n_fft / 2) as isize;
+            let inside = overlap(start, self.n_fft, len);
+            if !inside.is_empty() {
+                let sums = scale[(start + inside.start as isize) as usize..].iter_mut();
+                sums.zip(&self.window[inside]).for_each(|(sum, w)| *sum += w * w);
+            }
+        }
+        // librosa divides wherever the weight is a normal number and leaves the rest alone.
+        let whole = 1.0 / self.n_fft as f32;
+        scale.iter_mut().for_each(|w| *w = if *w > f32::MIN_POSITIVE { whole / *w } else { whole });
+    }
+
+    /// Adds one frame's windowed samples to `out`.
+    fn overlap_add(&mut self, spectrum: &mut [Complex32], center: isize, out: &mut [f32]) {
         let start = center - (self.n_fft / 2) as isize;
         let inside = overlap(start, self.n_fft, out.len());
         if inside.is_empty() {
             return;
         }
-        self.spectrum.copy_from_slice(spectrum);
         // A real signal's first and last bins are real; realfft refuses anything else.
-        self.spectrum[0].im = 0.0;
-        self.spectrum[self.n_fft / 2].im = 0.0;
+        spectrum[0].im = 0.0;
+        spectrum[self.n_fft / 2].im = 0.0;
         self.to_signal
-            .process_with_scratch(&mut self.spectrum, &mut self.frame, &mut self.fft_scratch)
+            .process_with_scratch(spectrum, &mut self.frame, &mut self.fft_scratch)
             .expect("buffers were made by new for this plan");
-        let target = (start + inside.start as isize) as usize..(start + inside.end as isize) as usize;
-        let sums = out[target.clone()].iter_mut().zip(&mut self.weight[target]);
-        for ((y, weight), (x, w)) in sums.zip(self.frame[inside.clone()].iter().zip(&self.window[inside])) {
-            *y += x * w;
-            *weight += w * w;
-        }
+        let target = &mut out[(start + inside.start as isize) as usize..][..inside.len()];
+        let windowed = self.frame[inside.clone()].iter().zip(&self.window[inside]);
+        target.iter_mut().zip(windowed).for_each(|(y, (x, w))| *y += x * w);
     }
 }
 
@@ -174,7 +202,7 @@ mod tests {
             let (mut stft, signal) = (Stft::new(n_fft, hop), chirp(len));
             let (mut spectrum, mut back) = (Vec::new(), Vec::new());
             stft.forward(&signal, 1 + len / hop, 0, &mut spectrum);
-            stft.inverse(&spectrum, 0, len, &mut back);
+            stft.inverse(&mut spectrum, 0, len, &mut back);
             let worst = signal.iter().zip(&back).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-6, "{n_fft}/{hop}: {worst}");
         }
@@ -197,7 +225,7 @@ mod tests {
             assert!(stft.frame(&signal, center).iter().all(|x| x.norm_sqr() == 0.0), "centre {center}");
         }
         let mut out = Vec::new();
-        stft.inverse(&vec![Complex32::new(1.0, 0.0); 33], -500, 20, &mut out);
+        stft.inverse(&mut [Complex32::new(1.0, 0.0); 33], -500, 20, &mut out);
         assert_eq!(out, vec![0.0; 20]);
     }
 
@@ -206,10 +234,10 @@ mod tests {
         let (mut stft, signal) = (Stft::new(256, 64), chirp(2000));
         let (mut spectrum, mut back) = (Vec::new(), Vec::new());
         stft.forward(&signal, 30, 0, &mut spectrum);
-        stft.inverse(&spectrum, 0, 1800, &mut back);
-        let before = (spectrum.as_ptr(), back.as_ptr(), stft.weight.as_ptr());
+        stft.inverse(&mut spectrum.clone(), 0, 1800, &mut back);
+        let before = (spectrum.as_ptr(), back.as_ptr(), stft.overlap.scale.as_ptr());
         stft.forward(&signal, 30, 5, &mut spectrum);
-        stft.inverse(&spectrum, 5, 1800, &mut back);
-        assert_eq!(before, (spectrum.as_ptr(), back.as_ptr(), stft.weight.as_ptr()));
+        stft.inverse(&mut spectrum, 5, 1800, &mut back);
+        assert_eq!(before, (spectrum.as_ptr(), back.as_ptr(), stft.overlap.scale.as_ptr()));
     }
 }

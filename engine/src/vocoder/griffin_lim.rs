@@ -20,9 +20,7 @@ pub struct GriffinLim {
     pub magnitude: Vec<f32>,
     /// The magnitudes with the current phases.
     spectrum: Vec<Complex32>,
-    /// The spectrum of the signal that `spectrum` gives.
-    rebuilt: Vec<Complex32>,
-    /// `rebuilt` of the step before.
+    /// The spectrum of the signal that the step before made.
     previous: Vec<Complex32>,
     signal: Vec<f32>,
 }
@@ -43,29 +41,32 @@ impl GriffinLim {
         self.previous.resize(start.len(), Complex32::default());
     }
 
-    /// The first half of a step: the spectrum of the signal (`len` samples) that the current one gives.
-    pub fn rebuild(&mut self, stft: &mut Stft, first_center: isize, len: usize) {
-        let frames = self.spectrum.len() / stft.bins();
-        stft.inverse(&self.spectrum, first_center, len, &mut self.signal);
-        stft.forward(&self.signal, frames, first_center, &mut self.rebuilt);
+    /// One step: the phases of the signal (`len` samples) that the current ones give, pushed on by the momentum, at the wanted
+    /// magnitudes. Frame by frame, so that a frame's spectrum is at hand when it is used.
+    pub fn step(&mut self, stft: &mut Stft, first_center: isize, len: usize, momentum: f32) {
+        let (bins, hop) = (stft.bins(), stft.hop_length());
+        stft.inverse(&mut self.spectrum, first_center, len, &mut self.signal);
+        let frames = self.spectrum.chunks_exact_mut(bins).zip(self.previous.chunks_exact_mut(bins));
+        for (t, ((out, before), magnitude)) in frames.zip(self.magnitude.chunks_exact(bins)).enumerate() {
+            let now = stft.frame(&self.signal, first_center + (t * hop) as isize);
+            let pull = momentum / (1.0 + momentum);
+            Arch::new().dispatch(Projection { now, before, magnitude, out, pull });
+        }
     }
 
-    /// The second half: the rebuilt phases, pushed on by the momentum, at the wanted magnitudes.
-    pub fn project(&mut self, momentum: f32) {
-        let pull = momentum / (1.0 + momentum);
-        Arch::new().dispatch(Projection { of: self, pull });
-        std::mem::swap(&mut self.previous, &mut self.rebuilt);
-    }
-
-    /// The signal (`len` samples) at the wanted magnitudes with the phases found.
+    /// The signal (`len` samples) at the wanted magnitudes with the phases found; the next run begins anew.
     pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
-        stft.inverse(&self.spectrum, first_center, len, out);
+        stft.inverse(&mut self.spectrum, first_center, len, out);
     }
 }
 
-/// The rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes. No closure: see `nn::kernels`.
+/// One frame's rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes; what was rebuilt is kept. No closure:
+/// see `nn::kernels`.
 struct Projection<'a> {
-    of: &'a mut GriffinLim,
+    now: &'a [Complex32],
+    before: &'a mut [Complex32],
+    magnitude: &'a [f32],
+    out: &'a mut [Complex32],
     pull: f32,
 }
 
@@ -74,10 +75,10 @@ impl WithSimd for Projection<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let GriffinLim { spectrum, magnitude, rebuilt, previous, .. } = self.of;
-        let seen = rebuilt.iter().zip(previous.iter());
-        for ((y, (&now, &before)), &m) in spectrum.iter_mut().zip(seen).zip(magnitude.iter()) {
-            *y = with_magnitude(now - before * self.pull, m);
+        let Self { now, before, magnitude, out, pull } = self;
+        for (((y, &now), before), &m) in out.iter_mut().zip(now).zip(before).zip(magnitude) {
+            *y = with_magnitude(now - *before * pull, m);
+            *before = now;
         }
     }
 }
@@ -122,8 +123,7 @@ pub fn from_phases(
     let mut state = GriffinLim { magnitude: magnitude.to_vec(), ..GriffinLim::default() };
     state.begin(start);
     for _ in 0..iterations {
-        state.rebuild(stft, 0, len);
-        state.project(momentum);
+        state.step(stft, 0, len, momentum);
     }
     let mut out = Vec::new();
     state.finish(stft, 0, len, &mut out);

@@ -110,8 +110,7 @@ impl GuidedVocoder {
         }
         for refine in &mut self.refine {
             for _ in 0..request.iterations {
-                refine.rebuild(&mut self.stft, grid.first_center, len);
-                refine.project(MOMENTUM);
+                refine.step(&mut self.stft, grid.first_center, len, MOMENTUM);
             }
         }
         for (refine, out) in self.refine.iter_mut().zip(out) {

@@ -54,7 +54,7 @@ fn filtered(channel: &[f32], gains: &[f32], stft: &mut Stft) -> Vec<f32> {
         frame.iter_mut().zip(gains).for_each(|(x, g)| *x *= *g);
     }
     let mut out = Vec::new();
-    stft.inverse(&spectrum, 0, channel.len(), &mut out);
+    stft.inverse(&mut spectrum, 0, channel.len(), &mut out);
     out
 }
 
