@@ -87,6 +87,9 @@ pub struct Args {
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 2, 4, 10])]
     pub steps: Vec<usize>,
+    /// Without the rows of other latencies and of Griffin-Lim: more clips in the same time.
+    #[arg(long)]
+    pub brief: bool,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -240,11 +243,13 @@ impl Session<'_> {
             let settings = Settings { steps, ..settings.clone() };
             play(row_name(steps), &style, &settings, LatencyMode::Quality)?;
         }
-        for (name, mode) in [("Balanced", LatencyMode::Balanced), ("Live", LatencyMode::Live)] {
-            play(format!("Luthier, {name}"), &style, &settings, mode)?;
+        if !self.args.brief {
+            for (name, mode) in [("Balanced", LatencyMode::Balanced), ("Live", LatencyMode::Live)] {
+                play(format!("Luthier, {name}"), &style, &settings, mode)?;
+            }
+            let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
+            play("Luthier, Griffin-Lim".into(), &style, &plain, LatencyMode::Quality)?;
         }
-        let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
-        play("Luthier, Griffin-Lim".into(), &style, &plain, LatencyMode::Quality)?;
         play("Luthier, another instrument's style".into(), &other, &settings, LatencyMode::Quality)?;
         Ok(outputs)
     }

@@ -156,6 +156,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
         items: args.clips,
         seconds: args.seconds,
         steps: args.rows.steps.clone(),
+        brief: false,
         json: None,
     })?;
     writeln!(text, "\nWhat a listener gets, {} clips of {} s:\n", heard.len(), args.seconds)
