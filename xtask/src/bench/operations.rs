@@ -18,8 +18,8 @@ pub fn print(config: &ModelConfig, ours: &mut Executor<Packed>, given: &Given, r
     let speed = operations / ours.median_ms(&[Stage::Step], repeats)? * 1e-6;
     let peak = 2.0 * (PEAK as f64).powi(3) / product_ms(repeats)? * 1e-6;
     println!(
-        "\nThe matrix products of a step are {:.2} GFLOP: with all that is between them, {speed:.1} GFLOP/s, {:.0} % of the \
-         {peak:.1} GFLOP/s of `gemm` on {PEAK} x {PEAK} x {PEAK}, one thread.",
+        "\nThe matrix products of a step are {:.2} GFLOP, what Winograd's convolutions save counted too: with all that is between \
+         them, {speed:.1} GFLOP/s, {:.0} % of the {peak:.1} GFLOP/s of `gemm` on {PEAK} x {PEAK} x {PEAK}, one thread.",
         operations * 1e-9,
         100.0 * speed / peak
     );
@@ -46,7 +46,7 @@ fn of_step(config: &ModelConfig, given: &Given) -> Result<u64> {
     Ok(counter.operations)
 }
 
-/// Computes nothing; counts what the packed engine's matrix products add and multiply.
+/// Computes nothing; counts what matrix products add and multiply where every convolution is one.
 #[derive(Default)]
 struct Counter {
     operations: u64,
