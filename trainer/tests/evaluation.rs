@@ -128,7 +128,7 @@ fn tables_are_the_same_on_one_core_and_on_three() {
         items: 3,
         seconds: 2.0,
         steps: vec![1],
-        brief: true,
+        brief: false,
         json: None,
     };
     let tables = |threads: usize| {

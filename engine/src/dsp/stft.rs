@@ -15,7 +15,7 @@ use super::window::hann_periodic;
 /// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames, while a
 /// stream passes real neighbours and the centre of its first frame within them.
 ///
-/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out`.
+/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out` and what is known of its overlap.
 pub struct Stft {
     n_fft: usize,
     hop_length: usize,
@@ -227,6 +227,22 @@ mod tests {
         let mut out = Vec::new();
         stft.inverse(&mut [Complex32::new(1.0, 0.0); 33], -500, 20, &mut out);
         assert_eq!(out, vec![0.0; 20]);
+    }
+
+    #[test]
+    fn a_signal_does_not_depend_on_the_one_before() {
+        let (mut stft, signal) = (Stft::new(256, 64), chirp(2000));
+        let mut spectrum = Vec::new();
+        stft.forward(&signal, 30, 0, &mut spectrum);
+        for (frames, first_center, len) in
+            [(30, 0, 1800), (30, 5, 1800), (20, 5, 1800), (20, 5, 1700), (30, 0, 1800)]
+        {
+            let spectrum = &spectrum[..frames * stft.bins()];
+            let (mut again, mut alone) = (Vec::new(), Vec::new());
+            stft.inverse(&mut spectrum.to_vec(), first_center, len, &mut again);
+            Stft::new(256, 64).inverse(&mut spectrum.to_vec(), first_center, len, &mut alone);
+            assert_eq!(again, alone, "{frames} frames from {first_center}, {len} samples");
+        }
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl GriffinLim {
         }
     }
 
-    /// The signal (`len` samples) at the wanted magnitudes with the phases found; the next run begins anew.
+    /// The signal (`len` samples) at the wanted magnitudes with the phases found. No phases are left: the next
+    /// run starts with [`GriffinLim::begin`].
     pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
         stft.inverse(&mut self.spectrum, first_center, len, out);
     }

@@ -46,7 +46,7 @@ fn of_step(config: &ModelConfig, given: &Given) -> Result<u64> {
     Ok(counter.operations)
 }
 
-/// Computes nothing; counts what matrix products add and multiply where every convolution is one.
+/// Computes nothing; counts what the matrix products of direct convolutions (upsampled ones in their four phases) add and multiply.
 #[derive(Default)]
 struct Counter {
     operations: u64,
