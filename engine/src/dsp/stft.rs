@@ -15,7 +15,8 @@ use super::window::hann_periodic;
 /// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames, while a
 /// stream passes real neighbours and the centre of its first frame within them.
 ///
-/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out` and what is known of its overlap.
+/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out` and what is
+/// known of its overlap.
 pub struct Stft {
     n_fft: usize,
     hop_length: usize,
@@ -85,14 +86,11 @@ impl Stft {
     /// The spectrum (`bins` values) of the one frame centred at `center`.
     pub fn frame(&mut self, signal: &[f32], center: isize) -> &[Complex32] {
         let start = center - (self.n_fft / 2) as isize;
-        let inside = overlap(start, self.n_fft, signal.len());
+        let (inside, source) = overlap(start, self.n_fft, signal.len());
         self.frame[..inside.start].fill(0.0);
         self.frame[inside.end..].fill(0.0);
-        if !inside.is_empty() {
-            let source = &signal[(start + inside.start as isize) as usize..][..inside.len()];
-            let windowed = self.frame[inside.clone()].iter_mut().zip(source).zip(&self.window[inside]);
-            windowed.for_each(|((y, x), w)| *y = x * w);
-        }
+        let windowed = self.frame[inside.clone()].iter_mut().zip(&signal[source]).zip(&self.window[inside]);
+        windowed.for_each(|((y, x), w)| *y = x * w);
         self.to_spectrum
             .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.fft_scratch)
             .expect("buffers were made by new for this plan");
@@ -150,11 +148,8 @@ impl Stft {
         scale.resize(len, 0.0);
         for t in 0..frames {
             let start = first_center + (t * self.hop_length) as isize - (self.n_fft / 2) as isize;
-            let inside = overlap(start, self.n_fft, len);
-            if !inside.is_empty() {
-                let sums = scale[(start + inside.start as isize) as usize..].iter_mut();
-                sums.zip(&self.window[inside]).for_each(|(sum, w)| *sum += w * w);
-            }
+            let (inside, target) = overlap(start, self.n_fft, len);
+            scale[target].iter_mut().zip(&self.window[inside]).for_each(|(sum, w)| *sum += w * w);
         }
         // librosa divides wherever the weight is a normal number and leaves the rest alone.
         let whole = 1.0 / self.n_fft as f32;
@@ -164,7 +159,7 @@ impl Stft {
     /// Adds one frame's windowed samples to `out`.
     fn overlap_add(&mut self, spectrum: &mut [Complex32], center: isize, out: &mut [f32]) {
         let start = center - (self.n_fft / 2) as isize;
-        let inside = overlap(start, self.n_fft, out.len());
+        let (inside, target) = overlap(start, self.n_fft, out.len());
         if inside.is_empty() {
             return;
         }
@@ -174,17 +169,20 @@ impl Stft {
         self.to_signal
             .process_with_scratch(spectrum, &mut self.frame, &mut self.fft_scratch)
             .expect("buffers were made by new for this plan");
-        let target = &mut out[(start + inside.start as isize) as usize..][..inside.len()];
         let windowed = self.frame[inside.clone()].iter().zip(&self.window[inside]);
-        target.iter_mut().zip(windowed).for_each(|(y, (x, w))| *y += x * w);
+        out[target].iter_mut().zip(windowed).for_each(|(y, (x, w))| *y += x * w);
     }
 }
 
-/// Which samples of a frame that starts at `start` fall into a signal of `len` samples.
-fn overlap(start: isize, n_fft: usize, len: usize) -> Range<usize> {
-    let first = start.saturating_neg().clamp(0, n_fft as isize) as usize;
-    let last = (len as isize - start).clamp(first as isize, n_fft as isize) as usize;
-    first..last
+/// Which samples of a frame that starts at `start` fall into a signal of `len` samples, and on which of the signal's.
+fn overlap(start: isize, n_fft: usize, len: usize) -> (Range<usize>, Range<usize>) {
+    let first = start.saturating_neg().clamp(0, n_fft as isize);
+    let last = (len as isize - start).clamp(first, n_fft as isize);
+    let inside = first as usize..last as usize;
+    if inside.is_empty() {
+        return (inside, 0..0);
+    }
+    (inside, (start + first) as usize..(start + last) as usize)
 }
 
 #[cfg(test)]

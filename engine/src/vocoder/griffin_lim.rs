@@ -44,13 +44,13 @@ impl GriffinLim {
     /// One step: the phases of the signal (`len` samples) that the current ones give, pushed on by the momentum, at the wanted
     /// magnitudes. Frame by frame, so that a frame's spectrum is at hand when it is used.
     pub fn step(&mut self, stft: &mut Stft, first_center: isize, len: usize, momentum: f32) {
-        let (bins, hop) = (stft.bins(), stft.hop_length());
+        let (bins, hop, pull) = (stft.bins(), stft.hop_length(), momentum / (1.0 + momentum));
+        let arch = Arch::new();
         stft.inverse(&mut self.spectrum, first_center, len, &mut self.signal);
         let frames = self.spectrum.chunks_exact_mut(bins).zip(self.previous.chunks_exact_mut(bins));
         for (t, ((out, before), magnitude)) in frames.zip(self.magnitude.chunks_exact(bins)).enumerate() {
             let now = stft.frame(&self.signal, first_center + (t * hop) as isize);
-            let pull = momentum / (1.0 + momentum);
-            Arch::new().dispatch(Projection { now, before, magnitude, out, pull });
+            arch.dispatch(Projection { now, before, magnitude, out, pull });
         }
     }
 

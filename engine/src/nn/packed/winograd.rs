@@ -171,11 +171,11 @@ impl WithSimd for See<'_> {
         for (number, (image, line)) in block.places().enumerate() {
             let from = &padded[(image * height + line) * line_len..][..4 * line_len];
             let [p, q, r, s] = quarters(from);
-            let [first, second, third, fourth] = quarters_mut(&mut lines[..4 * line_len]);
-            subtract(first, p, r);
-            add(second, q, r);
-            subtract(third, r, q);
-            subtract(fourth, q, s);
+            let at = |point| point * line_len..(point + 1) * line_len;
+            subtract(&mut lines[at(0)], p, r);
+            add(&mut lines[at(1)], q, r);
+            subtract(&mut lines[at(2)], r, q);
+            subtract(&mut lines[at(3)], q, s);
             for (down, line) in lines[..4 * line_len].chunks_exact(line_len).enumerate() {
                 for x in 0..across {
                     let [p, q, r, s] = quarters(&line[2 * x * c..][..4 * c]);
@@ -230,39 +230,40 @@ impl WithSimd for Gather<'_> {
 /// Four stretches of equal length.
 #[inline(always)]
 fn quarters(values: &[f32]) -> [&[f32]; 4] {
-    let (upper, lower) = values.split_at(values.len() / 2);
-    let ((a, b), (c, d)) = (upper.split_at(upper.len() / 2), lower.split_at(lower.len() / 2));
-    [a, b, c, d]
+    let len = values.len() / 4;
+    [0, 1, 2, 3].map(|i| &values[i * len..][..len])
 }
 
-#[inline(always)]
-fn quarters_mut(values: &mut [f32]) -> [&mut [f32]; 4] {
-    let (upper, lower) = values.split_at_mut(values.len() / 2);
-    let (half, len) = (upper.len() / 2, lower.len() / 2);
-    let ((a, b), (c, d)) = (upper.split_at_mut(half), lower.split_at_mut(len));
-    [a, b, c, d]
-}
+// Loops, not closures: see `nn::kernels`.
 
 #[inline(always)]
 fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
-    out.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
+    for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+        *y = a + b;
+    }
 }
 
 #[inline(always)]
 fn subtract(out: &mut [f32], a: &[f32], b: &[f32]) {
-    out.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a - b);
+    for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
+        *y = a - b;
+    }
 }
 
 /// Three products of a left or upper position (`sign` 1) or of a right or lower one (-1).
 #[inline(always)]
 fn three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
-    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, a), b), c)| *y = a + sign * (b + c));
+    for (((y, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *y = a + sign * (b + c);
+    }
 }
 
 /// The same, added to what is there.
 #[inline(always)]
 fn add_three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
-    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, a), b), c)| *y += a + sign * (b + c));
+    for (((y, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *y += a + sign * (b + c);
+    }
 }
 
 #[cfg(test)]
