@@ -84,6 +84,7 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
         seconds: 4.0,
         steps: vec![1],
         brief: false,
+        baselines: None,
         json: Some(json.clone()),
     };
     audio::run(&args).unwrap();
@@ -105,12 +106,19 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     let ceiling = of("autoencoder and vocoder on the true target", "LSD");
     assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));
     assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
-    let brief = audio::judge(&audio::Args { brief: true, json: None, ..args }).unwrap().json();
+    let short = audio::Args { brief: true, json: None, ..args };
+    let brief = audio::judge(&short).unwrap().json();
     let left_out = ["Luthier, Balanced", "Luthier, Live", "Luthier, Griffin-Lim"];
     let named = |rows: &[Value]| rows.iter().map(|row| row["name"].to_string()).collect::<Vec<_>>();
     let kept: Vec<Value> =
         rows.iter().filter(|row| !left_out.iter().any(|name| row["name"] == *name)).cloned().collect();
     assert_eq!((kept.len(), named(brief.as_array().unwrap())), (rows.len() - 3, named(&kept)));
+    // With the baselines of the whole table, the same table.
+    let known = audio::Args { baselines: Some(json.clone()), ..short };
+    assert_eq!(audio::judge(&known).unwrap().json(), brief);
+    let other = audio::Args { seconds: 3.0, ..known };
+    let error = audio::judge(&other).err().unwrap().to_string();
+    assert!(error.contains("table.json") && error.contains("clips"), "{error}");
 }
 
 #[test]
@@ -129,6 +137,7 @@ fn tables_are_the_same_on_one_core_and_on_three() {
         seconds: 2.0,
         steps: vec![1],
         brief: false,
+        baselines: None,
         json: None,
     };
     let tables = |threads: usize| {

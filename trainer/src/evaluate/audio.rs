@@ -15,6 +15,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::baselines::Baselines;
 use super::chroma::chroma_cosine;
 use super::distance::{MultiResolution, level_db};
 use super::listener::Listener;
@@ -37,6 +38,15 @@ use crate::transcription::{Note, SHORTEST_NOTE_S};
 const SILENCE: f64 = 1e-12;
 /// After so long a note of a plucked or struck instrument has decayed and a bowed one has not.
 const SUSTAINED_S: f64 = 1.5;
+
+/// The row that all others are compared with.
+const TRUTH: &str = "true target";
+
+/// The row of the content as it is.
+const COPY: &str = "content copy";
+
+/// The row of an equaliser.
+const MATCHED: &str = "spectral-envelope match";
 
 /// The row of the true target played once more: how near two recordings of the very same are.
 const RETAKEN: &str = "true target, another take";
@@ -90,6 +100,10 @@ pub struct Args {
     /// Without the rows of other latencies and of Griffin-Lim: more clips in the same time.
     #[arg(long)]
     pub brief: bool,
+    /// What `--json` wrote of the same clips: the rows that no model made are taken from it, in two thirds of the time. The true target's is measured
+    /// anew, and has to be the same.
+    #[arg(long, value_name = "FILE")]
+    pub baselines: Option<PathBuf>,
     /// Also writes the table, with an interval for every figure, as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -111,6 +125,17 @@ struct Session<'a> {
     args: &'a Args,
     studio: Studio,
     listener: Listener,
+    known: Option<Baselines>,
+}
+
+/// What is played and heard of one item before any model.
+struct Take {
+    score: Score,
+    /// The style's.
+    studied: Score,
+    content: Audio,
+    truth: Audio,
+    style: Audio,
 }
 
 /// What every output of one item is compared with.
@@ -140,10 +165,15 @@ pub fn judge(args: &Args) -> Result<Table> {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
         listener: Listener::open(&args.subject)?,
+        known: match &args.baselines {
+            Some(path) => Some(Baselines::read(path, TRUTH, &[COPY, RETAKEN, MATCHED, SAMPLED])?),
+            None => None,
+        },
     };
     let items = session.items()?;
     // Clips know nothing of each other: the table is the same on one core and on many.
-    let rows: Vec<_> = items.par_iter().map(|item| session.rows(item)).collect::<Result<_>>()?;
+    let rows: Vec<_> =
+        items.par_iter().enumerate().map(|(clip, item)| session.rows(clip, item)).collect::<Result<_>>()?;
     let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     for (item, rows) in items.iter().zip(rows) {
         table.push_all(item.piece, rows);
@@ -199,63 +229,85 @@ impl Session<'_> {
         }
     }
 
-    /// What one item adds to every row of the table.
-    fn rows(&self, item: &Item) -> Result<Vec<(String, Row)>> {
-        let outputs = self.outputs(item)?;
-        let reference = self.reference(item, &outputs[0].1, &outputs[1].1)?;
-        let measured =
-            outputs.into_par_iter().map(|(name, audio)| Ok((name, self.measured(&audio, &reference)?)));
-        measured.collect()
+    /// What one item, a clip of that number, adds to every row of the table.
+    fn rows(&self, clip: usize, item: &Item) -> Result<Vec<(String, Row)>> {
+        let take = self.take(item)?;
+        let reference = self.reference(item, &take)?;
+        let mut outputs = match &self.known {
+            None => self.baselines(item, &take)?,
+            Some(_) => Vec::new(),
+        };
+        outputs.extend(self.outputs(item, &take)?);
+        let measured = outputs.into_par_iter().map(|(name, audio)| {
+            Ok((name, self.measured(&audio, &self.listener.notes(&audio)?, &reference)?))
+        });
+        let measured: Vec<(String, Row)> = measured.collect::<Result<_>>()?;
+        let truth = self.measured(&take.truth, &reference.truth_notes, &reference)?;
+        let known = match &self.known {
+            Some(known) => known.of_clip(clip, item.piece, &truth)?,
+            None => Vec::new(),
+        };
+        Ok(std::iter::once((TRUTH.to_string(), truth)).chain(known).chain(measured).collect())
     }
 
-    /// All rows' audio for one item; the first is the true target, the second the content.
-    fn outputs(&self, item: &Item) -> Result<Vec<(String, Audio)>> {
+    fn record(&self, score: &Score, sound: Sound, take: u64) -> Result<Audio> {
+        self.studio.record(score, sound.setup, sound.instrument, take)
+    }
+
+    fn take(&self, item: &Item) -> Result<Take> {
         let score = self.studio.score(item.piece, self.args.seconds)?;
         let studied = self.studio.score(item.style_piece, self.args.seconds)?;
-        let record =
-            |score: &Score, sound: Sound| self.studio.record(score, sound.setup, sound.instrument, 0);
-        let (content, truth) = (record(&score, item.content)?, record(&score, item.target)?);
-        let retaken = take::another(
-            &score,
-            &mut random::stream(self.args.subject.sampling.seed, "take", item.piece as u64),
-        );
-        let retaken = self.studio.record(&retaken, item.target.setup, item.target.instrument, 1)?;
-        let style = record(&studied, item.target)?;
-        let other = record(&studied, Sound { instrument: item.other, ..item.target })?;
-        let matched = envelope::matched(&content, &style);
-        let heard = Score { length_s: score.length_s, ..self.listener.score(&content)? };
-        let sampled = record(&heard, item.target)?;
-        let ceiling = ceiling::played(self.listener.networks(), &content, &truth)?;
-        let mut outputs = vec![
-            ("true target".to_string(), truth),
-            ("content copy".into(), content.clone()),
+        Ok(Take {
+            content: self.record(&score, item.content, 0)?,
+            truth: self.record(&score, item.target, 0)?,
+            style: self.record(&studied, item.target, 0)?,
+            score,
+            studied,
+        })
+    }
+
+    /// The audio of the rows that no model makes, but the true target's; the first is the content.
+    fn baselines(&self, item: &Item, take: &Take) -> Result<Vec<(String, Audio)>> {
+        let Take { score, content, style, .. } = take;
+        let rng = &mut random::stream(self.args.subject.sampling.seed, "take", item.piece as u64);
+        let retaken = self.record(&take::another(score, rng), item.target, 1)?;
+        let heard = Score { length_s: score.length_s, ..self.listener.score(content)? };
+        Ok(vec![
+            (COPY.into(), content.clone()),
             (RETAKEN.into(), retaken),
-            ("spectral-envelope match".into(), matched),
-            (SAMPLED.into(), sampled),
-            ("autoencoder and vocoder on the true target".into(), ceiling),
-        ];
+            (MATCHED.into(), envelope::matched(content, style)),
+            (SAMPLED.into(), self.record(&heard, item.target, 0)?),
+        ])
+    }
+
+    /// The audio of the rows that the model makes.
+    fn outputs(&self, item: &Item, take: &Take) -> Result<Vec<(String, Audio)>> {
+        let Take { content, truth, style, .. } = take;
+        let other = self.record(&take.studied, Sound { instrument: item.other, ..item.target }, 0)?;
+        let ceiling = ceiling::played(self.listener.networks(), content, truth)?;
+        let mut outputs = vec![("autoencoder and vocoder on the true target".to_string(), ceiling)];
         let settings = self.args.subject.sampling.settings();
         let mut play = |name: String, style: &Audio, settings: &Settings, mode: LatencyMode| -> Result<()> {
-            outputs.push((name, self.listener.transferred(&content, style, settings, mode)?));
+            outputs.push((name, self.listener.transferred(content, style, settings, mode)?));
             Ok(())
         };
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
-            play(row_name(steps), &style, &settings, LatencyMode::Quality)?;
+            play(row_name(steps), style, &settings, LatencyMode::Quality)?;
         }
         if !self.args.brief {
             for (name, mode) in [("Balanced", LatencyMode::Balanced), ("Live", LatencyMode::Live)] {
-                play(format!("Luthier, {name}"), &style, &settings, mode)?;
+                play(format!("Luthier, {name}"), style, &settings, mode)?;
             }
             let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
-            play("Luthier, Griffin-Lim".into(), &style, &plain, LatencyMode::Quality)?;
+            play("Luthier, Griffin-Lim".into(), style, &plain, LatencyMode::Quality)?;
         }
         play("Luthier, another instrument's style".into(), &other, &settings, LatencyMode::Quality)?;
         Ok(outputs)
     }
 
-    fn reference(&self, item: &Item, truth: &Audio, content: &Audio) -> Result<Reference> {
-        let score = self.studio.score(item.piece, self.args.seconds)?;
+    fn reference(&self, item: &Item, take: &Take) -> Result<Reference> {
+        let Take { score, content, truth, .. } = take;
         let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
         let grid = engine::pipeline::grid(self.listener.playable.config(), content.sample_rate_hz)?;
         let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
@@ -271,9 +323,8 @@ impl Session<'_> {
         })
     }
 
-    fn measured(&self, audio: &Audio, reference: &Reference) -> Result<Row> {
-        let notes = self.listener.notes(audio)?;
-        let agreed = agreement(&reference.asked, &notes);
+    fn measured(&self, audio: &Audio, notes: &[Note], reference: &Reference) -> Result<Row> {
+        let agreed = agreement(&reference.asked, notes);
         let (image, range_db) = (self.listener.image(audio)?, self.listener.range_db());
         let louder_db = loudness_db(audio) - reference.truth_level_db;
         // Where no note was transcribed, none is played.
@@ -283,7 +334,7 @@ impl Session<'_> {
         Ok(vec![
             ("note F1", agreed.f1()),
             ("unasked", agreed.unasked()),
-            ("JD", pitch_jaccard_distance(&notes, &reference.truth_notes)),
+            ("JD", pitch_jaccard_distance(notes, &reference.truth_notes)),
             ("LSD", level_free_distance_db(&image, &reference.truth_image, range_db)),
             ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
             ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),

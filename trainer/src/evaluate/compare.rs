@@ -75,6 +75,16 @@ impl Row {
         values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
     }
 
+    /// A measure's value in a clip, if it could be measured.
+    pub fn value(&self, measure: &str, clip: usize) -> Option<f64> {
+        self.measures.get(measure)?.get("values")?.as_array()?.get(clip)?.as_f64()
+    }
+
+    /// The piece of a clip, if there is one of that number.
+    pub fn piece(&self, clip: usize) -> Option<usize> {
+        self.pieces.get(clip).copied()
+    }
+
     /// Whether a mean of it has a ratio: that of a measure with signs, as how much louder something is, may be 0.
     fn is_magnitude(&self, measure: &str) -> bool {
         self.values(measure).into_iter().flatten().all(|value| value >= 0.0)

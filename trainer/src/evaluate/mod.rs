@@ -1,6 +1,7 @@
 //! How near is it? Every answer is a table with baselines in it, never a single number.
 
 pub mod audio;
+pub mod baselines;
 pub mod bootstrap;
 pub mod ceiling;
 pub mod chroma;

@@ -157,6 +157,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
         seconds: args.seconds,
         steps: args.rows.steps.clone(),
         brief: false,
+        baselines: None,
         json: None,
     })?;
     writeln!(text, "\nWhat a listener gets, {} clips of {} s:\n", heard.len(), args.seconds)
