@@ -70,6 +70,8 @@ pub struct DiffusionTraining {
     pub min_snr_gamma: f64,
     /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2: error of the image).
     pub channel_power: f64,
+    /// Folders of more datasets beside the run's, rendered or built of recordings: every example is drawn from one of all, at equal chance.
+    pub further_data: Vec<String>,
 }
 
 impl Default for DiffusionTraining {
@@ -82,6 +84,7 @@ impl Default for DiffusionTraining {
             recolour: 0.0,
             min_snr_gamma: 0.0,
             channel_power: 1.0,
+            further_data: Vec::new(),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer build-dataset` promises.
 
+mod toy;
+
 use std::collections::{BTreeMap, HashSet};
 use std::f32::consts::TAU;
 use std::path::{Path, PathBuf};
 
 use engine::audio_file::{Audio, SampleFormat, encode};
+use engine::checkpoint::Checkpoint;
+use toy::Toy;
 use trainer::data::dataset::SpectrogramDataset;
 use trainer::data::description::Split;
 use trainer::data::image_set::{self, ImageSet};
@@ -247,6 +251,48 @@ fn every_model_trains_on_recordings() {
         .collect();
     assert!(losses.last().unwrap() < &losses[0], "{losses:?}");
     assert!(ldm["lsd_ratio_one_step"].as_f64().unwrap().is_finite(), "{ldm}");
+}
+
+#[test]
+fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let recordings = collection(folder.path(), 3);
+    build::run(&recordings).unwrap();
+    let splits = [&[Split::Train; 6][..], &[Split::Validation; 4]].concat();
+    let (_, data) =
+        toy::rendered(folder.path(), &Toy { splits: &splits, setups: 2, max_chunks: 1, expressive: 0.0 });
+    let train = |model, name: &str, init: Option<&Path>, steps: u64, resume| {
+        let overrides = [
+            format!("steps={steps}"),
+            format!("diffusion.further_data={:?}", [recordings.out.display().to_string()]),
+            "every.panels=0".into(),
+        ];
+        train::run(train::Args {
+            model,
+            config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
+            data: Some(data.clone()),
+            out: folder.path().join(name),
+            init: init.map(Path::to_path_buf),
+            resume,
+            minutes: None,
+            device: DeviceKind::Cpu,
+            overrides: overrides.to_vec(),
+        })
+        .unwrap_or_else(|error| panic!("{error:#}"));
+        folder.path().join(name).join("last.safetensors")
+    };
+    let autoencoder = train(Model::Autoencoder, "autoencoder", None, 1, false);
+    let whole = train(Model::Ldm, "whole", Some(&autoencoder), 6, false);
+    train(Model::Ldm, "halves", Some(&autoencoder), 3, false);
+    let halves = train(Model::Ldm, "halves", Some(&autoencoder), 6, true);
+    let [whole, halves] = [whole, halves].map(|path| Checkpoint::read(&path).unwrap());
+    assert_eq!(whole.tensors, halves.tensors, "a resumed run draws what it would have drawn");
+    let named = whole.model_config().unwrap().style.instruments;
+    assert_eq!(named, ["piano", "guitar", "harp", "violin", "flute", "organ"]);
+    assert_eq!(whole.provenance["datasets"][0]["soundfonts"][0]["file"], "toy.sf2");
+    assert_eq!(whole.provenance["datasets"][1]["recordings"]["count"], 9);
+    let run = &whole.provenance["ldm"]["run"]["diffusion"];
+    assert_eq!(run["further_data"][0], "dataset", "a name and no path");
 }
 
 #[test]

@@ -8,9 +8,10 @@ use engine::image::MelImage;
 use rayon::prelude::*;
 
 use super::batch::{BatchValues, Draw, Role, min_snr_weight};
-use super::examples::Examples;
 use super::latents::Latents;
+use super::mixture::Mixture;
 use crate::config::{RenewalTraining, RunConfig};
+use crate::data::image_set::ImageSet;
 use crate::data::pairs::Pair;
 use crate::data::recolour::Recolouring;
 use crate::data::renewal::Renewal;
@@ -32,7 +33,7 @@ pub struct Drawn {
 
 /// Makes batches; no gradient comes here.
 pub struct Batches {
-    pub examples: Examples,
+    pub examples: Mixture,
     pub latents: Latents,
     config: RunConfig,
     forward: ForwardDiffusion,
@@ -41,14 +42,14 @@ pub struct Batches {
 }
 
 /// The run's new sounds, where it asks for some.
-fn renewal(config: &RunConfig, examples: &Examples) -> Result<Option<Renewal>> {
+fn renewal(config: &RunConfig, examples: &Mixture) -> Result<Option<Renewal>> {
     let RenewalTraining { soundfonts, every, threads } = &config.renewal;
     if *every == 0 {
         return Ok(None);
     }
     ensure!(
-        matches!(examples, Examples::Aligned { .. }),
-        "renewal.every: expected a dataset that `trainer render` made, found recordings"
+        examples.can_be_renewed(),
+        "renewal.every: expected one dataset that `trainer render` made, found recordings or several"
     );
     let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
     let renewal = Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
@@ -57,7 +58,7 @@ fn renewal(config: &RunConfig, examples: &Examples) -> Result<Option<Renewal>> {
 
 impl Batches {
     /// Of a run's examples.
-    pub fn new(config: RunConfig, examples: Examples, latents: Latents) -> Result<Self> {
+    pub fn new(config: RunConfig, examples: Mixture, latents: Latents) -> Result<Self> {
         Ok(Self {
             forward: ForwardDiffusion::new(&config.model.diffusion)?,
             recolouring: Recolouring::new(&config.model.mel),
@@ -90,7 +91,7 @@ impl Batches {
             plain.extend(draw.target_colour.is_none().then_some(pair.target));
             plain.extend((draw.content_colour.or(pair.disguise).is_none()).then_some(pair.content));
         }
-        self.latents.keep(self.examples.images(), &plain)?;
+        self.latents.keep(&self.examples, &plain)?;
         let given: Vec<Given> =
             pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
         let mut values = BatchValues::new(self.latents.dims());
@@ -116,7 +117,7 @@ impl Batches {
             None => self.latents.kept(pair.target),
             Some(_) => self.latents.of_image(&self.target(pair, draw))?,
         };
-        let style = self.examples.image(pair.style);
+        let style = self.examples.mel_image(pair.style);
         Ok(Given {
             content,
             target,
@@ -126,7 +127,7 @@ impl Batches {
 
     /// An example's target, in its colour.
     pub fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
-        self.coloured(self.examples.image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
+        self.coloured(self.examples.mel_image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
     }
 
     fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {

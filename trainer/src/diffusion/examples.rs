@@ -1,4 +1,4 @@
-//! Where the diffusion's examples come from.
+//! The diffusion's examples out of one dataset.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use engine::image::MelImage;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
+use crate::data::dataset::SpectrogramDataset;
 use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
@@ -18,7 +18,7 @@ use crate::data::recordings::disguise::disguise;
 use crate::data::recordings::unpaired::UnpairedDataset;
 use crate::data::renewal::RenewedSetup;
 
-/// A run's dataset.
+/// A dataset.
 pub enum Examples {
     /// Rendered: the content's notes in the style's sound are there.
     Aligned {
@@ -55,11 +55,19 @@ impl Examples {
         }
     }
 
-    /// `count` training examples.
-    pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Pair> {
+    /// How many pieces or recordings the images are of.
+    pub fn pieces(&self) -> usize {
         match self {
-            Self::Aligned { training } => (0..count).map(|_| training.sample(rng)).collect(),
-            Self::Unpaired { training, .. } => (0..count).map(|_| training.sample(rng)).collect(),
+            Self::Aligned { training } => training.dataset().description.pieces.len(),
+            Self::Unpaired { data, .. } => data.description.recordings.len(),
+        }
+    }
+
+    /// A training example.
+    pub fn draw(&self, rng: &mut ChaCha8Rng) -> Pair {
+        match self {
+            Self::Aligned { training } => training.sample(rng),
+            Self::Unpaired { training, .. } => training.sample(rng),
         }
     }
 
@@ -85,14 +93,9 @@ impl Examples {
         }
     }
 
-    /// One image.
-    pub fn image(&self, at: ImageRef) -> MelImage {
-        self.images().mel_image(at)
-    }
-
     /// An example's content, in its disguise where it has one.
     pub fn content(&self, pair: &Pair) -> MelImage {
-        let mut image = self.image(pair.content);
+        let mut image = self.images().mel_image(pair.content);
         if let Some(seed) = pair.disguise {
             disguise(&mut image.data, image.n_mels, self.images().mel().range_db, seed);
         }

@@ -16,10 +16,11 @@ use engine::nn::candle::{Candle, ParamStore};
 use super::ahead::Ahead;
 use super::batch::{Batch, Draw};
 use super::batches::{Batches, Drawn};
-use super::examples::Examples;
 use super::latents::Latents;
+use super::mixture::Mixture;
 use crate::config::RunConfig;
 use crate::data::dataset::ImageRef;
+use crate::data::image_set::ImageSet;
 use crate::data::pairs::Pair;
 use crate::export;
 use crate::growth;
@@ -57,18 +58,19 @@ impl DiffusionTask {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let autoencoder =
             setup.init.context("--init: expected the file of a trained autoencoder, found none")?;
-        let examples = Examples::open(Path::new(&config.data))?;
+        let folders = std::iter::once(&config.data).chain(&config.diffusion.further_data);
+        let examples = Mixture::open(folders.map(Path::new))?;
         let base = Checkpoint::read(autoencoder)?;
         let trained = base.model_config()?;
         ensure!(
-            trained.mel == *examples.images().mel(),
+            trained.mel == *examples.mel(),
             "{}: expected the dataset's mel config",
             autoencoder.display()
         );
         config.model.mel = trained.mel;
         config.model.window = trained.window;
         config.model.autoencoder = trained.autoencoder;
-        config.model.style.instruments = examples.images().instruments().to_vec();
+        config.model.style.instruments = examples.instruments().to_vec();
         config.model.validate()?;
         let ops = setup.executor();
         let latents = Latents::new(&base, &config.model, &ops, config.bf16_products())?;
@@ -123,7 +125,7 @@ impl DiffusionTask {
         let Batches { examples, latents, .. } = &*self.ahead.batches();
         let outputs = to_images(&latents.decode(&mut self.ops, &x0)?)?;
         let row = |(pair, output): (&Pair, MelImage)| {
-            let [style, target] = [pair.style, pair.target].map(|at| examples.image(at));
+            let [style, target] = [pair.style, pair.target].map(|at| examples.mel_image(at));
             [examples.content(pair), style, target, output]
         };
         Ok(pairs.iter().zip(outputs).map(row).collect())

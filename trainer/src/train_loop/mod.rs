@@ -20,7 +20,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::config::{RenewalTraining, RunConfig};
+use crate::config::{DiffusionTraining, RenewalTraining, RunConfig};
 use crate::losses::Losses;
 use crate::optim::adamw::StepReport;
 use crate::optim::{self, AdamW, Ema, Parameters, Schedule};
@@ -283,13 +283,15 @@ fn frozen_sha256(task: &dyn Task) -> Result<Option<String>> {
 /// things lie on the maker's disk is nobody's business.
 fn training_config(config: &RunConfig) -> Value {
     let name = |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names = |paths: &[String]| paths.iter().map(|path| name(path)).collect();
     let config = RunConfig {
         data: name(&config.data),
         init: name(&config.init),
         feature_network: name(&config.feature_network),
-        renewal: RenewalTraining {
-            soundfonts: config.renewal.soundfonts.iter().map(|path| name(path)).collect(),
-            ..config.renewal
+        renewal: RenewalTraining { soundfonts: names(&config.renewal.soundfonts), ..config.renewal },
+        diffusion: DiffusionTraining {
+            further_data: names(&config.diffusion.further_data),
+            ..config.diffusion
         },
         ..config.clone()
     };
