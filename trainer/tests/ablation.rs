@@ -46,7 +46,8 @@ fn autoencoder(folder: &Path, data: &Path) -> PathBuf {
 
 fn args(folder: &Path) -> Args {
     let sides = [[Split::Train; 2], [Split::Validation; 2], [Split::Test; 2]].concat();
-    let (_, data) = toy::rendered(folder, &Toy { splits: &sides, setups: 1, max_chunks: 2, expressive: 0.0 });
+    let (_, data) =
+        toy::rendered(folder, &Toy { splits: &sides, setups: 1, max_chunks: 2, ..Toy::default() });
     let rows = folder.join("rows.toml");
     std::fs::write(&rows, ROWS).unwrap();
     Args {

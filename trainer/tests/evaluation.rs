@@ -44,7 +44,10 @@ fn subject(model: PathBuf) -> Subject {
 
 /// A dataset of six expressive test pieces in `data`, on the toy soundfont `toy.sf2`.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
-    toy::rendered(folder, &Toy { splits: &[Split::Test; 6], setups: 2, max_chunks: 2, expressive: 1.0 })
+    toy::rendered(
+        folder,
+        &Toy { splits: &[Split::Test; 6], max_chunks: 2, expressive: 1.0, ..Toy::default() },
+    )
 }
 
 #[test]

@@ -19,6 +19,7 @@ use trainer::data::recordings::dataset::RecordingDataset;
 use trainer::data::recordings::label_pairs;
 use trainer::data::recordings::unpaired::UnpairedDataset;
 use trainer::train::{self, DeviceKind, Model};
+use trainer::train_loop::Summary;
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
@@ -216,6 +217,29 @@ fn a_long_recording_is_used_in_part() {
     assert!(data.images(Split::Train).iter().all(bright));
 }
 
+/// A tiny training.
+fn trained(
+    model: Model,
+    data: &Path,
+    out: &Path,
+    init: Option<PathBuf>,
+    resume: bool,
+    overrides: Vec<String>,
+) -> Summary {
+    train::run(train::Args {
+        model,
+        config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
+        data: Some(data.to_path_buf()),
+        out: out.to_path_buf(),
+        init,
+        resume,
+        minutes: None,
+        device: DeviceKind::Cpu,
+        overrides,
+    })
+    .unwrap_or_else(|error| panic!("{error:#}"))
+}
+
 #[test]
 fn every_model_trains_on_recordings() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,18 +247,8 @@ fn every_model_trains_on_recordings() {
     build::run(&args).unwrap();
     assert_eq!(image_set::open(&args.out).unwrap().instruments(), ["flute", "harp", "organ"]);
     let train = |model, name: &str, init: Option<PathBuf>, overrides: &[&str]| {
-        train::run(train::Args {
-            model,
-            config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
-            data: Some(args.out.clone()),
-            out: folder.path().join(name),
-            init,
-            resume: false,
-            minutes: None,
-            device: DeviceKind::Cpu,
-            overrides: overrides.iter().map(ToString::to_string).collect(),
-        })
-        .unwrap_or_else(|error| panic!("{error:#}"))
+        let overrides = overrides.iter().map(ToString::to_string).collect();
+        trained(model, &args.out, &folder.path().join(name), init, false, overrides)
     };
     let autoencoder = train(Model::Autoencoder, "autoencoder", None, &["steps=15"]).metrics;
     assert!(autoencoder["mse"].as_f64().unwrap() < 0.01, "{autoencoder}");
@@ -259,27 +273,16 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     let recordings = collection(folder.path(), 3);
     build::run(&recordings).unwrap();
     let splits = [&[Split::Train; 6][..], &[Split::Validation; 4]].concat();
-    let (_, data) =
-        toy::rendered(folder.path(), &Toy { splits: &splits, setups: 2, max_chunks: 1, expressive: 0.0 });
+    let (_, data) = toy::rendered(folder.path(), &Toy { splits: &splits, ..Toy::default() });
     let train = |model, name: &str, init: Option<&Path>, steps: u64, resume| {
         let overrides = [
             format!("steps={steps}"),
             format!("diffusion.further_data={:?}", [recordings.out.display().to_string()]),
             "every.panels=0".into(),
         ];
-        train::run(train::Args {
-            model,
-            config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
-            data: Some(data.clone()),
-            out: folder.path().join(name),
-            init: init.map(Path::to_path_buf),
-            resume,
-            minutes: None,
-            device: DeviceKind::Cpu,
-            overrides: overrides.to_vec(),
-        })
-        .unwrap_or_else(|error| panic!("{error:#}"));
-        folder.path().join(name).join("last.safetensors")
+        let out = folder.path().join(name);
+        trained(model, &data, &out, init.map(Path::to_path_buf), resume, overrides.to_vec());
+        out.join("last.safetensors")
     };
     let autoencoder = train(Model::Autoencoder, "autoencoder", None, 1, false);
     let whole = train(Model::Ldm, "whole", Some(&autoencoder), 6, false);

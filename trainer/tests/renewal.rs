@@ -17,7 +17,7 @@ const EVERY: u64 = 2;
 /// Eight pieces in three setups, the first of them plain; the last two pieces are for validation.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     let sides = [&[Split::Train; 6][..], &[Split::Validation; 2]].concat();
-    toy::rendered(folder, &Toy { splits: &sides, setups: 3, max_chunks: 1, expressive: 0.0 })
+    toy::rendered(folder, &Toy { splits: &sides, setups: 3, ..Toy::default() })
 }
 
 fn renewal(data: &Path, soundfont: &Path) -> Renewal {

@@ -9,7 +9,7 @@ mod batches;
 mod examples;
 mod frozen_encoder;
 mod latents;
-mod mixture;
+pub mod mixture;
 mod task;
 
 pub use task::DiffusionTask;

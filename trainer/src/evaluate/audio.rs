@@ -139,9 +139,9 @@ struct Take {
 }
 
 /// What every output of one item is compared with.
-struct Reference {
-    content: Audio,
-    truth: Audio,
+struct Reference<'a> {
+    content: &'a Audio,
+    truth: &'a Audio,
     truth_image: MelImage,
     truth_level_db: f64,
     truth_notes: Vec<Note>,
@@ -165,10 +165,9 @@ pub fn judge(args: &Args) -> Result<Table> {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
         listener: Listener::open(&args.subject)?,
-        known: match &args.baselines {
-            Some(path) => Some(Baselines::read(path, TRUTH, &[COPY, RETAKEN, MATCHED, SAMPLED])?),
-            None => None,
-        },
+        known: (args.baselines.as_deref())
+            .map(|path| Baselines::read(path, TRUTH, &[COPY, RETAKEN, MATCHED, SAMPLED]))
+            .transpose()?,
     };
     let items = session.items()?;
     // Clips know nothing of each other: the table is the same on one core and on many.
@@ -306,14 +305,14 @@ impl Session<'_> {
         Ok(outputs)
     }
 
-    fn reference(&self, item: &Item, take: &Take) -> Result<Reference> {
+    fn reference<'a>(&self, item: &Item, take: &'a Take) -> Result<Reference<'a>> {
         let Take { score, content, truth, .. } = take;
         let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
         let grid = engine::pipeline::grid(self.listener.playable.config(), content.sample_rate_hz)?;
         let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
         Ok(Reference {
-            content: content.clone(),
-            truth: truth.clone(),
+            content,
+            truth,
             truth_image: self.listener.image(truth)?,
             truth_level_db: loudness_db(truth),
             truth_notes: self.listener.notes(truth)?,
@@ -338,7 +337,7 @@ impl Session<'_> {
             ("LSD", level_free_distance_db(&image, &reference.truth_image, range_db)),
             ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
             ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
-            ("chroma", chroma_cosine(audio, &reference.content)),
+            ("chroma", chroma_cosine(audio, reference.content)),
             ("judged", judged),
             ("level", louder_db.abs()),
             ("louder", louder_db),
@@ -354,7 +353,7 @@ fn sustain_error_db(audio: &Audio, reference: &Reference) -> f64 {
     let level = |audio: &Audio, at_s: f64| level_db(&audio.channels, at_s as f32, audio.sample_rate_hz);
     let errors = long.map(|note| {
         let at_s = note.onset_s + SUSTAINED_S;
-        (level(audio, at_s) - level(&reference.truth, at_s)).abs()
+        (level(audio, at_s) - level(reference.truth, at_s)).abs()
     });
     let (sum, count) = errors.fold((0.0, 0u32), |(sum, count), error| (sum + error, count + 1));
     sum / f64::from(count)

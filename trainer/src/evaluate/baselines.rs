@@ -7,9 +7,6 @@ use engine::{Error, Result};
 use super::compare;
 use super::table::Row;
 
-/// How far a figure of the same clip may lie from what it was: processors round differently.
-const SAME: f64 = 1e-3;
-
 /// The rows, and the first, by which clips are known again.
 pub struct Baselines {
     path: PathBuf,
@@ -38,9 +35,9 @@ impl Baselines {
     /// # Errors
     /// If the file's first row is of another clip.
     pub fn of_clip(&self, clip: usize, piece: usize, measured: &Row) -> Result<Vec<(String, Row)>> {
-        let same = |(name, value): &(&str, f64)| match self.first.value(name, clip) {
-            Some(known) => (known - value).abs() <= SAME * (1.0 + known.abs()),
-            None => value.is_nan(),
+        let same = |(name, value): &(&str, f64)| {
+            let known = self.first.value(name, clip);
+            compare::same_figure(known, (!value.is_nan()).then_some(*value))
         };
         if self.first.piece(clip) != Some(piece) || !measured.iter().all(same) {
             let expected =

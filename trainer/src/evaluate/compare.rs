@@ -92,15 +92,19 @@ impl Row {
 
     /// Whether the other row is of the same clips, as far as can be seen.
     fn agrees(&self, other: &Self) -> bool {
-        let near = |(a, b): (&Option<f64>, &Option<f64>)| match (a, b) {
-            (Some(a), Some(b)) => (a - b).abs() <= SAME * (1.0 + a.abs()),
-            (a, b) => a.is_none() && b.is_none(),
-        };
         let measured = |measure: &String| {
             let (own, others) = (self.values(measure), other.values(measure));
-            own.len() == others.len() && own.iter().zip(&others).all(near)
+            own.len() == others.len() && own.iter().zip(&others).all(|(a, b)| same_figure(*a, *b))
         };
         self.pieces == other.pieces && self.measures.keys().all(measured)
+    }
+}
+
+/// Whether two figures can be of one clip: both measured, and near each other, or neither.
+pub fn same_figure(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= SAME * (1.0 + a.abs()),
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 

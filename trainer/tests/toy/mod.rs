@@ -7,6 +7,8 @@ use trainer::data::{instruments, render, toy_soundfont};
 
 /// What is rendered.
 pub struct Toy<'a> {
+    /// Instruments by name.
+    pub instruments: &'a [&'a str],
     /// The side of each piece.
     pub splits: &'a [Split],
     /// The first of them is plain.
@@ -17,6 +19,18 @@ pub struct Toy<'a> {
     pub expressive: f32,
 }
 
+impl Default for Toy<'_> {
+    fn default() -> Self {
+        Self {
+            instruments: &instruments::DEFAULT_INSTRUMENTS,
+            splits: &[],
+            setups: 2,
+            max_chunks: 1,
+            expressive: 0.0,
+        }
+    }
+}
+
 /// Renders it; where the soundfont and the dataset lie.
 pub fn rendered(folder: &Path, toy: &Toy) -> (PathBuf, PathBuf) {
     let (soundfont, out) = (folder.join("toy.sf2"), folder.join("data"));
@@ -24,7 +38,7 @@ pub fn rendered(folder: &Path, toy: &Toy) -> (PathBuf, PathBuf) {
     let args = render::Args {
         out: out.clone(),
         soundfonts: vec![soundfont.clone()],
-        instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
+        instruments: toy.instruments.iter().map(ToString::to_string).collect(),
         guests: Vec::new(),
         pieces: toy.splits.len() as u64,
         max_chunks: toy.max_chunks,
