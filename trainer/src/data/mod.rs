@@ -26,6 +26,7 @@ pub mod instruments;
 pub mod manifest;
 pub mod midi;
 pub mod pairs;
+pub mod pitch;
 pub mod random;
 pub mod recolour;
 pub mod recordings;

@@ -14,6 +14,7 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::instruments;
+use super::pitch;
 use super::recordings::sources::{self, Source};
 use super::sound_font::{
     self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
@@ -29,6 +30,12 @@ const LEAD_S: f32 = 0.002;
 const LONGEST_DECAY_S: f32 = 6.0;
 /// Shortest.
 const SHORTEST_DECAY_S: f32 = 0.05;
+/// So many semitones beside its name, octaves aside, a note is another note; a piano's tuning and an old one's stay below.
+const MISTUNED: f32 = 0.4;
+/// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods say.
+const JUDGED: RangeInclusive<u8> = 34..=88;
+/// Of so many notes with a clear pitch three in four tell in which octave an instrument's names are.
+const NAMES_OCTAVE: usize = 4;
 /// MIDI keys.
 const KEYS: RangeInclusive<i32> = 0..=127;
 
@@ -51,13 +58,25 @@ pub struct Args {
 struct Note {
     key: u8,
     rate_hz: u32,
+    /// Semitones from its name to its pitch, where that is clear.
+    off: Option<f32>,
     sound: Sustained,
+}
+
+impl Note {
+    /// Octaves from its name to its pitch, and the semitones that are left.
+    fn octaves_off(&self) -> Option<(f32, f32)> {
+        let off = self.off?;
+        let octaves = (off / 12.0).round();
+        Some((octaves, off - 12.0 * octaves))
+    }
 }
 
 /// Makes the soundfont and writes it; says which files are no notes.
 ///
 /// # Errors
-/// If a folder is not named after an instrument, one has no note, or a file cannot be read or written.
+/// If a folder is not named after an instrument, one has no note or is called by another octave than it sounds in, or a file cannot be
+/// read or written.
 pub fn run(args: &Args) -> Result<()> {
     let (mut presets, left_out) = recorded(&args.notes)?;
     left_out.iter().for_each(|line| println!("left out: {line}"));
@@ -87,6 +106,7 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
         if notes.is_empty() {
             return Err(Error::invalid(name, "a note that can be played", refused.join("; ")));
         }
+        named_as_they_sound(name, &notes)?;
         left_out.extend(refused);
         presets.push(Preset {
             name: name.to_string(),
@@ -117,12 +137,24 @@ fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
     let read = by_key.par_iter().map(|&(key, file)| {
         let audio = decode(&file.path)?;
         let rate_hz = audio.sample_rate_hz;
-        Ok(sound(&begun(&audio), rate_hz, decays).map(|sound| Note { key, rate_hz, sound }))
+        let recording = begun(&audio);
+        let pitch = if JUDGED.contains(&key) { pitch::key(&recording, rate_hz) } else { None };
+        let off = pitch.map(|pitch| pitch - f32::from(key));
+        Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, off, sound }))
     });
     let mut notes = Vec::new();
     for ((_, file), note) in by_key.iter().zip(read.collect::<Result<Vec<_>>>()?) {
         match note {
-            Some(note) => notes.push(note),
+            Some(note) => match note.octaves_off() {
+                Some((_, beside)) if beside.abs() > MISTUNED => {
+                    let expected = "expected the note of its name (C4 is the middle C)";
+                    refused.push(format!(
+                        "{}: {expected}, found one {beside:+.1} semitones beside it",
+                        file.file
+                    ));
+                }
+                _ => notes.push(note),
+            },
             None if decays => refused.push(format!("{}: expected {SHORTEST_DECAY_S} s of sound", file.file)),
             None => {
                 refused.push(format!("{}: expected {} s of steady sound", file.file, sustain::SHORTEST_S))
@@ -130,6 +162,25 @@ fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
         }
     }
     Ok((notes, refused))
+}
+
+/// Libraries disagree on which C is C4: an instrument whose notes sound in another octave than they are called would teach that a
+/// transfer moves by octaves.
+fn named_as_they_sound(instrument: &str, notes: &[Note]) -> Result<()> {
+    let mut octaves: Vec<f32> =
+        notes.iter().filter_map(|note| note.octaves_off().map(|(octaves, _)| octaves)).collect();
+    octaves.sort_by(f32::total_cmp);
+    let Some(&most) = octaves.get(octaves.len() / 2) else { return Ok(()) };
+    let agree = octaves.iter().filter(|octave| **octave == most).count();
+    if most == 0.0 || octaves.len() < NAMES_OCTAVE || 4 * agree < 3 * octaves.len() {
+        return Ok(());
+    }
+    let found = format!("{agree} of {} notes {most:+} octave from their names", octaves.len());
+    Err(Error::invalid(
+        instrument,
+        "notes that sound as they are called (C4 is the middle C, 261.6 Hz)",
+        found,
+    ))
 }
 
 /// The key of a note's name; C4 is 60.
@@ -277,6 +328,35 @@ mod tests {
         }
         let struck = played(0, 69);
         assert!(rms(&struck[4 * second..]) < 0.05 * rms(&struck[..second / 2]), "a piano dies");
+    }
+
+    #[test]
+    fn notes_that_are_not_what_they_are_called_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let hz = |key: f32| 440.0 * ((key - 69.0) / 12.0).exp2();
+        for (note, key) in
+            [("A3", 57.0), ("C4", 60.3), ("E4", 65.0), ("G4", 67.0), ("D5", 86.0), ("C8", 107.0)]
+        {
+            record(folder.path(), "piano", note, hz(key));
+        }
+        let (presets, left_out) = recorded(folder.path()).unwrap();
+        let roots: Vec<u8> = presets[0].zones.iter().map(|zone| zone.root_key).collect();
+        assert_eq!(
+            roots,
+            [57, 60, 67, 74, 108],
+            "one octave may be the measure's fault, and C8 is not judged"
+        );
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(
+            left_out[0].contains("piano/E4.wav") && left_out[0].contains("+1.0 semitones"),
+            "{left_out:?}"
+        );
+
+        for (note, key) in [("A3", 69.0), ("C4", 72.0), ("E4", 76.0), ("G4", 79.0), ("D5", 74.0)] {
+            record(folder.path(), "violin", note, hz(key));
+        }
+        let message = recorded(folder.path()).err().unwrap().to_string();
+        assert!(message.contains("violin") && message.contains("4 of 5 notes +1 octave"), "{message}");
     }
 
     #[test]
