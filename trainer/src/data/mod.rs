@@ -25,6 +25,7 @@ pub mod imager;
 pub mod instruments;
 pub mod manifest;
 pub mod midi;
+pub mod note_name;
 pub mod pairs;
 pub mod pitch;
 pub mod random;

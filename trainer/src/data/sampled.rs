@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use engine::audio_file::{Audio, decode};
@@ -14,7 +13,7 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::instruments;
-use super::pitch;
+use super::note_name::{self, Heard};
 use super::recordings::sources::{self, Source};
 use super::sound_font::{
     self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
@@ -30,17 +29,6 @@ const LEAD_S: f32 = 0.002;
 const LONGEST_DECAY_S: f32 = 6.0;
 /// Shortest.
 const SHORTEST_DECAY_S: f32 = 0.05;
-/// So many semitones beside its name a note is another note; a piano's tuning and an old one's stay below.
-const MISTUNED: f32 = 0.4;
-/// What the measure may take a note for, semitones: octaves below it, itself, and its partials.
-const HEARD_AS: [f32; 6] = [-24.0, -12.0, 0.0, 12.0, 19.02, 24.0];
-/// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods say.
-const JUDGED: RangeInclusive<u8> = 34..=88;
-/// Of so many notes with a clear pitch three in four tell in which octave an instrument's names are.
-const NAMES_OCTAVE: usize = 4;
-/// MIDI keys.
-const KEYS: RangeInclusive<i32> = 0..=127;
-
 /// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs that they lack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -60,18 +48,9 @@ pub struct Args {
 struct Note {
     key: u8,
     rate_hz: u32,
-    /// Semitones from its name to its pitch, where that is clear.
-    off: Option<f32>,
+    /// Its pitch against its name, where that is clear.
+    heard: Option<Heard>,
     sound: Sustained,
-}
-
-impl Note {
-    /// Which of [`HEARD_AS`] its pitch is, and the semitones that are left.
-    fn heard_as(&self) -> Option<(f32, f32)> {
-        let off = self.off?;
-        let beside = |interval: f32| (interval, off - interval);
-        HEARD_AS.map(beside).into_iter().min_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
-    }
 }
 
 /// Makes the soundfont and writes it; says which files are no notes.
@@ -108,7 +87,7 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
         if notes.is_empty() {
             return Err(Error::invalid(name, "a note that can be played", refused.join("; ")));
         }
-        named_as_they_sound(name, &notes)?;
+        note_name::check_octave(name, notes.iter().filter_map(|note| note.heard))?;
         left_out.extend(refused);
         presets.push(Preset {
             name: name.to_string(),
@@ -123,7 +102,7 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
 fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
     let (mut by_key, mut refused) = (BTreeMap::<u8, &Source>::new(), Vec::new());
     for &file in files {
-        match key(&file.name).map(|key| by_key.entry(key)) {
+        match note_name::key(&file.name).map(|key| by_key.entry(key)) {
             Some(Entry::Vacant(place)) => drop(place.insert(file)),
             Some(Entry::Occupied(other)) => {
                 refused.push(format!(
@@ -140,23 +119,17 @@ fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
         let audio = decode(&file.path)?;
         let rate_hz = audio.sample_rate_hz;
         let recording = begun(&audio);
-        let pitch = if JUDGED.contains(&key) { pitch::key(&recording, rate_hz) } else { None };
-        let off = pitch.map(|pitch| pitch - f32::from(key));
-        Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, off, sound }))
+        let heard = Heard::of(key, &recording, rate_hz);
+        Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, heard, sound }))
     });
     let mut notes = Vec::new();
     for ((_, file), note) in by_key.iter().zip(read.collect::<Result<Vec<_>>>()?) {
         match note {
-            Some(note) => match note.heard_as() {
-                Some((_, beside)) if beside.abs() > MISTUNED => {
-                    let expected = "expected the note of its name (C4 is the middle C)";
-                    refused.push(format!(
-                        "{}: {expected}, found one {beside:+.1} semitones beside it",
-                        file.file
-                    ));
-                }
-                _ => notes.push(note),
-            },
+            Some(Note { heard: Some(heard), .. }) if heard.is_another_note() => refused.push(format!(
+                "{}: expected the note of its name (C4 is the middle C), found one {:+.1} semitones beside it",
+                file.file, heard.beside
+            )),
+            Some(note) => notes.push(note),
             None if decays => refused.push(format!("{}: expected {SHORTEST_DECAY_S} s of sound", file.file)),
             None => {
                 refused.push(format!("{}: expected {} s of steady sound", file.file, sustain::SHORTEST_S))
@@ -164,47 +137,6 @@ fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
         }
     }
     Ok((notes, refused))
-}
-
-/// Libraries disagree on which C is C4: an instrument whose notes sound in another octave than they are called would teach that a
-/// transfer moves by octaves.
-fn named_as_they_sound(instrument: &str, notes: &[Note]) -> Result<()> {
-    let mut heard: Vec<f32> = notes.iter().filter_map(|note| Some(note.heard_as()?.0)).collect();
-    heard.sort_by(f32::total_cmp);
-    let Some(&most) = heard.get(heard.len() / 2) else { return Ok(()) };
-    let agree = heard.iter().filter(|interval| **interval == most).count();
-    if most == 0.0 || heard.len() < NAMES_OCTAVE || 4 * agree < 3 * heard.len() {
-        return Ok(());
-    }
-    let found = format!("{agree} of {} notes {most:+} semitones from their names", heard.len());
-    Err(Error::invalid(
-        instrument,
-        "notes that sound as they are called (C4 is the middle C, 261.6 Hz)",
-        found,
-    ))
-}
-
-/// The key of a note's name; C4 is 60.
-fn key(name: &str) -> Option<u8> {
-    let mut letters = name.chars();
-    let step = match letters.next()?.to_ascii_uppercase() {
-        'C' => 0,
-        'D' => 2,
-        'E' => 4,
-        'F' => 5,
-        'G' => 7,
-        'A' => 9,
-        'B' => 11,
-        _ => return None,
-    };
-    let rest = letters.as_str();
-    let (shift, octave) = match rest.chars().next()? {
-        '#' | 's' => (1, &rest[1..]),
-        'b' => (-1, &rest[1..]),
-        _ => (0, rest),
-    };
-    let octave = (-1..=9).find(|number| octave == number.to_string())?;
-    u8::try_from(12 * (octave + 1) + step + shift).ok().filter(|key| KEYS.contains(&i32::from(*key)))
 }
 
 /// A recording in one channel, from its onset on.
@@ -256,15 +188,6 @@ mod tests {
     use crate::data::synth::{SYNTH_RATE_HZ, SoundBank};
 
     const RATE_HZ: u32 = 44_100;
-
-    #[test]
-    fn notes_are_called_as_musicians_call_them() {
-        let names = ["A4", "C4", "Cs4", "c#4", "Bb3", "C-1", "G9", "Cb4"];
-        assert_eq!(names.map(key), [69, 60, 61, 61, 58, 0, 127, 59].map(Some));
-        for name in ["", "H4", "A", "F2 v2", "4A", "A10", "A+4", "A04", "Gs9", "Cb-1", "é4"] {
-            assert_eq!(key(name), None, "{name}");
-        }
-    }
 
     /// Two and a half seconds of a tone after 100 ms of silence.
     fn record(folder: &Path, instrument: &str, note: &str, hz: f32) {
