@@ -1,17 +1,18 @@
 //! A recipe and a change of it, trained and judged by one command.
 
+mod tiny;
 mod toy;
 
 use std::path::{Path, PathBuf};
 
 use engine::checkpoint::Checkpoint;
 use serde_json::Value;
+use tiny::CONFIG;
 use toy::Toy;
 use trainer::ablation::{self, Args};
 use trainer::data::description::Split;
 use trainer::train::{self, DeviceKind, Model};
 
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml");
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
 const SMALL: [&str; 5] =
     ["batch=2", "validation_items=2", "every.panels=0", "every.validate=0", "every.checkpoint=0"];
@@ -30,15 +31,8 @@ changes = ["diffusion.terminal_share=1.0"]
 fn autoencoder(folder: &Path, data: &Path) -> PathBuf {
     let out = folder.join("autoencoder");
     let args = train::Args {
-        model: Model::Autoencoder,
-        config: Some(CONFIG.into()),
-        data: Some(data.to_path_buf()),
-        out: out.clone(),
-        init: None,
-        resume: false,
-        minutes: None,
-        device: DeviceKind::Cpu,
         overrides: SMALL.iter().copied().chain(["steps=2"]).map(String::from).collect(),
+        ..tiny::training(Model::Autoencoder, data, &out)
     };
     train::run(args).unwrap();
     out.join("last.safetensors")

@@ -1,5 +1,6 @@
 //! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer build-dataset` promises.
 
+mod tiny;
 mod toy;
 
 use std::collections::{BTreeMap, HashSet};
@@ -18,8 +19,7 @@ use trainer::data::recordings::chunk_image::Reference;
 use trainer::data::recordings::dataset::RecordingDataset;
 use trainer::data::recordings::label_pairs;
 use trainer::data::recordings::unpaired::UnpairedDataset;
-use trainer::train::{self, DeviceKind, Model};
-use trainer::train_loop::Summary;
+use trainer::train::{self, Model};
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
@@ -217,29 +217,6 @@ fn a_long_recording_is_used_in_part() {
     assert!(data.images(Split::Train).iter().all(bright));
 }
 
-/// A tiny training.
-fn trained(
-    model: Model,
-    data: &Path,
-    out: &Path,
-    init: Option<PathBuf>,
-    resume: bool,
-    overrides: Vec<String>,
-) -> Summary {
-    train::run(train::Args {
-        model,
-        config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
-        data: Some(data.to_path_buf()),
-        out: out.to_path_buf(),
-        init,
-        resume,
-        minutes: None,
-        device: DeviceKind::Cpu,
-        overrides,
-    })
-    .unwrap_or_else(|error| panic!("{error:#}"))
-}
-
 #[test]
 fn every_model_trains_on_recordings() {
     let folder = tempfile::tempdir().unwrap();
@@ -248,7 +225,8 @@ fn every_model_trains_on_recordings() {
     assert_eq!(image_set::open(&args.out).unwrap().instruments(), ["flute", "harp", "organ"]);
     let train = |model, name: &str, init: Option<PathBuf>, overrides: &[&str]| {
         let overrides = overrides.iter().map(ToString::to_string).collect();
-        trained(model, &args.out, &folder.path().join(name), init, false, overrides)
+        let run = tiny::training(model, &args.out, &folder.path().join(name));
+        train::run(train::Args { init, overrides, ..run }).unwrap_or_else(|error| panic!("{error:#}"))
     };
     let autoencoder = train(Model::Autoencoder, "autoencoder", None, &["steps=15"]).metrics;
     assert!(autoencoder["mse"].as_f64().unwrap() < 0.01, "{autoencoder}");
@@ -281,7 +259,9 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
             "every.panels=0".into(),
         ];
         let out = folder.path().join(name);
-        trained(model, &data, &out, init.map(Path::to_path_buf), resume, overrides.to_vec());
+        let (init, overrides) = (init.map(Path::to_path_buf), overrides.to_vec());
+        train::run(train::Args { init, resume, overrides, ..tiny::training(model, &data, &out) })
+            .unwrap_or_else(|error| panic!("{error:#}"));
         out.join("last.safetensors")
     };
     let autoencoder = train(Model::Autoencoder, "autoencoder", None, 1, false);

@@ -1,5 +1,6 @@
 //! New sounds while training: what changes, what stays, and that a resumed run hears the same.
 
+mod tiny;
 mod toy;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use toy::Toy;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::{DESCRIPTION_FILE, Description, Split};
 use trainer::data::renewal::Renewal;
-use trainer::train::{self, DeviceKind, Model};
+use trainer::train::{self, Model};
 
 /// Steps from one new setup to the next.
 const EVERY: u64 = 2;
@@ -116,24 +117,14 @@ fn what_cannot_be_renewed_is_refused() {
 /// A tiny model trained on the dataset in `folder`, to so many steps.
 fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
     let data = folder.join("data");
-    let args = |model, out: &Path, init, resume, overrides: Vec<String>| train::Args {
-        model,
-        config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml"))),
-        data: Some(data.clone()),
-        out: out.to_path_buf(),
-        init,
-        resume,
-        minutes: None,
-        device: DeviceKind::Cpu,
-        overrides,
-    };
     let common =
         ["every.panels=0", "every.validate=0", "every.checkpoint=0", "validation_items=1", "batch=2"];
     let with = |more: &[String]| common.map(String::from).iter().chain(more).cloned().collect::<Vec<_>>();
     let autoencoder = folder.join("autoencoder");
     if !autoencoder.exists() {
         let overrides = with(&["steps=1".into()]);
-        train::run(args(Model::Autoencoder, &autoencoder, None, false, overrides)).unwrap();
+        train::run(train::Args { overrides, ..tiny::training(Model::Autoencoder, &data, &autoencoder) })
+            .unwrap();
     }
     let out = folder.join(out);
     let soundfont = folder.join("toy.sf2").display().to_string();
@@ -143,7 +134,7 @@ fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
         format!("renewal.soundfonts={:?}", [soundfont]),
     ]);
     let init = Some(autoencoder.join("last.safetensors"));
-    train::run(args(Model::Ldm, &out, init, resume, overrides)).unwrap();
+    train::run(train::Args { init, resume, overrides, ..tiny::training(Model::Ldm, &data, &out) }).unwrap();
     Checkpoint::read(out.join("last.safetensors").as_path()).unwrap()
 }
 
