@@ -12,8 +12,8 @@ const MISTUNED: f32 = 0.4;
 const HEARD_AS: [f32; 6] = [-24.0, -12.0, 0.0, 12.0, 19.02, 24.0];
 /// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods say.
 const JUDGED: RangeInclusive<u8> = 34..=88;
-/// Of so many notes with a clear pitch three in four tell in which octave an instrument's names are.
-const NAMES_OCTAVE: usize = 4;
+/// Fewer notes do not tell in which octave an instrument's names are.
+const FEWEST: usize = 4;
 /// MIDI keys.
 const KEYS: RangeInclusive<i32> = 0..=127;
 
@@ -29,8 +29,10 @@ pub struct Heard {
 impl Heard {
     /// The pitch of a recording that is called by a key; none where it is not clear or the key is so low or high that it says nothing.
     pub fn of(key: u8, recording: &[f32], rate_hz: u32) -> Option<Self> {
-        let pitch = if JUDGED.contains(&key) { pitch::key(recording, rate_hz)? } else { return None };
-        let off = pitch - f32::from(key);
+        if !JUDGED.contains(&key) {
+            return None;
+        }
+        let off = pitch::key(recording, rate_hz)? - f32::from(key);
         let heard = HEARD_AS.map(|interval| Self { interval, beside: off - interval });
         heard.into_iter().min_by(|a, b| a.beside.abs().total_cmp(&b.beside.abs()))
     }
@@ -45,13 +47,13 @@ impl Heard {
 /// teach that a transfer moves by octaves.
 ///
 /// # Errors
-/// If three in four of its notes, or more, are by one interval from their names.
+/// If there are four notes or more, and three in four of them are one interval away from their names.
 pub fn check_octave(instrument: &str, notes: impl Iterator<Item = Heard>) -> Result<()> {
     let mut heard: Vec<f32> = notes.map(|note| note.interval).collect();
     heard.sort_by(f32::total_cmp);
     let Some(&most) = heard.get(heard.len() / 2) else { return Ok(()) };
     let agree = heard.iter().filter(|interval| **interval == most).count();
-    if most == 0.0 || heard.len() < NAMES_OCTAVE || 4 * agree < 3 * heard.len() {
+    if most == 0.0 || heard.len() < FEWEST || 4 * agree < 3 * heard.len() {
         return Ok(());
     }
     let found = format!("{agree} of {} notes {most:+} semitones from their names", heard.len());

@@ -29,6 +29,7 @@ const LEAD_S: f32 = 0.002;
 const LONGEST_DECAY_S: f32 = 6.0;
 /// Shortest.
 const SHORTEST_DECAY_S: f32 = 0.05;
+
 /// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs that they lack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
