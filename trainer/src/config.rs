@@ -170,7 +170,7 @@ pub struct RunConfig {
     /// (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
     /// Whether convolutions and linear layers, forward and backward, and Muon's long products multiply values rounded to bf16, and sum in f32: up to
-    /// twice the rate on a CPU with AVX512-BF16, four times with AMX-BF16, where the frozen encoder does so too. Without, and on a GPU, they multiply
+    /// twice the rate on a CPU with AVX512-BF16, some three times with AMX-BF16, where the frozen encoder does so too. Without, and on a GPU, they multiply
     /// f32. Weights, moments and everything else stay f32.
     pub bf16: bool,
     /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
