@@ -11,7 +11,15 @@ const LEAD_SECONDS: f64 = 60.0;
 ///
 /// # Errors
 /// As reading the file, or if what was read is silent.
-pub fn read(mut reader: Reader, name: &str) -> Result<Audio> {
+pub fn read(reader: Reader, name: &str) -> Result<Audio> {
+    read_seconds(reader, name, REFERENCE_SECONDS_MAX)
+}
+
+/// The same until so many seconds have been read since it began to sound.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_seconds(mut reader: Reader, name: &str, seconds: f64) -> Result<Audio> {
     let sample_rate_hz = reader.sample_rate_hz();
     let mut audio = Audio { sample_rate_hz, channels: vec![Vec::new(); reader.channels()] };
     let mut sounding_from = None;
@@ -22,7 +30,7 @@ pub fn read(mut reader: Reader, name: &str) -> Result<Audio> {
         for (channel, samples) in audio.channels.iter_mut().zip(block) {
             channel.extend_from_slice(samples);
         }
-        let enough = sounding_from.map_or(LEAD_SECONDS, |start| start + REFERENCE_SECONDS_MAX + 1.0);
+        let enough = sounding_from.map_or(LEAD_SECONDS, |start| start + seconds + 1.0);
         if audio.seconds() > enough {
             break;
         }

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::baselines::Baselines;
 use super::chroma::chroma_cosine;
-use super::distance::{MultiResolution, level_db};
+use super::distance::{LEVEL_S, MultiResolution, level_db};
 use super::listener::Listener;
 use super::seam::seam_flux;
 use super::subject::Subject;
@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, default_value_t = 12, value_parser = super::at_least_one)]
     pub items: usize,
     /// Seconds of each piece.
-    #[arg(long, default_value_t = 12.0)]
+    #[arg(long, default_value_t = 12.0, value_parser = super::seconds)]
     pub seconds: f32,
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 2, 4, 10])]
@@ -161,6 +161,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// If a file cannot be read, the split has too few pieces, or a network fails.
 pub fn judge(args: &Args) -> Result<Table> {
+    super::distinct("--steps", &args.steps)?;
     let session = Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
@@ -275,7 +276,8 @@ impl Session<'_> {
             (COPY.into(), content.clone()),
             (RETAKEN.into(), retaken),
             (MATCHED.into(), envelope::matched(content, style)),
-            (SAMPLED.into(), self.record(&heard, item.target, 0)?),
+            // Another recording than the truth's: the same noise would bring it nearer than any sampler is.
+            (SAMPLED.into(), self.record(&heard, item.target, 2)?),
         ])
     }
 
@@ -341,19 +343,22 @@ impl Session<'_> {
             ("judged", judged),
             ("level", louder_db.abs()),
             ("louder", louder_db),
-            ("sustain", sustain_error_db(audio, reference)),
+            ("sustain", sustain_error_db(audio, &reference.asked, reference.truth)),
             ("seam", seam),
         ])
     }
 }
 
-/// How far the level 1.5 s into long notes is from the true target's, in dB; NaN without such notes.
-fn sustain_error_db(audio: &Audio, reference: &Reference) -> f64 {
-    let long = reference.asked.iter().filter(|note| note.offset_s - note.onset_s > SUSTAINED_S + 0.1);
+/// How far the level 1.5 s into long notes is from the true target's, in dB; NaN without such notes. Notes that the clip cuts before are none:
+/// beyond its end both are silent.
+fn sustain_error_db(audio: &Audio, asked: &[Note], truth: &Audio) -> f64 {
+    let end_s = truth.frames() as f64 / f64::from(truth.sample_rate_hz);
+    let heard = |note: &&Note| note.onset_s + SUSTAINED_S + f64::from(LEVEL_S) < note.offset_s.min(end_s);
+    let long = asked.iter().filter(heard);
     let level = |audio: &Audio, at_s: f64| level_db(&audio.channels, at_s as f32, audio.sample_rate_hz);
     let errors = long.map(|note| {
         let at_s = note.onset_s + SUSTAINED_S;
-        (level(audio, at_s) - level(reference.truth, at_s)).abs()
+        (level(audio, at_s) - level(truth, at_s)).abs()
     });
     let (sum, count) = errors.fold((0.0, 0u32), |(sum, count), error| (sum + error, count + 1));
     sum / f64::from(count)
@@ -363,4 +368,30 @@ fn sustain_error_db(audio: &Audio, reference: &Reference) -> f64 {
 fn loudness_db(audio: &Audio) -> f64 {
     let power: f64 = audio.channels.iter().flatten().map(|x| f64::from(*x).powi(2)).sum();
     10.0 * (power / (audio.frames() * audio.channels.len()).max(1) as f64 + SILENCE).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two seconds of a tone that falls by 20 dB after one.
+    fn tone(gain: f32) -> Audio {
+        let sample = |i: usize| {
+            let t = i as f32 / 8000.0;
+            gain * if t < 1.0 { 1.0 } else { 0.1 } * (std::f32::consts::TAU * 440.0 * t).sin()
+        };
+        Audio { sample_rate_hz: 8000, channels: vec![(0..16_000).map(sample).collect()] }
+    }
+
+    #[test]
+    fn a_note_that_the_clip_cuts_before_its_level_is_looked_at_is_no_long_note() {
+        let note =
+            |onset_s: f64, duration_s: f64| Note { onset_s, offset_s: onset_s + duration_s, pitch: 69.0 };
+        let (truth, louder) = (tone(0.5), tone(0.25));
+        let error = |notes: &[Note]| sustain_error_db(&louder, notes, &truth);
+        assert!((error(&[note(0.1, 1.9)]) - 6.02).abs() < 0.05);
+        assert!((error(&[note(0.1, 1.9), note(1.0, 3.0), note(0.45, 3.0)]) - 6.02).abs() < 0.05);
+        assert!(error(&[note(1.0, 3.0)]).is_nan(), "beyond the end both are silent, which says nothing");
+        assert!(error(&[note(0.1, 1.0)]).is_nan(), "a short one");
+    }
 }

@@ -9,9 +9,9 @@ use crate::data::random;
 /// Draws of the bootstrap.
 const DRAWS: u64 = 1000;
 
-/// The mean; 0 of nothing.
+/// The mean; not a number of nothing.
 pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// 95 % interval of the ratio of two means, by resampling whole pieces (Efron 1979).

@@ -65,7 +65,7 @@ impl Row {
     /// The mean of a measure where it could be measured; no number where it could not.
     pub fn mean(&self, measure: &str) -> f64 {
         let values: Vec<f64> = self.values(measure).into_iter().flatten().collect();
-        if values.is_empty() { f64::NAN } else { mean(&values) }
+        mean(&values)
     }
 
     /// A measure's value in each clip; none where it could not be measured.

@@ -6,7 +6,7 @@ use engine::image::MelImage;
 /// FFT length of [`SpectralConvergence`], in samples.
 const CONVERGENCE_N_FFT: usize = 1024;
 /// Length over which [`level_db`] measures.
-const LEVEL_S: f32 = 0.1;
+pub const LEVEL_S: f32 = 0.1;
 /// Power that counts as silence in a level.
 const SILENCE: f64 = 1e-9;
 

@@ -25,6 +25,7 @@ pub mod timbre;
 pub mod transfer;
 pub mod vocoder;
 
+use std::fmt::Display;
 use std::path::Path;
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand as _};
@@ -92,6 +93,25 @@ pub fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
+/// Reads a clip's length: of less than a second there is nothing to say.
+pub fn seconds(text: &str) -> std::result::Result<f32, String> {
+    match text.parse() {
+        Ok(seconds) if (1.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds from 1 to 3600".into()),
+    }
+}
+
+/// Refuses values of an option of which one is there twice.
+///
+/// # Errors
+/// That, with the value.
+pub fn distinct<T: PartialEq + Display>(option: &'static str, values: &[T]) -> Result<()> {
+    match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
+        Some((_, twice)) => Err(Error::invalid(option, "every value once", format!("{twice} twice"))),
+        None => Ok(()),
+    }
+}
+
 /// Runs an evaluation and prints its table.
 ///
 /// # Errors
@@ -126,4 +146,21 @@ pub fn write_json(path: &Path, value: &Value) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
     }
     whole_file::write(path, format!("{value:#}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_would_judge_nothing_or_twice_are_refused_by_name() {
+        assert_eq!((seconds("8"), seconds("1.5")), (Ok(8.0), Ok(1.5)));
+        for text in ["0", "-3", "NaN", "inf", "0.2", "eight"] {
+            assert!(seconds(text).unwrap_err().contains("1 to 3600"), "{text}");
+        }
+        assert!(at_least_one("0").is_err());
+        distinct("--steps", &[1, 2, 10]).unwrap();
+        let sentence = distinct("--steps", &[1, 2, 1]).unwrap_err().to_string();
+        assert!(sentence.contains("--steps") && sentence.contains("1 twice"), "{sentence}");
+    }
 }

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, default_value_t = 24, value_parser = super::at_least_one)]
     pub items: usize,
     /// Seconds of each, from where it begins to sound.
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 8.0, value_parser = super::seconds)]
     pub seconds: f32,
     /// DDIM step counts, a row each.
     #[arg(long, num_args = 1.., default_values_t = [1, 2, 10])]
@@ -77,6 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// If the folder holds fewer than two instruments, or a file cannot be read or is silent.
 pub fn judge(args: &Args) -> Result<Table> {
+    super::distinct("--steps", &args.steps)?;
     let sources = sources::find(&args.recordings)?.sources;
     let listener = Listener::open(&args.subject)?;
     let every = sources.len().div_ceil(args.items).max(1);
@@ -119,7 +120,7 @@ fn other_instrument(sources: &[Source], number: usize) -> Option<&Source> {
 
 /// The beginning of a recording, from its first sound.
 fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
-    let audio = reference::read(Reader::open(&source.path)?, &source.file)?;
+    let audio = reference::read_seconds(Reader::open(&source.path)?, &source.file, f64::from(seconds))?;
     let sounds = |i: usize| audio.channels.iter().any(|c| c[i].abs() > 1e-3);
     let first = (0..audio.frames()).find(|&i| sounds(i)).unwrap_or(0);
     let last = (first + (seconds * audio.sample_rate_hz as f32) as usize).min(audio.frames());

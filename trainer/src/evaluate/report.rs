@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, default_value_t = 24, value_parser = super::at_least_one)]
     pub clips: usize,
     /// Seconds of a clip.
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 8.0, value_parser = super::seconds)]
     pub seconds: f32,
     /// Which settings have rows.
     #[command(flatten)]

@@ -224,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn what_no_clip_could_measure_is_no_figure() {
+        let mut table = Table::new(&COLUMNS, 1);
+        for name in ["truth", "copy"] {
+            table.push(name.into(), 0, vec![("lsd", f64::NAN), ("level", f64::NAN)]);
+        }
+        assert_eq!(table.markdown().lines().last().unwrap(), "| copy | - | - | - |");
+        assert!(table.json()[1]["measures"]["lsd"]["mean"].is_null());
+    }
+
+    #[test]
     fn a_part_has_the_figures_of_its_clips() {
         let mut table = Table::new(&COLUMNS, 1);
         for piece in 0..4 {

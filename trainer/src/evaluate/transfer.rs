@@ -94,6 +94,13 @@ struct Question {
 }
 
 impl Rows {
+    /// Refuses a row that is asked for twice: a table has one of each name.
+    fn check(&self) -> Result<()> {
+        super::distinct("--steps", &self.steps)?;
+        super::distinct("--guidances", &self.guidances)?;
+        super::distinct("--style-windows", &self.style_windows)
+    }
+
     /// From the others' `base`.
     fn questions(&self, base: &Settings) -> Vec<Question> {
         let steps = self.steps.iter().map(|&steps| Question {
@@ -211,10 +218,15 @@ impl Session {
     /// Judges so many pairs of a split.
     ///
     /// # Errors
-    /// If the split has no pairs, or a network fails.
+    /// If a row is asked for twice, the split has no pairs, or a network fails.
     pub fn judge(&self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
+        rows.check()?;
         let dataset = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?;
         let pairs = dataset.of_two_instruments(items);
+        if pairs.is_empty() {
+            let found = format!("those of {:?} alone", self.data.description.instruments);
+            return Err(Error::invalid("--data", "pieces on two instruments", found));
+        }
         let base = sampling.settings();
         let questions = rows.questions(&base);
         let most = questions.iter().map(|question| question.windows).max().unwrap_or(1);

@@ -49,10 +49,10 @@ pub struct Args {
     #[arg(long)]
     pub soundfont: PathBuf,
     /// Pieces.
-    #[arg(long, default_value_t = 8)]
-    pub pieces: u64,
+    #[arg(long, default_value_t = 8, value_parser = super::at_least_one)]
+    pub pieces: usize,
     /// Seconds of each piece.
-    #[arg(long, default_value_t = 6.0)]
+    #[arg(long, default_value_t = 6.0, value_parser = super::seconds)]
     pub seconds: f32,
     /// Seed of the pieces; the training sets use other ones.
     #[arg(long, default_value_t = 70_001)]
@@ -175,7 +175,7 @@ fn scores(args: &Args) -> Result<Vec<Score>> {
     let pieces = (0..).map(|id| compose::piece(args.seed, id, &shape));
     let continuous = pieces.filter(|piece| piece.kind == PieceKind::Continuous);
     let scores = continuous.map(|piece| piece.scores[0].window(0.0, args.seconds));
-    Ok(scores.filter(|score| score.notes.len() > 3).take(args.pieces as usize).collect())
+    Ok(scores.filter(|score| score.notes.len() > 3).take(args.pieces).collect())
 }
 
 /// A model's idea of a target.
