@@ -1,11 +1,11 @@
 //! From a soundfont (a toy one, made here) to pairs: what the data promise.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use trainer::data::compose::PieceKind;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::Split;
+use trainer::data::description::{Description, Source, Split};
 use trainer::data::pairs::SpectrogramPairDataset;
 use trainer::data::render::{self, Args};
 use trainer::data::score::{Note, Score};
@@ -172,7 +172,7 @@ fn pairs_are_true_balanced_and_inside_their_split() {
     let pairs = SpectrogramPairDataset::new(&data, Split::Validation, 1).unwrap();
     assert!(SpectrogramPairDataset::new(&data, Split::Train, 1).is_err());
     let mut counts: HashMap<(usize, usize), u32> = HashMap::new();
-    let mut prefixes = 0;
+    let mut continuing = 0;
     const DRAWN: u32 = 8000;
     for index in 0..u64::from(DRAWN) {
         let pair = pairs.pair(index);
@@ -186,7 +186,8 @@ fn pairs_are_true_balanced_and_inside_their_split() {
         assert_eq!((more.setup, more.instrument), (target.setup, target.instrument), "the same sound");
         assert!(more.piece != content.piece && data.sounds(more));
         *counts.entry((content.instrument, target.instrument)).or_default() += 1;
-        prefixes += u32::from(pair.prefix_possible);
+        let continuous = data.description.pieces[target.piece].kind == PieceKind::Continuous;
+        continuing += u32::from(continuous && target.chunk > 0);
     }
     let same: u32 = (0..4).map(|i| counts[&(i, i)]).sum();
     assert!(
@@ -199,7 +200,7 @@ fn pairs_are_true_balanced_and_inside_their_split() {
             assert!((share - 0.85 / 12.0).abs() < 0.015, "{from} to {to}: {share}");
         }
     }
-    assert!(prefixes > DRAWN / 10 && prefixes < DRAWN, "{prefixes} windows continue another");
+    assert!(continuing > DRAWN / 10 && continuing < DRAWN, "{continuing} windows continue another");
 }
 
 #[test]
@@ -294,6 +295,56 @@ fn midi_files_become_pieces_with_their_notes() {
         (1..3).any(|piece| !data.score(piece, 0).unwrap().gestures.is_empty()),
         "excerpts are expressive too"
     );
+}
+
+#[test]
+fn all_excerpts_of_a_midi_file_are_on_one_side_of_every_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (songs, font) = (folder.path().join("songs"), soundfont(folder.path()));
+    std::fs::create_dir(&songs).unwrap();
+    for song in 0..40 {
+        let notes = (0..80).map(|i| note(i as f32 * 0.5, 50 + ((i * 7 + song) % 40) as u8)).collect();
+        midi::write(&songs.join(format!("{song:02}.mid")), &Score::new(notes, 40.0)).unwrap();
+    }
+    let sides = |out: &str, pieces: u64, seed: u64| {
+        let midi = Some(songs.clone());
+        let args = Args { midi, seed, setups_per_font: 1, ..args(folder.path().join(out), &font, pieces) };
+        render::run(&args).unwrap();
+        let mut sides: BTreeMap<String, Vec<Split>> = BTreeMap::new();
+        for piece in Description::read(&args.out).unwrap().pieces {
+            if let Source::Midi(name) = piece.source {
+                sides.entry(name).or_default().push(piece.split);
+            }
+        }
+        sides
+    };
+    let one = sides("one", 0, 5);
+    assert_eq!(one.len(), 40);
+    assert!(one.values().all(|sides| sides.len() == 2 && sides[0] == sides[1]), "{one:?}");
+    let held_out = one.values().filter(|sides| sides[0] != Split::Train).count();
+    assert!((1..20).contains(&held_out), "{held_out} of 40 files");
+    assert_eq!(one, sides("another", 3, 6), "neither seed nor pieces move a file");
+}
+
+#[test]
+fn a_midi_file_that_has_changed_is_refused_where_its_images_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let songs = folder.path().join("songs");
+    std::fs::create_dir(&songs).unwrap();
+    let write = |first: u8| {
+        let notes = (0..80).map(|i| note(i as f32 * 0.5, first + (i * 7 % 30) as u8)).collect();
+        midi::write(&songs.join("a.mid"), &Score::new(notes, 40.0)).unwrap();
+    };
+    write(56);
+    let (midi, split) = (Some(songs.clone()), Some(Split::Test));
+    let args = Args { midi, split, ..args(folder.path().join("data"), &soundfont(folder.path()), 0) };
+    assert_eq!(render::run(&args).unwrap().rendered, 2);
+    assert_eq!(render::run(&args).unwrap().kept, 2);
+    let notes = SpectrogramDataset::open(&args.out).unwrap().score(0, 0).unwrap();
+    write(57);
+    let sentence = render::run(&args).unwrap_err().to_string();
+    assert!(sentence.contains("00000.json") && sentence.contains("a.mid"), "{sentence}");
+    assert_eq!(SpectrogramDataset::open(&args.out).unwrap().score(0, 0).unwrap(), notes, "nothing is lost");
 }
 
 #[test]

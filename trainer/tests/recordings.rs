@@ -175,6 +175,38 @@ fn what_is_added_joins_and_moves_nothing() {
 }
 
 #[test]
+fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = collection(folder.path(), 3);
+    build::run(&args).unwrap();
+    let side = |name: &str| {
+        let all = RecordingDataset::open(&args.out).unwrap().description.recordings;
+        all.into_iter().find(|r| r.instrument == "harp" && r.name == name).map(|r| r.split)
+    };
+    let file = |name: &str| args.folder.join("harp").join(name);
+    let before = [0, 1, 2].map(|take| side(&format!("take_{take}")).unwrap());
+    // Each in turn: a side of chance would not come out right three times.
+    for (take, before) in before.into_iter().enumerate() {
+        std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav"))).unwrap();
+        let summary = build::run(&args).unwrap();
+        assert_eq!((summary.built, summary.kept, summary.gone.len()), (1, 8, 0));
+        assert_eq!(side(&format!("other_{take}")), Some(before));
+        assert_eq!(side(&format!("take_{take}")), None, "one recording is there once");
+        assert!(!args.out.join(format!("harp/take_{take}_0.png")).exists());
+    }
+    let image = || std::fs::read(args.out.join("harp/other_1_0.png")).unwrap();
+    let (old, bytes) = (image(), std::fs::metadata(file("other_1.wav")).unwrap().len());
+    record(&file("other_1.wav"), 2, 260.0, 6.0);
+    assert_eq!(std::fs::metadata(file("other_1.wav")).unwrap().len(), bytes);
+    assert_eq!(build::run(&args).unwrap().built, 1);
+    assert!(image() != old && side("other_1") == Some(before[1]));
+    std::fs::remove_file(file("other_2.wav")).unwrap();
+    let summary = build::run(&args).unwrap();
+    assert_eq!(summary.gone, ["harp/other_2.wav"]);
+    assert!(summary.lines().last().unwrap().contains("harp/other_2.wav"));
+}
+
+#[test]
 fn files_that_cannot_be_used_are_named_and_the_rest_is_built() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 2);
@@ -268,6 +300,14 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     let whole = train(Model::Ldm, "whole", Some(&autoencoder), 6, false);
     train(Model::Ldm, "halves", Some(&autoencoder), 3, false);
     let halves = train(Model::Ldm, "halves", Some(&autoencoder), 6, true);
+    record(&recordings.folder.join("organ/later.wav"), 12, 330.0, 6.0);
+    build::run(&recordings).unwrap();
+    let run = tiny::training(Model::Ldm, &data, &folder.path().join("halves"));
+    let other = train::run(train::Args { resume: true, data: None, config: None, ..run }).unwrap_err();
+    assert!(
+        format!("{other:#}").contains("added"),
+        "a run goes on with the data that it began with: {other:#}"
+    );
     let [whole, halves] = [whole, halves].map(|path| Checkpoint::read(&path).unwrap());
     assert_eq!(whole.tensors, halves.tensors, "a resumed run draws what it would have drawn");
     let named = whole.model_config().unwrap().style.instruments;

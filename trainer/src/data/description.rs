@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::chain::Chain;
 use super::compose::{self, PieceKind, PieceShape};
@@ -44,6 +45,13 @@ impl Split {
             90..95 => Self::Validation,
             _ => Self::Test,
         }
+    }
+
+    /// The split of all that a file holds, by its bytes alone: no seed and no dataset moves it to another side.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes);
+        let head = digest.first_chunk::<8>().expect("a SHA-256 digest has 32 bytes");
+        Self::of(0, u64::from_le_bytes(*head))
     }
 }
 
@@ -199,8 +207,11 @@ impl Description {
         Ok(description)
     }
 
-    /// Indices that a hand-edited file could have wrong.
+    /// What a hand-edited file could have wrong.
     fn check(&self) -> std::result::Result<(), String> {
+        if self.window.frames == 0 {
+            return Err("expected windows of 1 frame and more, found 0".into());
+        }
         for (i, setup) in self.setups.iter().enumerate() {
             if setup.soundfont >= self.soundfonts.len() || setup.programs.len() != self.instruments.len() {
                 return Err(format!(
@@ -253,17 +264,36 @@ impl Description {
         }
     }
 
+    /// The first field, by name, in which another description differs.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let same = [
+            ("format", self.format == other.format),
+            ("seed", self.seed == other.seed),
+            ("mel", self.mel == other.mel),
+            ("window", self.window == other.window),
+            ("instruments", self.instruments == other.instruments),
+            ("soundfonts", self.soundfonts == other.soundfonts),
+            ("shape", self.shape == other.shape),
+            ("setups", self.setups == other.setups),
+            ("pieces", self.pieces == other.pieces),
+        ];
+        same.into_iter().find_map(|(field, same)| (!same).then_some(field))
+    }
+
     /// Writes `dataset.json`, or checks that the one that is there says the same (so that a run is resumed, never mixed).
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
         if path.exists() {
-            if Self::read(folder)? == *self {
-                return Ok(());
-            }
-            return Err(Error::file(
-                &path,
-                "expected the settings of this run, found another dataset; choose another --out",
-            ));
+            let there = Self::read(folder)?;
+            return match self.difference(&there) {
+                None => Ok(()),
+                Some(field) => {
+                    let reason = format!(
+                        "expected the settings of this run, found other {field}; choose another --out"
+                    );
+                    Err(Error::file(&path, reason))
+                }
+            };
         }
         std::fs::create_dir_all(folder.join("pieces")).map_err(|e| Error::file(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::file(&path, e))?;

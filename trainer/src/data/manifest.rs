@@ -1,4 +1,4 @@
-//! Manifests: fixed lists of pairs as CSV, so that every evaluation judges the same ones.
+//! Manifests: fixed lists of pairs as CSV, for programs that judge a model on the same ones as others (`trainer evaluate` draws its own by seed).
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -44,16 +44,13 @@ pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let mut lines = text.lines().enumerate();
     if lines.next().map(|l| l.1) != Some(HEADER) {
-        return Err(Error::file(path, format!("expected the header `{HEADER}`")));
+        let found = text.lines().next().unwrap_or("an empty file");
+        return Err(Error::file(path, format!("expected the header `{HEADER}`, found {found}")));
     }
     let row = |(number, line): (usize, &str)| {
         let refs: Option<Vec<ImageRef>> = line.split(',').map(|n| parse(dataset, n)).collect();
         match refs.as_deref() {
-            Some(&[content, style, target]) => {
-                let entry = &dataset.description.pieces[target.piece];
-                let prefix_possible = entry.kind == super::compose::PieceKind::Continuous && target.chunk > 0;
-                Ok(Pair { content, style, target, prefix_possible, disguise: None })
-            }
+            Some(&[content, style, target]) => Ok(Pair { content, style, target, disguise: None }),
             _ => Err(Error::file(
                 path,
                 format!("expected three images of the dataset in line {}, found {line}", number + 1),

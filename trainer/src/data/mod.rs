@@ -19,6 +19,7 @@ pub mod decimate;
 pub mod demo;
 pub mod description;
 pub mod ensemble;
+pub mod file_hash;
 pub mod gesture;
 pub mod image_set;
 pub mod imager;

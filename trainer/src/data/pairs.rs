@@ -8,7 +8,6 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::compose::PieceKind;
 use super::dataset::{ImageRef, Sound, SpectrogramDataset, pieces_by_sound};
 use super::description::Split;
 use super::random;
@@ -28,8 +27,6 @@ pub struct Pair {
     pub style: ImageRef,
     /// The content's notes in the style's instrument and setup.
     pub target: ImageRef,
-    /// Whether the target's window continues another one, so that its beginning may be given as a clean prefix.
-    pub prefix_possible: bool,
     /// The seed of the timbre that the content is given where it is the target itself; see [`super::recordings::disguise`].
     pub disguise: Option<u64>,
 }
@@ -106,7 +103,6 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             content: ImageRef { setup, instrument, ..target },
             style: self.style_of(target, rng),
             target,
-            prefix_possible: entry.kind == PieceKind::Continuous && target.chunk > 0,
             disguise: None,
         }
     }

@@ -11,7 +11,7 @@ const WINDOW_S: f32 = 0.1;
 const FROM_S: f32 = 0.08;
 /// From one look to the next.
 const HOP_S: f32 = 0.1;
-/// The paper's threshold: a period is the first whose normalised difference is less.
+/// A period is the first whose normalised difference is less (step 4; the paper has .1, which passes over more of the notes that have noise in them).
 const THRESHOLD: f32 = 0.15;
 /// Looks, of which most must agree.
 const LOOKS: usize = 3;

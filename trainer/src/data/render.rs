@@ -158,9 +158,10 @@ impl Session {
         let mut pieces: Vec<PieceEntry> = composed.collect::<Result<_>>()?;
         let mut excerpts = Vec::new();
         if let Some(folder) = &args.midi {
-            for (score, source) in midi_excerpts(folder, args.midi_excerpts, &shape)? {
+            for Excerpt { score, source, split } in midi_excerpts(folder, args.midi_excerpts, &shape)? {
                 let id = args.pieces + excerpts.len() as u64;
                 let mut entry = entry(args, id, &ensemble, description.setups.len(), source)?;
+                entry.split = args.split.unwrap_or(split);
                 let keys = description.shape_of(&entry)?;
                 let mut score = midi::fit_range(&score, keys.lowest_key, keys.highest_key);
                 compose::express(args.seed, id, args.expressive, std::slice::from_mut(&mut score));
@@ -174,14 +175,26 @@ impl Session {
         Ok(Self { renderer: Renderer::new(description, banks), excerpts, composed: args.pieces })
     }
 
-    /// The notes of pieces that cannot be composed again.
+    /// The notes of pieces that cannot be composed again. Others than those that are there are refused: images that are kept play the old ones.
     fn write_scores(&self, folder: &Path) -> Result<()> {
         for entry in self.renderer.description.pieces.iter().filter(|p| p.source != Source::Composed) {
             let path = entry.score_path(folder);
             std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
             let text = serde_json::to_string(score).map_err(|e| Error::file(&path, e))?;
-            whole_file::write(&path, text)?;
+            match std::fs::read_to_string(&path) {
+                Ok(there) if there != text => {
+                    let Source::Midi(name) = &entry.source else {
+                        unreachable!("composed pieces are passed over")
+                    };
+                    let reason = format!(
+                        "expected the notes of {name} as they are now, found others; choose another --out"
+                    );
+                    return Err(Error::file(&path, reason));
+                }
+                Ok(_) => {}
+                Err(_) => whole_file::write(&path, text)?,
+            }
         }
         Ok(())
     }
@@ -249,10 +262,19 @@ fn continuous(score: Score, shape: &PieceShape) -> Piece {
     Piece { kind: PieceKind::Continuous, chunks: chunks.min(shape.max_chunks), scores: vec![score] }
 }
 
+/// A stretch of a MIDI file.
+struct Excerpt {
+    score: Score,
+    source: Source,
+    /// The file's, whichever dataset it is in: a piece's themes come again in all of it.
+    split: Split,
+}
+
 /// Up to `excerpts` stretches of every MIDI file below a folder, spread over its length, inside the common range.
-fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<(Score, Source)>> {
+fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<Excerpt>> {
     let mut found = Vec::new();
     for path in midi::files(folder)? {
+        let split = Split::of_bytes(&std::fs::read(&path).map_err(|e| Error::file(&path, e))?);
         let score = midi::fit_range(&midi::read(&path)?, shape.lowest_key, shape.highest_key);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let longest_s = shape.continuous_s(shape.max_chunks);
@@ -263,7 +285,7 @@ fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<V
             let mut excerpt = score.window(start_s, length_s);
             excerpt.notes.retain(|n| n.onset_s >= 0.0);
             if !excerpt.notes.is_empty() {
-                found.push((excerpt, Source::Midi(name.clone())));
+                found.push(Excerpt { score: excerpt, source: Source::Midi(name.clone()), split });
             }
         }
     }

@@ -1,15 +1,15 @@
 //! A score played by one program of a soundfont.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Error, Result};
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::file_hash;
 use super::gesture::{Inflection, Motion};
 use super::score::Score;
 
@@ -45,7 +45,7 @@ pub struct SoundBank {
 impl SoundBank {
     /// Reads an SF2 file.
     pub fn open(path: &Path) -> Result<Self> {
-        let sha256 = sha256_of(path)?;
+        let sha256 = file_hash::sha256(path)?;
         let file = File::open(path).map_err(|e| Error::file(path, e))?;
         let font = SoundFont::new(&mut BufReader::with_capacity(1 << 20, file)).map_err(|e| {
             Error::file(path, format!("expected an SF2 soundfont with 16-bit samples, found: {e}"))
@@ -89,18 +89,6 @@ impl SoundBank {
         let synthesizer = Synthesizer::new(&self.font, &settings)
             .map_err(|e| Error::invalid("synthesiser", "usable settings", e))?;
         Ok(Player { synthesizer })
-    }
-}
-
-fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|e| Error::file(path, e))?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut block).map_err(|e| Error::file(path, e))? {
-            0 => return Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect()),
-            n => hash.update(&block[..n]),
-        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::mono::{self, Excerpt, ReadOptions};
 use super::sources::{self, Source};
 use super::{label_pairs, splits};
 use crate::data::description::Split;
+use crate::data::file_hash;
 
 /// Seconds of a chunk.
 const CHUNK_SECONDS: usize = 3;
@@ -58,6 +59,8 @@ pub struct Summary {
     pub kept: usize,
     /// Files that could not be used.
     pub skipped: Vec<Skipped>,
+    /// Files that are no more, and whose images are kept.
+    pub gone: Vec<String>,
 }
 
 /// Builds what is missing of a dataset, gives every recording a side, and writes the lists of pairs.
@@ -69,18 +72,23 @@ pub fn run(args: &Args) -> Result<Summary> {
     let settings = settings(args)?;
     let found = sources::find(&args.folder)?;
     let mut description = RecordingsDescription::resume(&args.out, settings)?;
-    let is_missing = |source: &&Source| !description.has(source, &args.out);
-    let missing: Vec<&Source> = found.sources.iter().filter(is_missing).collect();
+    // What cannot be read has no hash here, and is named as skipped when it is to be built.
+    let hashes = found.sources.par_iter().map(|source| file_hash::sha256(&source.path).unwrap_or_default());
+    let hashes: Vec<String> = hashes.collect();
+    let is_missing = |(source, sha256): &(&Source, &String)| !description.has(source, sha256, &args.out);
+    let missing: Vec<(&Source, &String)> = found.sources.iter().zip(&hashes).filter(is_missing).collect();
     description.skipped = found.skipped;
-    let build = Build { out: &args.out, description: Mutex::new(description) };
+    let build = Build { out: &args.out, sources: &found.sources, description: Mutex::new(description) };
     let bar = progress_bar(missing.len() as u64);
-    missing.par_iter().try_for_each(|source| {
-        let result = build.recording(source);
+    missing.par_iter().try_for_each(|(source, sha256)| {
+        let result = build.recording(source, sha256);
         bar.inc(1);
         result
     })?;
     bar.finish();
     let description = build.finish()?;
+    let gone = description.recordings.iter().filter(|r| !found.sources.iter().any(|source| r.is_of(source)));
+    let gone: Vec<String> = gone.map(|recording| recording.file.clone()).collect();
     let skipped = description.skipped;
     if description.recordings.is_empty() {
         let reason = skipped.first().map_or_else(String::new, |s| format!("{}: {}", s.file, s.reason));
@@ -90,9 +98,9 @@ pub fn run(args: &Args) -> Result<Summary> {
         ));
     }
     write_pairs(args)?;
-    let failed = skipped.iter().filter(|s| missing.iter().any(|source| source.file == s.file)).count();
+    let failed = skipped.iter().filter(|s| missing.iter().any(|(source, _)| source.file == s.file)).count();
     let built = missing.len() - failed;
-    Ok(Summary { built, kept: found.sources.len() - missing.len(), skipped })
+    Ok(Summary { built, kept: found.sources.len() - missing.len(), skipped, gone })
 }
 
 fn settings(args: &Args) -> Result<BuildSettings> {
@@ -136,12 +144,13 @@ fn progress_bar(recordings: u64) -> ProgressBar {
 /// A dataset that is being built by several threads.
 struct Build<'a> {
     out: &'a Path,
+    sources: &'a [Source],
     description: Mutex<RecordingsDescription>,
 }
 
 impl Build<'_> {
     /// Makes one recording's images, then notes it in the description, or notes why it cannot be used.
-    fn recording(&self, source: &Source) -> Result<()> {
+    fn recording(&self, source: &Source, sha256: &str) -> Result<()> {
         let settings = self.with(|d| d.settings.clone());
         let excerpt = match mono::read(&source.path, &read_options(&settings)) {
             Ok(excerpt) => excerpt,
@@ -156,20 +165,24 @@ impl Build<'_> {
         };
         let chunks = self.write_images(source, &settings, &excerpt)?;
         let seconds = excerpt.whole_samples as f64 / f64::from(settings.mel.sample_rate_hz);
-        let recording = Recording {
+        let mut recording = Recording {
             instrument: source.instrument.clone(),
             name: source.name.clone(),
             file: source.file.clone(),
             bytes: source.bytes,
+            sha256: sha256.to_string(),
             duration_s: (1000.0 * seconds).round() / 1000.0,
             sounding_samples: [excerpt.sounding.start, excerpt.sounding.end],
             chunks,
             split: None,
         };
-        self.with(|d| {
+        let renamed = self.with(|d| {
+            let renamed = d.take_renamed(&recording, self.sources);
+            recording.split = renamed.as_ref().and_then(|old| old.split);
             d.insert(recording);
-            d.write(self.out)
-        })
+            d.write(self.out).map(|()| renamed)
+        })?;
+        renamed.map_or(Ok(()), |old| remove_images(|chunk| old.image_path(self.out, chunk), 0))
     }
 
     /// Writes a recording's images, each whole or not at all, and removes those of a longer one of that name.
@@ -188,9 +201,7 @@ impl Build<'_> {
             chunks = chunk + 1;
             whole_file::write(path(chunk), png.into_inner())
         })?;
-        for stale in (chunks..).map(path).take_while(|path| path.exists()) {
-            std::fs::remove_file(&stale).map_err(|e| Error::file(&stale, e))?;
-        }
+        remove_images(path, chunks)?;
         Ok(chunks)
     }
 
@@ -206,6 +217,12 @@ impl Build<'_> {
         description.write(self.out)?;
         Ok(description)
     }
+}
+
+/// Removes a recording's images from a chunk on.
+fn remove_images(path: impl Fn(usize) -> PathBuf, from: usize) -> Result<()> {
+    let mut stale = (from..).map(path).take_while(|path| path.exists());
+    stale.try_for_each(|path| std::fs::remove_file(&path).map_err(|e| Error::file(&path, e)))
 }
 
 /// Writes the lists of pairs, where there are pairs.
@@ -225,6 +242,7 @@ impl Summary {
         let counts =
             format!("{} recordings built, {} kept, {} skipped", self.built, self.kept, self.skipped.len());
         let skipped = self.skipped.iter().map(|s| format!("skipped {}: {}", s.file, s.reason));
-        std::iter::once(counts).chain(skipped).collect()
+        let gone = self.gone.iter().map(|file| format!("kept the images of {file}, which is no more"));
+        std::iter::once(counts).chain(skipped).chain(gone).collect()
     }
 }

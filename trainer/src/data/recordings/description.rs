@@ -72,6 +72,9 @@ pub struct Recording {
     pub file: String,
     /// Length of that file.
     pub bytes: u64,
+    /// Its SHA-256; empty in descriptions of before, which do not say.
+    #[serde(default)]
+    pub sha256: String,
     /// Seconds of the whole recording, to the millisecond.
     pub duration_s: f64,
     /// Where its sound starts and ends, between the silences of its ends, in samples at the mel config's rate.
@@ -83,6 +86,11 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether it has a file's instrument and name.
+    pub fn is_of(&self, source: &Source) -> bool {
+        self.instrument == source.instrument && self.name == source.name
+    }
+
     /// One of its images, inside the dataset's folder.
     pub fn image_path(&self, folder: &Path, chunk: usize) -> PathBuf {
         image_path(folder, &self.instrument, &self.name, chunk)
@@ -148,6 +156,12 @@ impl RecordingsDescription {
             return Err(refuse(format!("format {}", description.format)));
         }
         ModelConfig { mel: description.settings.mel.clone(), ..Default::default() }.validate()?;
+        if description.settings.frames == 0 {
+            return Err(refuse("images of no frames".into()));
+        }
+        if let Some(recording) = description.recordings.iter().find(|recording| recording.chunks == 0) {
+            return Err(refuse(format!("{} without images", recording.file)));
+        }
         Ok(description)
     }
 
@@ -190,13 +204,24 @@ impl RecordingsDescription {
         whole_file::write(path, text + "\n")
     }
 
-    /// Whether a file's images are all there.
-    pub fn has(&self, source: &Source, folder: &Path) -> bool {
-        let same = |r: &&Recording| r.instrument == source.instrument && r.name == source.name;
-        self.recordings.iter().find(same).is_some_and(|recording| {
-            (&recording.file, recording.bytes) == (&source.file, source.bytes)
+    /// Whether a file's images are all there, and of what the file, whose hash is given, holds.
+    pub fn has(&self, source: &Source, sha256: &str, folder: &Path) -> bool {
+        self.recordings.iter().find(|recording| recording.is_of(source)).is_some_and(|recording| {
+            let unchanged = recording.sha256.is_empty() || recording.sha256 == sha256;
+            unchanged
+                && (&recording.file, recording.bytes) == (&source.file, source.bytes)
                 && (0..recording.chunks).all(|chunk| recording.image_path(folder, chunk).exists())
         })
+    }
+
+    /// Takes out the recording that another one is under a new name: of the same instrument and content, and of no file that is there.
+    pub fn take_renamed(&mut self, renamed: &Recording, there: &[Source]) -> Option<Recording> {
+        let was = |r: &Recording| {
+            let same =
+                !r.sha256.is_empty() && r.sha256 == renamed.sha256 && r.instrument == renamed.instrument;
+            same && !there.iter().any(|source| r.is_of(source))
+        };
+        Some(self.recordings.remove(self.recordings.iter().position(was)?))
     }
 
     /// Adds a recording in its place; one of that name keeps its side.

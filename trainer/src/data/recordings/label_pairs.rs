@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -97,10 +97,9 @@ impl Deck {
 /// # Errors
 /// If the file cannot be written.
 pub fn write(pairs: &[LabelPair], path: &Path) -> Result<()> {
-    let refuse = |e: csv::Error| Error::file(path, e);
-    let mut rows = csv::WriterBuilder::new().has_headers(false).from_path(path).map_err(refuse)?;
-    pairs.iter().try_for_each(|pair| rows.serialize(pair)).map_err(refuse)?;
-    rows.flush().map_err(|e| Error::file(path, e))
+    let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    pairs.iter().try_for_each(|pair| rows.serialize(pair)).map_err(|e| Error::file(path, e))?;
+    whole_file::write(path, rows.into_inner().map_err(|e| Error::file(path, e))?)
 }
 
 /// Reads a list as images of a dataset: the first and the second of every pair.

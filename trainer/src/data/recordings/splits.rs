@@ -46,6 +46,7 @@ mod tests {
             name: format!("take {i:03}"),
             file: String::new(),
             bytes: 0,
+            sha256: String::new(),
             duration_s: 3.0,
             sounding_samples: [0, 66_150],
             chunks: 1,

@@ -48,6 +48,6 @@ impl UnpairedDataset {
         let place = rng.random_range(0..chunks.len());
         let target = chunks[place];
         let style = chunks[(place + rng.random_range(1..chunks.len())) % chunks.len()];
-        Pair { content: target, style, target, prefix_possible: false, disguise: Some(rng.random()) }
+        Pair { content: target, style, target, disguise: Some(rng.random()) }
     }
 }
