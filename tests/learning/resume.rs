@@ -174,6 +174,10 @@ fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
     train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false)).unwrap();
     let again = train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false)).unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");
+    let left = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.path().join("best.safetensors"), left.path().join("best.safetensors")).unwrap();
+    let over = train_loop::train(&mut Line::new(), &config(2), &options(left.path(), false)).unwrap_err();
+    assert!(over.to_string().contains("best.safetensors"), "{over}");
 
     struct Other(Line);
     impl Task for Other {

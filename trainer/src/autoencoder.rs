@@ -58,8 +58,8 @@ impl AutoencoderTask {
             !train.is_empty() && !validation.is_empty(),
             "dataset: expected training and validation images, found none"
         );
-        let stride = (validation.len() / config.validation_items.max(1)).max(1);
-        validation = validation.into_iter().step_by(stride).take(config.validation_items.max(1)).collect();
+        let stride = (validation.len() / config.validation_items).max(1);
+        validation = validation.into_iter().step_by(stride).take(config.validation_items).collect();
         let floats = |refs: &mut dyn Iterator<Item = &ImageRef>| -> Vec<Vec<f32>> {
             refs.map(|&at| data.image(at).iter().map(|b| f32::from(*b) / 255.0).collect()).collect()
         };

@@ -321,6 +321,10 @@ impl RunConfig {
             self.batch
         );
         anyhow::ensure!(self.steps >= 1, "run config: steps: expected at least 1, found 0");
+        anyhow::ensure!(
+            self.validation_items >= 1,
+            "run config: validation_items: expected at least 1, found 0"
+        );
         let gamma = self.diffusion.min_snr_gamma;
         anyhow::ensure!(
             gamma.is_finite() && gamma >= 0.0,

@@ -68,6 +68,15 @@ fn of_two_datasets_both_are_drawn_and_every_image_is_its_own() {
 }
 
 #[test]
+fn one_instrument_alone_leaves_nothing_to_validate() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rendered(folder.path(), "violins", &["violin"]);
+    let mixture = Mixture::open([data.as_path()]).unwrap();
+    let sentence = mixture.validation(4, 1).unwrap_err().to_string();
+    assert!(sentence.contains("two instruments") && sentence.contains("violin"), "{sentence}");
+}
+
+#[test]
 fn a_folder_without_a_dataset_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = rendered(folder.path(), "a", &instruments::DEFAULT_INSTRUMENTS);

@@ -14,6 +14,8 @@ use trainer::train::{self, Model};
 
 /// Steps from one new setup to the next.
 const EVERY: u64 = 2;
+/// A classifier.
+const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
 
 /// Eight pieces in three setups, the first of them plain; the last two pieces are for validation.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
@@ -114,7 +116,7 @@ fn what_cannot_be_renewed_is_refused() {
     assert!(refused(&data, &[soundfont]).contains("recording chain"));
 }
 
-/// A tiny model trained on the dataset in `folder`, to so many steps.
+/// A tiny model trained on the dataset in `folder`, to so many steps; its targets are compared by ear, too.
 fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
     let data = folder.join("data");
     let common =
@@ -132,6 +134,8 @@ fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
         format!("steps={steps}"),
         format!("renewal.every={EVERY}"),
         format!("renewal.soundfonts={:?}", [soundfont]),
+        "loss.style=0.1".into(),
+        format!("feature_network={:?}", JUDGE),
     ]);
     let init = Some(autoencoder.join("last.safetensors"));
     train::run(train::Args { init, resume, overrides, ..tiny::training(Model::Ldm, &data, &out) }).unwrap();
@@ -143,7 +147,8 @@ fn a_resumed_run_trains_on_the_sounds_that_it_would_have_had() {
     let folder = tempfile::tempdir().unwrap();
     rendered(folder.path());
     let whole = train(folder.path(), "whole", 8, false);
-    train(folder.path(), "halves", 5, false);
+    // Stopped before a renewal: its last step is drawn and compared while nothing is renewed beside it.
+    train(folder.path(), "halves", 2 * EVERY, false);
     let halves = train(folder.path(), "halves", 8, true);
     assert_eq!(whole.tensors, halves.tensors);
     assert_eq!(whole.provenance["ldm"]["run"]["renewal"]["soundfonts"][0], "toy.sf2", "a name and no path");

@@ -24,11 +24,12 @@ struct Given {
     style: MelImage,
 }
 
-/// The examples of a step and their batch's values.
+/// What a step is trained on.
 pub struct Drawn {
-    pub pairs: Vec<Pair>,
     pub draws: Vec<Draw>,
     pub values: BatchValues,
+    /// The examples' targets, where the style loss compares with them: of the sounds that this step has, which the next may renew.
+    pub targets: Vec<MelImage>,
 }
 
 /// Makes batches; no gradient comes here.
@@ -81,7 +82,9 @@ impl Batches {
         let pairs = self.examples.draw(self.config.batch, rng);
         let draw = |_| Draw::random(rng, &self.config.diffusion, &self.config.model);
         let draws: Vec<Draw> = pairs.iter().map(draw).collect();
-        Ok(Drawn { values: self.of(&pairs, &draws)?, pairs, draws })
+        let compared = if self.config.loss.style > 0.0 { &pairs[..] } else { &[] };
+        let targets = compared.iter().zip(&draws).map(|(pair, draw)| self.target(pair, draw)).collect();
+        Ok(Drawn { values: self.of(&pairs, &draws)?, draws, targets })
     }
 
     /// The batch of some examples.
@@ -126,7 +129,7 @@ impl Batches {
     }
 
     /// An example's target, in its colour.
-    pub fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
+    fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
         self.coloured(self.examples.mel_image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
     }
 

@@ -110,6 +110,11 @@ impl Mixture {
             let pairs = part.examples.validation(share, seed)?;
             all.extend(pairs.into_iter().map(|pair| renamed(pair, |at| part.outside(at))));
         }
+        ensure!(
+            !all.is_empty(),
+            "data: expected validation pieces on two instruments, found those of {:?} alone",
+            self.instruments
+        );
         Ok(all)
     }
 

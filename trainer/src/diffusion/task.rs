@@ -19,7 +19,6 @@ use super::batches::{Batches, Drawn};
 use super::latents::Latents;
 use super::mixture::Mixture;
 use crate::config::RunConfig;
-use crate::data::dataset::ImageRef;
 use crate::data::image_set::ImageSet;
 use crate::data::pairs::Pair;
 use crate::export;
@@ -64,8 +63,10 @@ impl DiffusionTask {
         let trained = base.model_config()?;
         ensure!(
             trained.mel == *examples.mel(),
-            "{}: expected the dataset's mel config",
-            autoencoder.display()
+            "{}: expected the dataset's mel config, {:?}, found {:?}",
+            autoencoder.display(),
+            examples.mel(),
+            trained.mel
         );
         config.model.mel = trained.mel;
         config.model.window = trained.window;
@@ -110,16 +111,10 @@ impl DiffusionTask {
     }
 
     /// One denoising step from pure noise: the model's mean, as images beside content and target.
-    fn one_step(&mut self, pairs: &[Pair], shuffle_style: bool) -> Result<Vec<[MelImage; 4]>> {
+    fn one_step(&mut self, pairs: &[Pair]) -> Result<Vec<[MelImage; 4]>> {
         let last = self.config.model.diffusion.train_timesteps - 1;
-        let mut pairs = pairs.to_vec();
-        if shuffle_style {
-            let styles: Vec<ImageRef> = pairs.iter().map(|p| p.style).collect();
-            let count = pairs.len();
-            pairs.iter_mut().enumerate().for_each(|(i, p)| p.style = styles[(i + 1) % count]);
-        }
         let draws: Vec<Draw> = (0..pairs.len()).map(|i| Draw::plain(last, i as u64)).collect();
-        let batch = self.batch(&pairs, &draws)?;
+        let batch = self.batch(pairs, &draws)?;
         let (prediction, _) = self.predict(&batch)?;
         let x0 = self.estimate(&batch, &prediction, last)?;
         let Batches { examples, latents, .. } = &*self.ahead.batches();
@@ -136,8 +131,8 @@ impl DiffusionTask {
     fn style_loss(
         &mut self,
         batch: &Batch,
-        pairs: &[Pair],
         draws: &[Draw],
+        targets: &[MelImage],
         prediction: &Tensor,
     ) -> Result<Tensor> {
         // An estimate is linear in the noisy latent and the prediction: two unit inputs tell the coefficients.
@@ -152,11 +147,8 @@ impl DiffusionTask {
             .noisy
             .broadcast_mul(&column(of_noisy)?)?
             .add(&prediction.broadcast_mul(&column(of_prediction)?)?)?;
-        let batches = self.ahead.batches();
-        let output = batches.latents.decode(&mut self.ops, &estimate)?;
-        let targets: Vec<_> =
-            pairs.iter().zip(draws).map(|(pair, draw)| batches.target(pair, draw)).collect();
-        let target = as_batch(&targets, self.ops.device())?;
+        let output = self.ahead.batches().latents.decode(&mut self.ops, &estimate)?;
+        let target = as_batch(targets, self.ops.device())?;
         let listener =
             self.listener.as_mut().context("loss.style: expected a feature network, found none")?;
         Ok(listener.style(&output, &target)?)
@@ -211,7 +203,7 @@ impl Task for DiffusionTask {
     }
 
     fn step(&mut self, step: u64) -> Result<Losses> {
-        let Drawn { pairs, draws, values } = self.ahead.of_step(step)?;
+        let Drawn { draws, values, targets } = self.ahead.of_step(step)?;
         let batch = values.on(self.ops.device())?;
         let (prediction, logits) = self.predict(&batch)?;
         let (weights, mut losses) = (self.config.loss.clone(), Losses::default());
@@ -219,28 +211,33 @@ impl Task for DiffusionTask {
             self.prediction_loss(&batch, &prediction, &batch.weight)
         })?;
         losses.add("label", weights.label, || Ok(label::label(&logits, &batch.labels)?))?;
-        losses.add("style", weights.style, || self.style_loss(&batch, &pairs, &draws, &prediction))?;
+        losses.add("style", weights.style, || self.style_loss(&batch, &draws, &targets, &prediction))?;
         Ok(losses)
     }
 
     fn validate(&mut self) -> Result<Metrics> {
-        let (mut loss, mut right, mut batches) = (0.0, 0.0, 0.0);
+        let (mut loss, mut right) = (0.0, 0.0);
         let (mut output, mut shuffled, mut copy) = (0.0, 0.0, 0.0);
         let range_db = self.config.model.mel.range_db;
-        for pairs in self.validation.clone().chunks(BATCH) {
+        let pairs = self.validation.clone();
+        for pairs in pairs.chunks(BATCH) {
             let (batch_loss, batch_right) = self.validation_loss(pairs)?;
-            (loss, right, batches) = (loss + batch_loss, right + batch_right, batches + 1.0);
-            for [content, _, target, out] in &self.one_step(pairs, false)? {
+            let count = pairs.len() as f64;
+            (loss, right) = (loss + count * batch_loss, right + count * batch_right);
+            for [content, _, target, out] in &self.one_step(pairs)? {
                 output += level_free_distance_db(out, target, range_db);
                 copy += level_free_distance_db(content, target, range_db);
             }
-            for [_, _, target, out] in &self.one_step(pairs, true)? {
+        }
+        for pairs in with_the_next_style(&pairs).chunks(BATCH) {
+            for [_, _, target, out] in &self.one_step(pairs)? {
                 shuffled += level_free_distance_db(out, target, range_db);
             }
         }
+        let count = pairs.len() as f64;
         let values = [
-            ("diffusion", loss / batches),
-            ("label_accuracy", right / batches),
+            ("diffusion", loss / count),
+            ("label_accuracy", right / count),
             ("lsd_ratio_one_step", output / copy),
             ("lsd_ratio_shuffled_style", shuffled / copy),
         ];
@@ -251,7 +248,7 @@ impl Task for DiffusionTask {
     fn panels(&mut self) -> Result<Option<Panels>> {
         let pairs: Vec<Pair> = self.validation.iter().take(6).copied().collect();
         let names = self.config.model.style.instruments.clone();
-        let images = self.one_step(&pairs, false)?;
+        let images = self.one_step(&pairs)?;
         let name = |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
         let rows = pairs.iter().zip(images).map(|(p, images)| (name(p), images.to_vec())).collect();
         Ok(Some(Panels {
@@ -283,4 +280,10 @@ impl Task for DiffusionTask {
         checkpoint.tensors.extend(stored(self.store.export()?));
         checkpoint.write(path, Precision::F32).context("model checkpoint")
     }
+}
+
+/// Every pair with the style of the next one.
+fn with_the_next_style(pairs: &[Pair]) -> Vec<Pair> {
+    let styles = pairs.iter().cycle().skip(1).map(|next| next.style);
+    pairs.iter().zip(styles).map(|(pair, style)| Pair { style, ..*pair }).collect()
 }

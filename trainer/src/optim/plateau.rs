@@ -26,6 +26,9 @@ impl Default for PlateauConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     learning_rate: f64,
+    /// Where it began; none in states of before, which do not say.
+    #[serde(default)]
+    began_at: Option<f64>,
     /// None before the first validation (JSON has no infinity).
     best: Option<f64>,
     bad: u64,
@@ -34,7 +37,18 @@ pub struct Plateau {
 impl Plateau {
     /// Starts at `learning_rate`.
     pub fn new(learning_rate: f64) -> Self {
-        Self { learning_rate, best: None, bad: 0 }
+        Self { learning_rate, began_at: Some(learning_rate), best: None, bad: 0 }
+    }
+
+    /// The same falls from another rate.
+    pub fn from_rate(self, learning_rate: f64) -> Self {
+        match self.began_at {
+            Some(began_at) => {
+                let fallen_to = learning_rate * (self.learning_rate / began_at);
+                Self { learning_rate: fallen_to, began_at: Some(learning_rate), ..self }
+            }
+            None => self,
+        }
     }
 
     /// The rate now.

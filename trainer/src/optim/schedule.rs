@@ -82,8 +82,38 @@ impl Schedule {
         &self.plateau
     }
 
-    /// Goes on from a saved state.
+    /// Goes on from a saved state; where the rate that the config names is another one now, from that one.
     pub fn restore(&mut self, state: Plateau) {
-        self.plateau = state;
+        self.plateau = state.from_rate(self.config.learning_rate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_plateau_falls_from_the_rate_that_the_config_names_now() {
+        let plateau = PlateauConfig { patience: 0, ..PlateauConfig::default() };
+        let config = ScheduleConfig {
+            rule: Rule::Plateau,
+            learning_rate: 0.4,
+            warmup_steps: 0,
+            plateau,
+            ..Default::default()
+        };
+        let mut schedule = Schedule::new(config.clone(), 100);
+        schedule.observe(1.0);
+        schedule.observe(1.0);
+        assert_eq!(schedule.learning_rate(9), 0.2);
+        for (learning_rate, expected) in [(0.4, 0.2), (0.04, 0.02)] {
+            let mut resumed = Schedule::new(ScheduleConfig { learning_rate, ..config.clone() }, 100);
+            resumed.restore(schedule.state().clone());
+            assert!((resumed.learning_rate(9) - expected).abs() < 1e-12, "{}", resumed.learning_rate(9));
+        }
+        // A state of before does not say where it began.
+        let old: Plateau = serde_json::from_str("{\"learning_rate\":0.1,\"best\":1.0,\"bad\":0}").unwrap();
+        schedule.restore(old);
+        assert_eq!(schedule.learning_rate(9), 0.1);
     }
 }

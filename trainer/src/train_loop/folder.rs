@@ -23,7 +23,7 @@ impl Folder {
         Self { path: path.to_path_buf() }
     }
 
-    /// A new run's folder. One that already holds a run is refused: it would be lost.
+    /// A new run's folder. One that already holds a run, or what is left of one, is refused: it would be lost.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self::at(path);
         anyhow::ensure!(
@@ -31,6 +31,13 @@ impl Folder {
             "{}: expected a new run folder, found a run (add --resume to go on with it)",
             path.display()
         );
+        if let Some(kept) = [folder.last(), folder.best()].into_iter().find(|kept| kept.exists()) {
+            anyhow::bail!(
+                "{}: expected a new run folder, found the {} of a run that was not kept whole",
+                path.display(),
+                kept.display()
+            );
+        }
         std::fs::create_dir_all(path).with_context(|| format!("run folder {}", path.display()))?;
         std::fs::write(folder.log(), "").with_context(|| format!("run folder {}", path.display()))?;
         Ok(folder)

@@ -21,6 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use crate::config::{DiffusionTraining, RenewalTraining, RunConfig};
+use crate::data::description::DESCRIPTION_FILE;
 use crate::losses::Losses;
 use crate::optim::adamw::StepReport;
 use crate::optim::{self, AdamW, Ema, Parameters, Schedule};
@@ -124,9 +125,11 @@ impl<'a> Run<'a> {
         let mut ema = Ema::new(&parameters, config.ema_decay)?;
         let mut schedule = Schedule::new(config.schedule.clone(), config.steps);
         let frozen = frozen_sha256(task)?;
+        let data = data_sha256(config);
         let mut progress = Progress {
             task: task.name().to_string(),
             frozen: frozen.clone(),
+            data: data.clone(),
             step: 0,
             optimiser_steps: 0,
             seconds: 0.0,
@@ -144,7 +147,13 @@ impl<'a> Run<'a> {
                 progress.frozen.is_none() || progress.frozen == frozen,
                 "init: expected the model that the run began with, found another one"
             );
-            progress.frozen = frozen;
+            anyhow::ensure!(
+                progress.data.is_none() || progress.data == data,
+                "data: expected the dataset that the run began with, found another one or what has been added to it; \
+                 begin a new run with --init {}",
+                folder.last().display()
+            );
+            (progress.frozen, progress.data) = (frozen, data);
             schedule.restore(progress.plateau.clone());
             folder.rewind(progress.step)?;
         }
@@ -277,6 +286,15 @@ impl<'a> Run<'a> {
 fn frozen_sha256(task: &dyn Task) -> Result<Option<String>> {
     let bytes = task.frozen().map(|frozen| frozen.to_bytes(Precision::F16)).transpose()?;
     Ok(bytes.map(|bytes| sha256_hex(&bytes)))
+}
+
+/// The hash of what the run's datasets say of themselves; none where there are none.
+fn data_sha256(config: &RunConfig) -> Option<String> {
+    let folders = std::iter::once(&config.data).chain(&config.diffusion.further_data);
+    let texts = folders.map(|folder| std::fs::read(Path::new(folder).join(DESCRIPTION_FILE)));
+    let texts: Vec<Vec<u8>> = texts.collect::<std::io::Result<_>>().ok()?;
+    let hashes: String = texts.iter().map(|text| sha256_hex(text)).collect();
+    Some(sha256_hex(hashes.as_bytes()))
 }
 
 /// The run config without the model's part, which the file carries anyway, and with names in place of paths: where

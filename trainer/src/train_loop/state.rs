@@ -22,6 +22,9 @@ pub struct Progress {
     /// SHA-256 of what the run stands on ([`super::Task::frozen`], in f16): it cannot go on over anything else.
     #[serde(default)]
     pub frozen: Option<String>,
+    /// SHA-256 of what the run's datasets say of themselves; none in states of before, which do not say.
+    #[serde(default)]
+    pub data: Option<String>,
     /// Steps made.
     pub step: u64,
     /// Steps in which the optimiser moved (a gradient that was not finite moves nothing).
