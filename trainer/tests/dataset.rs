@@ -253,6 +253,15 @@ fn no_piece_is_on_two_sides() {
             && splits[1].is_disjoint(&splits[2])
     );
     assert_eq!(splits.iter().map(HashSet::len).sum::<usize>(), 40);
+    let mut sides: HashMap<String, Split> = HashMap::new();
+    for (index, piece) in data.description.pieces.iter().enumerate() {
+        let notes = serde_json::to_string(&data.description.scores(index, &args.out).unwrap()).unwrap();
+        let other = sides.insert(notes, piece.split);
+        assert!(
+            other.is_none_or(|side| side == piece.split),
+            "piece {index} has the notes of another side's"
+        );
+    }
     for index in 0..200 {
         let pair = SpectrogramPairDataset::new(&data, Split::Train, 0).unwrap().pair(index);
         for image in [pair.content, pair.style, pair.target] {
