@@ -11,7 +11,7 @@ use engine::library::file_name;
 use crate::bundle::{self, NAME};
 use crate::workspace;
 
-/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made it), licence, model card, checksums (target/dist)
+/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made it), licence, model card with its pictures, checksums (target/dist)
 #[derive(clap::Args)]
 pub struct Args {}
 
@@ -31,7 +31,9 @@ pub fn run(_: &Args) -> Result<ExitCode> {
         bundle::copy(&library, &folder.join(file_name()))?;
     }
     bundle::copy(&workspace::root().join("LICENSE"), &folder.join("LICENSE"))?;
-    bundle::copy(&workspace::presets("MODEL_CARD.md"), &folder.join("MODEL_CARD.md"))?;
+    // Where they lie in the repository: the card's links hold.
+    bundle::copy(&workspace::presets("MODEL_CARD.md"), &folder.join("presets").join("MODEL_CARD.md"))?;
+    bundle::copy_all(&workspace::root().join("docs").join("model"), &folder.join("docs").join("model"))?;
     checksums(&folder)?;
     let archive = dist.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
