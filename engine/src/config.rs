@@ -217,6 +217,12 @@ pub struct ModelConfig {
 const MAKEUP_MAX_DB: f32 = 12.0;
 /// Values of an image, at most: sixteen times the default's. Scratch memory grows with it.
 const IMAGE_MAX: usize = 1 << 18;
+/// Seconds of a window.
+const WINDOW_MAX_S: usize = 30;
+/// Positions of the finest resolution that attends.
+const ATTENDING_MAX: usize = 4096;
+/// Scores of one attention, for one window of a style.
+const SCORES_MAX: usize = 1 << 22;
 
 /// A bound on one number of a config: a file must not talk the engine into absurd memory.
 fn bound(field: &str, value: usize, min: usize, max: usize) -> Result<()> {
@@ -232,7 +238,7 @@ fn bound_all(field: &str, values: &[usize], max_len: usize, min: usize, max: usi
     values.iter().enumerate().try_for_each(|(i, &v)| bound(&format!("{field}[{i}]"), v, min, max))
 }
 
-/// Half of them are sines, half cosines.
+/// What is divided in halves: sines and cosines, a spectrum's frequencies.
 fn even(field: &str, value: usize) -> Result<()> {
     if value.is_multiple_of(2) { Ok(()) } else { Err(Error::checkpoint(field, "an even number", value)) }
 }
@@ -267,6 +273,7 @@ impl ModelConfig {
         let mel = &self.mel;
         bound("mel.sample_rate_hz", mel.sample_rate_hz as usize, 8_000, 192_000)?;
         bound("mel.n_fft", mel.n_fft, 64, 16_384)?;
+        even("mel.n_fft", mel.n_fft)?;
         bound("mel.hop_length", mel.hop_length, 16, mel.n_fft / 2)?;
         bound("mel.n_mels", mel.n_mels, 8, 512)?;
         if mel.convention != "slaney" {
@@ -290,6 +297,8 @@ impl ModelConfig {
             ));
         }
         bound("mel.n_mels * window.frames", self.mel.n_mels * window.frames, 1, IMAGE_MAX)?;
+        let most = WINDOW_MAX_S * self.mel.sample_rate_hz as usize;
+        bound("mel.hop_length * window.frames", self.mel.hop_length * window.frames, 1, most)?;
         for (field, pixels) in [("window.frames", window.frames), ("mel.n_mels", self.mel.n_mels)] {
             if pixels % reduction != 0 {
                 return Err(Error::checkpoint(field, format!("a multiple of {reduction}"), pixels));
@@ -332,7 +341,20 @@ impl ModelConfig {
         bound("unet.embedding", unet.embedding, 8, 4096)?;
         bound("unet.profile_channels", unet.profile_channels, 0, 1024)?;
         bound("unet.frequency_channels", unet.frequency_channels, 2, 64)?;
-        even("unet.frequency_channels", unet.frequency_channels)
+        even("unet.frequency_channels", unet.frequency_channels)?;
+        self.validate_attention()
+    }
+
+    /// Attention's scores are the product of what attends and what is attended to.
+    fn validate_attention(&self) -> Result<()> {
+        let Some(finest) = self.unet.attention.iter().position(|&attends| attends) else { return Ok(()) };
+        let (height, width) = (self.mel.n_mels, self.window.frames);
+        let positions = |halvings: usize| (height >> halvings) * (width >> halvings);
+        let attending = positions(self.autoencoder.channels.len() + finest);
+        bound("unet.attention: positions that attend", attending, 0, ATTENDING_MAX)?;
+        let (levels, depth) = (self.style.token_levels, self.style.channels.len());
+        let tokens = (depth - levels + 1..=depth).map(positions).sum::<usize>();
+        bound("style.token_levels: positions that attend, times tokens", attending * tokens, 0, SCORES_MAX)
     }
 }
 
@@ -366,6 +388,30 @@ mod tests {
             config.makeup_db = makeup_db;
             assert!(config.validate().unwrap_err().to_string().contains("makeup_db"));
         }
+    }
+
+    #[test]
+    fn what_would_end_the_host_or_eat_its_memory_is_refused_by_name() {
+        let refused = |config: &ModelConfig| config.validate().unwrap_err().to_string();
+        let mut odd = ModelConfig::default();
+        odd.mel.n_fft = 2049;
+        assert!(refused(&odd).contains("mel.n_fft"), "no transform halves it");
+        let mut hour = ModelConfig::default();
+        hour.mel =
+            MelConfig { sample_rate_hz: 8000, n_fft: 16_384, hop_length: 8192, n_mels: 64, ..hour.mel };
+        hour.window = WindowConfig { frames: 4096, hop_frames: 4096, prefix_frames: 0 };
+        assert!(refused(&hour).contains("mel.hop_length * window.frames"));
+        let mut all = ModelConfig::default();
+        all.autoencoder.channels.truncate(1);
+        all.unet.attention[0] = true;
+        all.mel.hop_length = 128;
+        all.window = WindowConfig { frames: 2048, hop_frames: 1024, prefix_frames: 1024 };
+        assert!(refused(&all).contains("positions that attend"));
+        let mut tokens = ModelConfig::default();
+        tokens.style.token_levels = tokens.style.channels.len();
+        tokens.unet.attention[0] = true;
+        tokens.window = WindowConfig { frames: 1024, hop_frames: 512, prefix_frames: 512 };
+        assert!(refused(&tokens).contains("times tokens"), "{}", refused(&tokens));
     }
 
     #[test]

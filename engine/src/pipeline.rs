@@ -30,6 +30,7 @@ use voice::{Performance, Voice};
 
 pub use rolling_style::RollingStyle;
 pub use style_source::{SharedStyle, StyleSource};
+pub(crate) use transfer::finite;
 pub use transfer::{Executed, Transfer, TransferModel};
 
 /// Where a model's windows lie on a stream of a host rate.

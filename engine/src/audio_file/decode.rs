@@ -184,15 +184,16 @@ impl Reader {
 }
 
 fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
-    let file = File::open(path).map_err(|e| Error::file(path, sentence(&e)))?;
-    let metadata = file.metadata().map_err(|e| Error::file(path, sentence(&e)))?;
-    if metadata.is_dir() {
-        return Err(Error::file(path, format!("{FORMATS}, found a folder")));
-    }
-    if metadata.is_file() && metadata.len() == 0 {
-        return Err(Error::file(path, format!("{FORMATS}, found an empty file")));
-    }
-    probe_stream(path, Box::new(file))
+    let refuse = |e: std::io::Error| Error::file(path, sentence(&e));
+    // Asked before opening: opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(refuse)?;
+    let found = match metadata.is_file() {
+        true if metadata.len() > 0 => return probe_stream(path, Box::new(File::open(path).map_err(refuse)?)),
+        true => "an empty file",
+        false if metadata.is_dir() => "a folder",
+        false => "a pipe or a device",
+    };
+    Err(Error::file(path, format!("{FORMATS}, found {found}")))
 }
 
 fn probe_stream(path: &Path, source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>> {

@@ -131,7 +131,10 @@ impl Writer {
             None => Err("the file is finished".into()),
         };
         result.map_err(|reason| self.fail(reason))?;
-        std::fs::rename(&self.part, &self.path).map_err(|e| self.fail(sentence(&e)))
+        // On the disk before it takes the name of what was there.
+        let named = File::open(&self.part).and_then(|part| part.sync_all());
+        let named = named.and_then(|()| std::fs::rename(&self.part, &self.path));
+        named.map_err(|e| self.fail(sentence(&e)))
     }
 
     /// How many integer samples had to be clipped so far.

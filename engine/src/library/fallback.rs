@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::image::MelImage;
 use crate::latency_mode::LatencyMode;
 use crate::models::model::{Guide, LatentDims};
-use crate::pipeline::TransferModel;
+use crate::pipeline::{TransferModel, finite};
 use crate::style::StyleTokens;
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ impl Fault {
     }
 }
 
-/// The same networks twice. What the first fails at is computed by the second, and so is everything after it, in every
+/// The same networks twice. What the first fails at, or answers with what is no number, is computed by the second, and so is everything after it, in every
 /// stream that shares the [`Fault`]: no window is lost.
 pub struct Fallback {
     /// None once it has given up: its memory is free.
@@ -69,15 +69,25 @@ impl TransferModel for Fallback {
     }
 
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
-        self.compute(|networks| networks.style_tokens(images))
+        self.compute(|networks| {
+            let style = networks.style_tokens(images)?;
+            [&style.tokens, &style.pooled].into_iter().try_for_each(|values| finite(values))?;
+            Ok(style)
+        })
     }
 
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
-        self.compute(|networks| networks.encode(image))
+        self.compute(|networks| {
+            let latent = networks.encode(image)?;
+            finite(&latent).map(|()| latent)
+        })
     }
 
     fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
-        self.compute(|networks| networks.decode(latent, dims))
+        self.compute(|networks| {
+            let image = networks.decode(latent, dims)?;
+            finite(&image.data).map(|()| image)
+        })
     }
 
     fn denoise(
@@ -87,6 +97,60 @@ impl TransferModel for Fallback {
         timestep: usize,
         guides: &[Guide],
     ) -> Result<Vec<Vec<f32>>> {
-        self.compute(|networks| networks.denoise(noisy, dims, timestep, guides))
+        self.compute(|networks| {
+            let predictions = networks.denoise(noisy, dims, timestep, guides)?;
+            predictions.iter().try_for_each(|values| finite(values))?;
+            Ok(predictions)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Networks that answer one value.
+    struct Constant(ModelConfig, f32);
+
+    impl TransferModel for Constant {
+        fn config(&self) -> &ModelConfig {
+            &self.0
+        }
+
+        fn style_tokens(&mut self, _: &[MelImage]) -> Result<StyleTokens> {
+            Ok(StyleTokens { tokens: vec![self.1], ..StyleTokens::default() })
+        }
+
+        fn encode(&mut self, _: &MelImage) -> Result<Vec<f32>> {
+            Ok(vec![self.1])
+        }
+
+        fn decode(&mut self, _: &[f32], _: LatentDims) -> Result<MelImage> {
+            Ok(MelImage { n_mels: 1, frames: 1, data: vec![self.1] })
+        }
+
+        fn denoise(&mut self, _: &[f32], _: LatentDims, _: usize, _: &[Guide]) -> Result<Vec<Vec<f32>>> {
+            Ok(vec![vec![self.1]])
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_fault_and_is_computed_again() {
+        type Work = fn(&mut Fallback) -> f32;
+        let works: [Work; 4] = [
+            |networks| networks.style_tokens(&[]).expect("a style").tokens[0],
+            |networks| networks.encode(&MelImage::filled(1, 1, 0.0)).expect("a latent")[0],
+            |networks| networks.decode(&[0.0], [1; 3]).expect("an image").data[0],
+            |networks| networks.denoise(&[0.0], [1; 3], 0, &[]).expect("a prediction")[0][0],
+        ];
+        for (number, work) in works.into_iter().enumerate() {
+            for (value, expected) in [(f32::NAN, 0.5), (f32::INFINITY, 0.5), (0.25, 0.25)] {
+                let networks = |value| Box::new(Constant(ModelConfig::default(), value));
+                let fault = Fault::default();
+                let mut both = Fallback::new(networks(value), networks(0.5), &fault);
+                assert_eq!(work(&mut both), expected, "call {number}");
+                assert_eq!(fault.reason().is_some(), !value.is_finite());
+            }
+        }
     }
 }

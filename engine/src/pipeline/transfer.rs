@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::Result;
 use crate::cancel::Cancel;
 use crate::config::{ModelConfig, Prediction};
 use crate::diffusion::ddim::DdimSampler;
@@ -15,6 +14,15 @@ use crate::models::unet::StyleMemory;
 use crate::nn::Backend;
 use crate::settings::Settings;
 use crate::style::StyleTokens;
+use crate::{Error, Result};
+
+/// Refuses what a network made of something that is no number, or of too much.
+pub(crate) fn finite(values: &[f32]) -> Result<()> {
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(Error::Compute(format!("expected finite values of a network, found {value}"))),
+        None => Ok(()),
+    }
+}
 
 /// The networks as the pipeline sees them; latents are standardised, row-major `(H, W, C)`.
 pub trait TransferModel: Send {
@@ -181,8 +189,13 @@ impl Transfer {
     }
 
     /// Latent -> image.
+    ///
+    /// # Errors
+    /// If a network fails, or what it answers is no number: it would play as silence.
     pub fn decode(&mut self, latent: &[f32]) -> Result<MelImage> {
-        self.model.decode(latent, self.dims)
+        let image = self.model.decode(latent, self.dims)?;
+        finite(&image.data)?;
+        Ok(image)
     }
 
     /// The clean latent of a window whose first frame since reset is `first_frame`.

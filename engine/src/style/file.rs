@@ -1,5 +1,6 @@
 //! A style on disk, that a user keeps for other projects or gives to somebody else.
 
+use std::io::Read;
 use std::path::Path;
 use std::{fs, io};
 
@@ -65,11 +66,19 @@ pub fn read(path: &Path) -> Result<KeptStyle> {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    let len = fs::metadata(path)?.len();
-    if len > MAX_BYTES {
-        return Err(io::Error::other(format!("expected {MAX_BYTES} bytes at most, found {len}")));
+    // Asked before opening: opening a pipe would wait for its writer.
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("expected a file, found a folder or a device"));
     }
-    fs::read_to_string(path)
+    let too_long = |len: u64| io::Error::other(format!("expected {MAX_BYTES} bytes at most, found {len}"));
+    if metadata.len() > MAX_BYTES {
+        return Err(too_long(metadata.len()));
+    }
+    let mut text = String::new();
+    // The bound again, for a file that grows meanwhile.
+    let len = fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64;
+    if len > MAX_BYTES { Err(too_long(len)) } else { Ok(text) }
 }
 
 fn name(path: &Path) -> String {
@@ -104,6 +113,16 @@ mod tests {
         assert_eq!((read.name.as_str(), &read.path), ("Warm cello", &path));
         assert_eq!(read.tokens, style().tokens);
         assert_eq!(fs::read_dir(path.parent().expect("a folder")).expect("listed").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_under_a_styles_name_is_refused_and_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("Warm cello.luthier");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+        let sentence = read(&path).expect_err("refused").to_string();
+        assert!(sentence.contains("device"), "{sentence}");
     }
 
     #[test]
