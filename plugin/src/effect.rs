@@ -192,6 +192,7 @@ impl Plugin for Luthier {
         context: &mut impl ActivateContext<Self>,
     ) -> bool {
         self.playing = None;
+        self.render = RenderStart::default();
         self.fetch_model();
         self.fetch_styles();
         let sample_rate_hz = config.sample_rate.round() as u32;
@@ -213,6 +214,7 @@ impl Plugin for Luthier {
     }
 
     fn reset(&mut self) {
+        self.render = RenderStart::default();
         if let Some(playing) = &mut self.playing {
             playing.reset();
         }

@@ -75,7 +75,9 @@ impl Instance {
         if matches!(self.model.get(), (_, ModelState::Loading)) {
             self.settle_model(registry);
         }
-        let (_, ModelState::Ready(model)) = self.model.get() else { return };
+        let (_, ModelState::Ready(model)) = self.model.get() else {
+            return self.shared.say(Gravity::Warning, "A style is read by a model, and there is none.");
+        };
         match read_style(&model, path) {
             Ok(style) => {
                 self.shared.say(Gravity::Note, format!("The style is read from {}.", file_name(path)));
@@ -120,10 +122,12 @@ impl Instance {
     /// The project's styles as another model hears them.
     fn read_styles_again(&self, model: &LoadedModel) {
         for keep in Keep::ALL {
-            let Some(old) = self.project.style(keep) else { continue };
+            let old = self.project.style(keep);
             if keep == Keep::File {
-                self.shared.words.lock().style_file = old.name.clone();
+                self.shared.words.lock().style_file =
+                    old.as_ref().map_or_else(String::new, |old| old.name.clone());
             }
+            let Some(old) = old else { continue };
             match model.understand(&old) {
                 Ok(new) => self.project.replace(keep, &old, new),
                 Err(error) => {

@@ -85,11 +85,9 @@ impl Styles {
     /// What the sidechain plays; with `hold`, what it played when that began.
     fn sidechain(&mut self, hold: bool, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Answer {
         let project = Arc::clone(&self.instance.project);
-        let held = project.style(Keep::Held).filter(|held| loaded.made(&held.tokens));
-        match held {
-            Some(held) if hold => return Ok(Some(held.tokens)),
-            Some(_) => project.keep(Keep::Held, None),
-            None => {}
+        let held = project.style(Keep::Held).filter(|held| hold && loaded.made(&held.tokens));
+        if let Some(held) = held {
+            return Ok(Some(held.tokens));
         }
         let style = self.heard(loaded, model)?;
         match &style {
@@ -135,6 +133,10 @@ impl StyleSource for Styles {
     fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>) {
         self.rolling.listen(window, None);
         self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
+        // In every window, one that asks for no style too: what Freeze holds next is what is heard then.
+        if !window.settings.style_held && self.instance.project.style(Keep::Held).is_some() {
+            self.instance.project.keep(Keep::Held, None);
+        }
         let loaded = self.current.lock().clone();
         if let (Some(model), Some(loaded)) = (model, loaded)
             && self.instance.capture.swap(false, Relaxed)

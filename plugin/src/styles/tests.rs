@@ -78,6 +78,17 @@ fn the_sidechain_is_followed_held_and_captured() {
 }
 
 #[test]
+fn freeze_holds_anew_after_it_was_off_while_no_sidechain_was_asked_for() {
+    let mut bench = Bench::new();
+    let (guitar, violin) = (bench.recording(1, 4), bench.recording(3, 4));
+    let held = bench.hear(&guitar, style_slot::SIDECHAIN, true).expect("a style");
+    assert_eq!(bench.hear(&violin, style_slot::SIDECHAIN, true), Some(Arc::clone(&held)));
+    bench.hear(&violin, 0, false);
+    let anew = bench.hear(&violin, style_slot::SIDECHAIN, true).expect("a style");
+    assert!(anew.tokens != held.tokens);
+}
+
+#[test]
 fn what_has_no_style_plays_dry_and_says_so() {
     let mut bench = Bench::new();
     for (slot, said) in
