@@ -43,11 +43,12 @@ impl Plateau {
     /// The same falls from another rate.
     pub fn from_rate(self, learning_rate: f64) -> Self {
         match self.began_at {
-            Some(began_at) => {
+            // By the same rate nothing is computed: a resumed run has it to the bit.
+            Some(began_at) if began_at != learning_rate => {
                 let fallen_to = learning_rate * (self.learning_rate / began_at);
                 Self { learning_rate: fallen_to, began_at: Some(learning_rate), ..self }
             }
-            None => self,
+            _ => self,
         }
     }
 

@@ -111,6 +111,16 @@ mod tests {
             resumed.restore(schedule.state().clone());
             assert!((resumed.learning_rate(9) - expected).abs() < 1e-12, "{}", resumed.learning_rate(9));
         }
+        // By the same rate to the bit, also where its falls do not divide out.
+        for factor in [0.1, 0.3, 0.7] {
+            let plateau = PlateauConfig { factor, ..config.plateau.clone() };
+            let config = ScheduleConfig { learning_rate: 0.03, plateau, ..config.clone() };
+            let mut fallen = Schedule::new(config.clone(), 100);
+            (0..5).for_each(|_| fallen.observe(1.0));
+            let mut resumed = Schedule::new(config, 100);
+            resumed.restore(fallen.state().clone());
+            assert_eq!(resumed.state(), fallen.state());
+        }
         // A state of before does not say where it began.
         let old: Plateau = serde_json::from_str("{\"learning_rate\":0.1,\"best\":1.0,\"bad\":0}").unwrap();
         schedule.restore(old);
