@@ -349,11 +349,10 @@ impl ModelConfig {
     fn validate_attention(&self) -> Result<()> {
         let Some(finest) = self.unet.attention.iter().position(|&attends| attends) else { return Ok(()) };
         let (height, width) = (self.mel.n_mels, self.window.frames);
-        let positions = |halvings: usize| (height >> halvings) * (width >> halvings);
-        let attending = positions(self.autoencoder.channels.len() + finest);
+        let pixels = self.autoencoder.reduction() << finest;
+        let attending = (height / pixels) * (width / pixels);
         bound("unet.attention: positions that attend", attending, 0, ATTENDING_MAX)?;
-        let (levels, depth) = (self.style.token_levels, self.style.channels.len());
-        let tokens = (depth - levels + 1..=depth).map(positions).sum::<usize>();
+        let tokens = self.style.token_count(height, width);
         bound("style.token_levels: positions that attend, times tokens", attending * tokens, 0, SCORES_MAX)
     }
 }

@@ -29,6 +29,7 @@ pub mod nn;
 pub mod pipeline;
 pub mod playable;
 pub mod reference;
+mod regular_file;
 pub mod settings;
 pub mod stream;
 pub mod style;

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written to a hidden sibling, then renamed.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,14 +17,22 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
         return Err(Error::file(path, "expected the name of a file to write"));
     }
     let part = part_of(path);
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(bytes.as_ref()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, path));
+    let written = fs::write(&part, bytes).and_then(|()| publish(&part, path));
     written.map_err(|error| {
         // Nothing of ours may stay behind; that it may not even have been begun is no further news.
         let _ = fs::remove_file(&part);
         Error::file(path, format!("cannot be written: {error}"))
     })
+}
+
+/// Gives a sibling that is written to its end the file's name, once it is on the disk: what had the name is lost only then.
+///
+/// # Errors
+/// The system's; then both are as they were.
+pub fn publish(part: &Path, path: &Path) -> io::Result<()> {
+    // Writable: Windows syncs nothing else.
+    OpenOptions::new().write(true).open(part)?.sync_all()?;
+    fs::rename(part, path)
 }
 
 /// A hidden sibling (the same file system, so that the rename is atomic) that nobody else writes at the same time.

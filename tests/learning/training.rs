@@ -23,15 +23,9 @@ use crate::fixture;
 
 fn arguments(model: Trained, data: &Path, out: &Path, overrides: &[&str]) -> Args {
     Args {
-        model,
         config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../trainer/configs/tiny.toml"))),
-        data: Some(data.to_path_buf()),
-        out: out.to_path_buf(),
-        init: None,
-        resume: false,
-        minutes: None,
-        device: DeviceKind::Cpu,
         overrides: overrides.iter().map(ToString::to_string).collect(),
+        ..Args::new(model, data, out)
     }
 }
 

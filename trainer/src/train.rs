@@ -72,6 +72,23 @@ pub struct Args {
     pub overrides: Vec<String>,
 }
 
+impl Args {
+    /// A run from nothing, by the config's defaults, on the CPU.
+    pub fn new(model: Model, data: &Path, out: &Path) -> Self {
+        Self {
+            model,
+            config: None,
+            data: Some(data.to_path_buf()),
+            out: out.to_path_buf(),
+            init: None,
+            resume: false,
+            minutes: None,
+            device: DeviceKind::Cpu,
+            overrides: Vec::new(),
+        }
+    }
+}
+
 /// Runs `trainer train`.
 pub fn run(args: Args) -> Result<Summary> {
     if let Some(minutes) = args.minutes {

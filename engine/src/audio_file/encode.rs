@@ -8,7 +8,7 @@ use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
 use super::decode::sentence;
 use super::flac::FlacWriter;
-use crate::whole_file::part_of;
+use crate::whole_file::{part_of, publish};
 use crate::{Error, Result};
 
 /// How one sample is stored.
@@ -131,10 +131,7 @@ impl Writer {
             None => Err("the file is finished".into()),
         };
         result.map_err(|reason| self.fail(reason))?;
-        // On the disk before it takes the name of what was there.
-        let named = File::open(&self.part).and_then(|part| part.sync_all());
-        let named = named.and_then(|()| std::fs::rename(&self.part, &self.path));
-        named.map_err(|e| self.fail(sentence(&e)))
+        publish(&self.part, &self.path).map_err(|e| self.fail(sentence(&e)))
     }
 
     /// How many integer samples had to be clipped so far.

@@ -1,8 +1,6 @@
 //! Bytes to a checkpoint, trusting nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use half::f16;
@@ -16,6 +14,7 @@ use super::{
     Checkpoint, FORMAT, FORMAT_VERSION, Kind, LatentStats, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor,
     strict_json,
 };
+use crate::regular_file::{self, Found};
 use crate::{Error, Result};
 
 /// The header's length comes first, as a little-endian u64.
@@ -27,21 +26,13 @@ impl Checkpoint {
     /// Reads and checks a file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let failed = |error: std::io::Error| Error::file(path, format!("cannot be read: {error}"));
-        // Asked before opening: opening a pipe would wait for its writer.
-        let metadata = fs::metadata(path).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(Error::file(path, "expected a model file, found a folder or a device"));
+        let refuse = |error: Error| Error::file(path, error);
+        match regular_file::read(path, MAX_FILE_BYTES) {
+            Ok(Found::Whole(bytes)) => Self::from_bytes(&bytes).map_err(refuse),
+            Ok(Found::Longer(len_bytes)) => Err(refuse(wrong_len(len_bytes))),
+            Ok(Found::NoFile) => Err(Error::file(path, "expected a model file, found a folder or a device")),
+            Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
         }
-        check_file_len(metadata.len()).map_err(|error| Error::file(path, error))?;
-        let mut bytes = Vec::new();
-        // The bound again, for a file that grows meanwhile.
-        fs::File::open(path)
-            .map_err(failed)?
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        Self::from_bytes(&bytes).map_err(|error| Error::file(path, error))
     }
 
     /// Checks and decodes the bytes of a file.
@@ -80,8 +71,12 @@ fn check_file_len(len_bytes: u64) -> Result<()> {
     if (LENGTH_BYTES as u64..=MAX_FILE_BYTES).contains(&len_bytes) {
         return Ok(());
     }
+    Err(wrong_len(len_bytes))
+}
+
+fn wrong_len(len_bytes: u64) -> Error {
     let expected = format!("a safetensors file of {LENGTH_BYTES} to {MAX_FILE_BYTES} bytes");
-    Err(Error::checkpoint("file", expected, format!("{len_bytes} bytes")))
+    Error::checkpoint("file", expected, format!("{len_bytes} bytes"))
 }
 
 /// Everything of the header that the safetensors crate leaves open: its size, keys given twice, offsets so large that

@@ -1,12 +1,12 @@
 //! A style on disk, that a user keeps for other projects or gives to somebody else.
 
-use std::io::Read;
 use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
 use super::{KeptStyle, WrittenStyle};
+use crate::regular_file::{self, Found};
 use crate::{Error, Result, whole_file};
 
 /// What such files are called after the dot.
@@ -66,19 +66,13 @@ pub fn read(path: &Path) -> Result<KeptStyle> {
 }
 
 fn text(path: &Path) -> io::Result<String> {
-    // Asked before opening: opening a pipe would wait for its writer.
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("expected a file, found a folder or a device"));
+    match regular_file::read(path, MAX_BYTES)? {
+        Found::Whole(bytes) => io::read_to_string(&bytes[..]),
+        Found::Longer(len) => {
+            Err(io::Error::other(format!("expected {MAX_BYTES} bytes at most, found {len}")))
+        }
+        Found::NoFile => Err(io::Error::other("expected a file, found a folder or a device")),
     }
-    let too_long = |len: u64| io::Error::other(format!("expected {MAX_BYTES} bytes at most, found {len}"));
-    if metadata.len() > MAX_BYTES {
-        return Err(too_long(metadata.len()));
-    }
-    let mut text = String::new();
-    // The bound again, for a file that grows meanwhile.
-    let len = fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)? as u64;
-    if len > MAX_BYTES { Err(too_long(len)) } else { Ok(text) }
 }
 
 fn name(path: &Path) -> String {

@@ -145,15 +145,12 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
 fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
     let training =
         |model, config: &Option<PathBuf>, folder: &Folder, init: Option<PathBuf>, overrides| train::Args {
-            model,
             config: config.clone(),
-            data: Some(args.data.clone()),
-            out: folder.path().to_path_buf(),
             init,
             resume: folder.holds_a_run(),
-            minutes: None,
             device: args.device,
             overrides,
+            ..train::Args::new(model, &args.data, folder.path())
         };
     let own = args.autoencoder_folder(row);
     let init = own.as_ref().map_or_else(|| args.init.clone(), Folder::last);

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::chain::Chain;
 use super::compose::{self, PieceKind, PieceShape};
+use super::difference;
 use super::instruments::{self, Instrument};
 use super::random;
 use super::score::Score;
@@ -264,30 +265,14 @@ impl Description {
         }
     }
 
-    /// The first field, by name, in which another description differs.
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        let same = [
-            ("format", self.format == other.format),
-            ("seed", self.seed == other.seed),
-            ("mel", self.mel == other.mel),
-            ("window", self.window == other.window),
-            ("instruments", self.instruments == other.instruments),
-            ("soundfonts", self.soundfonts == other.soundfonts),
-            ("shape", self.shape == other.shape),
-            ("setups", self.setups == other.setups),
-            ("pieces", self.pieces == other.pieces),
-        ];
-        same.into_iter().find_map(|(field, same)| (!same).then_some(field))
-    }
-
     /// Writes `dataset.json`, or checks that the one that is there says the same (so that a run is resumed, never mixed).
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
         if path.exists() {
             let there = Self::read(folder)?;
-            return match self.difference(&there) {
+            return match difference::first(self, &there) {
                 None => Ok(()),
-                Some(field) => {
+                Some((field, ..)) => {
                     let reason = format!(
                         "expected the settings of this run, found other {field}; choose another --out"
                     );

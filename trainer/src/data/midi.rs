@@ -36,7 +36,12 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Reads a MIDI file: the notes of all tracks and channels but percussion, in seconds.
 pub fn read(path: &Path) -> Result<Score> {
     let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-    parse(&bytes).map_err(|reason| Error::file(path, reason))
+    of_bytes(path, &bytes)
+}
+
+/// The same from the file's bytes; errors name its path.
+pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Score> {
+    parse(bytes).map_err(|reason| Error::file(path, reason))
 }
 
 /// The score in a MIDI file's bytes.

@@ -18,6 +18,7 @@ pub mod dataset;
 pub mod decimate;
 pub mod demo;
 pub mod description;
+pub mod difference;
 pub mod ensemble;
 pub mod file_hash;
 pub mod gesture;

@@ -274,8 +274,9 @@ struct Excerpt {
 fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<Excerpt>> {
     let mut found = Vec::new();
     for path in midi::files(folder)? {
-        let split = Split::of_bytes(&std::fs::read(&path).map_err(|e| Error::file(&path, e))?);
-        let score = midi::fit_range(&midi::read(&path)?, shape.lowest_key, shape.highest_key);
+        let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        let (split, whole) = (Split::of_bytes(&bytes), midi::of_bytes(&path, &bytes)?);
+        let score = midi::fit_range(&whole, shape.lowest_key, shape.highest_key);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let longest_s = shape.continuous_s(shape.max_chunks);
         let count = ((score.length_s / longest_s) as usize).clamp(1, excerpts.max(1));

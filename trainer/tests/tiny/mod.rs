@@ -2,22 +2,12 @@
 
 use std::path::Path;
 
-use trainer::train::{Args, DeviceKind, Model};
+use trainer::train::{Args, Model};
 
 /// A config of seconds.
 pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/tiny.toml");
 
 /// A training from nothing, as the config has it.
 pub fn training(model: Model, data: &Path, out: &Path) -> Args {
-    Args {
-        model,
-        config: Some(CONFIG.into()),
-        data: Some(data.to_path_buf()),
-        out: out.to_path_buf(),
-        init: None,
-        resume: false,
-        minutes: None,
-        device: DeviceKind::Cpu,
-        overrides: Vec::new(),
-    }
+    Args { config: Some(CONFIG.into()), ..Args::new(model, data, out) }
 }

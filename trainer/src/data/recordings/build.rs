@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     })?;
     bar.finish();
     let description = build.finish()?;
-    let gone = description.recordings.iter().filter(|r| !found.sources.iter().any(|source| r.is_of(source)));
+    let gone = description.recordings.iter().filter(|recording| recording.is_gone(&found.sources));
     let gone: Vec<String> = gone.map(|recording| recording.file.clone()).collect();
     let skipped = description.skipped;
     if description.recordings.is_empty() {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::chunk_image::Reference;
 use super::sources::Source;
 use crate::data::description::{DESCRIPTION_FILE, Split};
+use crate::data::difference;
 
 /// Version of the layout on disk.
 pub const FORMAT_VERSION: u32 = 1;
@@ -45,21 +46,6 @@ pub struct BuildSettings {
     pub seed: u64,
 }
 
-impl BuildSettings {
-    /// The first setting in which two differ, with both values.
-    fn difference(&self, other: &Self) -> Option<(String, Value, Value)> {
-        let fields = |s: &Self| match serde_json::to_value(s) {
-            Ok(Value::Object(fields)) => fields,
-            _ => unreachable!("a struct of plain values"),
-        };
-        let mut others = fields(other);
-        fields(self).into_iter().find_map(|(name, value)| {
-            let other = others.remove(&name)?;
-            (value != other).then_some((name, value, other))
-        })
-    }
-}
-
 /// A recording that was made into images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +75,11 @@ impl Recording {
     /// Whether it has a file's instrument and name.
     pub fn is_of(&self, source: &Source) -> bool {
         self.instrument == source.instrument && self.name == source.name
+    }
+
+    /// Whether none of the files that are there is its own.
+    pub fn is_gone(&self, there: &[Source]) -> bool {
+        !there.iter().any(|source| self.is_of(source))
     }
 
     /// One of its images, inside the dataset's folder.
@@ -182,7 +173,7 @@ impl RecordingsDescription {
             });
         }
         let there = Self::read(folder)?;
-        match settings.difference(&there.settings) {
+        match difference::first(&settings, &there.settings) {
             None => Ok(there),
             Some((name, wanted, found)) => {
                 let reason = format!(
@@ -219,7 +210,7 @@ impl RecordingsDescription {
         let was = |r: &Recording| {
             let same =
                 !r.sha256.is_empty() && r.sha256 == renamed.sha256 && r.instrument == renamed.instrument;
-            same && !there.iter().any(|source| r.is_of(source))
+            same && r.is_gone(there)
         };
         Some(self.recordings.remove(self.recordings.iter().position(was)?))
     }
