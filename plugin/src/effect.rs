@@ -51,7 +51,7 @@ impl Default for Luthier {
         listen_for_requests(&instance, &workshop);
         let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
         Self {
-            reach: Reach::offer(&params),
+            reach: Reach::offer(&params, &instance.shared),
             render: RenderStart::default(),
             params,
             instance,
@@ -193,6 +193,7 @@ impl Plugin for Luthier {
     ) -> bool {
         self.playing = None;
         self.render = RenderStart::default();
+        self.instance.shared.restart.activated(self.params.latency.value());
         self.fetch_model();
         self.fetch_styles();
         let sample_rate_hz = config.sample_rate.round() as u32;
@@ -222,6 +223,7 @@ impl Plugin for Luthier {
 
     fn deactivate(&mut self) {
         self.playing = None;
+        self.instance.shared.restart.deactivated();
         self.instance.shared.status.active.store(false, Relaxed);
     }
 
@@ -238,6 +240,13 @@ impl Plugin for Luthier {
         let offline = self.reach.is_offline();
         playing.set_offline(offline);
         self.instance.shared.status.offline.store(offline, Relaxed);
+        // A VST3 host may be asked on its main thread alone: the editor and the guard do.
+        if !offline
+            && context.plugin_api() == PluginApi::Clap
+            && self.instance.shared.restart.is_due(self.params.latency.value())
+        {
+            context.request_restart();
+        }
         let mut sidechain: [&[f32]; 2] = [&[]; 2];
         if let Some(port) = aux.inputs.first() {
             for (slot, channel) in sidechain.iter_mut().zip(port.as_slice_immutable()) {

@@ -71,6 +71,7 @@ impl Performer {
                 Err(_) => {
                     let text = "The model has windows of another length: it plays when the host restarts the plugin.";
                     self.instance.shared.say(Gravity::Warning, text);
+                    self.instance.shared.restart.misfit();
                 }
             },
             ModelState::Missing => {

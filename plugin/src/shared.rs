@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Shared::meters`] | audio thread (atomics) | editor, which takes the peaks |
 //! | [`Shared::status`] | audio thread, worker, `activate` (atomics) | editor |
+//! | [`Shared::restart`] | worker, `activate` (atomics) | audio thread, editor, host's thread: whoever may ask the host |
 //! | [`Shared::words`] | worker, loader, `activate` (a short lock) | editor |
 //! | [`Shared::pictures`] | worker (a short lock, once a window) | editor |
 //! | [`Shared::request`] | editor | loader or worker |
@@ -19,6 +20,7 @@ use engine::pipeline::WindowView;
 use parking_lot::Mutex;
 
 use crate::project::Keep;
+use crate::restart::Restart;
 
 /// How many windows [`Pictures`] remembers: what is heard, what is coming, and what has just gone by.
 const PICTURES: usize = 6;
@@ -204,6 +206,8 @@ pub struct Shared {
     pub meters: Meters,
     /// Numbers.
     pub status: Status,
+    /// Whether the host should activate the plugin anew.
+    pub(crate) restart: Restart,
     /// Words; lock briefly.
     pub words: Mutex<Words>,
     /// Spectrograms; lock briefly.
@@ -216,6 +220,7 @@ impl Default for Shared {
         Self {
             meters: Meters::default(),
             status: Status::default(),
+            restart: Restart::default(),
             words: Mutex::default(),
             pictures: Mutex::default(),
             handler: Mutex::new(None),

@@ -184,6 +184,25 @@ fn a_render_that_sets_out_early_is_the_command_lines_file() {
     }
 }
 
+/// Blocks larger than announced are played in pieces, each of them where the transport is by then.
+#[test]
+fn a_render_that_sets_out_early_in_large_blocks_is_the_command_lines_file() {
+    let mut audio = piano(5.0, 1);
+    audio.channels[0].splice(0..0, vec![0.0; 3000]);
+    let expected = transfer(&audio, "violin", &Settings::default()).channels;
+    let (early, mut clap) = (9000, Clap::new(&entry()));
+    clap.set_channels(1);
+    clap.set_offline(true);
+    let values = [(clap.param("Style"), VIOLIN)];
+    let latency = clap.activate(audio.sample_rate_hz, 1024);
+    clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
+    clap.position = Some(Box::new(move |sample| sample as i64 - (latency + early) as i64));
+    let mut input = with_tail(&audio, latency);
+    input[0].splice(0..0, vec![0.0; early]);
+    let out = clap.play(&input, &[], |_| 20_000, &[]);
+    assert!(out[0][early + latency..] == expected[0]);
+}
+
 /// A loop, or somebody who moves the song position: what comes in is what is played, wherever the song says that it is.
 #[test]
 fn a_transport_that_jumps_changes_nothing() {

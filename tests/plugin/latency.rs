@@ -44,15 +44,19 @@ fn a_latency_mode_holds_from_the_next_activation_on_exact_to_the_sample() {
     let (latency, mix) = (clap.param("Latency"), clap.param("Mix"));
     let mut before = clap.activate(48_000, 512);
     for mode in [1.0, 2.0] {
+        // nice-plug asks too, at an activation whose latency is another than the one before.
+        let asked = clap.restarts();
         clap.play(&[vec![0.0; 512], vec![0.0; 512]], &[], |_| 512, &[(latency, mode), (mix, 0.0)]);
         assert_eq!(clap.latency(), before, "constant while active");
+        assert_eq!(clap.restarts(), asked + 1, "the host is asked to restart it");
         clap.deactivate();
-        let after = clap.activate(48_000, 512);
+        let (after, asked) = (clap.activate(48_000, 512), clap.restarts());
         assert!(after * 4 < before, "{after} of {before}");
         let mut impulse = vec![0.0; after + 3000];
         impulse[1234] = 1.0;
         let out = clap.play(&[impulse.clone(), impulse.clone()], &[], |_| 512, &[]);
         assert!(out == vec![delayed(&impulse, after); 2], "mode {mode}");
+        assert_eq!(clap.restarts(), asked, "it was");
         before = after;
     }
     assert!(before <= 48_000 / 5, "a fifth of a second: {before}");

@@ -151,6 +151,11 @@ impl Clap {
         latency.get(&handle) as usize
     }
 
+    /// How often the plugin has asked to be restarted.
+    pub fn restarts(&self) -> u32 {
+        self.instance.access_shared_handler(|shared| shared.restarts.load(SeqCst))
+    }
+
     /// Deactivates.
     pub fn deactivate(&mut self) {
         self.instance.deactivate(self.processor.take().expect("active"));

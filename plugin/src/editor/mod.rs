@@ -46,7 +46,7 @@ const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
 
 /// What a user must know who has chosen another latency: a host asks for it when it activates a plugin, and then trusts it.
-const RESTART: &str = "The new latency holds from when the host restarts the plugin: switch it off and on.";
+const RESTART: &str = "The new latency holds from when the host restarts the plugin, as it is asked to; where it does not, switch it off and on.";
 
 /// What is drawn.
 pub struct EditorApp {
@@ -126,6 +126,10 @@ impl EditorApp {
         let Some(host) = self.host.clone() else { return };
         let ground = Ground::NONE.fill(theme::GROUND);
         CentralPanel::default().frame(ground).show(ui, |ui| self.everything(ui, &host));
+        let rendering = self.shared.status.offline.load(Relaxed);
+        if !rendering && self.shared.restart.is_due(self.params.latency.value()) {
+            host.request_restart();
+        }
         ui.ctx().request_repaint();
     }
 

@@ -6,7 +6,7 @@ use std::mem::zeroed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use clap_sys::audio_buffer::clap_audio_buffer;
 use clap_sys::events::{clap_input_events, clap_output_events};
@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use super::channels::{Bus, Channels, Scratch};
 use super::clap_events::{InputEvents, complete_out};
 use super::reach::Reach;
-use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state};
+use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state, transport};
 use crate::Luthier;
 
 /// What a host holds. Begins with the plugin structure, so that a pointer to one is a pointer to the other.
@@ -41,6 +41,10 @@ pub struct Guard {
     reach: Option<Arc<Reach>>,
     /// Channels of main input, sidechain and main output: equally many, 1 or 2.
     channels: AtomicU32,
+    /// The most samples that nice-plug has made room for.
+    max_block: AtomicU32,
+    /// The sample rate's bits.
+    rate_hz: AtomicU64,
     active: AtomicBool,
     /// Only ever tried: a host that activates while it processes gets no sound for a block.
     scratch: Mutex<Scratch>,
@@ -100,6 +104,8 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
         render: clap_plugin_render { has_hard_realtime_requirement: None, set: None },
         reach,
         channels: AtomicU32::new(MAX_CHANNELS as u32),
+        max_block: AtomicU32::new(MAX_BLOCK_SAMPLES),
+        rate_hz: AtomicU64::new(0),
         active: AtomicBool::new(false),
         scratch: Mutex::default(),
     });
@@ -172,12 +178,13 @@ impl Guard {
             let input = |index| bus(block.audio_inputs, block.audio_inputs_count, index);
             ([input(0), input(1)], bus(block.audio_outputs, block.audio_outputs_count, 0))
         };
+        let (width, most) = (self.channels.load(Ordering::SeqCst), self.max_block.load(Ordering::SeqCst));
+        let rate_hz = f64::from_bits(self.rate_hz.load(Ordering::SeqCst));
         let mut status = CLAP_PROCESS_CONTINUE;
-        for start in (0..block.frames_count).step_by(MAX_BLOCK_SAMPLES as usize) {
+        for start in (0..block.frames_count).step_by(most as usize) {
             // SAFETY: `start` lies inside of the block, a piece is short enough, the scratch is prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start as usize, scratch) };
-            let width = self.channels.load(Ordering::SeqCst);
-            let len = (block.frames_count - start).min(MAX_BLOCK_SAMPLES);
+            let len = (block.frames_count - start).min(most);
             // SAFETY: the same port and piece.
             unsafe { channels.fit_sidechain(inputs[1], width as usize, len as usize, scratch) };
             let [main, side] = &mut channels.inputs;
@@ -191,9 +198,13 @@ impl Guard {
                 audio_outputs_count: 1,
                 ..*block
             };
+            // SAFETY: null or a transport.
+            let at = unsafe { block.transport.as_ref() }.map(|at| transport::later(at, start, rate_hz));
             if start > 0 {
                 // Events belong to the first piece.
                 (piece.in_events, piece.out_events) = (ptr::null(), ptr::null());
+                piece.transport = at.as_ref().map_or(ptr::null(), ptr::from_ref);
+                piece.steady_time += if piece.steady_time < 0 { 0 } else { i64::from(start) };
             }
             // SAFETY: every channel of every port is there and as long as the piece.
             status = unsafe { process(self.inner, &piece) };
@@ -234,6 +245,8 @@ unsafe extern "C" fn activate(plugin: *const clap_plugin, rate_hz: f64, min: u32
     guard.take_layout();
     guard.scratch.lock().prepare();
     let max = max.clamp(1, MAX_BLOCK_SAMPLES);
+    guard.max_block.store(max, Ordering::SeqCst);
+    guard.rate_hz.store(rate_hz.to_bits(), Ordering::SeqCst);
     // SAFETY: the host's call, in bounds.
     let active = unsafe { activate(guard.inner, rate_hz, min.clamp(1, max), max) };
     guard.active.store(active, Ordering::SeqCst);

@@ -14,6 +14,7 @@ mod edits;
 pub mod own_folder;
 pub(crate) mod reach;
 mod state;
+mod transport;
 mod vst3;
 mod vst3_entry;
 mod vst3_forward;
@@ -22,7 +23,7 @@ mod vst3_state;
 pub use clap_entry::clap_entry;
 pub use vst3_entry::GetPluginFactory;
 
-/// Larger blocks are processed in pieces of this many samples.
+/// Larger blocks, and those that are larger than announced, are processed in pieces of at most so many samples.
 const MAX_BLOCK_SAMPLES: u32 = 8192;
 /// The most channels of a bus.
 const MAX_CHANNELS: usize = 2;

@@ -12,6 +12,7 @@ use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
 use crate::params::LuthierParams;
+use crate::shared::Shared;
 
 thread_local! {
     /// nice-plug makes the plugin while it makes its wrapper, and hands out the wrapper alone.
@@ -27,18 +28,20 @@ fn vst3_id(id: &str) -> u32 {
 /// One instance's.
 pub struct Reach {
     /// Keeps what `by_hash` points to.
-    _params: Arc<LuthierParams>,
+    params: Arc<LuthierParams>,
     by_hash: HashMap<u32, ParamPtr>,
+    shared: Arc<Shared>,
     offline: AtomicBool,
 }
 
 impl Reach {
     /// For an instance that is being made; the guard that has it made on this thread takes it.
-    pub fn offer(params: &Arc<LuthierParams>) -> Arc<Self> {
+    pub fn offer(params: &Arc<LuthierParams>, shared: &Arc<Shared>) -> Arc<Self> {
         let by_hash = params.param_map().into_iter().map(|(id, param, _)| (vst3_id(&id), param));
         let reach = Arc::new(Self {
             by_hash: by_hash.collect(),
-            _params: Arc::clone(params),
+            params: Arc::clone(params),
+            shared: Arc::clone(shared),
             offline: AtomicBool::new(false),
         });
         OFFERED.set(Some(Arc::clone(&reach)));
@@ -58,6 +61,11 @@ impl Reach {
     /// The host renders offline from now on, or in real time.
     pub fn set_offline(&self, offline: bool) {
         self.offline.store(offline, Relaxed);
+    }
+
+    /// Whether the host is to be asked to activate the instance anew; once for every change.
+    pub fn restart_is_due(&self) -> bool {
+        !self.is_offline() && self.shared.restart.is_due(self.params.latency.value())
     }
 
     /// Whether there is a parameter of this hash.

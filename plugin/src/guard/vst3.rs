@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use nice_plug::prelude::Vst3Plugin;
 use nice_plug::wrapper::vst3::Wrapper;
 use parking_lot::Mutex;
-use vst3::Class;
 use vst3::Steinberg::Vst::ChannelContext::IInfoListener;
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
+use vst3::{Class, ComPtr, ComRef};
 
 use super::channels::{Bus, Channels, Scratch};
 use super::edits::Edits;
 use super::reach::Reach;
-use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, vst3_state};
+use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, transport, vst3_state};
 
 /// The host has said nothing about the sidechain.
 const UNSET: SpeakerArrangement = SpeakerArrangement::MAX;
@@ -30,10 +30,14 @@ pub struct Guard<P: Vst3Plugin> {
     channels: AtomicU32,
     /// The arrangement that the host gave the sidechain.
     sidechain: AtomicU64,
+    /// The most samples that nice-plug has made room for.
+    max_block: AtomicU32,
     active: AtomicBool,
     /// Whether the host has set up an offline render.
     offline: AtomicBool,
     edits: Edits,
+    /// What the host takes requests with.
+    handler: Mutex<Option<ComPtr<IComponentHandler>>>,
     reach: Option<Arc<Reach>>,
     /// Only ever tried: a host that sets up while it processes gets no sound for a block.
     scratch: Mutex<Scratch>,
@@ -73,9 +77,11 @@ impl<P: Vst3Plugin> Guard<P> {
             reach: Reach::take(),
             channels: AtomicU32::new(MAX_CHANNELS as u32),
             sidechain: AtomicU64::new(UNSET),
+            max_block: AtomicU32::new(MAX_BLOCK_SAMPLES),
             active: AtomicBool::new(false),
             offline: AtomicBool::new(false),
             edits: Edits::default(),
+            handler: Mutex::default(),
             scratch: Mutex::default(),
         }
     }
@@ -161,6 +167,7 @@ impl<P: Vst3Plugin> Guard<P> {
         self.offline.store(is_offline(setup.processMode), Ordering::SeqCst);
         self.tell_mode(setup.processMode);
         setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);
+        self.max_block.store(setup.maxSamplesPerBlock as u32, Ordering::SeqCst);
         self.scratch.lock().prepare();
         // nice-plug keeps the configuration before it reads the new process mode: the second call makes it fresh.
         // SAFETY: a valid setup of our own.
@@ -214,18 +221,23 @@ impl<P: Vst3Plugin> Guard<P> {
             let input = |index| bus(data.inputs, data.numInputs, index);
             ([input(0), input(1)], bus(data.outputs, data.numOutputs, 0))
         };
+        let width = self.channels.load(Ordering::SeqCst) as int32;
+        let most = self.max_block.load(Ordering::SeqCst) as usize;
         let mut result = kResultOk;
-        for start in (0..len).step_by(MAX_BLOCK_SAMPLES as usize) {
-            let piece = (len - start).min(MAX_BLOCK_SAMPLES as usize);
+        for start in (0..len).step_by(most) {
+            let piece = (len - start).min(most);
             // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start, scratch) };
             let mut block = without_buses(data, piece as int32);
+            // SAFETY: null or a context.
+            let context = unsafe { data.processContext.as_ref() };
+            let mut context = context.map(|context| transport::later_context(context, start));
             if start > 0 {
                 // Changes belong to the first piece.
                 block.inputParameterChanges = ptr::null_mut();
                 block.outputParameterChanges = ptr::null_mut();
+                block.processContext = context.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
             }
-            let width = self.channels.load(Ordering::SeqCst) as int32;
             // SAFETY: the same bus and piece.
             unsafe { channels.fit_sidechain(inputs[1], width as usize, piece, scratch) };
             let [main, side] = &mut channels.inputs;
@@ -254,14 +266,43 @@ impl<P: Vst3Plugin> Guard<P> {
         let stream = vst3_state::stream(state);
         self.edits.forget();
         // SAFETY: a stream of our own that holds a state which we wrote.
-        unsafe { IComponentTrait::setState(&*self.inner, stream.as_ptr()) }
+        let result = unsafe { IComponentTrait::setState(&*self.inner, stream.as_ptr()) };
+        self.ask_for_restart();
+        result
+    }
+
+    /// Asks the host to activate us anew, where what plays is not what is wanted. For the host's main thread.
+    fn ask_for_restart(&self) {
+        let handler = self.handler.lock().clone();
+        if let (Some(handler), Some(reach)) = (handler, &self.reach)
+            && reach.restart_is_due()
+        {
+            // SAFETY: the host's own handler.
+            unsafe { handler.restartComponent(RestartFlags_::kLatencyChanged as int32) };
+        }
+    }
+
+    /// The host ends us: nothing is asked of it any more.
+    pub(super) fn forget_handler(&self) {
+        *self.handler.lock() = None;
+    }
+
+    /// # Safety
+    /// `handler` is null or a handler.
+    pub(super) unsafe fn set_handler(&self, handler: *mut IComponentHandler) -> tresult {
+        // SAFETY: the caller's promise.
+        *self.handler.lock() = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
+        // SAFETY: the host's call as it came.
+        unsafe { self.inner.setComponentHandler(handler) }
     }
 
     /// # Safety
     /// As the interface asks.
     pub(super) unsafe fn component_state(&self, stream: *mut IBStream) -> tresult {
         if let Some(reach) = &self.reach {
-            self.edits.settle(reach);
+            // SAFETY: an id that the host has set.
+            let waiting = self.edits.take(|id| unsafe { self.inner.getParamNormalized(id) });
+            waiting.into_iter().for_each(|(id, value)| reach.set(id, value as f32));
         }
         // SAFETY: the host's call as it came.
         unsafe { IComponentTrait::getState(&*self.inner, stream) }
@@ -286,7 +327,8 @@ impl<P: Vst3Plugin> Guard<P> {
         }
         let value = value.clamp(0.0, 1.0);
         if self.reach.as_ref().is_some_and(|reach| reach.has(id)) {
-            self.edits.set(id, value);
+            // SAFETY: one of our ids.
+            self.edits.set(id, value, unsafe { self.inner.getParamNormalized(id) });
         }
         // SAFETY: the host's call, with a value that is a number.
         unsafe { self.inner.setParamNormalized(id, value) }
@@ -296,7 +338,8 @@ impl<P: Vst3Plugin> Guard<P> {
     /// As the interface asks.
     pub(super) unsafe fn parameter(&self, id: ParamID) -> ParamValue {
         // SAFETY: the host's call as it came.
-        self.edits.get(id).unwrap_or_else(|| unsafe { self.inner.getParamNormalized(id) })
+        let present = unsafe { self.inner.getParamNormalized(id) };
+        self.edits.get(id, present).unwrap_or(present)
     }
 }
 

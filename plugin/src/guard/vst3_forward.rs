@@ -26,7 +26,11 @@ macro_rules! forward {
 
 forward!(IPluginBaseTrait {
     fn initialize(context: *mut FUnknown) -> tresult;
-    fn terminate() -> tresult;
+}
+unsafe fn terminate(&self) -> tresult {
+    self.forget_handler();
+    // SAFETY: the host's call as it came.
+    unsafe { IPluginBaseTrait::terminate(&*self.inner) }
 });
 
 forward!(IComponentTrait {
@@ -59,8 +63,11 @@ forward!(IEditControllerTrait {
     fn getParamValueByString(id: ParamID, string: *mut TChar, value: *mut ParamValue) -> tresult;
     fn normalizedParamToPlain(id: ParamID, value: ParamValue) -> ParamValue;
     fn plainParamToNormalized(id: ParamID, value: ParamValue) -> ParamValue;
-    fn setComponentHandler(handler: *mut IComponentHandler) -> tresult;
     fn createView(name: FIDString) -> *mut IPlugView;
+}
+unsafe fn setComponentHandler(&self, handler: *mut IComponentHandler) -> tresult {
+    // SAFETY: the host's call as it came.
+    unsafe { self.set_handler(handler) }
 }
 unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
     // SAFETY: the host's call as it came.

@@ -1,6 +1,8 @@
 //! VST3 hosts that break the rules.
 
 use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use vst3::ComPtr;
 use vst3::Steinberg::Vst::*;
@@ -40,7 +42,7 @@ fn nulls() -> RawBus {
     RawBus { count: 2, channels: Some(vec![null_mut(); 2]) }
 }
 
-const CASES: [Case; 44] = [
+const CASES: [Case; 45] = [
     Case { name: "usual", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
     Case { name: "no sidechain bus", play: || odd(BLOCK, |p| (vec![p.bus(0)], vec![p.bus(4)])) },
     Case {
@@ -102,6 +104,7 @@ const CASES: [Case; 44] = [
     Case { name: "mono beside a stereo sidechain", play: mono_beside_stereo },
     Case { name: "parameters out of range", play: odd_parameters },
     Case { name: "state", play: states },
+    Case { name: "state of another latency", play: state_of_another_latency },
     Case { name: "state without a handler", play: state_without_handler },
     Case { name: "streams that lie", play: lying_streams },
     Case { name: "latency", play: latency },
@@ -396,6 +399,30 @@ fn states() {
     assert_ne!(load(&plug, newer.into_bytes(), None), kResultOk);
     plug.play();
     assert_eq!(load(&plug, good, None), kResultOk);
+    plug.end();
+}
+
+/// A preset that is chosen while we play: the host trusts the latency that it was told, until it activates us again.
+fn state_of_another_latency() {
+    let module = Module::open();
+    let mut plug = Plug::started(&module);
+    let restarts = Arc::clone(&plug.restarts);
+    let before = (restarts.load(SeqCst), unsafe { plug.processor.getLatencySamples() });
+    let text = String::from_utf8(saved(&plug)).expect("JSON");
+    let live = text.replace(r#""latency":{"string":"quality"}"#, r#""latency":{"string":"live"}"#);
+    assert_ne!(live, text);
+    assert_eq!(load(&plug, text.clone().into_bytes(), None), kResultOk);
+    assert_eq!(restarts.load(SeqCst), before.0, "nothing has changed");
+    assert_eq!(load(&plug, live.into_bytes(), None), kResultOk);
+    assert_eq!(restarts.load(SeqCst), before.0 + 1);
+    plug.play();
+    assert_eq!(unsafe { plug.processor.getLatencySamples() }, before.1);
+    plug.deactivate();
+    plug.activate();
+    assert_ne!(unsafe { plug.processor.getLatencySamples() }, before.1);
+    let asked = restarts.load(SeqCst);
+    assert_eq!(load(&plug, text.into_bytes(), None), kResultOk);
+    assert_eq!(restarts.load(SeqCst), asked + 1, "and back");
     plug.end();
 }
 

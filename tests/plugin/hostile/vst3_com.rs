@@ -2,13 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 use vst3::{Class, ComPtr, ComWrapper};
 
-/// Takes the plugin's edits and restarts.
-pub struct Handler;
+/// Takes the plugin's edits, and counts how often it asks for a restart.
+pub struct Handler(pub Arc<AtomicU32>);
 
 impl Class for Handler {
     type Interfaces = (IComponentHandler,);
@@ -25,6 +27,7 @@ impl IComponentHandlerTrait for Handler {
         kResultOk
     }
     unsafe fn restartComponent(&self, _: int32) -> tresult {
+        self.0.fetch_add(1, SeqCst);
         kResultOk
     }
 }

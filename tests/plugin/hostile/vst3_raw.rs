@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use libloading::{Library, Symbol};
 use vst3::Steinberg::Vst::*;
@@ -61,6 +63,8 @@ pub struct Plug {
     pub processor: ComPtr<IAudioProcessor>,
     pub controller: ComPtr<IEditController>,
     pub buffers: Vec<Vec<f32>>,
+    /// How often it has asked to be restarted.
+    pub restarts: Arc<AtomicU32>,
 }
 
 impl Plug {
@@ -75,7 +79,13 @@ impl Plug {
             let component = ComPtr::from_raw(object.cast::<IComponent>()).expect("a component");
             let processor = component.cast().expect("a processor");
             let controller = component.cast().expect("a controller");
-            Self { component, processor, controller, buffers: vec![vec![0.1; ROOM]; 6] }
+            Self {
+                component,
+                processor,
+                controller,
+                buffers: vec![vec![0.1; ROOM]; 6],
+                restarts: Arc::default(),
+            }
         }
     }
 
@@ -84,7 +94,9 @@ impl Plug {
         let plug = Self::raw(module);
         unsafe {
             assert_eq!(plug.component.initialize(null_mut()), kResultOk);
-            let handler = ComWrapper::new(Handler).to_com_ptr::<IComponentHandler>().expect("a handler");
+            let handler = ComWrapper::new(Handler(Arc::clone(&plug.restarts)))
+                .to_com_ptr::<IComponentHandler>()
+                .expect("a handler");
             plug.controller.setComponentHandler(handler.as_ptr());
         }
         plug

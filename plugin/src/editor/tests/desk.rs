@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use egui::{Event, Key, Pos2};
@@ -29,6 +29,7 @@ pub enum Gesture {
 #[derive(Default)]
 struct Host {
     gestures: Mutex<Vec<Gesture>>,
+    restarts: AtomicUsize,
 }
 
 impl GuiContextInner for Host {
@@ -58,7 +59,9 @@ impl GuiContextInner for Host {
         unimplemented!("the editor does not set the state")
     }
 
-    fn request_restart(&self) {}
+    fn request_restart(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
 }
 
 /// An editor and everything around it.
@@ -170,6 +173,11 @@ impl Desk {
         let modifiers = Default::default();
         self.frame(vec![Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }]);
         self.frame(Vec::new());
+    }
+
+    /// How often the host was asked to restart the plugin.
+    pub fn restarts(&self) -> usize {
+        self.host.restarts.load(Relaxed)
     }
 
     /// What the host heard since the last call.

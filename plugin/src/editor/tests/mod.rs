@@ -259,12 +259,15 @@ fn switches_switch() {
 fn another_latency_is_chosen_and_says_when_it_holds() {
     let mut desk = Desk::new(SIZE, 1.0);
     desk.shared.status.active.store(true, Relaxed);
+    desk.shared.restart.activated(Latency::Quality);
     desk.click_on("Latency: Quality");
     desk.frame(Vec::new());
     desk.click_on("Live: a fifth of a second, 1 step");
     assert_eq!(desk.params.latency.value(), Latency::Live);
     let message = desk.shared.words.lock().message.as_ref().map(|message| message.text.clone());
     assert!(message.is_some_and(|text| text.contains("restarts the plugin")));
+    desk.frame(Vec::new());
+    assert_eq!(desk.restarts(), 1, "the host is asked, once");
 }
 
 #[test]
