@@ -33,13 +33,13 @@ pub fn later(transport: &clap_event_transport, samples: u32, rate_hz: f64) -> cl
 pub fn later_context(context: &ProcessContext, samples: usize) -> ProcessContext {
     let mut at = *context;
     // The constants' type differs between systems.
-    let is = |flags: u64| u64::from(context.state) & flags == flags;
+    let is = |flag: i64| i64::from(context.state) & flag != 0;
     at.continousTimeSamples = at.continousTimeSamples.saturating_add(samples as i64);
-    if !is(StatesAndFlags_::kPlaying as u64) {
+    if !is(StatesAndFlags_::kPlaying.into()) {
         return at;
     }
     at.projectTimeSamples = at.projectTimeSamples.saturating_add(samples as i64);
-    if is(StatesAndFlags_::kProjectTimeMusicValid as u64 | StatesAndFlags_::kTempoValid as u64) {
+    if is(StatesAndFlags_::kProjectTimeMusicValid.into()) && is(StatesAndFlags_::kTempoValid.into()) {
         at.projectTimeMusic += samples as f64 / context.sampleRate * context.tempo / SECONDS_A_MINUTE;
     }
     at
@@ -72,13 +72,12 @@ mod tests {
         (context.sampleRate, context.tempo, context.projectTimeSamples) = (48_000.0, 120.0, -100);
         let standing = later_context(&context, 24_000);
         assert_eq!((standing.projectTimeSamples, standing.continousTimeSamples), (-100, 24_000));
-        context.state = [
+        let flags = [
             StatesAndFlags_::kPlaying,
             StatesAndFlags_::kTempoValid,
             StatesAndFlags_::kProjectTimeMusicValid,
-        ]
-        .iter()
-        .fold(0, |state, &flag| state | flag as u32);
+        ];
+        context.state = flags.map(i64::from).iter().sum::<i64>() as u32;
         let at = later_context(&context, 24_000);
         assert_eq!((at.projectTimeSamples, at.projectTimeMusic), (23_900, 1.0));
     }
