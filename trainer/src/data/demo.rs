@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use flacenc::bitsink::ByteSink;
 use flacenc::component::BitRepr;
 use flacenc::error::Verify;
@@ -115,7 +115,7 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
     }
-    std::fs::write(path, sink.as_slice()).map_err(|e| Error::file(path, e))
+    whole_file::write(path, sink.as_slice())
 }
 
 /// A note on paper: start and length in beats, key, velocity.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use engine::{Error, Result};
+use engine::{Error, Result, whole_file};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 
@@ -173,7 +173,9 @@ pub fn write(path: &Path, score: &Score) -> Result<()> {
     let end = TrackEventKind::Meta(MetaMessage::EndOfTrack);
     track.push(TrackEvent { delta: u28::new(0), kind: end });
     smf.tracks.push(track);
-    smf.save(path).map_err(|e| Error::file(path, e))
+    let mut bytes = Vec::new();
+    smf.write_std(&mut bytes).map_err(|e| Error::file(path, e))?;
+    whole_file::write(path, bytes)
 }
 
 #[cfg(test)]
