@@ -164,23 +164,27 @@ fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     }
 }
 
+/// What a render plays of `audio` whose transport sets out so many samples before the first that the latency asks for.
+fn rendered_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
+    let mut clap = Clap::new(&entry());
+    clap.set_channels(1);
+    clap.set_offline(true);
+    let values = [(clap.param("Style"), VIOLIN)];
+    let latency = clap.activate(audio.sample_rate_hz, 1024);
+    clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
+    clap.position = Some(Box::new(move |sample| sample as i64 - (latency + early) as i64));
+    let mut input = with_tail(audio, latency);
+    input[0].splice(0..0, vec![0.0; early]);
+    clap.play(&input, &[], |_| block, &[]).remove(0).split_off(early + latency)
+}
+
 /// A host that compensates latencies sets out before the timeline's first sample, not always equally early.
 #[test]
 fn a_render_that_sets_out_early_is_the_command_lines_file() {
-    let (entry, audio) = (entry(), piano(5.0, 1));
+    let audio = piano(5.0, 1);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
     for early in [1295, 1311] {
-        let mut clap = Clap::new(&entry);
-        clap.set_channels(1);
-        clap.set_offline(true);
-        let values = [(clap.param("Style"), VIOLIN)];
-        let latency = clap.activate(audio.sample_rate_hz, 1024);
-        clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
-        clap.position = Some(Box::new(move |sample| sample as i64 - (latency + early) as i64));
-        let mut input = with_tail(&audio, latency);
-        input[0].splice(0..0, vec![0.0; early]);
-        let out = clap.play(&input, &[], |_| 1024, &[]);
-        assert!(out[0][early + latency..] == expected[0], "{early} samples early");
+        assert!(rendered_early(&audio, early, 1024) == expected[0], "{early} samples early");
     }
 }
 
@@ -190,17 +194,7 @@ fn a_render_that_sets_out_early_in_large_blocks_is_the_command_lines_file() {
     let mut audio = piano(5.0, 1);
     audio.channels[0].splice(0..0, vec![0.0; 3000]);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
-    let (early, mut clap) = (9000, Clap::new(&entry()));
-    clap.set_channels(1);
-    clap.set_offline(true);
-    let values = [(clap.param("Style"), VIOLIN)];
-    let latency = clap.activate(audio.sample_rate_hz, 1024);
-    clap.play(&[vec![0.0; 3000]], &[], |_| 1024, &values);
-    clap.position = Some(Box::new(move |sample| sample as i64 - (latency + early) as i64));
-    let mut input = with_tail(&audio, latency);
-    input[0].splice(0..0, vec![0.0; early]);
-    let out = clap.play(&input, &[], |_| 20_000, &[]);
-    assert!(out[0][early + latency..] == expected[0]);
+    assert!(rendered_early(&audio, 9000, 20_000) == expected[0]);
 }
 
 /// A loop, or somebody who moves the song position: what comes in is what is played, wherever the song says that it is.
