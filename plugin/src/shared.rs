@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Shared::meters`] | audio thread (atomics) | editor, which takes the peaks |
 //! | [`Shared::status`] | audio thread, worker, `activate` (atomics) | editor |
-//! | [`Shared::restart`] | worker, `activate` (atomics) | audio thread, editor, host's thread: whoever may ask the host |
+//! | `Shared::restart` | worker, `activate` (atomics) | audio thread, editor, host's thread: whoever may ask the host |
 //! | [`Shared::words`] | worker, loader, `activate` (a short lock) | editor |
 //! | [`Shared::pictures`] | worker (a short lock, once a window) | editor |
 //! | [`Shared::request`] | editor | loader or worker |
