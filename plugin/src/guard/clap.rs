@@ -204,7 +204,8 @@ impl Guard {
                 // Events belong to the first piece.
                 (piece.in_events, piece.out_events) = (ptr::null(), ptr::null());
                 piece.transport = at.as_ref().map_or(ptr::null(), ptr::from_ref);
-                piece.steady_time += if piece.steady_time < 0 { 0 } else { i64::from(start) };
+                let told = piece.steady_time >= 0;
+                piece.steady_time = piece.steady_time.saturating_add(if told { start.into() } else { 0 });
             }
             // SAFETY: every channel of every port is there and as long as the piece.
             status = unsafe { process(self.inner, &piece) };

@@ -19,11 +19,13 @@ pub fn later(transport: &clap_event_transport, samples: u32, rate_hz: f64) -> cl
     }
     let seconds = f64::from(samples) / rate_hz;
     if is(CLAP_TRANSPORT_HAS_SECONDS_TIMELINE) {
-        at.song_pos_seconds += (seconds * CLAP_SECTIME_FACTOR as f64).round() as i64;
+        let on = (seconds * CLAP_SECTIME_FACTOR as f64).round() as i64;
+        at.song_pos_seconds = at.song_pos_seconds.saturating_add(on);
     }
     if is(CLAP_TRANSPORT_HAS_BEATS_TIMELINE | CLAP_TRANSPORT_HAS_TEMPO) {
         let beats = seconds * transport.tempo / SECONDS_A_MINUTE;
-        at.song_pos_beats += (beats * CLAP_BEATTIME_FACTOR as f64).round() as i64;
+        let on = (beats * CLAP_BEATTIME_FACTOR as f64).round() as i64;
+        at.song_pos_beats = at.song_pos_beats.saturating_add(on);
     }
     at
 }
