@@ -241,10 +241,7 @@ impl Plugin for Luthier {
         playing.set_offline(offline);
         self.instance.shared.status.offline.store(offline, Relaxed);
         // A VST3 host may be asked on its main thread alone: the editor and the guard do.
-        if !offline
-            && context.plugin_api() == PluginApi::Clap
-            && self.instance.shared.restart.is_due(self.params.latency.value())
-        {
+        if context.plugin_api() == PluginApi::Clap && self.reach.restart_is_due() {
             context.request_restart();
         }
         let mut sidechain: [&[f32]; 2] = [&[]; 2];

@@ -25,7 +25,7 @@ pub mod project;
 mod ramp;
 mod registry;
 mod render_start;
-pub(crate) mod restart;
+mod restart;
 pub mod shared;
 pub mod style_slot;
 mod styles;

@@ -13,7 +13,7 @@ const INACTIVE: u32 = 0;
 pub struct Restart {
     /// Of the activation; [`INACTIVE`] without one.
     fixed: AtomicU32,
-    /// When the host was last asked, or had no need to be.
+    /// What was wanted when [`Self::is_due`] was last called.
     asked: AtomicU32,
     /// A model has come that has windows of another length.
     misfit: AtomicBool,

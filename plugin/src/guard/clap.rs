@@ -198,9 +198,10 @@ impl Guard {
                 audio_outputs_count: 1,
                 ..*block
             };
-            // SAFETY: null or a transport.
-            let at = unsafe { block.transport.as_ref() }.map(|at| transport::later(at, start, rate_hz));
+            let at;
             if start > 0 {
+                // SAFETY: null or a transport.
+                at = unsafe { block.transport.as_ref() }.map(|at| transport::later(at, start, rate_hz));
                 // Events belong to the first piece.
                 (piece.in_events, piece.out_events) = (ptr::null(), ptr::null());
                 piece.transport = at.as_ref().map_or(ptr::null(), ptr::from_ref);

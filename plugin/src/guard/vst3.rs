@@ -229,14 +229,15 @@ impl<P: Vst3Plugin> Guard<P> {
             // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start, scratch) };
             let mut block = without_buses(data, piece as int32);
-            // SAFETY: null or a context.
-            let context = unsafe { data.processContext.as_ref() };
-            let mut context = context.map(|context| transport::later_context(context, start));
+            let mut at;
             if start > 0 {
+                // SAFETY: null or a context.
+                let context = unsafe { data.processContext.as_ref() };
+                at = context.map(|context| transport::later_context(context, start));
                 // Changes belong to the first piece.
                 block.inputParameterChanges = ptr::null_mut();
                 block.outputParameterChanges = ptr::null_mut();
-                block.processContext = context.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
+                block.processContext = at.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
             }
             // SAFETY: the same bus and piece.
             unsafe { channels.fit_sidechain(inputs[1], width as usize, piece, scratch) };
