@@ -1,7 +1,7 @@
 //! Has the loader keep the plugin's library in memory once it was loaded.
 //!
-//! A thread of the host that has called the plugin runs destructors of ours (thread-local values) when it ends, which may be
-//! after the host has unloaded the plugin: they must still be there.
+//! A thread of the host that has called the plugin runs destructors of ours (thread-local values)
+//! when it ends, which may be after the host has unloaded the plugin: they must still be there.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -11,7 +11,8 @@ use engine::library::abi::{FAILED, OK, Room, Status};
 /// # Safety
 /// There is room for the message, and nobody else uses it.
 pub unsafe fn told(message: Room<u8>, work: impl FnOnce() -> Result<()>) -> Status {
-    // What `work` leaves half done is not used again: streams put down what they remember before they compute.
+    // What `work` leaves half done is not used again: streams put down what they remember before
+    // they compute.
     let reason = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => return OK,
         Ok(Err(error)) => error.reason(),
@@ -28,14 +29,19 @@ pub fn let_go<T>(value: T) {
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(panic.downcast_ref::<&str>().copied());
     text.unwrap_or("the library panicked").into()
 }
 
-/// The first line, cut between two characters: candle's errors carry a backtrace where one is asked for.
+/// The first line, cut between two characters: candle's errors carry a backtrace where one is asked
+/// for.
 fn write(room: &mut [u8], reason: &str) {
     let line = reason.lines().next().unwrap_or_default();
-    let end = (0..=line.len().min(room.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    let end =
+        (0..=line.len().min(room.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
     room.fill(0);
     room[..end].copy_from_slice(&line.as_bytes()[..end]);
 }
@@ -61,7 +67,10 @@ mod tests {
         assert_eq!(message_of(40, failed), (FAILED, "out of memory".into()));
         let number = std::hint::black_box(3);
         assert_eq!(message_of(40, || panic!("no kernel {number}")), (FAILED, "no kernel 3".into()));
-        assert_eq!(message_of(40, || std::panic::panic_any(3)), (FAILED, "the library panicked".into()));
+        assert_eq!(
+            message_of(40, || std::panic::panic_any(3)),
+            (FAILED, "the library panicked".into())
+        );
     }
 
     #[test]

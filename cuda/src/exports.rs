@@ -8,8 +8,16 @@ use engine::{Error, Result};
 use crate::call::{let_go, told};
 use crate::model::{Model, Stream};
 
-static FUNCTIONS: Functions =
-    Functions { open_model, close_model, open_stream, close_stream, style_tokens, encode, decode, denoise };
+static FUNCTIONS: Functions = Functions {
+    open_model,
+    close_model,
+    open_stream,
+    close_stream,
+    style_tokens,
+    encode,
+    decode,
+    denoise,
+};
 
 /// The version of the interface.
 #[unsafe(no_mangle)]
@@ -46,9 +54,10 @@ fn images(foreign: abi::Image) -> Result<Vec<MelImage>> {
     // SAFETY: the caller's slice lives until the call returns.
     let data = unsafe { data.slice() }.unwrap_or_default();
     match n_mels.checked_mul(frames) {
-        Some(size) if size > 0 && !data.is_empty() && data.len().is_multiple_of(size) => {
-            Ok(data.chunks_exact(size).map(|one| MelImage { n_mels, frames, data: one.to_vec() }).collect())
-        }
+        Some(size) if size > 0 && !data.is_empty() && data.len().is_multiple_of(size) => Ok(data
+            .chunks_exact(size)
+            .map(|one| MelImage { n_mels, frames, data: one.to_vec() })
+            .collect()),
         _ => {
             let expected = format!("images of {n_mels} x {frames} values");
             Err(Error::invalid("mel image", expected, format!("{} values", data.len())))
@@ -62,8 +71,8 @@ unsafe extern "C" fn open_model(
     model: *mut *mut abi::Model,
     message: Room<u8>,
 ) -> Status {
-    // SAFETY: the caller gives what the interface asks for, here and in the functions below: slices that live until the call
-    // returns, open handles, and a stream to one thread alone.
+    // SAFETY: the caller gives what the interface asks for, here and in the functions below: slices
+    // that live until the call returns, open handles, and a stream to one thread alone.
     unsafe {
         told(message, || {
             handed(Model::open(file.slice().unwrap_or_default(), device)?, model);
@@ -142,7 +151,8 @@ unsafe extern "C" fn decode(
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
-            let (stream, data) = (&mut *stream.cast::<Stream>(), latent.data.slice().unwrap_or_default());
+            let (stream, data) =
+                (&mut *stream.cast::<Stream>(), latent.data.slice().unwrap_or_default());
             stream.check(latent.dims, data)?;
             fill("mel image", image, &stream.networks.decode(data, latent.dims)?.data)
         })
@@ -160,8 +170,10 @@ unsafe extern "C" fn denoise(
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
-            let (data, guides) = (noisy.data.slice().unwrap_or_default(), guides.slice().unwrap_or_default());
-            let predicted = (*stream.cast::<Stream>()).denoise(data, noisy.dims, timestep, guides)?;
+            let (data, guides) =
+                (noisy.data.slice().unwrap_or_default(), guides.slice().unwrap_or_default());
+            let predicted =
+                (*stream.cast::<Stream>()).denoise(data, noisy.dims, timestep, guides)?;
             fill("predictions", predictions, &predicted.concat())
         })
     }

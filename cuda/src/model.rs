@@ -37,7 +37,8 @@ fn open_device(device: u32) -> Result<Device> {
         DEVICE_CUDA if !cfg!(feature = "cuda") => {
             Err(Error::Compute("the library was built without CUDA".into()))
         }
-        // One CUDA stream for all threads: with one a thread (`new_cuda`) they would share cuBLAS's workspace.
+        // One CUDA stream for all threads: with one a thread (`new_cuda`) they would share cuBLAS's
+        // workspace.
         DEVICE_CUDA => Device::new_cuda_with_stream(0)
             .map_err(|error| Error::Compute(format!("no CUDA GPU can be used: {error}"))),
         other => Err(Error::invalid("device", format!("{DEVICE_CPU} or {DEVICE_CUDA}"), other)),
@@ -106,7 +107,11 @@ impl Stream {
             // SAFETY: as the caller promises.
             let content = unsafe { guide.content.slice() };
             content.map_or(Ok(()), |content| self.check(dims, content))?;
-            guides.push(Guide { content, style: style.as_ref(), prefix_columns: guide.prefix_columns });
+            guides.push(Guide {
+                content,
+                style: style.as_ref(),
+                prefix_columns: guide.prefix_columns,
+            });
         }
         self.networks.denoise(noisy, dims, timestep, &guides)
     }

@@ -1,4 +1,5 @@
-//! The library opened as programs open it, computing on candle's CPU device: what needs a GPU is its arithmetic alone.
+//! The library opened as programs open it, computing on candle's CPU device: what needs a GPU is
+//! its arithmetic alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +9,9 @@ use engine::checkpoint::Checkpoint;
 use engine::image::MelImage;
 use engine::latency_mode::LatencyMode;
 use engine::library::abi::{self, FAILED, Functions, OK, Room, Status, View};
-use engine::library::{Accelerator, Device, Library, Networks, PATH_VARIABLE, TOLERANCE, require_agreement};
+use engine::library::{
+    Accelerator, Device, Library, Networks, PATH_VARIABLE, TOLERANCE, require_agreement,
+};
 use engine::models::model::Guide;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
@@ -80,12 +83,14 @@ fn assert_computes_the_same(mut there: Networks) {
     let content = here.encode(&references[0]).expect("encoded");
     assert_near("latent", &there.encode(&references[0]).expect("encoded"), &content);
     let dims = [16, 8, here.config().autoencoder.latent_channels];
-    let noisy: Vec<f32> = values(content.len(), 2.0).iter().map(|value| 3.0 * value - 1.5).collect();
+    let noisy: Vec<f32> =
+        values(content.len(), 2.0).iter().map(|value| 3.0 * value - 1.5).collect();
     let styled = Guide { content: Some(&content), style: Some(&style), prefix_columns: 2 };
     let guides = [styled, Guide { style: None, ..styled }, Guide { content: None, ..styled }];
     for timestep in [here.config().diffusion.train_timesteps - 1, 7] {
-        let [here, there] = [&mut here as &mut dyn TransferModel, &mut there]
-            .map(|networks| networks.denoise(&noisy, dims, timestep, &guides).expect("predicted").concat());
+        let [here, there] = [&mut here as &mut dyn TransferModel, &mut there].map(|networks| {
+            networks.denoise(&noisy, dims, timestep, &guides).expect("predicted").concat()
+        });
         assert_near(&format!("prediction at {timestep}"), &there, &here);
     }
     let decoded = there.decode(&content, dims).expect("decoded");
@@ -154,8 +159,9 @@ fn refuses(part: &str, call: impl FnOnce(Room<u8>) -> Status) {
 fn open(file: &[u8], device: u32) -> Result<*mut abi::Model, String> {
     let mut model = std::ptr::null_mut();
     // SAFETY: all pointers are of what lives until the call returns.
-    let call =
-        |message| unsafe { (functions().open_model)(View::of(Some(file)), device, &mut model, message) };
+    let call = |message| unsafe {
+        (functions().open_model)(View::of(Some(file)), device, &mut model, message)
+    };
     match said(call) {
         (OK, _) => Ok(model),
         (_, message) => Err(message),
@@ -188,7 +194,8 @@ fn wrong_lengths_are_refused() {
     let functions = functions();
     let model = open(&model_file(), abi::DEVICE_CPU).expect("a model");
     let mut stream = std::ptr::null_mut();
-    // SAFETY: here and below, handles are open and all pointers are of what lives until the call returns.
+    // SAFETY: here and below, handles are open and all pointers are of what lives until the call
+    // returns.
     let opened = said(|message| unsafe { (functions.open_stream)(model, &mut stream, message) });
     assert_eq!(opened.0, OK);
     // SAFETY: as above; a stream outlives its model.
@@ -224,17 +231,28 @@ fn wrong_lengths_are_refused() {
     let mut denoise = |guides: &[abi::Guide], room_len: usize, message| {
         let (noisy, guides) = (latent([16, 2, 32], &content), View::of(Some(guides)));
         // SAFETY: as above.
-        unsafe { (functions.denoise)(stream, noisy, 9, guides, Room::of(&mut room[..room_len]), message) }
+        unsafe {
+            (functions.denoise)(stream, noisy, 9, guides, Room::of(&mut room[..room_len]), message)
+        }
     };
     let none = View::of(None);
-    let bare = abi::Guide { content: none, tokens: none, pooled: none, profile: none, prefix_columns: 0 };
-    let styled =
-        abi::Guide { tokens: View::of(Some(&content[..7])), pooled: View::of(Some(&content[..7])), ..bare };
+    let bare =
+        abi::Guide { content: none, tokens: none, pooled: none, profile: none, prefix_columns: 0 };
+    let styled = abi::Guide {
+        tokens: View::of(Some(&content[..7])),
+        pooled: View::of(Some(&content[..7])),
+        ..bare
+    };
     refuses("style tokens", |m| denoise(&[styled], 1024, m));
-    refuses("latent", |m| denoise(&[abi::Guide { content: View::of(Some(&content[..9])), ..bare }], 1024, m));
+    refuses("latent", |m| {
+        denoise(&[abi::Guide { content: View::of(Some(&content[..9])), ..bare }], 1024, m)
+    });
     refuses("room for 1024 values, found 5", |m| denoise(&[bare], 5, m));
     assert_eq!(said(|m| denoise(&[], 0, m)).0, FAILED, "nothing to predict");
-    assert_eq!(said(|m| denoise(&[abi::Guide { prefix_columns: usize::MAX, ..bare }], 1024, m)).0, OK);
+    assert_eq!(
+        said(|m| denoise(&[abi::Guide { prefix_columns: usize::MAX, ..bare }], 1024, m)).0,
+        OK
+    );
     // SAFETY: as above.
     unsafe { (functions.close_stream)(stream) };
 }

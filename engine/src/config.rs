@@ -18,8 +18,9 @@ pub struct MelConfig {
     pub n_mels: usize,
     /// The filterbank's convention; only `slaney` (librosa's default) is known.
     pub convention: String,
-    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1. Of rendered piano, guitar,
-    /// harp and violin at -20 dBFS 1 % of the pixels lie above 15 dB, 0.1 % above 23, 0.001 % above 30.
+    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1. Of
+    /// rendered piano, guitar, harp and violin at -20 dBFS 1 % of the pixels lie above 15 dB, 0.1
+    /// % above 23, 0.001 % above 30.
     pub top_db: f32,
     /// dB between 0 and 1.
     pub range_db: f32,
@@ -47,7 +48,8 @@ pub struct WindowConfig {
     pub frames: usize,
     /// Frames from one window to the next.
     pub hop_frames: usize,
-    /// Frames that a window shares with its predecessor, `frames - hop_frames`: what training gives as a clean prefix.
+    /// Frames that a window shares with its predecessor, `frames - hop_frames`: what training
+    /// gives as a clean prefix.
     pub prefix_frames: usize,
 }
 
@@ -80,7 +82,8 @@ impl AutoencoderConfig {
     }
 }
 
-/// Style encoder: stride-2 convolutions, tokens from the last resolutions, a pooled vector, an instrument head.
+/// Style encoder: stride-2 convolutions, tokens from the last resolutions, a pooled vector, an
+/// instrument head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StyleConfig {
@@ -90,7 +93,8 @@ pub struct StyleConfig {
     pub token_levels: usize,
     /// Token and pooled-vector width.
     pub dim: usize,
-    /// Sine and cosine channels that tell a position along the mel axis; 0 in models that are not told.
+    /// Sine and cosine channels that tell a position along the mel axis; 0 in models that are not
+    /// told.
     #[serde(default)]
     pub frequency_channels: usize,
     /// Labels of the instrument head, in its order.
@@ -187,7 +191,11 @@ pub struct DiffusionConfig {
 
 impl Default for DiffusionConfig {
     fn default() -> Self {
-        Self { schedule: ScheduleKind::CosineZeroSnr, prediction: Prediction::V, train_timesteps: 1000 }
+        Self {
+            schedule: ScheduleKind::CosineZeroSnr,
+            prediction: Prediction::V,
+            train_timesteps: 1000,
+        }
     }
 }
 
@@ -195,8 +203,9 @@ impl Default for DiffusionConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// How much what the model plays is raised, in dB. A model that is not sure of a band writes the mean of what it may hold *in dB*, and
-    /// sound at that level has less power than the mean of the sounds; how much less was measured when it was exported.
+    /// How much what the model plays is raised, in dB. A model that is not sure of a band writes
+    /// the mean of what it may hold *in dB*, and sound at that level has less power than the mean
+    /// of the sounds; how much less was measured when it was exported.
     #[serde(default)]
     pub makeup_db: f32,
     /// Audio to image.
@@ -240,7 +249,11 @@ fn bound_all(field: &str, values: &[usize], max_len: usize, min: usize, max: usi
 
 /// What is divided in halves: sines and cosines, a spectrum's frequencies.
 fn even(field: &str, value: usize) -> Result<()> {
-    if value.is_multiple_of(2) { Ok(()) } else { Err(Error::checkpoint(field, "an even number", value)) }
+    if value.is_multiple_of(2) {
+        Ok(())
+    } else {
+        Err(Error::checkpoint(field, "an even number", value))
+    }
 }
 
 /// Channels are normalised in groups of eight; they must divide.
@@ -252,7 +265,8 @@ fn grouped(field: &str, values: &[usize]) -> Result<()> {
 }
 
 impl ModelConfig {
-    /// Refuses a config that no network can be built from, or whose networks would need absurd memory.
+    /// Refuses a config that no network can be built from, or whose networks would need absurd
+    /// memory.
     pub fn validate(&self) -> Result<()> {
         if !(-MAKEUP_MAX_DB..=MAKEUP_MAX_DB).contains(&self.makeup_db) {
             let expected = format!("-{MAKEUP_MAX_DB} to {MAKEUP_MAX_DB}");
@@ -347,13 +361,20 @@ impl ModelConfig {
 
     /// Attention's scores are the product of what attends and what is attended to.
     fn validate_attention(&self) -> Result<()> {
-        let Some(finest) = self.unet.attention.iter().position(|&attends| attends) else { return Ok(()) };
+        let Some(finest) = self.unet.attention.iter().position(|&attends| attends) else {
+            return Ok(());
+        };
         let (height, width) = (self.mel.n_mels, self.window.frames);
         let pixels = self.autoencoder.reduction() << finest;
         let attending = (height / pixels) * (width / pixels);
         bound("unet.attention: positions that attend", attending, 0, ATTENDING_MAX)?;
         let tokens = self.style.token_count(height, width);
-        bound("style.token_levels: positions that attend, times tokens", attending * tokens, 0, SCORES_MAX)
+        bound(
+            "style.token_levels: positions that attend, times tokens",
+            attending * tokens,
+            0,
+            SCORES_MAX,
+        )
     }
 }
 
@@ -370,7 +391,11 @@ mod tests {
     fn files_from_before_the_spectral_profile_have_none() {
         let mut written = serde_json::to_value(ModelConfig::default()).expect("JSON");
         for (part, field) in [("style", "frequency_channels"), ("unet", "profile_channels")] {
-            written[part].as_object_mut().expect("an object").remove(field).expect("a field of today's");
+            written[part]
+                .as_object_mut()
+                .expect("an object")
+                .remove(field)
+                .expect("a field of today's");
         }
         let config: ModelConfig = serde_json::from_value(written).expect("a config");
         config.validate().expect("valid");
@@ -380,7 +405,11 @@ mod tests {
     #[test]
     fn a_makeup_is_bounded_and_none_in_files_from_before() {
         let mut written = serde_json::to_value(ModelConfig::default()).expect("JSON");
-        written.as_object_mut().expect("an object").remove("makeup_db").expect("a field of today's");
+        written
+            .as_object_mut()
+            .expect("an object")
+            .remove("makeup_db")
+            .expect("a field of today's");
         let mut config: ModelConfig = serde_json::from_value(written).expect("a config");
         assert_eq!(config.makeup_db, 0.0);
         for makeup_db in [60.0, f32::NAN] {
@@ -396,8 +425,13 @@ mod tests {
         odd.mel.n_fft = 2049;
         assert!(refused(&odd).contains("mel.n_fft"), "no transform halves it");
         let mut hour = ModelConfig::default();
-        hour.mel =
-            MelConfig { sample_rate_hz: 8000, n_fft: 16_384, hop_length: 8192, n_mels: 64, ..hour.mel };
+        hour.mel = MelConfig {
+            sample_rate_hz: 8000,
+            n_fft: 16_384,
+            hop_length: 8192,
+            n_mels: 64,
+            ..hour.mel
+        };
         hour.window = WindowConfig { frames: 4096, hop_frames: 4096, prefix_frames: 0 };
         assert!(refused(&hour).contains("mel.hop_length * window.frames"));
         let mut all = ModelConfig::default();
@@ -418,7 +452,9 @@ mod tests {
         let mut config = ModelConfig::default();
         config.unet.channels[1] = 1 << 30;
         assert!(config.validate().unwrap_err().to_string().contains("unet.channels[1]"));
-        for (frames, hop_frames, field) in [(100, 84, "window.frames"), (128, 0, "window.hop_frames")] {
+        for (frames, hop_frames, field) in
+            [(100, 84, "window.frames"), (128, 0, "window.hop_frames")]
+        {
             let window = WindowConfig { frames, hop_frames, prefix_frames: frames - hop_frames };
             let config = ModelConfig { window, ..ModelConfig::default() };
             assert!(config.validate().unwrap_err().to_string().contains(field));

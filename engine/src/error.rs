@@ -46,7 +46,11 @@ pub enum Error {
 
 impl Error {
     /// An unusable value from outside.
-    pub fn invalid(what: impl Into<String>, expected: impl Into<String>, found: impl ToString) -> Self {
+    pub fn invalid(
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
         Self::Invalid { what: what.into(), expected: expected.into(), found: found.to_string() }
     }
 
@@ -56,11 +60,20 @@ impl Error {
     }
 
     /// A model file's field that is not as the format asks.
-    pub fn checkpoint(field: impl Into<String>, expected: impl Into<String>, found: impl ToString) -> Self {
-        Self::Checkpoint { field: field.into(), expected: expected.into(), found: found.to_string() }
+    pub fn checkpoint(
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl ToString,
+    ) -> Self {
+        Self::Checkpoint {
+            field: field.into(),
+            expected: expected.into(),
+            found: found.to_string(),
+        }
     }
 
-    /// The sentence without the word that says that an executor failed: for whoever says so already.
+    /// The sentence without the word that says that an executor failed: for whoever says so
+    /// already.
     pub fn reason(&self) -> String {
         match self {
             Self::Compute(reason) => reason.clone(),

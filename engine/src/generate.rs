@@ -30,8 +30,8 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
 
 /// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
 ///
-/// Windows continue one another through a clean prefix, because no content tells them how; steps, guidance, eta,
-/// temperature and seed are the settings'.
+/// Windows continue one another through a clean prefix, because no content tells them how; steps,
+/// guidance, eta, temperature and seed are the settings'.
 ///
 /// # Errors
 /// As [`validate_seconds`], on cancelling, and where the networks fail.
@@ -66,8 +66,11 @@ pub fn generate_image(
 ) -> Result<MelImage> {
     let config = model.config().clone();
     let reduction = config.autoencoder.reduction();
-    let dims @ [height, width, channels] =
-        [config.mel.n_mels / reduction, config.window.frames / reduction, config.autoencoder.latent_channels];
+    let dims @ [height, width, channels] = [
+        config.mel.n_mels / reduction,
+        config.window.frames / reduction,
+        config.autoencoder.latent_channels,
+    ];
     let hop = (config.window.hop_frames / reduction).max(1);
     let prefix = width - hop;
     let diffusion = ForwardDiffusion::new(&config.diffusion)?;
@@ -94,8 +97,9 @@ pub fn generate_image(
                 _ => answers.into_iter().next().unwrap_or_default(),
             })
         };
-        let mut fresh =
-            |step| noise::window(noise::step_seed(settings.seed, step), column, height, width, channels);
+        let mut fresh = |step| {
+            noise::window(noise::step_seed(settings.seed, step), column, height, width, channels)
+        };
         sampler.sample(&mut latent, &mut predict, &mut fresh, given.as_ref())?;
         let image = model.decode(&latent, dims)?;
         let first = if window == 0 { 0 } else { prefix * reduction };

@@ -5,22 +5,26 @@ use crate::vocoder::guided::DEFAULT_ITERATIONS;
 
 /// Latent columns by which windows move in [`LatencyMode::Balanced`], 371 ms.
 const BALANCED_HOP_COLUMNS: usize = 2;
-/// The most DDIM steps in [`LatencyMode::Balanced`], where a whole window is computed for every short hop.
+/// The most DDIM steps in [`LatencyMode::Balanced`], where a whole window is computed for every
+/// short hop.
 const BALANCED_STEPS_MAX: usize = 4;
-/// Frames by which windows move in [`LatencyMode::Live`], 46 ms: less than a latent column, because nothing but the content is
-/// handed on from window to window.
+/// Frames by which windows move in [`LatencyMode::Live`], 46 ms: less than a latent column, because
+/// nothing but the content is handed on from window to window.
 const LIVE_HOP_FRAMES: usize = 2;
-/// The mean, which is what a hop has time for. It is also what comes nearest to the truth (model card).
+/// The mean, which is what a hop has time for. It is also what comes nearest to the truth (model
+/// card).
 const LIVE_STEPS_MAX: usize = 1;
 
 /// Where a model's windows lie, and so how late its output is. The same model plays in all modes.
 ///
-/// Every window is computed from the content alone. Given what was played before as a clean prefix, as training can do, windows
-/// that move by little drift away: with 14 of 16 columns given mel LSD was .668 of the content's and note F1 .475, without .604
-/// and .557 (`trainer evaluate audio --items 12 --seconds 8`, 2026-11-22).
+/// Every window is computed from the content alone. Given what was played before as a clean prefix,
+/// as training can do, windows that move by little drift away: with 14 of 16 columns given mel LSD
+/// was .668 of the content's and note F1 .475, without .604 and .557 (`trainer evaluate audio
+/// --items 12 --seconds 8`, 2026-11-22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatencyMode {
-    /// Half windows that move by less than a latent column, the mean of what they may sound like, and no Griffin-Lim.
+    /// Half windows that move by less than a latent column, the mean of what they may sound like,
+    /// and no Griffin-Lim.
     Live,
     /// Whole windows that move by little.
     Balanced,
@@ -67,8 +71,9 @@ impl LatencyMode {
 
     /// What a window may take to compute, as a part of the hop; it is a part of the latency.
     ///
-    /// With three quarters several instances whose windows fall together may fill the machine to that part, and none is late. A
-    /// short hop is little beside what a system's scheduler takes away at times, so it has all of it.
+    /// With three quarters several instances whose windows fall together may fill the machine to
+    /// that part, and none is late. A short hop is little beside what a system's scheduler takes
+    /// away at times, so it has all of it.
     pub fn deadline_of_hop(self) -> f64 {
         match self {
             Self::Live => 1.0,

@@ -11,7 +11,8 @@
 //!   -> vocoder   (content-guided, or Griffin-Lim)
 //! ```
 //!
-//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run; `library` has them run on a GPU.
+//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run;
+//! `library` has them run on a GPU.
 
 pub mod audio_file;
 pub mod cancel;

@@ -1,8 +1,9 @@
 //! The engine in a library of its own, opened while the program runs: networks on a GPU.
 //!
-//! A program that is linked against CUDA does not start where there is none. So CUDA is in a library beside it
-//! (`luthier_engine_cuda`, the candle executor behind a small C interface, [`abi`]), and where that does not open, or
-//! gives up later, the packed CPU engine plays: [`Accelerator`].
+//! A program that is linked against CUDA does not start where there is none. So CUDA is in a
+//! library beside it (`luthier_engine_cuda`, the candle executor behind a small C interface,
+//! [`abi`]), and where that does not open, or gives up later, the packed CPU engine plays:
+//! [`Accelerator`].
 
 pub mod abi;
 mod accelerator;
@@ -26,8 +27,8 @@ pub use networks::Networks;
 /// Names a library to be opened instead of the one that a program brings.
 pub const PATH_VARIABLE: &str = "LUTHIER_CUDA_LIBRARY";
 
-/// The library's file as bundles hold it. Cargo's own file has another name on most systems: a build without CUDA that lies
-/// beside a program is never taken for it.
+/// The library's file as bundles hold it. Cargo's own file has another name on most systems: a
+/// build without CUDA that lies beside a program is never taken for it.
 pub fn file_name() -> String {
     format!("luthier_engine_cuda.{}", std::env::consts::DLL_EXTENSION)
 }
@@ -49,7 +50,8 @@ pub enum Device {
 
 /// A library that has been opened; stays so until the process ends.
 ///
-/// Threads that have passed through it run its destructors when they end, and CUDA keeps threads of its own: it must not go.
+/// Threads that have passed through it run its destructors when they end, and CUDA keeps threads of
+/// its own: it must not go.
 #[derive(Clone, Copy)]
 pub struct Library {
     functions: &'static abi::Functions,
@@ -57,23 +59,27 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens a library, to compute on a device. Whether that is there is known when a model is opened.
+    /// Opens a library, to compute on a device. Whether that is there is known when a model is
+    /// opened.
     ///
     /// # Errors
-    /// One sentence for a file that is no such library, is of another version, or asks for libraries that are not there.
+    /// One sentence for a file that is no such library, is of another version, or asks for
+    /// libraries that are not there.
     pub fn open(path: &Path, device: Device) -> Result<Self> {
         let library = load(path).map_err(|error| unopened(path, &error))?;
         let version = *symbol::<abi::VersionFn>(&library, path, abi::VERSION_SYMBOL)?;
         // SAFETY: of this type in every version.
         let version = unsafe { version() };
         if version != abi::VERSION {
-            let reason = format!("expected interface {}, found {version} of another Luthier", abi::VERSION);
+            let reason =
+                format!("expected interface {}, found {version} of another Luthier", abi::VERSION);
             return Err(Error::file(path, reason));
         }
         let functions = *symbol::<abi::FunctionsFn>(&library, path, abi::FUNCTIONS_SYMBOL)?;
         // SAFETY: of this type in this version; what it gives stays, because the library does.
         let functions = unsafe { functions(abi::VERSION).as_ref() };
-        let functions = functions.ok_or_else(|| Error::file(path, "refuses this version of Luthier"))?;
+        let functions =
+            functions.ok_or_else(|| Error::file(path, "refuses this version of Luthier"))?;
         std::mem::forget(library);
         Ok(Self { functions, device })
     }
@@ -123,5 +129,8 @@ fn symbol<'a, T>(
 fn unopened(path: &Path, error: &libloading::Error) -> Error {
     let source = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::file(path, format!("cannot be opened, or lacks NVIDIA's driver or CUDA's libraries ({source})"))
+    Error::file(
+        path,
+        format!("cannot be opened, or lacks NVIDIA's driver or CUDA's libraries ({source})"),
+    )
 }

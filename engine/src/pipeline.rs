@@ -6,7 +6,8 @@
 //!   -> voice (guided vocoder or Griffin-Lim) -> wet segment
 //! ```
 //!
-//! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is [`crate::stream`]'s.
+//! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is
+//! [`crate::stream`]'s.
 
 mod intake;
 mod rolling_style;
@@ -50,7 +51,8 @@ fn played(model: &dyn TransferModel) -> ModelConfig {
 /// One window's images, for somebody who wants to see them.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowView<'a> {
-    /// The host position (samples since reset) on which frame 0 is centred; negative before the stream.
+    /// The host position (samples since reset) on which frame 0 is centred; negative before the
+    /// stream.
     pub first_frame_position: i64,
     /// Host samples from frame to frame.
     pub frame_samples: f64,
@@ -79,7 +81,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline for `channels` channels at `host_rate_hz`, with one style. Settings come with every window.
+    /// A pipeline for `channels` channels at `host_rate_hz`, with one style. Settings come with
+    /// every window.
     ///
     /// # Errors
     /// As [`grid`], or if the model's config is not usable.
@@ -90,7 +93,8 @@ impl Pipeline {
         style: impl Into<SharedStyle>,
     ) -> Result<Self> {
         let style: SharedStyle = style.into();
-        let mut pipeline = Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
+        let mut pipeline =
+            Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
@@ -99,14 +103,20 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Pipeline::new`].
-    pub fn following(model: Box<dyn TransferModel>, host_rate_hz: u32, channels: usize) -> Result<Self> {
+    pub fn following(
+        model: Box<dyn TransferModel>,
+        host_rate_hz: u32,
+        channels: usize,
+    ) -> Result<Self> {
         let style = RollingStyle::new(model.config(), host_rate_hz, channels)?;
-        let mut pipeline = Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
+        let mut pipeline =
+            Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
 
-    /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until it is given one.
+    /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until
+    /// it is given one.
     ///
     /// # Errors
     /// As [`grid`].
@@ -133,7 +143,8 @@ impl Pipeline {
     /// If the model's windows are not those that the pipeline was made for.
     pub fn set_model(&mut self, model: Box<dyn TransferModel>) -> Result<()> {
         let config = played(&*model);
-        if grid(&config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel() {
+        if grid(&config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel()
+        {
             let expected = "the windows and the mel spectrogram that the stream was opened with";
             return Err(Error::checkpoint("window", expected, "others"));
         }
@@ -166,7 +177,8 @@ impl Pipeline {
         cancel: &Cancel,
     ) -> Result<Option<MelImage>> {
         let Some(transfer) = &mut self.transfer else { return Ok(None) };
-        let style = timings.measure(Stage::Encode, || self.style.style(window, transfer.model()))?;
+        let style =
+            timings.measure(Stage::Encode, || self.style.style(window, transfer.model()))?;
         let Some(style) = style else { return Ok(None) };
         cancel.check()?;
         let latent = timings.measure(Stage::Encode, || transfer.encode(content))?;
@@ -193,7 +205,12 @@ impl Pipeline {
 }
 
 impl WindowProcessor for Pipeline {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let WindowOutput { wet, timings, dry } = out;
         timings.measure(Stage::Resample, || self.intake.take(window));
         let model = self.transfer.as_mut().map(Transfer::model);
@@ -212,8 +229,9 @@ impl WindowProcessor for Pipeline {
         };
         cancel.check()?;
         self.show(window, &content, &image);
-        let played =
-            |transfer: &Transfer| (transfer.mode().vocoder_iterations(), transfer.makeup(&window.settings));
+        let played = |transfer: &Transfer| {
+            (transfer.mode().vocoder_iterations(), transfer.makeup(&window.settings))
+        };
         let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), played);
         let performance = Performance { content: &content, target: &image, gain, iterations };
         timings.measure(Stage::Vocode, || {

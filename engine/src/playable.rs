@@ -1,4 +1,5 @@
-//! A model file made ready to play: checked against the networks, packed, and able to read a style from audio.
+//! A model file made ready to play: checked against the networks, packed, and able to read a style
+//! from audio.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -96,18 +97,31 @@ impl<B: Backend> Playable<B> {
         Ok(StyleTokens { model: self.sha256.clone(), ..self.model.style_tokens(ops, images)? })
     }
 
-    /// The style of a recording with what other models need to read it, called `name` and from `path`.
+    /// The style of a recording with what other models need to read it, called `name` and from
+    /// `path`.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn keep(&self, ops: &mut B, name: String, path: &Path, recording: &Audio) -> Result<KeptStyle> {
+    pub fn keep(
+        &self,
+        ops: &mut B,
+        name: String,
+        path: &Path,
+        recording: &Audio,
+    ) -> Result<KeptStyle> {
         let images = reference_images(self.config(), recording)?;
         let tokens = self.style_of(ops, &images)?;
         let heard = Heard::of(&self.config().mel, &images);
-        Ok(KeptStyle { name, path: path.to_path_buf(), tokens: Arc::new(tokens), heard: Arc::new(heard) })
+        Ok(KeptStyle {
+            name,
+            path: path.to_path_buf(),
+            tokens: Arc::new(tokens),
+            heard: Arc::new(heard),
+        })
     }
 
-    /// Whether this model made a style, and all of it is there: an older version drops what it does not know when it saves.
+    /// Whether this model made a style, and all of it is there: an older version drops what it does
+    /// not know when it saves.
     pub fn made(&self, style: &StyleTokens) -> bool {
         style.model == self.sha256 && self.model.fits(style)
     }
@@ -184,8 +198,8 @@ pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<M
     Ok(images)
 }
 
-/// The images of a signal at the model's rate, window after window without overlap, each at the level that a stream
-/// would have reached at its end; those that say nothing are left out.
+/// The images of a signal at the model's rate, window after window without overlap, each at the
+/// level that a stream would have reached at its end; those that say nothing are left out.
 pub(crate) fn window_images(config: &ModelConfig, channels: &[&[f32]]) -> Vec<MelImage> {
     let window_samples = config.window.frames * config.mel.hop_length;
     let len = channels.first().map_or(0, |channel| channel.len());
@@ -213,7 +227,8 @@ mod tests {
     fn tone(seconds: f64, amplitude: f32) -> Audio {
         let rate_hz = 44_100;
         let frames = (seconds * f64::from(rate_hz)) as usize;
-        let sample = |n: usize| amplitude * (std::f32::consts::TAU * 440.0 * n as f32 / 44_100.0).sin();
+        let sample =
+            |n: usize| amplitude * (std::f32::consts::TAU * 440.0 * n as f32 / 44_100.0).sin();
         Audio { sample_rate_hz: rate_hz, channels: vec![(0..frames).map(sample).collect(); 2] }
     }
 
@@ -237,15 +252,19 @@ mod tests {
         late.channels.iter_mut().for_each(|c| {
             c.splice(0..0, vec![0.0; 88_200]);
         });
-        let (a, b) =
-            (reference_images(&config, &early).expect("a"), reference_images(&config, &late).expect("b"));
-        let apart = a[0].data.iter().zip(&b[0].data).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        let (a, b) = (
+            reference_images(&config, &early).expect("a"),
+            reference_images(&config, &late).expect("b"),
+        );
+        let apart =
+            a[0].data.iter().zip(&b[0].data).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         assert!(a.len() == b.len() && apart < 0.02, "{apart}");
     }
 
     #[test]
     fn a_silent_reference_is_refused() {
-        let refused = reference_images(&ModelConfig::default(), &tone(5.0, 0.0)).expect_err("refused");
+        let refused =
+            reference_images(&ModelConfig::default(), &tone(5.0, 0.0)).expect_err("refused");
         assert!(refused.to_string().contains("silence"));
     }
 }

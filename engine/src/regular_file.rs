@@ -1,4 +1,5 @@
-//! A file's bytes, as many as may be: what a name from outside leads to may be a pipe, a device, or longer than memory.
+//! A file's bytes, as many as may be: what a name from outside leads to may be a pipe, a device, or
+//! longer than memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

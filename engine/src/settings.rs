@@ -17,7 +17,8 @@ pub enum VocoderKind {
 /// Settings of one transfer; defaults are the shipped ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// DDIM steps, 1 to 1000. The default is two: more move hardly more and are further from the truth (model card).
+    /// DDIM steps, 1 to 1000. The default is two: more move hardly more and are further from the
+    /// truth (model card).
     pub steps: usize,
     /// Classifier-free guidance scale, 0 to 10; 1 is none.
     pub guidance_scale: f32,

@@ -25,7 +25,8 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
     })
 }
 
-/// Gives a sibling that is written to its end the file's name, once it is on the disk: what had the name is lost only then.
+/// Gives a sibling that is written to its end the file's name, once it is on the disk: what had the
+/// name is lost only then.
 ///
 /// # Errors
 /// The system's; then both are as they were.
@@ -35,7 +36,8 @@ pub fn publish(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)
 }
 
-/// A hidden sibling (the same file system, so that the rename is atomic) that nobody else writes at the same time.
+/// A hidden sibling (the same file system, so that the rename is atomic) that nobody else writes at
+/// the same time.
 pub fn part_of(path: &Path) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -64,7 +64,8 @@ impl Default for Luthier {
 
 /// A loaded state may name another model.
 fn listen_for_states(instance: &Arc<Instance>, workshop: &Workshop) {
-    let (weak, loader, registry) = (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+    let (weak, loader, registry) =
+        (Arc::downgrade(instance), workshop.loader(), workshop.registry());
     instance.project.set_listener(Box::new(move || {
         let Some(instance) = weak.upgrade() else { return };
         // At once, so that an offline render that begins now waits for it.
@@ -79,7 +80,8 @@ fn listen_for_states(instance: &Arc<Instance>, workshop: &Workshop) {
 }
 
 fn listen_for_requests(instance: &Arc<Instance>, workshop: &Workshop) {
-    let (weak, loader, registry) = (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+    let (weak, loader, registry) =
+        (Arc::downgrade(instance), workshop.loader(), workshop.registry());
     instance.shared.set_handler(Box::new(move |request| {
         let (weak, registry) = (weak.clone(), Arc::clone(&registry));
         loader.send(move || {
@@ -128,7 +130,8 @@ impl Luthier {
         });
     }
 
-    /// Has the factory's styles read before anybody asks for one: a window of a short latency has no time for that.
+    /// Has the factory's styles read before anybody asks for one: a window of a short latency has
+    /// no time for that.
     fn fetch_styles(&self) {
         for index in 0..FACTORY.len() {
             let instance = Arc::downgrade(&self.instance);
@@ -201,7 +204,9 @@ impl Plugin for Luthier {
         match self.open(sample_rate_hz, channels, config.max_buffer_size.into()) {
             Ok(playing) => self.playing = Some(playing),
             // The host goes on, and hears its own input.
-            Err(error) => self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}.")),
+            Err(error) => {
+                self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}."))
+            }
         }
         let latency = self.playing.as_ref().map_or(0, Playing::latency_samples);
         let status = &self.instance.shared.status;
@@ -250,7 +255,8 @@ impl Plugin for Luthier {
                 *slot = channel;
             }
         }
-        let (transport, latency, len) = (context.transport(), playing.latency_samples(), buffer.samples());
+        let (transport, latency, len) =
+            (context.transport(), playing.latency_samples(), buffer.samples());
         let io = buffer.as_slice();
         let rolls = offline && transport.playing;
         let sound = || first_sound(io.iter().map(|channel| &**channel).chain(sidechain));

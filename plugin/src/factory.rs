@@ -30,7 +30,8 @@ static RECORDINGS: [&[u8]; FACTORY.len()] = [
     include_bytes!("../../presets/styles/electric-piano.flac"),
 ];
 
-/// SHA-256 of the shipped model in lower-case hex. Takes a moment the first time: not for the audio thread.
+/// SHA-256 of the shipped model in lower-case hex. Takes a moment the first time: not for the audio
+/// thread.
 pub fn model_sha256() -> &'static str {
     static SHA256: OnceLock<String> = OnceLock::new();
     SHA256.get_or_init(|| sha256_hex(MODEL))
@@ -40,7 +41,8 @@ pub fn model_sha256() -> &'static str {
 pub fn model_config() -> &'static ModelConfig {
     static CONFIG: OnceLock<ModelConfig> = OnceLock::new();
     CONFIG.get_or_init(|| {
-        let described = Checkpoint::describe(MODEL).and_then(|checkpoint| checkpoint.model_config());
+        let described =
+            Checkpoint::describe(MODEL).and_then(|checkpoint| checkpoint.model_config());
         described.unwrap_or_default()
     })
 }

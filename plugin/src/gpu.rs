@@ -35,7 +35,8 @@ impl Gpu {
         }))
     }
 
-    /// The networks for one stream: on the GPU if it plays, and on the CPU where it does not, or no longer.
+    /// The networks for one stream: on the GPU if it plays, and on the CPU where it does not, or no
+    /// longer.
     pub fn networks(&self, cpu: &Playable<Packed>, mode: LatencyMode) -> Box<dyn TransferModel> {
         let gpu = self.0.as_ref().and_then(|gpu| gpu.as_ref().ok());
         Accelerator::networks(gpu, cpu, mode)
@@ -46,7 +47,8 @@ impl Gpu {
         matches!(&self.0, Some(Ok(gpu)) if gpu.fault().is_none())
     }
 
-    /// Why it does not play, in one sentence without its end; nothing where it does, or is not asked for.
+    /// Why it does not play, in one sentence without its end; nothing where it does, or is not
+    /// asked for.
     pub fn trouble(&self) -> &str {
         match &self.0 {
             Some(Ok(gpu)) => gpu.fault().unwrap_or_default(),
@@ -67,8 +69,11 @@ mod tests {
 
     /// The library of this build, which has no CUDA, beside the test programs.
     fn built(device: Device) -> Shipped {
-        let name =
-            format!("{}luthier_engine_cuda{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let name = format!(
+            "{}luthier_engine_cuda{}",
+            std::env::consts::DLL_PREFIX,
+            std::env::consts::DLL_SUFFIX
+        );
         let path: PathBuf = own_folder().expect("a folder").join(name);
         Some(Library::open(&path, device).map_err(|error| error.reason()))
     }

@@ -55,7 +55,8 @@ impl Instance {
         }
     }
 
-    /// Loads a model file that the user chose; the present model plays on if it is none. For the loader.
+    /// Loads a model file that the user chose; the present model plays on if it is none. For the
+    /// loader.
     pub fn load_model(&self, registry: &Registry, path: &Path) {
         match registry.open(path) {
             Ok(model) => {
@@ -76,11 +77,14 @@ impl Instance {
             self.settle_model(registry);
         }
         let (_, ModelState::Ready(model)) = self.model.get() else {
-            return self.shared.say(Gravity::Warning, "A style is read by a model, and there is none.");
+            return self
+                .shared
+                .say(Gravity::Warning, "A style is read by a model, and there is none.");
         };
         match read_style(&model, path) {
             Ok(style) => {
-                self.shared.say(Gravity::Note, format!("The style is read from {}.", file_name(path)));
+                self.shared
+                    .say(Gravity::Note, format!("The style is read from {}.", file_name(path)));
                 self.shared.words.lock().style_file = style.name.clone();
                 self.project.keep(Keep::File, Some(style));
                 self.shared.status.files.fetch_add(1, Relaxed);
@@ -95,7 +99,9 @@ impl Instance {
             return self.shared.say(Gravity::Warning, "There is no style to save yet.");
         };
         match file::write(&style, path) {
-            Ok(()) => self.shared.say(Gravity::Note, format!("The style is saved as {}.", path.display())),
+            Ok(()) => {
+                self.shared.say(Gravity::Note, format!("The style is saved as {}.", path.display()))
+            }
             Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
         }
     }
@@ -131,7 +137,8 @@ impl Instance {
             match model.understand(&old) {
                 Ok(new) => self.project.replace(keep, &old, new),
                 Err(error) => {
-                    let text = format!("The style {} was made with another model: {error}.", old.name);
+                    let text =
+                        format!("The style {} was made with another model: {error}.", old.name);
                     self.shared.say(Gravity::Warning, text);
                 }
             }
@@ -152,10 +159,18 @@ fn file_name(path: &Path) -> String {
 }
 
 /// The project's own model, at the place where it was.
-fn reopen(registry: &Registry, name: &str, sha256: &str, path: &Path) -> Result<Arc<LoadedModel>, String> {
+fn reopen(
+    registry: &Registry,
+    name: &str,
+    sha256: &str,
+    path: &Path,
+) -> Result<Arc<LoadedModel>, String> {
     match registry.open(path) {
         Ok(model) if model.sha256() == sha256 => Ok(model),
-        Ok(_) => Err(format!("{} is not the model `{name}` that this project was made with", path.display())),
+        Ok(_) => Err(format!(
+            "{} is not the model `{name}` that this project was made with",
+            path.display()
+        )),
         Err(error) => Err(format!("the model `{name}` of this project cannot be opened ({error})")),
     }
 }

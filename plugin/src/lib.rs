@@ -8,7 +8,8 @@
 //!           editor:       reads Shared, sets LuthierParams, asks by Request
 //! ```
 //!
-//! [`params::LuthierParams`] is what a host automates and a project keeps; [`shared::Shared`] is what the editor sees.
+//! [`params::LuthierParams`] is what a host automates and a project keeps; [`shared::Shared`] is
+//! what the editor sees.
 
 pub mod editor;
 mod effect;

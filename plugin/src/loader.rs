@@ -1,4 +1,5 @@
-//! The thread that reads files, for all instances: nothing that takes its time runs where a host waits.
+//! The thread that reads files, for all instances: nothing that takes its time runs where a host
+//! waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
@@ -17,8 +18,8 @@ enum Order {
 pub struct LoaderHandle(Sender<Order>);
 
 impl LoaderHandle {
-    /// Has `task` done after those before it; at once and here, where the system gave no thread. Not for the audio
-    /// thread.
+    /// Has `task` done after those before it; at once and here, where the system gave no thread.
+    /// Not for the audio thread.
     pub fn send(&self, task: impl FnOnce() + Send + 'static) {
         if let Err(SendError(Order::Do(task))) = self.0.send(Order::Do(Box::new(task))) {
             task();
@@ -26,7 +27,8 @@ impl LoaderHandle {
     }
 }
 
-/// The thread. Dropping it waits for the tasks that were sent; those of instances that are gone have nothing to do.
+/// The thread. Dropping it waits for the tasks that were sent; those of instances that are gone
+/// have nothing to do.
 pub struct Loader {
     handle: LoaderHandle,
     thread: Option<JoinHandle<()>>,
@@ -36,7 +38,8 @@ impl Loader {
     /// Starts the thread.
     pub fn spawn() -> Self {
         let (sender, orders) = channel();
-        let thread = thread::Builder::new().name("luthier loader".into()).spawn(move || work(&orders));
+        let thread =
+            thread::Builder::new().name("luthier loader".into()).spawn(move || work(&orders));
         Self { handle: LoaderHandle(sender), thread: thread.ok() }
     }
 

@@ -90,7 +90,8 @@ pub struct LuthierParams {
     /// Quality against computing time.
     #[id = "steps"]
     pub steps: EnumParam<Steps>,
-    /// How much music is waited for; taken over at the next activation, so that latency is constant in between.
+    /// How much music is waited for; taken over at the next activation, so that latency is
+    /// constant in between.
     #[id = "latency"]
     pub latency: EnumParam<Latency>,
     /// 0 (delayed dry) to 1 (wet).
@@ -121,7 +122,8 @@ impl LuthierParams {
             style: style(),
             strength: percentage("Strength", 1.0),
             guidance: FloatParam::new("Guidance", 1.0, FloatRange::Linear { min: 0.0, max: 10.0 })
-                // A step, so that a host which hands 1 back through its own arithmetic still means 1.
+                // A step, so that a host which hands 1 back through its own arithmetic still means
+                // 1.
                 .with_step_size(0.1)
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             steps: EnumParam::new("Steps", Steps::Two),
@@ -184,9 +186,13 @@ mod tests {
     fn defaults_are_the_engines_and_survive_a_hosts_arithmetic() {
         let params = LuthierParams::new(Arc::default());
         assert_eq!(params.settings(), Settings::default());
-        for param in
-            [&params.guidance, &params.strength, &params.mix, &params.input_gain, &params.output_gain]
-        {
+        for param in [
+            &params.guidance,
+            &params.strength,
+            &params.mix,
+            &params.input_gain,
+            &params.output_gain,
+        ] {
             let there_and_back = param.preview_plain(param.preview_normalized(param.value()));
             assert_eq!(there_and_back, param.value(), "{}", param.name());
         }

@@ -1,4 +1,5 @@
-//! The worker's side of an instance: a pipeline that is given its model and its style when they are there.
+//! The worker's side of an instance: a pipeline that is given its model and its style when they are
+//! there.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,7 +43,8 @@ impl Performer {
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
         let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
         let played = mode.played(config);
-        let mut pipeline = Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
+        let mut pipeline =
+            Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);
         pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
         let hop_seconds = pipeline.grid().hop_samples() as f32 / host_rate_hz as f32;
@@ -54,7 +56,8 @@ impl Performer {
         self.pipeline.grid()
     }
 
-    /// Takes the instance's model where it has changed. Only an offline render waits for one that is loading.
+    /// Takes the instance's model where it has changed. Only an offline render waits for one that
+    /// is loading.
     fn take_model(&mut self, wait: bool, cancel: &Cancel) -> Result<()> {
         if wait {
             self.instance.model.wait(cancel)?;
@@ -85,7 +88,12 @@ impl Performer {
 }
 
 impl WindowProcessor for Performer {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         self.take_model(window.waited_for, cancel)?;
         let start = Instant::now();
         let result = self.pipeline.process(window, out, cancel);

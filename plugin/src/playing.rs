@@ -1,4 +1,5 @@
-//! The audio thread's part of an instance between `activate` and `deactivate`: gains, stream, bypass, meters.
+//! The audio thread's part of an instance between `activate` and `deactivate`: gains, stream,
+//! bypass, meters.
 //!
 //! [`Playing::process`] neither allocates, frees, locks, waits (but offline) nor fails.
 
@@ -29,7 +30,8 @@ pub struct Playing {
     output_gain: Ramp,
     /// 0 (the effect) to 1 (the delayed input).
     bypass: Ramp,
-    /// Nothing has come since the last reset: the parameters are what they are, and do not move there.
+    /// Nothing has come since the last reset: the parameters are what they are, and do not move
+    /// there.
     fresh: bool,
     piece: Vec<Vec<f32>>,
     delayed: Vec<f32>,
@@ -73,8 +75,8 @@ impl Playing {
         self.fresh = true;
     }
 
-    /// Replaces one block by what was made of the input `latency` ago. A new stream begins before the sample
-    /// `begins`, where there is one.
+    /// Replaces one block by what was made of the input `latency` ago. A new stream begins before
+    /// the sample `begins`, where there is one.
     pub fn process(
         &mut self,
         io: &mut [&mut [f32]],
@@ -101,7 +103,8 @@ impl Playing {
             for (slot, channel) in piece.iter_mut().zip(io.iter_mut()) {
                 *slot = &mut channel[start..end];
             }
-            let side = sidechain.map(|channel| &channel[start.min(channel.len())..end.min(channel.len())]);
+            let side =
+                sidechain.map(|channel| &channel[start.min(channel.len())..end.min(channel.len())]);
             self.process_piece(&mut piece[..channels], &side[..channels], end - start);
         }
         measure(&shared.meters.output, io.iter().map(|channel| &**channel));
@@ -162,17 +165,22 @@ impl Playing {
     }
 }
 
-/// Louder than any music (+40 dBFS): whoever sends more has a broken filter upstream, and listeners with ears.
+/// Louder than any music (+40 dBFS): whoever sends more has a broken filter upstream, and listeners
+/// with ears.
 const LOUDEST: f32 = 100.0;
 
-/// What is not a number would stay in filters and meters for ever; subnormal numbers are inaudible and slow.
+/// What is not a number would stay in filters and meters for ever; subnormal numbers are inaudible
+/// and slow.
 fn normal(sample: f32) -> f32 {
     if sample.is_normal() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 }
 }
 
 /// Leaves zeros and normal numbers, none louder than +40 dBFS.
 pub fn clean(channels: &mut [&mut [f32]]) {
-    channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|sample| *sample = normal(*sample));
+    channels
+        .iter_mut()
+        .flat_map(|channel| channel.iter_mut())
+        .for_each(|sample| *sample = normal(*sample));
 }
 
 fn measure<'a>(meters: &[AtomicLevel; 2], channels: impl Iterator<Item = &'a [f32]>) {

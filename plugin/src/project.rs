@@ -1,7 +1,8 @@
-//! What a project keeps beside the parameters: which model, and the styles that are not in the factory.
+//! What a project keeps beside the parameters: which model, and the styles that are not in the
+//! factory.
 //!
-//! The host keeps it as JSON inside of the plugin's state. A state of a newer version is refused before it comes here
-//! ([`crate::guard`]); what is damaged in one of ours is left out.
+//! The host keeps it as JSON inside of the plugin's state. A state of a newer version is refused
+//! before it comes here ([`crate::guard`]); what is damaged in one of ours is left out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,7 +154,8 @@ impl Project {
         // The shipped model has no path, whichever version it was.
         let ours = sha256 == factory::model_sha256();
         let shipped = ours || path.as_os_str().is_empty();
-        let model = if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
+        let model =
+            if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
         let styles = [written.captured, written.file, written.held];
         let styles = styles.map(|style| style.and_then(KeptStyle::read));
         *self.content.lock() = Content { model, outdated: shipped && !ours, styles };
@@ -163,8 +165,8 @@ impl Project {
     }
 }
 
-/// The project among the parameters. nice-plug does not activate again after a state was loaded: whoever depends on it
-/// listens.
+/// The project among the parameters. nice-plug does not activate again after a state was loaded:
+/// whoever depends on it listens.
 pub struct ProjectField(pub Arc<Project>);
 
 impl PersistentField<'_, Written> for ProjectField {

@@ -42,15 +42,19 @@ impl Ramp {
     pub fn next(&mut self) -> f32 {
         let value = self.value;
         let rest = self.target - value;
-        self.value = if rest.abs() <= self.step { self.target } else { value + self.step.copysign(rest) };
+        self.value =
+            if rest.abs() <= self.step { self.target } else { value + self.step.copysign(rest) };
         value
     }
 
-    /// Multiplies every sample of all channels, which are equally long; leaves them as they are at 1.
+    /// Multiplies every sample of all channels, which are equally long; leaves them as they are at
+    /// 1.
     pub fn apply(&mut self, channels: &mut [&mut [f32]]) {
         match self.settled() {
             Some(1.0) => {}
-            Some(gain) => channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|x| *x *= gain),
+            Some(gain) => {
+                channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|x| *x *= gain)
+            }
             None => {
                 let len = channels.first().map_or(0, |channel| channel.len());
                 for n in 0..len {

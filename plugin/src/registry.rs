@@ -19,8 +19,9 @@ use crate::factory;
 use crate::gpu::{self, Gpu};
 use crate::style_slot::FACTORY;
 
-/// Shortens the model's windows to so many frames (a multiple of 16, at least 16), with every second half for the
-/// crossfade: hosts that test plugins listen for less than three seconds. Worse in sound, and for tests alone.
+/// Shortens the model's windows to so many frames (a multiple of 16, at least 16), with every
+/// second half for the crossfade: hosts that test plugins listen for less than three seconds. Worse
+/// in sound, and for tests alone.
 pub const WINDOW_FRAMES_VARIABLE: &str = "LUTHIER_WINDOW_FRAMES";
 
 /// A model that plays, with the factory styles as it hears them.
@@ -132,7 +133,8 @@ impl Registry {
     /// # Errors
     /// If the plugin was built with a file that is no model.
     pub fn shipped(&self) -> Result<Arc<LoadedModel>> {
-        let load = || self.keep(factory::MODEL_NAME.into(), Checkpoint::from_bytes(factory::MODEL)?);
+        let load =
+            || self.keep(factory::MODEL_NAME.into(), Checkpoint::from_bytes(factory::MODEL)?);
         self.find(factory::model_sha256()).map_or_else(load, Ok)
     }
 

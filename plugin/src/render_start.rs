@@ -2,10 +2,11 @@
 
 /// Watches the transport for the sample with which a render begins.
 ///
-/// A host that compensates latencies plays ahead: its transport sets out before the timeline's first sample, by our
-/// latency, that of the plugins after us, and some samples more, which may be others the next time. That silence must
-/// not decide where the windows lie, so the stream begins with the first sound, at the latest where the timeline's
-/// first sample comes in if no plugin but ours is late.
+/// A host that compensates latencies plays ahead: its transport sets out before the timeline's
+/// first sample, by our latency, that of the plugins after us, and some samples more, which may be
+/// others the next time. That silence must not decide where the windows lie, so the stream begins
+/// with the first sound, at the latest where the timeline's first sample comes in if no plugin but
+/// ours is late.
 #[derive(Debug, Default)]
 pub struct RenderStart {
     /// Whether the last block was rendered with the transport rolling.
@@ -15,8 +16,9 @@ pub struct RenderStart {
 }
 
 impl RenderStart {
-    /// The sample of this block before which a stream begins. `rolls`: the host renders, and its transport rolls. `position`:
-    /// the block's first sample on the timeline, where the host tells it. `sound`: the first sample that is not 0.
+    /// The sample of this block before which a stream begins. `rolls`: the host renders, and its
+    /// transport rolls. `position`: the block's first sample on the timeline, where the host tells
+    /// it. `sound`: the first sample that is not 0.
     pub fn within(
         &mut self,
         rolls: bool,
@@ -53,11 +55,15 @@ mod tests {
 
     const LATENCY: u32 = 1000;
 
-    /// Where the last stream of a render begins that sets out at `start`, in blocks of 64, and hears something from
-    /// `sound` on.
+    /// Where the last stream of a render begins that sets out at `start`, in blocks of 64, and
+    /// hears something from `sound` on.
     fn begun(start: i64, sound: i64) -> Option<i64> {
         let mut render = RenderStart::default();
-        assert_eq!(render.within(false, Some(7), LATENCY, || Some(0), 64), None, "nothing is rendered");
+        assert_eq!(
+            render.within(false, Some(7), LATENCY, || Some(0), 64),
+            None,
+            "nothing is rendered"
+        );
         (0..100)
             .map(|block| start + 64 * block)
             .filter_map(|position| {

@@ -7,8 +7,8 @@ use crate::params::Latency;
 /// Nothing is active.
 const INACTIVE: u32 = 0;
 
-/// What an activation has fixed for as long as it lasts, its latency mode and the length of its windows, against what is
-/// wanted now. Nothing here locks or allocates.
+/// What an activation has fixed for as long as it lasts, its latency mode and the length of its
+/// windows, against what is wanted now. Nothing here locks or allocates.
 #[derive(Debug, Default)]
 pub struct Restart {
     /// Of the activation; [`INACTIVE`] without one.

@@ -22,7 +22,8 @@ use parking_lot::Mutex;
 use crate::project::Keep;
 use crate::restart::Restart;
 
-/// How many windows [`Pictures`] remembers: what is heard, what is coming, and what has just gone by.
+/// How many windows [`Pictures`] remembers: what is heard, what is coming, and what has just gone
+/// by.
 const PICTURES: usize = 6;
 
 /// A non-negative `f32` that threads share.
@@ -52,7 +53,8 @@ impl AtomicLevel {
     }
 }
 
-/// Peaks since they were last taken, left and right, full scale is 1; a mono signal has the left one alone.
+/// Peaks since they were last taken, left and right, full scale is 1; a mono signal has the left
+/// one alone.
 #[derive(Debug, Default)]
 pub struct Meters {
     /// The main input, before the input gain.
@@ -76,7 +78,8 @@ pub struct Status {
     pub sample_rate_hz: AtomicU32,
     /// What the host was told, in samples.
     pub latency_samples: AtomicU32,
-    /// Samples played since the last reset, minus the latency: the place of the input that is heard now.
+    /// Samples played since the last reset, minus the latency: the place of the input that is
+    /// heard now.
     pub position: AtomicI64,
     /// Computing time over audio time, of the last window.
     pub real_time_factor: AtomicLevel,
@@ -88,9 +91,11 @@ pub struct Status {
     pub late: AtomicU64,
     /// Windows that failed since activation; they play dry.
     pub failed: AtomicU64,
-    /// Counts captures that have been made: the editor may choose the Captured style when it changes.
+    /// Counts captures that have been made: the editor may choose the Captured style when it
+    /// changes.
     pub captures: AtomicU64,
-    /// Counts style files that have been read: the editor may choose the File style when it changes.
+    /// Counts style files that have been read: the editor may choose the File style when it
+    /// changes.
     pub files: AtomicU64,
 }
 
@@ -117,7 +122,8 @@ pub struct Message {
 pub struct Words {
     /// Where the networks run, for example `CPU, 4 threads`; empty before there is a model.
     pub device: String,
-    /// Why the GPU that the plugin could play on does not play; empty where it does, and where there is no library for it.
+    /// Why the GPU that the plugin could play on does not play; empty where it does, and where
+    /// there is no library for it.
     pub gpu_trouble: String,
     /// The model's name; empty while it loads or where there is none.
     pub model: String,
@@ -132,7 +138,8 @@ pub struct Words {
 /// One window's mel spectrograms, before and after.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Host position (as [`Status::position`]) on which frame 0 is centred; negative before the stream.
+    /// Host position (as [`Status::position`]) on which frame 0 is centred; negative before the
+    /// stream.
     pub first_frame_position: i64,
     /// Host samples from frame to frame.
     pub frame_samples: f64,
@@ -142,7 +149,8 @@ pub struct Picture {
     pub n_mels: usize,
     /// Frames.
     pub frames: usize,
-    /// The input, `[0, 1]` over 80 dB, band after band: band `m` of frame `t` is at `m * frames + t`.
+    /// The input, `[0, 1]` over 80 dB, band after band: band `m` of frame `t` is at `m * frames +
+    /// t`.
     pub before: Vec<f32>,
     /// The output, of the same shape.
     pub after: Vec<f32>,

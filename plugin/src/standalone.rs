@@ -1,4 +1,5 @@
-//! The plugin without a host: between an input and an output of the system, by JACK or the system's own audio.
+//! The plugin without a host: between an input and an output of the system, by JACK or the system's
+//! own audio.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The places of the Style parameter. Their numbers are kept in projects and automation: a place is never given
-//! another meaning, and the range never changes.
+//! The places of the Style parameter. Their numbers are kept in projects and automation: a place is
+//! never given another meaning, and the range never changes.
 
 /// Places of the Style parameter.
 pub const COUNT: i32 = 64;
@@ -71,7 +71,9 @@ pub fn name(slot: i32) -> String {
 pub fn parse(text: &str) -> Option<i32> {
     let text = text.trim();
     let named = (0..COUNT).find(|&slot| name(slot).eq_ignore_ascii_case(text));
-    named.or_else(|| text.parse().ok().filter(|number| (1..=COUNT).contains(number)).map(|n: i32| n - 1))
+    named.or_else(|| {
+        text.parse().ok().filter(|number| (1..=COUNT).contains(number)).map(|n: i32| n - 1)
+    })
 }
 
 #[cfg(test)]

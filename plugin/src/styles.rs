@@ -51,16 +51,20 @@ impl Styles {
                 tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
             }
             StyleSlot::Sidechain => self.sidechain(window.settings.style_held, loaded, model),
-            StyleSlot::Captured => {
-                Ok(self.kept(project.style(Keep::Captured), loaded, "nothing has been captured yet"))
-            }
+            StyleSlot::Captured => Ok(self.kept(
+                project.style(Keep::Captured),
+                loaded,
+                "nothing has been captured yet",
+            )),
             StyleSlot::File => Ok(self.kept(
                 project.style(Keep::File),
                 loaded,
                 "no recording has been opened as a style yet",
             )),
             StyleSlot::Reserved => {
-                self.instance.shared.say(Gravity::Warning, "Playing dry: this place has no style yet.");
+                self.instance
+                    .shared
+                    .say(Gravity::Warning, "Playing dry: this place has no style yet.");
                 Ok(None)
             }
         }
@@ -83,7 +87,12 @@ impl Styles {
     }
 
     /// What the sidechain plays; with `hold`, what it played when that began.
-    fn sidechain(&mut self, hold: bool, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Answer {
+    fn sidechain(
+        &mut self,
+        hold: bool,
+        loaded: &LoadedModel,
+        model: &mut dyn TransferModel,
+    ) -> Answer {
         let project = Arc::clone(&self.instance.project);
         let held = project.style(Keep::Held).filter(|held| hold && loaded.made(&held.tokens));
         if let Some(held) = held {
@@ -93,16 +102,20 @@ impl Styles {
         match &style {
             Some(_) if hold => project.keep(Keep::Held, style.clone()),
             Some(_) => {}
-            None => self
-                .instance
-                .shared
-                .say(Gravity::Warning, "Playing dry: the sidechain has not been heard for long enough yet."),
+            None => self.instance.shared.say(
+                Gravity::Warning,
+                "Playing dry: the sidechain has not been heard for long enough yet.",
+            ),
         }
         Ok(style.map(|style| style.tokens))
     }
 
     /// The sidechain's present style.
-    fn heard(&mut self, loaded: &LoadedModel, model: &mut dyn TransferModel) -> Result<Option<KeptStyle>> {
+    fn heard(
+        &mut self,
+        loaded: &LoadedModel,
+        model: &mut dyn TransferModel,
+    ) -> Result<Option<KeptStyle>> {
         let tokens = self.rolling.tokens(model)?;
         Ok(tokens.map(|tokens| KeptStyle {
             name: "Sidechain".into(),
@@ -118,7 +131,10 @@ impl Styles {
             Ok(style @ Some(_)) => {
                 self.instance.project.keep(Keep::Captured, style);
                 shared.status.captures.fetch_add(1, Relaxed);
-                shared.say(Gravity::Note, "The sidechain's style is captured and kept in the project.");
+                shared.say(
+                    Gravity::Note,
+                    "The sidechain's style is captured and kept in the project.",
+                );
             }
             Ok(None) => shared.say(
                 Gravity::Warning,
@@ -133,7 +149,8 @@ impl StyleSource for Styles {
     fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>) {
         self.rolling.listen(window, None);
         self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
-        // In every window, one that asks for no style too: what Freeze holds next is what is heard then.
+        // In every window, one that asks for no style too: what Freeze holds next is what is heard
+        // then.
         if !window.settings.style_held && self.instance.project.style(Keep::Held).is_some() {
             self.instance.project.keep(Keep::Held, None);
         }

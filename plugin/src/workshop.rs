@@ -1,5 +1,5 @@
-//! What all instances of one process share. The first one opens it, the last one closes it: nothing of ours runs when
-//! a host unloads the plugin.
+//! What all instances of one process share. The first one opens it, the last one closes it: nothing
+//! of ours runs when a host unloads the plugin.
 
 use std::sync::{Arc, Weak};
 

@@ -1,9 +1,11 @@
-//! The plugin in a host that plays in real time, alone and beside others: `cargo xtask bench` prints it.
+//! The plugin in a host that plays in real time, alone and beside others: `cargo xtask bench`
+//! prints it.
 //!
-//! Every instance plays the demo piece on a thread of its own, 64 or 128 samples at 48 kHz at a time, all of them begun together,
-//! so that their windows fall together. Without a late window an instance plays what an offline render plays, to the bit; where it
-//! differs, a window was dry. The time of a call is the wall's: where there are fewer cores than busy threads, the
-//! longest calls are those that were interrupted.
+//! Every instance plays the demo piece on a thread of its own, 64 or 128 samples at 48 kHz at a
+//! time, all of them begun together, so that their windows fall together. Without a late window an
+//! instance plays what an offline render plays, to the bit; where it differs, a window was dry. The
+//! time of a call is the wall's: where there are fewer cores than busy threads, the longest calls
+//! are those that were interrupted.
 
 use std::time::{Duration, Instant};
 
@@ -67,7 +69,10 @@ impl Run {
     fn music(&self) -> Channels {
         let piece = piano(20.0, 2).at_rate(RATE_HZ).expect("another rate").channels;
         let samples = self.seconds * RATE_HZ as usize;
-        piece.into_iter().map(|channel| channel.into_iter().cycle().take(samples).collect()).collect()
+        piece
+            .into_iter()
+            .map(|channel| channel.into_iter().cycle().take(samples).collect())
+            .collect()
     }
 
     /// Plays: as fast as it goes, or at the speed of time.
@@ -119,10 +124,12 @@ impl Run {
                 (0..self.instances).map(|_| scope.spawn(|| self.play(&music, false))).collect();
             players.into_iter().map(|player| player.join().expect("played")).collect()
         });
-        let dry: usize = played.iter().map(|played| self.dry_spans(&played.output, &expected)).sum();
+        let dry: usize =
+            played.iter().map(|played| self.dry_spans(&played.output, &expected)).sum();
         let mut calls: Vec<Duration> = played.into_iter().flat_map(|played| played.calls).collect();
         calls.sort();
-        let at = |share: f64| calls[((calls.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
+        let at =
+            |share: f64| calls[((calls.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
         println!(
             "| {:?} | {} | {} | {} | {:.2} | {dry} | {} | {:.1} | {:.1} | {:.1} |",
             self.mode,

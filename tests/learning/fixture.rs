@@ -1,4 +1,5 @@
-//! A rendered dataset that no soundfont is needed for: four "instruments" of 32 x 32 pixels, told apart by their partials.
+//! A rendered dataset that no soundfont is needed for: four "instruments" of 32 x 32 pixels, told
+//! apart by their partials.
 
 use std::path::Path;
 
@@ -21,10 +22,12 @@ pub fn mel() -> MelConfig {
     MelConfig { n_fft: 512, hop_length: 128, n_mels: SIDE, ..MelConfig::default() }
 }
 
-/// Writes the dataset: five pieces to learn from, two to validate, two to test, each in both of two setups.
+/// Writes the dataset: five pieces to learn from, two to validate, two to test, each in both of two
+/// setups.
 pub fn write(folder: &Path) {
     let window = WindowConfig { frames: SIDE, hop_frames: 24, prefix_frames: 8 };
-    let splits = [Split::Train; 5].into_iter().chain([Split::Validation; 2]).chain([Split::Test; 2]);
+    let splits =
+        [Split::Train; 5].into_iter().chain([Split::Validation; 2]).chain([Split::Test; 2]);
     let piece = |(id, split)| PieceEntry {
         id,
         split,
@@ -58,8 +61,8 @@ pub fn write(folder: &Path) {
     }
 }
 
-/// The windows of one piece, setup and instrument: a note whose pitch and onset are the piece's, with the instrument's
-/// spacing of partials and decay, and the setup's level.
+/// The windows of one piece, setup and instrument: a note whose pitch and onset are the piece's,
+/// with the instrument's spacing of partials and decay, and the setup's level.
 fn track(piece: u64, setup: usize, instrument: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(CHUNKS * SIDE * SIDE);
     for chunk in 0..CHUNKS as u64 {

@@ -14,7 +14,8 @@ use trainer::losses::{gram_style, kl, l1, label, mse};
 fn pseudo(shape: &[usize], seed: u64) -> Tensor {
     let count = shape.iter().product::<usize>() as u64;
     let number = |i: u64| {
-        (((i + 1) ^ (seed << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 8_388_608.0 - 1.0
+        (((i + 1) ^ (seed << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 8_388_608.0
+            - 1.0
     };
     Tensor::from_vec((0..count).map(number).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
 }
@@ -24,12 +25,14 @@ fn check(name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     check_within(2e-3, name, start, loss);
 }
 
-/// The same, with the steps to either side a part of the start's length: a small one where the slope changes fast.
+/// The same, with the steps to either side a part of the start's length: a small one where the
+/// slope changes fast.
 fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     let var = Var::from_tensor(start).unwrap();
     let gradients = loss(var.as_tensor()).unwrap().backward().unwrap();
     let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name}: no gradient"));
-    let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let length =
+        |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
     let norm = length(gradient);
     assert!(norm > 1e-6, "{name}: the gradient is zero");
     let steepest = gradient.affine(1.0 / f64::from(norm), 0.0).unwrap();
@@ -47,8 +50,9 @@ fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) ->
             f64::from(loss(&moved).unwrap().to_scalar::<f32>().unwrap())
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
-        let expected =
-            f64::from(gradient.mul(direction).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
+        let expected = f64::from(
+            gradient.mul(direction).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(),
+        );
         assert!(
             (slope - expected).abs() < 0.02 * expected.abs().max(0.2 * f64::from(norm)) + 1e-5,
             "{name}, direction {i}: slope {slope}, gradient {expected}"
@@ -71,12 +75,18 @@ fn through_conv(mut ops: Candle, spec: ConvSpec) -> Vec<Tensor> {
 
 #[test]
 fn a_convolution_of_bf16_products_has_the_gradients_of_one_of_f32() {
-    let Some(bf16) = Bf16::detect() else { return println!("skipped: this CPU multiplies no bf16") };
-    let length = |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+    let Some(bf16) = Bf16::detect() else {
+        return println!("skipped: this CPU multiplies no bf16");
+    };
+    let length =
+        |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
     let upsampled = ConvSpec::upsampled(74, 40);
-    for spec in
-        [ConvSpec::conv(74, 40, 3, 1), ConvSpec::conv(74, 40, 3, 2), ConvSpec::linear(74, 40), upsampled]
-    {
+    for spec in [
+        ConvSpec::conv(74, 40, 3, 1),
+        ConvSpec::conv(74, 40, 3, 2),
+        ConvSpec::linear(74, 40),
+        upsampled,
+    ] {
         let exact = through_conv(Candle::new(Device::Cpu), spec);
         let rounded = through_conv(Candle::new(Device::Cpu).in_bf16(bf16), spec);
         let errors = exact.iter().zip(&rounded).map(|(a, b)| length(&(a - b).unwrap()) / length(a));
@@ -127,7 +137,9 @@ fn feature_terms_by_themselves() {
     let second = pseudo(&[2, 2, 2, 16], 8);
     let start = pseudo(&[2, 4, 3, 8], 7);
     for channels in [ChannelWeights::Uniform, ChannelWeights::Lpips] {
-        check("perceptual", &start, |x| perceptual(&[x.clone(), second.clone()], &targets, channels));
+        check("perceptual", &start, |x| {
+            perceptual(&[x.clone(), second.clone()], &targets, channels)
+        });
     }
     check("style", &start, |x| gram_style::gram_style(&[x.clone(), second.clone()], &targets));
 }
@@ -158,8 +170,9 @@ fn feature_terms_through_the_network() {
     };
     let mut weights = ParamStore::new(&Device::Cpu, 5);
     let network = Classifier::<Candle>::load(&mut &mut weights, &shape).unwrap();
-    let features =
-        |x: &Tensor| network.features(&mut Candle::new(Device::Cpu), x).map_err(candle_core::Error::wrap);
+    let features = |x: &Tensor| {
+        network.features(&mut Candle::new(Device::Cpu), x).map_err(candle_core::Error::wrap)
+    };
     let target = features(&pseudo(&[2, 16, 16, 1], 11)).unwrap();
     let start = pseudo(&[2, 16, 16, 1], 12);
     for channels in [ChannelWeights::Uniform, ChannelWeights::Lpips] {
@@ -186,5 +199,7 @@ fn feature_terms_through_vggish() {
         check_within(5e-4, &format!("perceptual VGGish, {channels:?}"), &start, distance);
     }
     let loss = loss(ChannelWeights::Uniform);
-    check_within(5e-4, "style VGGish", &start, |x| loss.borrow_mut().style(x, &target).map_err(wrap));
+    check_within(5e-4, "style VGGish", &start, |x| {
+        loss.borrow_mut().style(x, &target).map_err(wrap)
+    });
 }

@@ -25,15 +25,19 @@ pub fn small() -> ModelConfig {
 
 fn pseudo(count: usize, seed: u64) -> Vec<f32> {
     (0..count as u64)
-        .map(|i| (((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 8_388_608.0) - 1.0)
+        .map(|i| {
+            (((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / 8_388_608.0) - 1.0
+        })
         .collect()
 }
 
-/// Every weight, of the names and shapes that a fresh model has, filled with noise: zero-initialised layers would hide.
+/// Every weight, of the names and shapes that a fresh model has, filled with noise:
+/// zero-initialised layers would hide.
 pub fn noisy_weights(config: &ModelConfig) -> ParamStore {
     let mut fresh = ParamStore::new(&Device::Cpu, 1);
     let c = config.autoencoder.latent_channels;
-    Model::<Candle>::load(&mut &mut fresh, config.clone(), vec![0.0; c], vec![1.0; c]).expect("fresh model");
+    Model::<Candle>::load(&mut &mut fresh, config.clone(), vec![0.0; c], vec![1.0; c])
+        .expect("fresh model");
     let mut filled = ParamStore::new(&Device::Cpu, 1);
     for (i, (name, (shape, data))) in fresh.export().expect("export").into_iter().enumerate() {
         let scale = (3.0 / shape[1..].iter().product::<usize>().max(4) as f32).sqrt();
@@ -56,8 +60,11 @@ struct Outputs {
 }
 
 fn run<B: Backend>(ops: &mut B, model: &Model<B>, frames: usize) -> Outputs {
-    let image =
-        MelImage { n_mels: 128, frames, data: pseudo(128 * frames, 7).iter().map(|v| v.abs()).collect() };
+    let image = MelImage {
+        n_mels: 128,
+        frames,
+        data: pseudo(128 * frames, 7).iter().map(|v| v.abs()).collect(),
+    };
     let latent = model.encode(ops, &image).expect("encode");
     let dims = model.latent_dims(128, frames);
     let decoded = model.decode(ops, &latent, dims).expect("decode");
@@ -84,8 +91,8 @@ fn the_executors_agree_on_every_network() {
         vec![0.5; c],
     )
     .expect("packed");
-    let candle =
-        Model::<Candle>::load(&mut &mut weights, config, vec![0.1; c], vec![0.5; c]).expect("candle");
+    let candle = Model::<Candle>::load(&mut &mut weights, config, vec![0.1; c], vec![0.5; c])
+        .expect("candle");
     // 128 frames, and windows of other sizes, one of which the denoiser has to pad.
     for frames in [128, 64, 200] {
         let a = run(&mut Packed::default(), &packed, frames);
@@ -98,8 +105,14 @@ fn the_executors_agree_on_every_network() {
             assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser says something");
             assert!(largest_difference(a, b) < 1e-4);
         }
-        assert!(largest_difference(&a.predictions[0], &a.predictions[1]) > 1e-3, "the style is heard");
-        assert!(largest_difference(&a.predictions[0], &a.predictions[2]) > 1e-3, "the content is heard");
+        assert!(
+            largest_difference(&a.predictions[0], &a.predictions[1]) > 1e-3,
+            "the style is heard"
+        );
+        assert!(
+            largest_difference(&a.predictions[0], &a.predictions[2]) > 1e-3,
+            "the content is heard"
+        );
     }
 }
 
@@ -107,7 +120,8 @@ fn the_executors_agree_on_every_network() {
 fn begin_alike(config: &ModelConfig, larger: &ModelConfig, tolerance: f32) {
     let c = config.autoencoder.latent_channels;
     let load = |config: &ModelConfig, mut weights: &mut ParamStore| {
-        Model::<Candle>::load(&mut weights, config.clone(), vec![0.1; c], vec![0.5; c]).expect("candle")
+        Model::<Candle>::load(&mut weights, config.clone(), vec![0.1; c], vec![0.5; c])
+            .expect("candle")
     };
     let (mut weights, mut start) = (noisy_weights(config), ParamStore::new(&Device::Cpu, 2));
     let trained = load(config, &mut weights);
@@ -123,8 +137,8 @@ fn begin_alike(config: &ModelConfig, larger: &ModelConfig, tolerance: f32) {
     }
 }
 
-/// Blocks that a checkpoint has not are what they begin with, and add nothing: so a trained model grows (`train --init FILE
-/// model.unet.res_blocks=3`).
+/// Blocks that a checkpoint has not are what they begin with, and add nothing: so a trained model
+/// grows (`train --init FILE model.unet.res_blocks=3`).
 #[test]
 fn a_deeper_denoiser_begins_as_the_one_that_it_grows_from() {
     let mut deeper = small();
@@ -132,7 +146,8 @@ fn a_deeper_denoiser_begins_as_the_one_that_it_grows_from() {
     begin_alike(&small(), &deeper, 1e-6);
 }
 
-/// Channels become several that hold the same (`train --init FILE model.unet.channels=...`), at any resolution, with attention or without.
+/// Channels become several that hold the same (`train --init FILE model.unet.channels=...`), at any
+/// resolution, with attention or without.
 #[test]
 fn a_wider_denoiser_begins_as_the_one_that_it_grows_from() {
     for channels in [[32, 24, 32], [16, 72, 32], [32, 48, 64]] {
@@ -142,7 +157,8 @@ fn a_wider_denoiser_begins_as_the_one_that_it_grows_from() {
     }
 }
 
-/// Central differences of a scalar function of one weight, against the recorded gradient, through every layer type.
+/// Central differences of a scalar function of one weight, against the recorded gradient, through
+/// every layer type.
 #[test]
 fn gradients_are_those_of_finite_differences() {
     use candle_core::Tensor;
@@ -151,18 +167,21 @@ fn gradients_are_those_of_finite_differences() {
     let mut weights = noisy_weights(&config);
     let device = Device::Cpu;
     let mut ops = Candle::new(device.clone());
-    let unet = engine::models::Denoiser::<Candle>::load(&mut &mut weights, &config).expect("denoiser");
-    let image = Tensor::from_vec(pseudo(2 * 128 * 128, 3), (2, 128, 128, 1), &device).expect("image");
+    let unet =
+        engine::models::Denoiser::<Candle>::load(&mut &mut weights, &config).expect("denoiser");
+    let image =
+        Tensor::from_vec(pseudo(2 * 128 * 128, 3), (2, 128, 128, 1), &device).expect("image");
     let noisy = Tensor::from_vec(pseudo(2 * 256 * c, 4), (2, 16, 16, c), &device).expect("noisy");
     let mask = Tensor::ones((2, 16, 16, 2), candle_core::DType::F32, &device).expect("mask");
     let timestep = Tensor::from_vec(pseudo(2 * 128, 5), (2, 1, 1, 128), &device).expect("timestep");
     let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
-    let profile =
-        Tensor::from_vec(pseudo(2 * 16 * statistics, 7), (2, 16, 1, statistics), &device).expect("profile");
+    let profile = Tensor::from_vec(pseudo(2 * 16 * statistics, 7), (2, 16, 1, statistics), &device)
+        .expect("profile");
     let probe = Tensor::from_vec(pseudo(2 * 256 * c, 6), (2, 16, 16, c), &device).expect("probe");
     let mut loss = || {
         let style = unet.style.forward(&mut ops, &image).expect("style");
-        let read = unet.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let read =
+            unet.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
         let conditions = engine::models::unet::Conditions {
             content: &noisy,
             mask: &mask,
@@ -179,11 +198,13 @@ fn gradients_are_those_of_finite_differences() {
         let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} gets no gradient"));
         let gradient = gradient.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
         let start = var.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
-        // The direction of the gradient itself: the one along which the difference is largest, and rounding smallest.
+        // The direction of the gradient itself: the one along which the difference is largest, and
+        // rounding smallest.
         let norm = gradient.iter().map(|g| (*g as f64).powi(2)).sum::<f64>().sqrt();
         assert!(norm > 0.0, "{name}: the gradient is zero");
-        let step =
-            2e-3 * (start.iter().map(|v| (*v as f64).powi(2)).sum::<f64>().sqrt() / norm).max(0.1 / norm);
+        let step = 2e-3
+            * (start.iter().map(|v| (*v as f64).powi(2)).sum::<f64>().sqrt() / norm)
+                .max(0.1 / norm);
         let mut at = |sign: f64| {
             let moved: Vec<f32> = start
                 .iter()
@@ -196,6 +217,9 @@ fn gradients_are_those_of_finite_differences() {
         let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
         var.set(&Tensor::from_vec(start, var.shape(), &device).expect("start")).expect("set");
         let expected = norm * norm;
-        assert!((slope - expected).abs() < 0.03 * expected.abs() + 1e-3, "{name}: {slope} for {expected}");
+        assert!(
+            (slope - expected).abs() < 0.03 * expected.abs() + 1e-3,
+            "{name}: {slope} for {expected}"
+        );
     }
 }

@@ -25,12 +25,20 @@ fn images(batch: usize, side: usize) -> Tensor {
     let value = |b: usize, y: usize, x: usize| {
         0.5 + 0.4 * ((y * (b + 1)) as f32 * 0.3 + x as f32 * 0.2 * b as f32).sin()
     };
-    let values = (0..batch).flat_map(|b| (0..side * side).map(move |i| value(b, i / side, i % side)));
-    Tensor::from_vec(values.collect::<Vec<_>>(), (batch, side, side, 1), &Device::Cpu).expect("images")
+    let values =
+        (0..batch).flat_map(|b| (0..side * side).map(move |i| value(b, i / side, i % side)));
+    Tensor::from_vec(values.collect::<Vec<_>>(), (batch, side, side, 1), &Device::Cpu)
+        .expect("images")
 }
 
-/// Loss before the first and after the last step. Every variable must have a gradient, and must have moved.
-fn learn(store: &ParamStore, steps: usize, rate: f64, mut loss: impl FnMut() -> Tensor) -> (f32, f32) {
+/// Loss before the first and after the last step. Every variable must have a gradient, and must
+/// have moved.
+fn learn(
+    store: &ParamStore,
+    steps: usize,
+    rate: f64,
+    mut loss: impl FnMut() -> Tensor,
+) -> (f32, f32) {
     let variables = store.variables();
     let copy = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let start: Vec<_> = variables.iter().map(|(_, var)| copy(var.as_tensor())).collect();
@@ -40,7 +48,8 @@ fn learn(store: &ParamStore, steps: usize, rate: f64, mut loss: impl FnMut() -> 
     for step in 0..steps {
         let gradients = loss().backward().unwrap();
         if step == 0 {
-            let without: Vec<_> = variables.iter().filter(|(_, var)| gradients.get(var).is_none()).collect();
+            let without: Vec<_> =
+                variables.iter().filter(|(_, var)| gradients.get(var).is_none()).collect();
             assert!(
                 without.is_empty(),
                 "no gradient: {:?}",
@@ -59,7 +68,8 @@ fn learn(store: &ParamStore, steps: usize, rate: f64, mut loss: impl FnMut() -> 
 fn the_autoencoder_learns_a_batch() {
     let config = small();
     let mut store = ParamStore::new(&Device::Cpu, 3);
-    let nets = Autoencoder::<Candle>::load(&mut &mut store, &config.autoencoder).expect("autoencoder");
+    let nets =
+        Autoencoder::<Candle>::load(&mut &mut store, &config.autoencoder).expect("autoencoder");
     let mut ops = Candle::new(Device::Cpu);
     let images = images(4, 32);
     let (first, last) = learn(&store, 200, 5e-3, || {
@@ -71,22 +81,28 @@ fn the_autoencoder_learns_a_batch() {
 
 #[test]
 fn the_denoiser_and_the_style_encoder_learn_a_batch() {
-    let config =
-        ModelConfig { mel: engine::config::MelConfig { n_mels: 64, ..Default::default() }, ..small() };
+    let config = ModelConfig {
+        mel: engine::config::MelConfig { n_mels: 64, ..Default::default() },
+        ..small()
+    };
     let mut store = ParamStore::new(&Device::Cpu, 4);
     let nets = Denoiser::<Candle>::load(&mut &mut store, &config).expect("denoiser");
     let mut ops = Candle::new(Device::Cpu);
     let latent = [4, 8, 8, config.autoencoder.latent_channels];
-    let (noisy, target) =
-        (pseudo(&latent, 1).affine(2.0, -1.0).unwrap(), pseudo(&latent, 2).affine(2.0, -1.0).unwrap());
+    let (noisy, target) = (
+        pseudo(&latent, 1).affine(2.0, -1.0).unwrap(),
+        pseudo(&latent, 2).affine(2.0, -1.0).unwrap(),
+    );
     let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
     let profile = pseudo(&[4, 8, 1, statistics], 5);
     let (mask, timestep) = (pseudo(&[4, 8, 8, MASK_CHANNELS], 3), pseudo(&[4, 1, 1, 128], 4));
     let (images, labels) = (images(4, 64), Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap());
     let (first, last) = learn(&store, 250, 4e-3, || {
         let style = nets.style.forward(&mut ops, &images).expect("style");
-        let read = nets.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
-        let conditions = Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
+        let read =
+            nets.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let conditions =
+            Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
         let prediction = nets.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
         let label = label::label(&style.logits.flatten_from(1).unwrap(), &labels).unwrap();
         mse::mse(&prediction, &target).unwrap().add(&label.affine(0.1, 0.0).unwrap()).unwrap()

@@ -80,7 +80,8 @@ fn config(steps: u64) -> RunConfig {
     config.schedule.rule = trainer::optim::schedule::Rule::Plateau;
     config.schedule.plateau.patience = 1;
     config.schedule.warmup_steps = 5;
-    config.every = trainer::config::Intervals { log: 10, validate: 10, checkpoint: 50, panels: 100 };
+    config.every =
+        trainer::config::Intervals { log: 10, validate: 10, checkpoint: 50, panels: 100 };
     config
 }
 
@@ -92,7 +93,8 @@ fn options(out: &Path, resume: bool) -> Options {
 fn a_run_learns_and_leaves_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = Line::new();
-    let summary = train_loop::train(&mut task, &config(300), &options(folder.path(), false)).unwrap();
+    let summary =
+        train_loop::train(&mut task, &config(300), &options(folder.path(), false)).unwrap();
     assert_eq!((summary.step, summary.stopped), (300, None));
     assert!(summary.metrics["mse"].as_f64().unwrap() < 1e-3, "{}", summary.metrics);
     for file in [
@@ -121,10 +123,12 @@ fn a_resumed_run_is_the_same_bit_for_bit() {
     let mut uninterrupted = Line::new();
     train_loop::train(&mut uninterrupted, &config(120), &options(&whole, false)).unwrap();
 
-    // Stopped by its file after the first step, whose state is saved; then gone on with in a new task.
+    // Stopped by its file after the first step, whose state is saved; then gone on with in a new
+    // task.
     std::fs::create_dir_all(&halves).unwrap();
     std::fs::write(halves.join("stop"), "").unwrap();
-    let stopped = train_loop::train(&mut Line::new(), &config(120), &options(&halves, false)).unwrap();
+    let stopped =
+        train_loop::train(&mut Line::new(), &config(120), &options(&halves, false)).unwrap();
     assert_eq!((stopped.step, stopped.stopped), (1, Some("stop file")));
     let mut resumed = Line::new();
     let mut options = options(&halves, true);
@@ -138,7 +142,11 @@ fn a_resumed_run_is_the_same_bit_for_bit() {
     assert_eq!(uninterrupted.values(), resumed.values());
     let read = |run: &Path, file: &str| std::fs::read_to_string(run.join(file)).unwrap();
     for file in ["last.safetensors", "best.safetensors"] {
-        assert_eq!(read(&whole, file), read(&halves, file), "{file}: the averaged weights are the same too");
+        assert_eq!(
+            read(&whole, file),
+            read(&halves, file),
+            "{file}: the averaged weights are the same too"
+        );
     }
     let rates = |run: &Path| {
         let lines = Folder::at(run).lines().unwrap();
@@ -172,11 +180,14 @@ fn shards_alone_are_enough_to_go_on() {
 fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
     let folder = tempfile::tempdir().unwrap();
     train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false)).unwrap();
-    let again = train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false)).unwrap_err();
+    let again = train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false))
+        .unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");
     let left = tempfile::tempdir().unwrap();
-    std::fs::copy(folder.path().join("best.safetensors"), left.path().join("best.safetensors")).unwrap();
-    let over = train_loop::train(&mut Line::new(), &config(2), &options(left.path(), false)).unwrap_err();
+    std::fs::copy(folder.path().join("best.safetensors"), left.path().join("best.safetensors"))
+        .unwrap();
+    let over =
+        train_loop::train(&mut Line::new(), &config(2), &options(left.path(), false)).unwrap_err();
     assert!(over.to_string().contains("best.safetensors"), "{over}");
 
     struct Other(Line);
@@ -201,6 +212,7 @@ fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
         }
     }
     let other =
-        train_loop::train(&mut Other(Line::new()), &config(4), &options(folder.path(), true)).unwrap_err();
+        train_loop::train(&mut Other(Line::new()), &config(4), &options(folder.path(), true))
+            .unwrap_err();
     assert!(format!("{other:#}").contains("`other`"), "{other:#}");
 }

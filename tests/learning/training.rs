@@ -23,7 +23,10 @@ use crate::fixture;
 
 fn arguments(model: Trained, data: &Path, out: &Path, overrides: &[&str]) -> Args {
     Args {
-        config: Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../trainer/configs/tiny.toml"))),
+        config: Some(PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../trainer/configs/tiny.toml"
+        ))),
         overrides: overrides.iter().map(ToString::to_string).collect(),
         ..Args::new(model, data, out)
     }
@@ -45,15 +48,22 @@ fn workspace() -> (tempfile::TempDir, PathBuf) {
 fn state(run: &Path) -> BTreeMap<String, Vec<f32>> {
     let file = run.join("state.safetensors");
     let tensors = candle_core::safetensors::load(file, &Device::Cpu).expect("state");
-    tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1::<f32>().unwrap())).collect()
+    tensors
+        .into_iter()
+        .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1::<f32>().unwrap()))
+        .collect()
 }
 
 #[test]
 fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
     let (folder, data) = workspace();
     let out = folder.path().join("run");
-    let summary =
-        run(arguments(Trained::Classifier, &data, &out, &["steps=150", "batch=16", "validation_items=32"]));
+    let summary = run(arguments(
+        Trained::Classifier,
+        &data,
+        &out,
+        &["steps=150", "batch=16", "validation_items=32"],
+    ));
     assert!(summary.metrics["accuracy"].as_f64().expect("accuracy") > 0.9, "{}", summary.metrics);
 
     let dataset = SpectrogramDataset::open(&data).expect("dataset");
@@ -95,7 +105,8 @@ fn weights(file: &Path, part: &str) -> BTreeMap<String, StoredTensor> {
 fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
-    let (ears, autoencoder, ldm) = (run_folder("ears"), run_folder("autoencoder"), run_folder("ldm"));
+    let (ears, autoencoder, ldm) =
+        (run_folder("ears"), run_folder("autoencoder"), run_folder("ldm"));
     run(arguments(Trained::Classifier, &data, &ears, &[]));
     let feature_network = format!("feature_network={}", ears.join("last.safetensors").display());
     let with_features = |weight: &'static str| [feature_network.clone(), weight.to_string()];
@@ -104,19 +115,26 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     run(Args { overrides: with_features("loss.perceptual=0.01").to_vec(), ..args });
     let trained = autoencoder.join("last.safetensors");
     let args = Args { init: Some(trained.clone()), ..arguments(Trained::Ldm, &data, &ldm, &[]) };
-    let summary = run(Args { overrides: with_features("loss.style=0.01").to_vec(), ..args.clone() });
+    let summary =
+        run(Args { overrides: with_features("loss.style=0.01").to_vec(), ..args.clone() });
     assert!(summary.metrics.is_object());
 
     for (run, terms) in [(&autoencoder, "mse l1 kl perceptual"), (&ldm, "diffusion label style")] {
         let lines = Folder::at(run).lines().expect("log");
         for term in terms.split(' ') {
-            assert!(lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)), "{term}");
+            assert!(
+                lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)),
+                "{term}"
+            );
         }
     }
     assert!(ldm.join("panels-000030.png").is_file() && ldm.join("curves.png").is_file());
     for part in ["encoder", "decoder"] {
         let frozen = weights(&trained, part);
-        assert!(!frozen.is_empty() && frozen == weights(&ldm.join("last.safetensors"), part), "{part} moved");
+        assert!(
+            !frozen.is_empty() && frozen == weights(&ldm.join("last.safetensors"), part),
+            "{part} moved"
+        );
     }
     for part in ["style", "unet"] {
         assert!(!weights(&ldm.join("last.safetensors"), part).is_empty(), "{part}");
@@ -143,12 +161,19 @@ fn both_feature_losses_listen_through_vggish() {
     run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, &overrides(&["loss.style=0.01"])) });
     for (run, term) in [(&autoencoder, "perceptual"), (&ldm, "style")] {
         let lines = Folder::at(run).lines().expect("log");
-        assert!(lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)), "{term}");
+        assert!(
+            lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)),
+            "{term}"
+        );
     }
     let deaf = format!("feature_network={}", autoencoder.join("last.safetensors").display());
-    let wrong = arguments(Trained::Autoencoder, &data, &run_folder("deaf"), &["loss.perceptual=1", &deaf]);
+    let wrong =
+        arguments(Trained::Autoencoder, &data, &run_folder("deaf"), &["loss.perceptual=1", &deaf]);
     let refused = format!("{:#}", train::run(wrong).expect_err("a model has no ears"));
-    assert!(refused.contains("feature_network") && refused.contains("`vggish` or `classifier`"), "{refused}");
+    assert!(
+        refused.contains("feature_network") && refused.contains("`vggish` or `classifier`"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -164,8 +189,11 @@ fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder(
         ..arguments(Trained::Ldm, &data, &ldm, &["steps=2", "shards=true"])
     };
     run(args);
-    let resumed =
-        |out: &Path| Args { resume: true, config: None, ..arguments(Trained::Ldm, &data, out, &["steps=4"]) };
+    let resumed = |out: &Path| Args {
+        resume: true,
+        config: None,
+        ..arguments(Trained::Ldm, &data, out, &["steps=4"])
+    };
 
     let other = run_folder("other");
     run(arguments(Trained::Autoencoder, &data, &other, &["steps=2", "seed=9"]));
@@ -178,7 +206,10 @@ fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder(
     std::fs::remove_file(&init).expect("removed");
     assert_eq!(run(resumed(&elsewhere)).step, 4);
     let model = Checkpoint::read(elsewhere.join("last.safetensors")).expect("a model");
-    assert!(model.tensors.keys().any(|name| name.starts_with("encoder.")), "the autoencoder came along");
+    assert!(
+        model.tensors.keys().any(|name| name.starts_with("encoder.")),
+        "the autoencoder came along"
+    );
     for file in std::fs::read_dir(elsewhere.join("shards")).expect("shards") {
         assert!(file.expect("a file").metadata().expect("its length").len() <= 15 << 20);
     }
@@ -207,7 +238,8 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
     let content = model.encode(&mut ops, content).expect("encode");
     let tokens = model.style_tokens(&mut ops, std::slice::from_ref(style)).expect("style");
     let forward = ForwardDiffusion::new(&model.config().diffusion).expect("diffusion");
-    let sampler = DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
+    let sampler =
+        DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
     let mut latent = noise::window(seed, 0, h, w, c);
     noise::temper(&mut latent, Settings::default().temperature);
     let mut denoise = |x_t: &[f32], t: usize| {
@@ -225,8 +257,13 @@ fn another_style_changes_the_output_more_than_another_seed() {
     let (autoencoder, ldm) = (run_folder("autoencoder"), run_folder("ldm"));
     run(arguments(Trained::Autoencoder, &data, &autoencoder, &["steps=100"]));
     let init = Some(autoencoder.join("last.safetensors"));
-    let overrides =
-        &["steps=300", "batch=16", "ema_decay=0.95", "every.validate=100", "schedule.rule=warmup-cosine"];
+    let overrides = &[
+        "steps=300",
+        "batch=16",
+        "ema_decay=0.95",
+        "every.validate=100",
+        "schedule.rule=warmup-cosine",
+    ];
     run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, overrides) });
 
     let checkpoint = Checkpoint::read(ldm.join("last.safetensors")).expect("model");
@@ -235,7 +272,8 @@ fn another_style_changes_the_output_more_than_another_seed() {
     for (name, tensor) in checkpoint.tensors {
         store.insert(name, tensor.shape, tensor.data);
     }
-    let model = Model::<Candle>::load(&mut &mut store, config, latent.mean, latent.std).expect("networks");
+    let model =
+        Model::<Candle>::load(&mut &mut store, config, latent.mean, latent.std).expect("networks");
     let dataset = SpectrogramDataset::open(&data).expect("dataset");
     let test = dataset.pieces(Split::Test);
     let image = |piece: usize, instrument: usize, chunk: usize| {
@@ -244,16 +282,20 @@ fn another_style_changes_the_output_more_than_another_seed() {
         image
     };
     let distance = |a: &[f32], b: &[f32]| {
-        (a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64).sqrt()
+        (a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64)
+            .sqrt()
     };
     let (mut by_style, mut by_seed, mut to_target, mut to_content) = (0.0, 0.0, 0.0, 0.0);
-    // Every instrument as every other: one pair alone is a matter of luck after so short a training.
-    let every_pair = (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to);
+    // Every instrument as every other: one pair alone is a matter of luck after so short a
+    // training.
+    let every_pair =
+        (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to);
     for (from, to) in every_pair {
         let (chunk, other) = ((from + to) % 4, (to + 1) % 4);
         let (content, target) = (image(test[0], from, chunk), image(test[0], to, chunk).data);
-        let out =
-            |instrument: usize, seed: u64| sample(&model, &content, &image(test[1], instrument, chunk), seed);
+        let out = |instrument: usize, seed: u64| {
+            sample(&model, &content, &image(test[1], instrument, chunk), seed)
+        };
         let output = out(to, 1);
         by_style += distance(&output, &out(other, 1));
         by_seed += distance(&output, &out(to, 2));
@@ -261,7 +303,10 @@ fn another_style_changes_the_output_more_than_another_seed() {
         to_content += distance(&content.data, &target);
     }
     assert!(by_style > 1.5 * by_seed, "style {by_style}, seed {by_seed}");
-    assert!(to_target < 0.8 * to_content, "output to target {to_target}, content to target {to_content}");
+    assert!(
+        to_target < 0.8 * to_content,
+        "output to target {to_target}, content to target {to_content}"
+    );
 }
 
 #[test]
@@ -291,13 +336,15 @@ fn what_cannot_be_trained_is_said_in_a_sentence() {
     let refused = |args: Args| format!("{:#}", train::run(args).expect_err("refused"));
     let nowhere = folder.path().join("nowhere");
     assert!(
-        refused(arguments(Trained::Classifier, &nowhere, &out, &[])).contains("folder of a dataset, found `")
+        refused(arguments(Trained::Classifier, &nowhere, &out, &[]))
+            .contains("folder of a dataset, found `")
     );
     assert!(refused(arguments(Trained::Classifier, &data, &out, &["bach=2"])).contains("bach"));
     let resumed = Args { resume: true, ..arguments(Trained::Classifier, &data, &out, &[]) };
     assert!(refused(resumed).contains("expected a run to resume"));
     {
-        let cuda = Args { device: DeviceKind::Cuda, ..arguments(Trained::Classifier, &data, &out, &[]) };
+        let cuda =
+            Args { device: DeviceKind::Cuda, ..arguments(Trained::Classifier, &data, &out, &[]) };
         assert!(refused(cuda).contains("--features cuda"));
     }
     assert!(!out.exists(), "nothing is left behind");

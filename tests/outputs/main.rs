@@ -1,7 +1,9 @@
-//! Judges what the shipped model makes of two piano clips: the demo, and a piece on a soundfont that training never saw.
+//! Judges what the shipped model makes of two piano clips: the demo, and a piece on a soundfont
+//! that training never saw.
 //!
-//! `cargo xtask check` hands over the files that the README's command wrote, in the folder `LUTHIER_OUTPUTS`; without them the same
-//! transfer runs here, through the same stream (the samples are the same).
+//! `cargo xtask check` hands over the files that the README's command wrote, in the folder
+//! `LUTHIER_OUTPUTS`; without them the same transfer runs here, through the same stream (the
+//! samples are the same).
 
 use std::path::PathBuf;
 
@@ -47,7 +49,9 @@ const UNSEEN: Clip = Clip {
 impl Clip {
     fn output(&self, input: &Audio) -> Audio {
         match std::env::var_os("LUTHIER_OUTPUTS") {
-            Some(folder) => decode(PathBuf::from(folder).join(self.output)).expect("the command's output"),
+            Some(folder) => {
+                decode(PathBuf::from(folder).join(self.output)).expect("the command's output")
+            }
             None => transfer(input, TARGET, &Settings::default()),
         }
     }
@@ -67,7 +71,8 @@ fn check(clip: &Clip) {
     let shape = |audio: &Audio| (audio.sample_rate_hz, audio.channels.len(), audio.frames());
     assert_eq!(shape(&input), shape(&output), "rate, channels and length");
 
-    let mut ear = Judge::read(&workspace("tests/fixtures/classifier.safetensors")).expect("the classifier");
+    let mut ear =
+        Judge::read(&workspace("tests/fixtures/classifier.safetensors")).expect("the classifier");
     let heard = ear.judge_audio(&output.channels, output.sample_rate_hz).expect("judged");
     let named: Vec<(&String, &f32)> = ear.instruments().iter().zip(&heard).collect();
     let (best, _) = named.iter().max_by(|a, b| a.1.total_cmp(b.1)).expect("instruments");
@@ -83,7 +88,10 @@ fn check(clip: &Clip) {
     );
     assert!(before.recall() > 0.8, "the measure does not find the input's own notes: {before:?}");
     assert!(after.recall() > RECALL_KEPT * before.recall(), "notes lost: {before:?} {after:?}");
-    assert!(after.precision() > PRECISION_KEPT * before.precision(), "notes added: {before:?} {after:?}");
+    assert!(
+        after.precision() > PRECISION_KEPT * before.precision(),
+        "notes added: {before:?} {after:?}"
+    );
     assert!(wrong.recall() < WRONG_SCORE * after.recall(), "any score fits: {after:?} {wrong:?}");
 
     let left = residual(&dry, &wet);
@@ -106,8 +114,9 @@ fn the_style_decides_more_than_the_seed() {
     let mut input = decode(workspace(DEMO.input)).expect("the clip");
     let six_seconds = 6 * input.sample_rate_hz as usize;
     input.channels.iter_mut().for_each(|channel| channel.truncate(six_seconds));
-    let output =
-        |style: &str, seed: u64| transfer(&input, style, &Settings { seed, ..Settings::default() }).mono();
+    let output = |style: &str, seed: u64| {
+        transfer(&input, style, &Settings { seed, ..Settings::default() }).mono()
+    };
     let violin = output(TARGET, 1);
     let difference = |other: Vec<f32>| -> f32 {
         violin.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
@@ -124,8 +133,8 @@ fn noise_and_a_style_alone_make_sound() {
     let playable = playable();
     let style = playable.style(&mut Packed::default(), &reference("harp")).expect("tokens");
     let mut networks = Executed::new(playable.model(), Packed::default());
-    let sound =
-        generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ()).expect("sound");
+    let sound = generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ())
+        .expect("sound");
     let rms = (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt();
     println!("measured: noise and a style sound at {:.1} dBFS", 20.0 * rms.log10());
     assert!((0.01..0.5).contains(&rms), "{rms}");

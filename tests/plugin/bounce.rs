@@ -41,7 +41,8 @@ fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
     let mut random = Lcg(1);
     for channels in [2, 1] {
         let audio = piano(7.0, channels);
-        let expected = transfer(&audio, "violin", &Settings { seed: 5, ..Settings::default() }).channels;
+        let expected =
+            transfer(&audio, "violin", &Settings { seed: 5, ..Settings::default() }).channels;
         assert!(expected != audio.channels, "something was transferred");
         let mut clap = Clap::new(&entry);
         clap.set_channels(channels);
@@ -84,7 +85,8 @@ fn a_vst3_bounce_is_the_command_lines_file() {
     let audio = piano(7.0, 2);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
     let rate_hz = f64::from(audio.sample_rate_hz);
-    let mut host = Vst3Host::builder().sample_rate(rate_hz).block_size(BLOCK).build().expect("a host");
+    let mut host =
+        Vst3Host::builder().sample_rate(rate_hz).block_size(BLOCK).build().expect("a host");
     let mut plugin = host.load_plugin(bundle::vst3()).expect("loaded");
     plugin.set_bus_active(MediaType::Audio, BusDirection::Input, 1, true).expect("a sidechain");
     plugin.set_process_mode(ProcessMode::Offline).expect("offline");
@@ -130,7 +132,8 @@ fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
     }
 }
 
-/// A project that keeps a recording's style, or a captured one, is a bounce with the file that it is saved as.
+/// A project that keeps a recording's style, or a captured one, is a bounce with the file that it
+/// is saved as.
 #[test]
 fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     let audio = piano(7.0, 1);
@@ -164,7 +167,8 @@ fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     }
 }
 
-/// What a render plays of `audio` whose transport sets out so many samples before the first that the latency asks for.
+/// What a render plays of `audio` whose transport sets out so many samples before the first that
+/// the latency asks for.
 fn rendered_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
     let mut clap = Clap::new(&entry());
     clap.set_channels(1);
@@ -178,7 +182,8 @@ fn rendered_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
     clap.play(&input, &[], |_| block, &[]).remove(0).split_off(early + latency)
 }
 
-/// A host that compensates latencies sets out before the timeline's first sample, not always equally early.
+/// A host that compensates latencies sets out before the timeline's first sample, not always
+/// equally early.
 #[test]
 fn a_render_that_sets_out_early_is_the_command_lines_file() {
     let audio = piano(5.0, 1);
@@ -197,7 +202,8 @@ fn a_render_that_sets_out_early_in_large_blocks_is_the_command_lines_file() {
     assert!(rendered_early(&audio, 9000, 20_000) == expected[0]);
 }
 
-/// A loop, or somebody who moves the song position: what comes in is what is played, wherever the song says that it is.
+/// A loop, or somebody who moves the song position: what comes in is what is played, wherever the
+/// song says that it is.
 #[test]
 fn a_transport_that_jumps_changes_nothing() {
     let (entry, audio) = (entry(), piano(5.0, 1));
@@ -207,22 +213,27 @@ fn a_transport_that_jumps_changes_nothing() {
     clap.set_offline(true);
     let values = [(clap.param("Style"), VIOLIN)];
     let latency = clap.activate(audio.sample_rate_hz, 1024);
-    const JUMPS: [(usize, i64); 4] = [(0, 0), (70_000, -500_000), (90_000, 9_999_999), (150_000, 0)];
+    const JUMPS: [(usize, i64); 4] =
+        [(0, 0), (70_000, -500_000), (90_000, 9_999_999), (150_000, 0)];
     clap.position = Some(Box::new(|sample| {
-        let (from, position) = *JUMPS.iter().rev().find(|(from, _)| *from <= sample).expect("the first");
+        let (from, position) =
+            *JUMPS.iter().rev().find(|(from, _)| *from <= sample).expect("the first");
         position + (sample - from) as i64
     }));
     let out = clap.play(&with_tail(&audio, latency), &[], |_| 1000, &values);
     assert!(out[0][latency..] == expected[0]);
 }
 
-/// All on the threads of one pool, with the weights of one model: what each plays is what it would play alone.
+/// All on the threads of one pool, with the weights of one model: what each plays is what it would
+/// play alone.
 #[test]
 fn sixteen_instances_at_once_play_as_one_would() {
     let entry = entry();
     let audio = piano(4.0, 1);
     let expected: Vec<_> = (0..2)
-        .map(|seed| transfer(&audio, "violin", &Settings { seed, ..Settings::default() }).channels.remove(0))
+        .map(|seed| {
+            transfer(&audio, "violin", &Settings { seed, ..Settings::default() }).channels.remove(0)
+        })
         .collect();
     std::thread::scope(|scope| {
         for instance in 0..16 {

@@ -1,6 +1,7 @@
 //! Damaged states and style files, thousands of them: refused or repaired, never a crash.
 //!
-//! `LUTHIER_FUZZ_ROUNDS` asks for more. What was once found to be of interest stays in `tests/plugin/corpus`.
+//! `LUTHIER_FUZZ_ROUNDS` asks for more. What was once found to be of interest stays in
+//! `tests/plugin/corpus`.
 
 use std::fs;
 use std::path::Path;
@@ -58,7 +59,8 @@ fn damage(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Lcg) {
         4 => drop(bytes.splice(place..place, TOKENS[random.below(TOKENS.len())].bytes())),
         5 => {
             let number = random.bits().to_string();
-            let digits = bytes[place..].iter().position(u8::is_ascii_digit).map_or(place, |n| place + n);
+            let digits =
+                bytes[place..].iter().position(u8::is_ascii_digit).map_or(place, |n| place + n);
             let rest = bytes[digits..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             drop(bytes.splice(digits..digits + rest, number.bytes()));
         }

@@ -1,4 +1,5 @@
-//! The plugin in hosts of our own: exact in time, equal to the command line to the bit, and safe from its hosts.
+//! The plugin in hosts of our own: exact in time, equal to the command line to the bit, and safe
+//! from its hosts.
 
 mod allocation;
 mod bounce;

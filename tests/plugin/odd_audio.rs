@@ -1,4 +1,5 @@
-//! What no instrument plays: the output is finite and bounded, what comes after it is played, and silence stays silent.
+//! What no instrument plays: the output is finite and bounded, what comes after it is played, and
+//! silence stays silent.
 
 use std::f32::consts::TAU;
 
@@ -10,7 +11,8 @@ const PIANO: f64 = 0.0;
 const VIOLIN: f64 = 3.0;
 /// Louder than any output of what is not louder than full scale.
 const LOUDEST: f32 = 4.0;
-/// Louder than that of a full square, of rms 1, which keeps its level with a violin's crest: 4.15 by the shipped model, 3.55 by the one before.
+/// Louder than that of a full square, of rms 1, which keeps its level with a violin's crest: 4.15
+/// by the shipped model, 3.55 by the one before.
 const LOUDEST_SQUARE: f32 = 4.5;
 /// Where what comes in is bounded: +40 dBFS.
 const BOUND: f32 = 100.0;
@@ -92,7 +94,10 @@ fn what_is_no_music_is_bounded_and_what_follows_is_played() {
         input.resize(input.len() + latency, 0.0);
         let values = [(clap.param("Style"), VIOLIN), (clap.param("Steps"), 0.0)];
         let out = clap.play(&[input], &[], |_| 4096, &values).remove(0);
-        assert!(out.iter().all(|x| x.is_normal() || *x == 0.0), "{name}: a number is none, or subnormal");
+        assert!(
+            out.iter().all(|x| x.is_normal() || *x == 0.0),
+            "{name}: a number is none, or subnormal"
+        );
         let loudest = out.iter().fold(0.0f32, |loudest, x| loudest.max(x.abs()));
         let bound = match name {
             "absurdly loud" => BOUND,

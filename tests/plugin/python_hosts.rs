@@ -1,4 +1,5 @@
-//! The bundle in hosts that producers script in Python, where there are any: `LUTHIER_PYTHON` names a Python that has them.
+//! The bundle in hosts that producers script in Python, where there are any: `LUTHIER_PYTHON` names
+//! a Python that has them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +26,11 @@ fn has_what_the_script_needs(python: &Path) -> bool {
 /// Runs the script; what it says belongs to the test's output.
 fn compare(python: &Path, files: [&Path; 2], style: &str, sidechain: Option<&Path>) {
     let mut script = Command::new(python);
-    script.arg(workspace("tests/plugin/python_hosts.py")).arg(bundle::vst3()).args(files).arg(style);
+    script
+        .arg(workspace("tests/plugin/python_hosts.py"))
+        .arg(bundle::vst3())
+        .args(files)
+        .arg(style);
     let output = script.args(sidechain).output().expect("started");
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -35,7 +40,10 @@ fn compare(python: &Path, files: [&Path; 2], style: &str, sidechain: Option<&Pat
 fn their_bounces_are_the_command_lines_files() {
     let python = python();
     if !has_what_the_script_needs(&python) {
-        return skip("dawdreamer and pedalboard", "no Python with numpy and soundfile (LUTHIER_PYTHON)");
+        return skip(
+            "dawdreamer and pedalboard",
+            "no Python with numpy and soundfile (LUTHIER_PYTHON)",
+        );
     }
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, audio: &Audio| {

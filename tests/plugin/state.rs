@@ -8,7 +8,8 @@ fn a_project_opens_as_it_was_saved() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
     clap.activate(48_000, 512);
-    let wanted = [("Style", 3.0), ("Strength", 0.5), ("Steps", 2.0), ("Seed", 77.0), ("Freeze", 1.0)];
+    let wanted =
+        [("Style", 3.0), ("Strength", 0.5), ("Steps", 2.0), ("Seed", 77.0), ("Freeze", 1.0)];
     let values: Vec<_> = wanted.iter().map(|(name, value)| (clap.param(name), *value)).collect();
     clap.play(&vec![vec![0.0; 512]; 2], &[], |_| 512, &values);
     let saved = clap.save();

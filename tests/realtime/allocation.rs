@@ -27,8 +27,12 @@ fn the_audio_thread_never_allocates() {
         3 => work_for(Duration::from_millis(40), cancel),
         _ => Ok(()),
     });
-    let config =
-        StreamConfig { grid: grid(&short(), 44_100), channels: 2, sidechain: true, deadline_samples: 1000 };
+    let config = StreamConfig {
+        grid: grid(&short(), 44_100),
+        channels: 2,
+        sidechain: true,
+        deadline_samples: 1000,
+    };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     let mut random = Lcg(1);
     let (mut left, mut right, side) = (random.noise(8192), random.noise(8192), random.noise(8192));
@@ -36,17 +40,24 @@ fn the_audio_thread_never_allocates() {
     let ((), calls) = calls_of(|| {
         for block in 0..400 {
             let len = 1 + random.below(8192);
-            audio.process(&mut [&mut left[..len], &mut right[..len]], &[&side[..len], &side[..len / 2]]);
+            audio.process(
+                &mut [&mut left[..len], &mut right[..len]],
+                &[&side[..len], &side[..len / 2]],
+            );
             settings.mix = (block % 10) as f32 / 10.0;
             audio.set_settings(&settings);
             if block % 97 == 96 {
                 audio.reset();
             }
-            // Offline blocks wait for the worker, so that everything happens on the slowest machine too.
+            // Offline blocks wait for the worker, so that everything happens on the slowest machine
+            // too.
             audio.set_offline(block % 100 < 50);
         }
     });
     assert_eq!(calls, 0);
     let stats = worker.status().stats();
-    assert!(stats.wet > 10 && stats.failed > 10 && stats.late > 0, "everything happened: {stats:?}");
+    assert!(
+        stats.wet > 10 && stats.failed > 10 && stats.late > 0,
+        "everything happened: {stats:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! What a passthrough processor must give: the input, late by exactly the latency, for every rate and block size.
+//! What a passthrough processor must give: the input, late by exactly the latency, for every rate
+//! and block size.
 
 use engine::config::ModelConfig;
 use engine::settings::Settings;
@@ -14,10 +15,13 @@ fn a_passthrough_is_a_delay_bit_for_bit_at_every_rate() {
     for rate in RATES_HZ {
         for config in [short(), live()] {
             let mut random = Lcg(u64::from(rate));
-            let (mut audio, _worker) = offline(grid(&config, rate), 2, Box::new(Passthrough::new(2)));
+            let (mut audio, _worker) =
+                offline(grid(&config, rate), 2, Box::new(Passthrough::new(2)));
             let latency = audio.latency_samples() as usize;
-            let signal =
-                vec![random.noise(latency + 3 * rate as usize), random.noise(latency + 3 * rate as usize)];
+            let signal = vec![
+                random.noise(latency + 3 * rate as usize),
+                random.noise(latency + 3 * rate as usize),
+            ];
             let out = play(&mut audio, &signal, |_| 1 + random.below(8192));
             for (out, signal) in out.iter().zip(&signal) {
                 assert!(*out == delayed(signal, latency), "{rate} Hz");
@@ -30,7 +34,8 @@ fn a_passthrough_is_a_delay_bit_for_bit_at_every_rate() {
 #[test]
 fn the_default_window_is_exact_too() {
     let rate = 44_100;
-    let (mut audio, _worker) = offline(grid(&ModelConfig::default(), rate), 1, Box::new(Passthrough::new(1)));
+    let (mut audio, _worker) =
+        offline(grid(&ModelConfig::default(), rate), 1, Box::new(Passthrough::new(1)));
     let latency = audio.latency_samples() as usize;
     let signal = vec![Lcg(3).noise(latency + 9 * rate as usize)];
     let out = play(&mut audio, &signal, |_| 1000);
@@ -42,7 +47,8 @@ fn the_default_window_is_exact_too() {
 fn an_impulse_comes_out_exactly_at_the_latency() {
     for rate in RATES_HZ {
         for at in [0, 1, 9_000, 30_001] {
-            let (mut audio, _worker) = offline(grid(&short(), rate), 1, Box::new(Passthrough::new(1)));
+            let (mut audio, _worker) =
+                offline(grid(&short(), rate), 1, Box::new(Passthrough::new(1)));
             let latency = audio.latency_samples() as usize;
             let mut signal = vec![vec![0.0; latency + at + 10]];
             signal[0][at] = 1.0;
@@ -53,7 +59,8 @@ fn an_impulse_comes_out_exactly_at_the_latency() {
     }
 }
 
-/// A processor with memory, whose windows disagree in their overlaps: any mistake in what it gets would be heard.
+/// A processor with memory, whose windows disagree in their overlaps: any mistake in what it gets
+/// would be heard.
 fn fickle() -> Box<dyn engine::stream::WindowProcessor> {
     struct Fickle(Passthrough, f32);
     impl engine::stream::WindowProcessor for Fickle {
@@ -154,11 +161,16 @@ fn a_change_of_the_mix_is_a_ramp() {
     assert!(crate::fakes::max_step(&mixed[0]) < 0.0012, "20 ms at 44.1 kHz");
 }
 
-/// What a host may send: no channel, too few, a short sidechain, an empty block, numbers that are none.
+/// What a host may send: no channel, too few, a short sidechain, an empty block, numbers that are
+/// none.
 #[test]
 fn odd_blocks_are_survived() {
-    let config =
-        StreamConfig { grid: grid(&short(), 44_100), channels: 2, sidechain: true, deadline_samples: 500 };
+    let config = StreamConfig {
+        grid: grid(&short(), 44_100),
+        channels: 2,
+        sidechain: true,
+        deadline_samples: 500,
+    };
     let (mut audio, _worker) =
         open(&config, Box::new(Passthrough::new(2)), &Settings::default()).expect("a stream");
     audio.process(&mut [], &[]);
@@ -192,8 +204,12 @@ fn the_sidechain_comes_along() {
         fn reset(&mut self) {}
     }
     let (count, windows) = crate::fakes::counter();
-    let config =
-        StreamConfig { grid: grid(&short(), 44_100), channels: 1, sidechain: true, deadline_samples: 0 };
+    let config = StreamConfig {
+        grid: grid(&short(), 44_100),
+        channels: 1,
+        sidechain: true,
+        deadline_samples: 0,
+    };
     let (mut audio, _worker) =
         open(&config, Box::new(Listen(count)), &Settings::default()).expect("a stream");
     audio.set_offline(true);
@@ -211,6 +227,7 @@ fn the_sidechain_comes_along() {
 #[test]
 fn the_audio_half_can_be_sent() {
     fn sent<T: Send>(_: &T) {}
-    let (audio, _worker): (AudioThread, _) = offline(grid(&short(), 44_100), 1, before(1, |_, _| Ok(())));
+    let (audio, _worker): (AudioThread, _) =
+        offline(grid(&short(), 44_100), 1, before(1, |_, _| Ok(())));
     sent(&audio);
 }

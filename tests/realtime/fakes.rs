@@ -8,7 +8,8 @@ use engine::cancel::Cancel;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::settings::Settings;
 use engine::stream::{
-    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, Work, open,
+    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, Work,
+    open,
 };
 use engine::{Error, Result};
 
@@ -56,7 +57,12 @@ impl WindowProcessor for Passthrough {
 pub struct Numbered(pub Passthrough);
 
 impl WindowProcessor for Numbered {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         self.0.gain = (window.index * 7 % 11) as f32 / 5.0 - 1.0;
         self.0.process(window, out, cancel)
     }
@@ -77,7 +83,12 @@ pub struct Before<F> {
 }
 
 impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         self.inner.take(window);
         (self.before)(window.index, cancel)?;
         let empty = WindowInput {
@@ -103,7 +114,10 @@ impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> 
 }
 
 /// A passthrough that first does what `before` says.
-pub fn before<F: FnMut(u64, &Cancel) -> Result<()> + Send>(channels: usize, before: F) -> Box<Before<F>> {
+pub fn before<F: FnMut(u64, &Cancel) -> Result<()> + Send>(
+    channels: usize,
+    before: F,
+) -> Box<Before<F>> {
     Box::new(Before { inner: Passthrough::new(channels), before })
 }
 
@@ -129,7 +143,8 @@ pub fn live() -> ModelConfig {
     ModelConfig { window, ..ModelConfig::default() }
 }
 
-/// The shortest hop that windows can move by with a fade: one fade begins where the one before ends.
+/// The shortest hop that windows can move by with a fade: one fade begins where the one before
+/// ends.
 pub fn shortest() -> ModelConfig {
     let window = WindowConfig { frames: 16, hop_frames: 2, prefix_frames: 14 };
     ModelConfig { window, ..ModelConfig::default() }
@@ -140,7 +155,11 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Grid {
 }
 
 /// A stream that waits for its worker.
-pub fn offline(grid: Grid, channels: usize, processor: Box<dyn WindowProcessor>) -> (AudioThread, Work) {
+pub fn offline(
+    grid: Grid,
+    channels: usize,
+    processor: Box<dyn WindowProcessor>,
+) -> (AudioThread, Work) {
     let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     audio.set_offline(true);
@@ -152,7 +171,8 @@ pub fn sine(len: usize, hz: f64, rate_hz: u32) -> Vec<f32> {
     (0..len).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
 }
 
-/// Sends `signal` through in blocks whose sizes `next_block` gives; called before every block with its position.
+/// Sends `signal` through in blocks whose sizes `next_block` gives; called before every block with
+/// its position.
 pub fn play(
     audio: &mut AudioThread,
     signal: &[Vec<f32>],
@@ -163,7 +183,8 @@ pub fn play(
     let mut start = 0;
     while start < len {
         let end = len.min(start + next_block(start));
-        let mut io: Vec<&mut [f32]> = out.iter_mut().map(|channel| &mut channel[start..end]).collect();
+        let mut io: Vec<&mut [f32]> =
+            out.iter_mut().map(|channel| &mut channel[start..end]).collect();
         audio.process(&mut io, &[]);
         start = end;
     }

@@ -1,4 +1,5 @@
-//! The stream as an audio thread sees it: exact in time, continuous whatever happens, the same for every block size.
+//! The stream as an audio thread sees it: exact in time, continuous whatever happens, the same for
+//! every block size.
 
 mod allocation;
 mod exactness;

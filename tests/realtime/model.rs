@@ -1,5 +1,5 @@
-//! The real networks in the stream, with weights that nobody trained: what they compute must not depend on who else
-//! computes, or how the blocks are cut.
+//! The real networks in the stream, with weights that nobody trained: what they compute must not
+//! depend on who else computes, or how the blocks are cut.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,8 +100,9 @@ fn a_transfer_is_the_same_for_every_block_size_and_beside_others() {
     });
 }
 
-/// What the sidechain plays is heard by every stream, whether or not it plays the windows in between: the style of a window is the
-/// same for all. The sidechain pauses, so that styles are not read with every window.
+/// What the sidechain plays is heard by every stream, whether or not it plays the windows in
+/// between: the style of a window is the same for all. The sidechain pauses, so that styles are not
+/// read with every window.
 #[test]
 fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
     let model = model();
@@ -116,7 +117,8 @@ fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
             .map(|_| Pipeline::following(executed(&model), 44_100, 1).expect("a pipeline"))
             .collect();
         let grid = pipelines[0].grid().clone();
-        let processors = pipelines.into_iter().map(|p| Box::new(p) as Box<dyn WindowProcessor>).collect();
+        let processors =
+            pipelines.into_iter().map(|p| Box::new(p) as Box<dyn WindowProcessor>).collect();
         let mut stream =
             SideBySide::new(grid, 1, true, processors, &settings, Some(400_000)).expect("streams");
         let mut out = vec![Vec::new()];
@@ -143,7 +145,9 @@ impl Failing {
     fn works(&mut self) -> Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => self.calls_left = left,
-            None if self.asked_again.fetch_add(1, Relaxed) > 0 => panic!("asked again after it had failed"),
+            None if self.asked_again.fetch_add(1, Relaxed) > 0 => {
+                panic!("asked again after it had failed")
+            }
             None => return Err(Error::Compute("out of memory".into())),
         }
         Ok(())
@@ -182,8 +186,8 @@ impl TransferModel for Failing {
     }
 }
 
-/// A window has four calls (content, two steps, image): the device fails at each one of the first two windows, and no window
-/// is dry or different.
+/// A window has four calls (content, two steps, image): the device fails at each one of the first
+/// two windows, and no window is dry or different.
 #[test]
 fn what_a_device_fails_at_is_computed_by_the_cpu_and_so_is_the_rest() {
     let model = model();
@@ -191,8 +195,11 @@ fn what_a_device_fails_at_is_computed_by_the_cpu_and_so_is_the_rest() {
     let expected = transfer(executed(&model), &signal, 512);
     for calls_left in 0..8 {
         let (fault, asked_again) = (Fault::default(), Arc::default());
-        let device =
-            Failing { networks: executed(&model), calls_left, asked_again: Arc::clone(&asked_again) };
+        let device = Failing {
+            networks: executed(&model),
+            calls_left,
+            asked_again: Arc::clone(&asked_again),
+        };
         let networks = Fallback::new(Box::new(device), executed(&model), &fault);
         assert!(transfer(Box::new(networks), &signal, 512) == expected, "after {calls_left} calls");
         assert_eq!((fault.reason(), asked_again.load(Relaxed)), (Some("out of memory"), 1));

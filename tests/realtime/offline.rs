@@ -20,8 +20,10 @@ fn a_render_is_exactly_as_long_as_its_input() {
             let processor = Box::new(Passthrough::new(2));
             let settings = Settings::default();
             let (out, report) =
-                render(grid(&config, 44_100), &signal, processor, &settings, &mut |done| last = Some(done))
-                    .expect("rendered");
+                render(grid(&config, 44_100), &signal, processor, &settings, &mut |done| {
+                    last = Some(done)
+                })
+                .expect("rendered");
             assert!(out == signal, "{len} samples");
             assert_eq!((report.samples, last), (len as u64, Some(len as u64)));
             assert_eq!(report.stats.late + report.stats.failed, 0);
@@ -40,7 +42,8 @@ fn a_render_and_a_bounce_are_the_same_samples() {
     };
     let settings = Settings { mix: 0.8, ..Settings::default() };
     let (rendered, _) =
-        render(grid(&short(), 48_000), &signal, processor(), &settings, &mut |_| ()).expect("rendered");
+        render(grid(&short(), 48_000), &signal, processor(), &settings, &mut |_| ())
+            .expect("rendered");
     let (mut audio, _worker) = crate::fakes::offline(grid(&short(), 48_000), 1, processor());
     audio.set_settings(&settings);
     let bounced = play(&mut audio, &signal, |_| 100);
@@ -60,17 +63,22 @@ fn streams_side_by_side_render_what_one_does() {
     ];
     for (config, rate_hz, lens) in cases {
         let grid = grid(&config, rate_hz);
-        for (len, streams) in lens.into_iter().flat_map(|len| (1..=3).map(move |streams| (len, streams))) {
+        for (len, streams) in
+            lens.into_iter().flat_map(|len| (1..=3).map(move |streams| (len, streams)))
+        {
             let signal = vec![Lcg(6).noise(len), Lcg(7).noise(len)];
             let (expected, alone) =
-                render(grid.clone(), &signal, numbered(), &settings, &mut |_| ()).expect("rendered");
+                render(grid.clone(), &signal, numbered(), &settings, &mut |_| ())
+                    .expect("rendered");
             for known in [Some(len as u64), None] {
                 let processors = (0..streams).map(|_| numbered()).collect();
                 let mut stream =
-                    SideBySide::new(grid.clone(), 2, false, processors, &settings, known).expect("streams");
+                    SideBySide::new(grid.clone(), 2, false, processors, &settings, known)
+                        .expect("streams");
                 let mut out = vec![Vec::new(); 2];
                 for start in (0..len).step_by(9_973) {
-                    let block = signal.iter().map(|channel| &channel[start..len.min(start + 9_973)]);
+                    let block =
+                        signal.iter().map(|channel| &channel[start..len.min(start + 9_973)]);
                     stream.push_beside(&block.collect::<Vec<_>>(), &[], &mut out).expect("pushed");
                     assert_eq!(stream.delivered_samples(), out[0].len() as u64);
                 }
@@ -82,7 +90,8 @@ fn streams_side_by_side_render_what_one_does() {
     }
 }
 
-/// Where a segment is two fades long and they are rounded, no window counts as too late, wherever a piece ends.
+/// Where a segment is two fades long and they are rounded, no window counts as too late, wherever a
+/// piece ends.
 #[test]
 fn the_shortest_hops_play_every_window() {
     for rate_hz in [44_100, 48_000, 96_000] {
@@ -104,7 +113,8 @@ fn a_failure_in_one_of_several_streams_is_reported() {
         12 => Err(Error::Compute("out of memory".into())),
         _ => Ok(()),
     };
-    let processors = (0..2).map(|_| before(1, fails_at_twelve) as Box<dyn WindowProcessor>).collect();
+    let processors =
+        (0..2).map(|_| before(1, fails_at_twelve) as Box<dyn WindowProcessor>).collect();
     let mut stream =
         SideBySide::new(grid(&short(), 44_100), 1, false, processors, &Settings::default(), None)
             .expect("streams");
@@ -113,22 +123,28 @@ fn a_failure_in_one_of_several_streams_is_reported() {
     let report = stream.finish(&mut out).expect("finished");
     assert!(out == signal, "dry where it failed");
     assert!(
-        report.first_error.is_some_and(|text| text.contains("window 12") && text.contains("out of memory"))
+        report
+            .first_error
+            .is_some_and(|text| text.contains("window 12") && text.contains("out of memory"))
     );
     assert!(
-        SideBySide::new(grid(&short(), 44_100), 1, false, Vec::new(), &Settings::default(), None).is_err()
+        SideBySide::new(grid(&short(), 44_100), 1, false, Vec::new(), &Settings::default(), None)
+            .is_err()
     );
 }
 
-/// A file of one span is computed at once, at its end: it is told and called off within it all the same.
+/// A file of one span is computed at once, at its end: it is told and called off within it all the
+/// same.
 #[test]
 fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
     let signal = Lcg(8).noise(400_000);
     let open = || {
-        let processors = (0..2).map(|_| Box::new(Passthrough::new(1)) as Box<dyn WindowProcessor>).collect();
+        let processors =
+            (0..2).map(|_| Box::new(Passthrough::new(1)) as Box<dyn WindowProcessor>).collect();
         let grid = grid(&short(), 44_100);
-        let mut stream = SideBySide::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
-            .expect("streams");
+        let mut stream =
+            SideBySide::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
+                .expect("streams");
         let (cancel, told) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
         let here = Arc::clone(&told);
         stream.watch(cancel.clone(), move |samples| here.lock().unwrap().push(samples));
@@ -153,20 +169,23 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
 fn failures_are_reported_with_their_reason() {
     let signal = vec![Lcg(4).noise(100_000)];
     let processor = before(1, |_, _: &_| Err(Error::Compute("out of memory".into())));
-    let (out, report) = render(grid(&short(), 44_100), &signal, processor, &Settings::default(), &mut |_| ())
-        .expect("rendered");
+    let (out, report) =
+        render(grid(&short(), 44_100), &signal, processor, &Settings::default(), &mut |_| ())
+            .expect("rendered");
     assert!(out == signal, "dry");
     assert!(report.first_error.is_some_and(|text| text.contains("out of memory")));
     assert_eq!(report.stats.wet, 0);
 }
 
-/// The last windows reach beyond the input: they are called off when the render ends, wherever their work stands.
+/// The last windows reach beyond the input: they are called off when the render ends, wherever
+/// their work stands.
 #[test]
 fn a_window_called_off_at_the_end_has_not_failed() {
     for len in [2048, 20_000, 44_100] {
         let signal = vec![Lcg(5).noise(len)];
         let grid = grid(&short(), 44_100);
-        let beyond = (0..).find(|&window| grid.segment(window).start >= len as u64).expect("a window");
+        let beyond =
+            (0..).find(|&window| grid.segment(window).start >= len as u64).expect("a window");
         let processor = before(1, move |index, cancel: &Cancel| {
             if index < beyond {
                 return Ok(());
@@ -177,7 +196,8 @@ fn a_window_called_off_at_the_end_has_not_failed() {
             }
         });
         let (out, report) =
-            render(grid.clone(), &signal, processor, &Settings::default(), &mut |_| ()).expect("rendered");
+            render(grid.clone(), &signal, processor, &Settings::default(), &mut |_| ())
+                .expect("rendered");
         assert!(out == signal);
         assert_eq!((report.first_error, report.stats.failed), (None, 0), "{len} samples");
         assert_eq!(report.stats.wet, beyond, "{len} samples");
@@ -188,7 +208,12 @@ fn a_window_called_off_at_the_end_has_not_failed() {
 fn unusable_shapes_are_refused() {
     let settings = Settings::default();
     let new = |channels| {
-        OfflineStream::new(grid(&short(), 44_100), channels, Box::new(Passthrough::new(1)), &settings)
+        OfflineStream::new(
+            grid(&short(), 44_100),
+            channels,
+            Box::new(Passthrough::new(1)),
+            &settings,
+        )
     };
     assert!(new(3).is_err());
     let mut stream = new(2).expect("stereo");
@@ -197,6 +222,7 @@ fn unusable_shapes_are_refused() {
     assert!(stream.push(&[&[0.0]], &mut out).is_err());
     let unsettled = Settings { mix: 2.0, ..Settings::default() };
     assert!(
-        OfflineStream::new(grid(&short(), 44_100), 1, Box::new(Passthrough::new(1)), &unsettled).is_err()
+        OfflineStream::new(grid(&short(), 44_100), 1, Box::new(Passthrough::new(1)), &unsettled)
+            .is_err()
     );
 }

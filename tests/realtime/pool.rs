@@ -20,8 +20,12 @@ fn stream(
     deadline_seconds: u64,
 ) -> (AudioThread, Work) {
     let deadline_samples = deadline_seconds * u64::from(RATE_HZ);
-    let config =
-        StreamConfig { grid: grid(&short(), RATE_HZ), channels: 1, sidechain: false, deadline_samples };
+    let config = StreamConfig {
+        grid: grid(&short(), RATE_HZ),
+        channels: 1,
+        sidechain: false,
+        deadline_samples,
+    };
     open_on(pool, &config, processor, &Settings::default()).expect("a stream")
 }
 
@@ -69,7 +73,10 @@ fn streams_that_share_threads_play_what_they_play_alone() {
                 let signal = Lcg(u64::from(seed)).noise(50_000);
                 let out = play(&mut audio, std::slice::from_ref(&signal), |_| 777);
                 let expected: Vec<f32> = signal.iter().map(|x| x * gain).collect();
-                assert!(out[0] == delayed(&expected, audio.latency_samples() as usize), "stream {seed}");
+                assert!(
+                    out[0] == delayed(&expected, audio.latency_samples() as usize),
+                    "stream {seed}"
+                );
             });
         }
     });

@@ -15,8 +15,12 @@ use crate::fakes::{
 const RATE_HZ: u32 = 44_100;
 
 fn realtime(processor: Box<dyn WindowProcessor>, deadline_samples: u64) -> (AudioThread, Work) {
-    let config =
-        StreamConfig { grid: grid(&short(), RATE_HZ), channels: 1, sidechain: false, deadline_samples };
+    let config = StreamConfig {
+        grid: grid(&short(), RATE_HZ),
+        channels: 1,
+        sidechain: false,
+        deadline_samples,
+    };
     open(&config, processor, &Settings::default()).expect("a stream")
 }
 
@@ -30,8 +34,8 @@ fn play_in_time(audio: &mut AudioThread, signal: &[Vec<f32>], speed: f64) -> Vec
     })
 }
 
-/// The wet signal is the dry one: whichever is heard, every switch must be inaudible, so the output is the delayed
-/// input bit for bit.
+/// The wet signal is the dry one: whichever is heard, every switch must be inaudible, so the output
+/// is the delayed input bit for bit.
 fn assert_untouched(signal: &[Vec<f32>], out: &[Vec<f32>], latency: usize) {
     assert!(out[0] == delayed(&signal[0], latency));
 }
@@ -112,7 +116,8 @@ fn wrong_and_infinite_output_counts_as_failed() {
         }
     }
     let signal = vec![Lcg(1).noise(100_000)];
-    let (mut audio, worker) = offline(grid(&short(), RATE_HZ), 1, Box::new(Wrong(Passthrough::new(1))));
+    let (mut audio, worker) =
+        offline(grid(&short(), RATE_HZ), 1, Box::new(Wrong(Passthrough::new(1))));
     let out = play(&mut audio, &signal, |_| 512);
     assert_untouched(&signal, &out, audio.latency_samples() as usize);
     assert_eq!(worker.status().stats().wet, 0);
@@ -139,7 +144,8 @@ fn a_slow_worker_is_late_only_beyond_the_deadline() {
     assert!(hopeless.late > 10, "{hopeless:?}");
 }
 
-/// With hundreds of blocks and no time at all, parcels run out: the stream goes on dry, then finds back.
+/// With hundreds of blocks and no time at all, parcels run out: the stream goes on dry, then finds
+/// back.
 #[test]
 fn a_worker_that_hangs_for_long_is_survived() {
     let (count, calls) = counter();

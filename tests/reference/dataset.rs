@@ -24,8 +24,15 @@ fn built(place: impl FnOnce(&Path)) -> RecordingDataset {
     std::fs::create_dir_all(recordings.join("harp")).expect("a folder");
     place(&recordings.join("harp"));
     let reference = Reference::ChunkMax;
-    build::run(&Args { folder: recordings, out: out.clone(), reference, minutes: 30.0, pairs: 1, seed: 1 })
-        .unwrap_or_else(|error| panic!("{error}"));
+    build::run(&Args {
+        folder: recordings,
+        out: out.clone(),
+        reference,
+        minutes: 30.0,
+        pairs: 1,
+        seed: 1,
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
     RecordingDataset::open(&out).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -54,12 +61,18 @@ fn images_of_a_wav_are_librosas_and_pils_to_the_pixel() {
         encode(folder.join("plucks.wav"), &audio, SampleFormat::Int24).expect("a WAV file");
     });
     let recording = &dataset.description.recordings[0];
-    let trim: Vec<i32> = tensor("trim").as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
-    assert_eq!(recording.sounding_samples.map(|n| n as i32).as_slice(), trim, "librosa.effects.trim");
+    let trim: Vec<i32> =
+        tensor("trim").as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
+    assert_eq!(
+        recording.sounding_samples.map(|n| n as i32).as_slice(),
+        trim,
+        "librosa.effects.trim"
+    );
     assert_eq!(recording.chunks, 3);
     let differ = |name: &str| apart(&dataset, &tensor(name)).iter().filter(|d| **d > 0).count();
     assert_eq!(differ("images"), 0, "pixels that differ");
-    // In single precision librosa moves a pixel in tens of thousands that lies at the edge between two bytes.
+    // In single precision librosa moves a pixel in tens of thousands that lies at the edge between
+    // two bytes.
     assert!(differ("images.float32") <= 3, "{} pixels differ", differ("images.float32"));
 }
 
@@ -72,5 +85,9 @@ fn images_of_an_mp3_are_librosas_but_for_one_level() {
     });
     let apart = apart(&dataset, file.tensor("mp3.images").expect("a golden tensor").data());
     let far = apart.iter().filter(|d| **d > 1).count();
-    assert!(far * 1000 <= apart.len(), "{far} of {} pixels are more than one level apart", apart.len());
+    assert!(
+        far * 1000 <= apart.len(),
+        "{far} of {} pixels are more than one level apart",
+        apart.len()
+    );
 }

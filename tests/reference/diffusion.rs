@@ -1,5 +1,5 @@
-//! Diffusion against diffusers' `DDIMScheduler`, and the noise against scipy; `tests/golden/diffusion.py` made the
-//! numbers.
+//! Diffusion against diffusers' `DDIMScheduler`, and the noise against scipy;
+//! `tests/golden/diffusion.py` made the numbers.
 
 use engine::config::{DiffusionConfig, Prediction, ScheduleKind};
 use engine::diffusion::ddim::DdimSampler;
@@ -71,12 +71,16 @@ fn alphas_cumprod_are_those_of_diffusers() {
         let ours = schedule(parts[1], parts[2].parse().unwrap()).alphas_cumprod;
         let theirs = golden.f32s(&name);
         assert_eq!(ours.len(), theirs.len(), "{name}");
-        let worst = ours.iter().zip(theirs).map(|(a, b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
+        let worst =
+            ours.iter().zip(theirs).map(|(a, b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
         assert!(worst <= 1e-6, "{name}: {worst}");
     }
     // The config's names mean these.
-    for (kind, name) in [(ScheduleKind::Linear, "linear"), (ScheduleKind::CosineZeroSnr, "cosine-zero-snr")] {
-        let config = DiffusionConfig { schedule: kind, prediction: Prediction::V, train_timesteps: 1000 };
+    for (kind, name) in
+        [(ScheduleKind::Linear, "linear"), (ScheduleKind::CosineZeroSnr, "cosine-zero-snr")]
+    {
+        let config =
+            DiffusionConfig { schedule: kind, prediction: Prediction::V, train_timesteps: 1000 };
         assert_eq!(NoiseSchedule::new(&config).unwrap(), schedule(name, 1000));
     }
 }
@@ -88,7 +92,8 @@ fn trailing_timesteps_are_those_of_diffusers() {
     assert!(names.len() > 100);
     for name in names {
         let parts: Vec<usize> = name.split('.').skip(1).map(|part| part.parse().unwrap()).collect();
-        let sampler = DdimSampler::new(&schedule("linear", parts[0]), Prediction::V, parts[1], 0.0).unwrap();
+        let sampler =
+            DdimSampler::new(&schedule("linear", parts[0]), Prediction::V, parts[1], 0.0).unwrap();
         assert_eq!(sampler.timesteps(), golden.timesteps(&name), "{name}");
     }
 }
@@ -98,17 +103,24 @@ fn noisy_latents_and_velocities_are_those_of_diffusers() {
     let golden = Golden::open();
     let (clean, start) = (golden.f32s("clean"), golden.f32s("start"));
     let mut out = vec![0.0; LATENT];
-    for (kind, name) in [(ScheduleKind::Linear, "linear"), (ScheduleKind::CosineZeroSnr, "cosine-zero-snr")] {
-        let config = DiffusionConfig { schedule: kind, prediction: Prediction::V, train_timesteps: 1000 };
+    for (kind, name) in
+        [(ScheduleKind::Linear, "linear"), (ScheduleKind::CosineZeroSnr, "cosine-zero-snr")]
+    {
+        let config =
+            DiffusionConfig { schedule: kind, prediction: Prediction::V, train_timesteps: 1000 };
         let process = ForwardDiffusion::new(&config).unwrap();
         let q_sample = golden.f32s(&format!("forward.q_sample.{name}"));
         let velocity = golden.f32s(&format!("forward.v.{name}"));
         for (row, t) in golden.timesteps("forward.timesteps").into_iter().enumerate() {
-            // diffusers takes `1 - alpha_bar` in f32: next to alpha_bar = 1 its root has four good digits.
+            // diffusers takes `1 - alpha_bar` in f32: next to alpha_bar = 1 its root has four good
+            // digits.
             let allowed = if t < 2 { 1e-4 } else { 4e-6 };
             let row = row * LATENT..(row + 1) * LATENT;
             process.q_sample(&clean, &start, t, &mut out);
-            assert!(worst(&out, &q_sample[row.clone()]) <= allowed, "q_sample, {name}, timestep {t}");
+            assert!(
+                worst(&out, &q_sample[row.clone()]) <= allowed,
+                "q_sample, {name}, timestep {t}"
+            );
             process.target(&clean, &start, t, &mut out);
             assert!(worst(&out, &velocity[row]) <= allowed, "velocity, {name}, timestep {t}");
         }
@@ -161,7 +173,10 @@ fn normal_quantiles_are_those_of_scipy() {
     let golden = Golden::open();
     for (p, theirs) in golden.f64s("quantile.p").into_iter().zip(golden.f64s("quantile.x")) {
         let ours = noise::normal_quantile(p);
-        assert!((ours - theirs).abs() <= 1e-13 * theirs.abs().max(1.0), "p = {p}: {ours}, scipy {theirs}");
+        assert!(
+            (ours - theirs).abs() <= 1e-13 * theirs.abs().max(1.0),
+            "p = {p}: {ours}, scipy {theirs}"
+        );
     }
 }
 
@@ -171,6 +186,9 @@ fn keyed_noise_is_what_its_description_says() {
     let ours = noise::gaussian(2025, 42, 16, 8);
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(theirs) {
-        assert!((f64::from(*ours) - theirs).abs() <= 1e-6 * theirs.abs().max(1.0), "{ours} {theirs}");
+        assert!(
+            (f64::from(*ours) - theirs).abs() <= 1e-6 * theirs.abs().max(1.0),
+            "{ours} {theirs}"
+        );
     }
 }

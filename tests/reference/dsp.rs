@@ -76,7 +76,10 @@ fn filterbank_is_librosas() {
         let bank = MelFilterbank::new(config.sample_rate_hz as f32, config.n_fft, config.n_mels);
         let mut expected = vec![0.0; config.n_mels * (config.n_fft / 2 + 1)];
         let (_, index) = values(&file, "filterbank.index", Dtype::I32, i32::from_le_bytes);
-        index.iter().zip(floats(&file, "filterbank.weight")).for_each(|(&i, w)| expected[i as usize] = w);
+        index
+            .iter()
+            .zip(floats(&file, "filterbank.weight"))
+            .for_each(|(&i, w)| expected[i as usize] = w);
         let scale = largest(expected.iter().copied());
         let worst = largest(bank.weights().iter().zip(&expected).map(|(a, b)| (a - b).abs()));
         assert!(worst <= 1e-6 * scale, "{} Hz: off by {worst} of {scale}", config.sample_rate_hz);
@@ -122,13 +125,14 @@ fn mel_power_and_decibels_are_librosas() {
     on_every_signal(|config, file, name, signal| {
         let frames = 1 + signal.len() / config.hop_length;
         let power = MelFrontEnd::new(config).mel_power(&[signal], 0, frames, 1.0);
-        let (shape, expected) = values(file, &format!("{name}.mel_power"), Dtype::F32, f32::from_le_bytes);
+        let (shape, expected) =
+            values(file, &format!("{name}.mel_power"), Dtype::F32, f32::from_le_bytes);
         assert_eq!(shape, [config.n_mels, frames], "{name}");
         let scale = largest(expected.iter().copied());
         let worst = largest(power.iter().zip(&expected).map(|(a, b)| (a - b).abs()));
         assert!(worst <= 1e-5 * scale, "{name}: mel power off by {worst} of {scale}");
-        // Decibels weigh the quiet bands as heavily. Far below the loudest one (the image shows 80 dB) a
-        // transform in f32 hears its own rounding.
+        // Decibels weigh the quiet bands as heavily. Far below the loudest one (the image shows 80
+        // dB) a transform in f32 hears its own rounding.
         let expected = floats(file, &format!("{name}.mel_db"));
         let loudest = power_to_db(scale, AMIN);
         for (&power, &db) in power.iter().zip(&expected) {
@@ -157,11 +161,16 @@ fn the_image_is_librosas_decibels_on_the_configs_scale() {
 fn the_reports_gray_values_are_librosas() {
     on_every_signal(|config, file, name, signal| {
         let frames = 1 + signal.len() / config.hop_length;
-        let gray = grayscale_chunk_max(&MelFrontEnd::new(config).mel_power(&[signal], 0, frames, 1.0));
+        let gray =
+            grayscale_chunk_max(&MelFrontEnd::new(config).mel_power(&[signal], 0, frames, 1.0));
         let (_, expected) = values(file, &format!("{name}.gray"), Dtype::U8, |[b]: [u8; 1]| b);
-        // A value at the edge between two bytes may fall to either side; more than a few do not lie there.
+        // A value at the edge between two bytes may fall to either side; more than a few do not lie
+        // there.
         let apart: Vec<u8> = gray.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
         let different = apart.iter().filter(|&&d| d > 0).count();
-        assert!(apart.iter().all(|&d| d <= 1) && different * 500 <= gray.len(), "{name}: {different} differ");
+        assert!(
+            apart.iter().all(|&d| d <= 1) && different * 500 <= gray.len(),
+            "{name}: {different} differ"
+        );
     });
 }

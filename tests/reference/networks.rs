@@ -1,4 +1,5 @@
-//! Every network, on both executors, against the same modules in torch. Numbers by `tests/golden/networks.py`.
+//! Every network, on both executors, against the same modules in torch. Numbers by
+//! `tests/golden/networks.py`.
 
 mod golden;
 
@@ -17,7 +18,8 @@ use self::golden::{Array, Golden, dot, largest, norm};
 
 /// Largest difference of a gradient, relative to torch's norm of it.
 const GRADIENT_TOLERANCE: f32 = 1e-3;
-/// Below this part of the largest gradient a gradient is zero: a bias that the next norm takes away again.
+/// Below this part of the largest gradient a gradient is zero: a bias that the next norm takes away
+/// again.
 const NO_GRADIENT: f32 = 1e-6;
 
 /// A test of `check` on each executor, with the golden weights.
@@ -43,7 +45,8 @@ macro_rules! on_both_executors {
 fn positions_are_torchs() {
     let golden = Golden::read();
     let timesteps = golden.data("in/position.timesteps");
-    let embed = |t: &f32| SinusoidalPositionEmbedding::embed(*t, SinusoidalPositionEmbedding::TIMESTEP_DIM);
+    let embed =
+        |t: &f32| SinusoidalPositionEmbedding::embed(*t, SinusoidalPositionEmbedding::TIMESTEP_DIM);
     let embedded: Vec<f32> = timesteps.iter().flat_map(embed).collect();
     let shape = [timesteps.len(), 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM];
     golden.assert_equals("position.embed", &shape, &embedded);
@@ -73,8 +76,14 @@ on_both_executors!(packed_attention_is_torchs, candle_attention_is_torchs, atten
 fn attention<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let (channels, heads) = (golden.config.unet.channels[1], golden.config.unet.heads);
     let mut load = |part: &str, token_dim| {
-        CrossAttention::<B>::load(source, &format!("unet.down.1.{part}"), channels, token_dim, heads)
-            .expect("attention")
+        CrossAttention::<B>::load(
+            source,
+            &format!("unet.down.1.{part}"),
+            channels,
+            token_dim,
+            heads,
+        )
+        .expect("attention")
     };
     let own = load("self_attention", channels);
     let cross = load("cross_attention", golden.config.style.dim);
@@ -100,17 +109,21 @@ fn denoiser<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>
     for frames in [128, 64] {
         let image = golden.activation(ops, &format!("in/{frames}.image"));
         let style = networks.style.forward(ops, &image).expect("style encoder");
-        for (name, ours) in [("tokens", &style.tokens), ("pooled", &style.pooled), ("logits", &style.logits)]
+        for (name, ours) in
+            [("tokens", &style.tokens), ("pooled", &style.pooled), ("logits", &style.logits)]
         {
             golden.assert_activation(&format!("{frames}.{name}"), ops, ours);
         }
-        let mut torchs = |name: &str| golden.activation(ops, &name.replace('*', &frames.to_string()));
-        let (noisy, content, mask) = (torchs("in/*.noisy"), torchs("in/*.content"), torchs("in/*.mask"));
+        let mut torchs =
+            |name: &str| golden.activation(ops, &name.replace('*', &frames.to_string()));
+        let (noisy, content, mask) =
+            (torchs("in/*.noisy"), torchs("in/*.content"), torchs("in/*.mask"));
         let [tokens, pooled, profile] =
             ["tokens", "pooled", "profile"].map(|name| torchs(&format!("out/*.{name}")));
         let timestep = embedded_timesteps(golden, ops, frames);
         let read = networks.unet.read(ops, &tokens, &pooled, Some(&profile)).expect("read");
-        let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
+        let conditions =
+            Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
         let prediction = networks.unet.forward(ops, &noisy, &conditions).expect("unet");
         golden.assert_activation(&format!("{frames}.prediction"), ops, &prediction);
     }
@@ -139,8 +152,16 @@ fn model<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     golden.assert_equals("model.tokens", &[1, 1, style.count(), style.dim], &style.tokens);
     golden.assert_equals("model.pooled", &[1, 1, 1, style.dim], &style.pooled);
     let rows = h;
-    golden.assert_equals("model.profile", &[1, rows, 1, style.profile.len() / rows], &style.profile);
-    golden.assert_equals("model.instruments", &[1, 1, 1, style.instruments.len()], &style.instruments);
+    golden.assert_equals(
+        "model.profile",
+        &[1, rows, 1, style.profile.len() / rows],
+        &style.profile,
+    );
+    golden.assert_equals(
+        "model.instruments",
+        &[1, 1, 1, style.instruments.len()],
+        &style.instruments,
+    );
 
     let latent = golden.data("out/model.latent");
     let prefix_columns = golden.data("in/model.prefix")[0] as usize;
@@ -150,8 +171,9 @@ fn model<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
         Guide { content: None, style: Some(&style), prefix_columns: 0 },
     ];
     let timestep = golden.data("in/model.timestep")[0] as usize;
-    let predictions =
-        model.denoise(ops, golden.data("in/model.noisy"), dims, timestep, &guides).expect("denoise");
+    let predictions = model
+        .denoise(ops, golden.data("in/model.noisy"), dims, timestep, &guides)
+        .expect("denoise");
     golden.assert_equals("model.predictions", &[guides.len(), h, w, c], &predictions.concat());
     let decoded = model.decode(ops, latent, dims).expect("decode");
     golden.assert_equals("model.decoded", &[1, decoded.n_mels, decoded.frames, 1], &decoded.data);
@@ -163,23 +185,27 @@ fn images(array: &Array) -> Vec<MelImage> {
     array.data.chunks_exact(n_mels * frames).map(image).collect()
 }
 
-/// `sum(output * probe)` of the decoded image, the prediction and the instrument logits of the 64-frame windows.
+/// `sum(output * probe)` of the decoded image, the prediction and the instrument logits of the
+/// 64-frame windows.
 fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
     let mut ops = Candle::new(Device::Cpu);
-    let autoencoder =
-        Autoencoder::<Candle>::load(&mut &mut *weights, &golden.config.autoencoder).expect("autoencoder");
+    let autoencoder = Autoencoder::<Candle>::load(&mut &mut *weights, &golden.config.autoencoder)
+        .expect("autoencoder");
     let denoiser = Denoiser::<Candle>::load(&mut &mut *weights, &golden.config).expect("denoiser");
     let mut given = |name: &str| golden.activation(&mut ops, name);
     let (image, noisy) = (given("in/64.image"), given("in/64.noisy"));
-    let (content, mask, profile) = (given("in/64.content"), given("in/64.mask"), given("out/64.profile"));
+    let (content, mask, profile) =
+        (given("in/64.content"), given("in/64.mask"), given("out/64.profile"));
     let probes = ["decoded", "prediction", "logits"].map(|name| given(&format!("in/probe.{name}")));
     let timestep = embedded_timesteps(golden, &mut ops, 64);
 
     let latent = autoencoder.encoder.forward(&mut ops, &image).expect("encoder");
     let decoded = autoencoder.decoder.forward(&mut ops, &latent).expect("decoder");
     let style = denoiser.style.forward(&mut ops, &image).expect("style encoder");
-    let read = denoiser.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
-    let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
+    let read =
+        denoiser.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+    let conditions =
+        Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
     let prediction = denoiser.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
     let probed = [decoded, prediction, style.logits]
         .into_iter()
@@ -193,7 +219,8 @@ fn candle_gradients_are_torchs() {
     let golden = Golden::read();
     let mut weights = golden.weights();
     let gradients = probed_loss(&golden, &mut weights).backward().expect("backward");
-    let summaries = golden.names("grad/sum/").map(|name| golden.data(&format!("grad/sum/{name}"))[0]);
+    let summaries =
+        golden.names("grad/sum/").map(|name| golden.data(&format!("grad/sum/{name}"))[0]);
     let floor = NO_GRADIENT * largest(summaries);
     let mut worst = (0.0, String::new());
     for (name, var) in weights.variables() {
@@ -208,7 +235,8 @@ fn candle_gradients_are_torchs() {
             vec![norm(&ours) - length, (dot(&ours, &weight.data) - along) / norm(&weight.data)];
         if let Some(whole) = golden.arrays.get(&format!("grad/whole/{name}")) {
             assert!(length > floor, "{name}: a gradient worth comparing");
-            differences.push(norm(&ours.iter().zip(&whole.data).map(|(a, b)| a - b).collect::<Vec<_>>()));
+            differences
+                .push(norm(&ours.iter().zip(&whole.data).map(|(a, b)| a - b).collect::<Vec<_>>()));
         }
         let difference = largest(differences.into_iter());
         assert!(
@@ -222,15 +250,21 @@ fn candle_gradients_are_torchs() {
     println!("largest difference of a gradient: {:.1e} of its norm, {}", worst.0, worst.1);
 }
 
-/// A checkpoint that torch's modules wrote has every weight of ours by name and shape, and no other.
+/// A checkpoint that torch's modules wrote has every weight of ours by name and shape, and no
+/// other.
 #[test]
 fn state_dict_is_torchs() {
     let golden = Golden::read();
     let mut fresh = ParamStore::new(&Device::Cpu, 1);
     let c = golden.config.autoencoder.latent_channels;
-    Model::<Candle>::load(&mut &mut fresh, golden.config.clone(), vec![0.0; c], vec![1.0; c]).expect("model");
-    let ours: Vec<_> =
-        fresh.export().expect("weights").into_iter().map(|(name, (shape, _))| (name, shape)).collect();
+    Model::<Candle>::load(&mut &mut fresh, golden.config.clone(), vec![0.0; c], vec![1.0; c])
+        .expect("model");
+    let ours: Vec<_> = fresh
+        .export()
+        .expect("weights")
+        .into_iter()
+        .map(|(name, (shape, _))| (name, shape))
+        .collect();
     let torchs: Vec<_> = golden
         .names("weight/")
         .map(|name| (name.to_string(), golden.get(&format!("weight/{name}")).shape.clone()))

@@ -1,4 +1,5 @@
-//! Transcription and note F1 against Basic Pitch's own package and mir_eval (`golden/transcription.py`).
+//! Transcription and note F1 against Basic Pitch's own package and mir_eval
+//! (`golden/transcription.py`).
 
 use std::path::Path;
 
@@ -37,8 +38,10 @@ fn frame_notes(file: &SafeTensors, name: &str) -> Vec<FrameNote> {
 fn posteriors_are_the_packages() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
-    let signal: Vec<f32> =
-        values(&file, "signal", i16::from_le_bytes).into_iter().map(|s| f32::from(s) / 32768.0).collect();
+    let signal: Vec<f32> = values(&file, "signal", i16::from_le_bytes)
+        .into_iter()
+        .map(|s| f32::from(s) / 32768.0)
+        .collect();
     let got = BasicPitch::new().expect("a network").posteriors(&signal).expect("posteriors");
     for (name, got) in [("note", &got.notes), ("onset", &got.onsets)] {
         let expected = posteriors(&file, name);
@@ -54,12 +57,15 @@ fn posteriors_are_the_packages() {
 fn notes_and_their_times_are_the_packages() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
-    let posteriors = Posteriors { notes: posteriors(&file, "note"), onsets: posteriors(&file, "onset") };
+    let posteriors =
+        Posteriors { notes: posteriors(&file, "note"), onsets: posteriors(&file, "onset") };
     for (melodia_trick, name) in [(false, "notes_melodia_False"), (true, "notes_melodia_True")] {
         let creation = NoteCreation { melodia_trick, ..NoteCreation::default() };
         assert_eq!(creation.frame_notes(&posteriors), frame_notes(&file, name), "{name}");
     }
-    for (frame, expected_s) in values(&file, "frame_time", f64::from_le_bytes).into_iter().enumerate() {
+    for (frame, expected_s) in
+        values(&file, "frame_time", f64::from_le_bytes).into_iter().enumerate()
+    {
         let time_s = frame_time_s(frame);
         assert!((time_s - expected_s).abs() < 1e-9, "frame {frame}: {time_s} for {expected_s} s");
     }
@@ -77,6 +83,10 @@ fn agreement_is_mir_evals() {
         };
         let counts = values(&file, &format!("{name}.counts"), i32::from_le_bytes);
         let [asked, heard, found] = [0, 1, 2].map(|i| counts[i] as usize);
-        assert_eq!(agreement(&notes("score"), &notes("heard")), Agreement { asked, heard, found }, "{name}");
+        assert_eq!(
+            agreement(&notes("score"), &notes("heard")),
+            Agreement { asked, heard, found },
+            "{name}"
+        );
     }
 }

@@ -82,10 +82,16 @@ fn features_and_their_gradient_are_torchvggishs() {
     for (i, feature) in features.iter().enumerate() {
         let theirs = &golden[&format!("features.{i}")];
         let scale = largest(theirs.iter().copied());
-        assert_near(&format!("features.{i}, largest {scale}"), &data(feature), theirs, TOLERANCE * scale);
+        assert_near(
+            &format!("features.{i}, largest {scale}"),
+            &data(feature),
+            theirs,
+            TOLERANCE * scale,
+        );
         let probe = draw(&format!("probe.{i}"), feature.elem_count(), 1.0);
         let probe = Tensor::from_vec(probe, feature.shape(), &Device::Cpu).expect("probe");
-        probed = probed.add(&feature.mul(&probe).and_then(|x| x.sum_all()).expect("sum")).expect("sum");
+        probed =
+            probed.add(&feature.mul(&probe).and_then(|x| x.sum_all()).expect("sum")).expect("sum");
     }
     let gradients = probed.backward().expect("backward");
     let theirs = &golden["gradient"];
@@ -93,7 +99,8 @@ fn features_and_their_gradient_are_torchvggishs() {
     assert_near("gradient", &data(gradients.get(&example).expect("a gradient")), theirs, tolerance);
 }
 
-/// Correlation, mean absolute difference and mean of the true values, of the map and the true front end.
+/// Correlation, mean absolute difference and mean of the true values, of the map and the true front
+/// end.
 fn closeness(file: &str) -> (f64, f64, f64) {
     let mono = audio_file::decode(workspace(file)).expect("audio").mono();
     let rate_hz = audio_file::decode(workspace(file)).expect("audio").sample_rate_hz;
@@ -106,13 +113,18 @@ fn closeness(file: &str) -> (f64, f64, f64) {
     let ours = at(config.sample_rate_hz);
     let frames = 1 + ours.len() / config.hop_length;
     let image = MelFrontEnd::new(&config).image(&[&ours], 0, frames, 1.0);
-    let image = Tensor::from_vec(image.data, (1, config.n_mels, frames, 1), &Device::Cpu).expect("image");
-    let mapped =
-        data(&FromOurMel::new(&config, &Device::Cpu).and_then(|map| map.log_mel(&image)).expect("map"));
+    let image =
+        Tensor::from_vec(image.data, (1, config.n_mels, frames, 1), &Device::Cpu).expect("image");
+    let mapped = data(
+        &FromOurMel::new(&config, &Device::Cpu).and_then(|map| map.log_mel(&image)).expect("map"),
+    );
     let truth = FrontEnd::default().log_mel(&at(RATE_HZ));
     let pairs: Vec<(f64, f64)> =
         mapped.iter().zip(&truth).map(|(a, b)| (f64::from(*a), f64::from(*b))).collect();
-    assert!(pairs.len() + 8 * BANDS > truth.len(), "the map leaves out less than a frame of ours at the end");
+    assert!(
+        pairs.len() + 8 * BANDS > truth.len(),
+        "the map leaves out less than a frame of ours at the end"
+    );
     let n = pairs.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
     let (mean_a, mean_b) = (mean(|p| p.0), mean(|p| p.1));
@@ -134,7 +146,8 @@ fn the_map_from_our_mel_comes_near_on_real_sound() {
     }
 }
 
-/// A whole file of torch's older form: what it begins with, and the weights in the order of its storages.
+/// A whole file of torch's older form: what it begins with, and the weights in the order of its
+/// storages.
 fn old_form() -> Vec<u8> {
     let mut bytes = std::fs::read(golden("vggish_begin.pth")).expect("golden file");
     let file = std::fs::read(golden("vggish.safetensors")).expect("golden file");
@@ -154,7 +167,8 @@ fn old_form() -> Vec<u8> {
 #[test]
 fn a_state_dict_becomes_a_feature_network_that_nothing_plays() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (weights, out) = (folder.path().join("vggish.pth"), folder.path().join("vggish.safetensors"));
+    let (weights, out) =
+        (folder.path().join("vggish.pth"), folder.path().join("vggish.safetensors"));
     std::fs::write(&weights, old_form()).expect("written");
     convert::run(&Args { weights, out: out.clone() }).expect("converted");
     let converted = Checkpoint::read(&out).expect("a checkpoint");
@@ -179,7 +193,10 @@ fn files_that_are_no_vggish_are_refused_in_a_sentence() {
     let refused = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
         let sentence = convert::checkpoint(&path).expect_err("refused").to_string();
-        assert!(sentence.starts_with(&path.display().to_string()) && sentence.len() < 400, "{sentence}");
+        assert!(
+            sentence.starts_with(&path.display().to_string()) && sentence.len() < 400,
+            "{sentence}"
+        );
         sentence
     };
     let narrow = refused(&std::fs::read(golden("vggish_narrow.pth")).expect("golden file"));
@@ -187,8 +204,12 @@ fn files_that_are_no_vggish_are_refused_in_a_sentence() {
         narrow.contains("`features.0.weight`: expected shape [64, 1, 3, 3], found [2, 1, 3, 3]"),
         "{narrow}"
     );
-    for wrong in [&b""[..], b"RIFF....WAVE", &checkpoint().to_bytes(Precision::F16).expect("bytes")] {
-        assert!(refused(wrong).contains("expected a state dict saved by torch (.pth), found something else"));
+    for wrong in [&b""[..], b"RIFF....WAVE", &checkpoint().to_bytes(Precision::F16).expect("bytes")]
+    {
+        assert!(
+            refused(wrong)
+                .contains("expected a state dict saved by torch (.pth), found something else")
+        );
     }
     let whole = old_form();
     for length in [20, 200, 2000, whole.len() - 4] {

@@ -21,7 +21,11 @@ fn golden() -> Vec<u8> {
 
 fn floats(file: &SafeTensors, name: &str) -> Vec<f32> {
     let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-    tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect()
+    tensor
+        .data()
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")))
+        .collect()
 }
 
 fn signal(file: &SafeTensors) -> Vec<f32> {
@@ -52,8 +56,11 @@ fn griffin_lim_is_librosas() {
     let mut stft = Stft::new(N_FFT, HOP);
     let magnitude = tilted_magnitude(&signal(&file), &mut stft);
     let zero_phase = vec![Complex32::new(1.0, 0.0); magnitude.len()];
-    // Where a bin nearly cancels, its phase hangs on the last digit, and eight rounds carry that on.
-    for (iterations, momentum, limit) in [(0, 0.99, 1e-5), (1, 0.99, 1e-3), (8, 0.0, 1e-2), (8, 0.99, 1e-2)] {
+    // Where a bin nearly cancels, its phase hangs on the last digit, and eight rounds carry that
+    // on.
+    for (iterations, momentum, limit) in
+        [(0, 0.99, 1e-5), (1, 0.99, 1e-3), (8, 0.0, 1e-2), (8, 0.99, 1e-2)]
+    {
         let momentum_name = if momentum == 0.0 { "0.0" } else { "0.99" };
         let expected = floats(&file, &format!("griffin_lim_{iterations}_{momentum_name}"));
         let got = from_phases(&magnitude, &zero_phase, &mut stft, iterations, momentum, SAMPLES);
@@ -80,9 +87,14 @@ fn the_way_back_from_mel_is_nearer_in_decibels_than_librosas() {
     let loudest = mel.iter().copied().fold(0.0, f32::max);
     let error_db = |got: &[f32]| {
         let loud = got.iter().zip(&mel).filter(|(_, m)| **m > loudest * 1e-6);
-        let errors: Vec<f32> = loud.map(|(g, m)| power_to_db(*g, 1e-10) - power_to_db(*m, 1e-10)).collect();
+        let errors: Vec<f32> =
+            loud.map(|(g, m)| power_to_db(*g, 1e-10) - power_to_db(*m, 1e-10)).collect();
         (errors.iter().map(|e| e * e).sum::<f32>() / errors.len() as f32).sqrt()
     };
-    let (ours_db, librosas_db) = (error_db(&ours), error_db(&floats(&file, "mel_power_of_librosas_inverse")));
-    assert!(ours_db < librosas_db && ours_db < 0.5, "ours {ours_db} dB, librosa's {librosas_db} dB");
+    let (ours_db, librosas_db) =
+        (error_db(&ours), error_db(&floats(&file, "mel_power_of_librosas_inverse")));
+    assert!(
+        ours_db < librosas_db && ours_db < 0.5,
+        "ours {ours_db} dB, librosa's {librosas_db} dB"
+    );
 }

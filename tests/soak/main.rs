@@ -1,4 +1,5 @@
-//! Sixteen instances at once, three times, with everything moving: nothing crashes, nothing is left.
+//! Sixteen instances at once, three times, with everything moving: nothing crashes, nothing is
+//! left.
 //!
 //! A program of its own, so that it can count every byte.
 
@@ -10,7 +11,8 @@ use tests::signal::{Lcg, piano};
 const INSTANCES: u64 = 16;
 /// Simulated seconds on each of the sixteen threads; `LUTHIER_SOAK_SECONDS` asks for more.
 const SECONDS: usize = 24;
-/// Louder than any output of piano at these gains: 24 dB at the input and at the output, and 12 dB of the model's.
+/// Louder than any output of piano at these gains: 24 dB at the input and at the output, and 12 dB
+/// of the model's.
 const LOUDEST: f32 = 1000.0;
 /// What may be left of the second and the last third; an instance has thousands of times as much.
 const LEFT_BYTES: usize = 16 << 10;
@@ -63,7 +65,8 @@ fn live(entry: &PluginEntry, instance: u64, seconds: usize) {
     let mut random = Lcg(instance);
     let piece = piano(12.0, 2);
     let rate_hz = piece.sample_rate_hz as usize;
-    let looped = |channel: &Vec<f32>| channel.iter().copied().cycle().take(seconds * rate_hz).collect();
+    let looped =
+        |channel: &Vec<f32>| channel.iter().copied().cycle().take(seconds * rate_hz).collect();
     let music: Vec<Vec<f32>> = piece.channels.iter().map(looped).collect();
     let mut side = music.clone();
     side.iter_mut().for_each(|channel| channel.rotate_left(5 * rate_hz));

@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Counts what a thread allocates and frees while it asks to be watched, and the bytes that the process holds.
+/// Counts what a thread allocates and frees while it asks to be watched, and the bytes that the
+/// process holds.
 pub struct Watching;
 
 thread_local! {
@@ -48,7 +49,8 @@ pub fn calls_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (done, CALLS.get())
 }
 
-/// What the process has allocated and not freed; memory that the allocator keeps for later is not in it.
+/// What the process has allocated and not freed; memory that the allocator keeps for later is not
+/// in it.
 pub fn held_bytes() -> usize {
     HELD_BYTES.load(Relaxed)
 }

@@ -11,7 +11,11 @@ pub fn library() -> PathBuf {
     let folder = programs.parent().expect("a folder");
     let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = folder.join(name);
-    assert!(library.is_file(), "{}: expected the plugin, build with `--workspace`", library.display());
+    assert!(
+        library.is_file(),
+        "{}: expected the plugin, build with `--workspace`",
+        library.display()
+    );
     library
 }
 

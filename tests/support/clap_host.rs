@@ -99,10 +99,15 @@ impl Clap {
     pub fn new(entry: &PluginEntry) -> Self {
         let info = HostInfo::new("Luthier's tests", "Luthier", "", "1").expect("a host");
         let factory = entry.get_plugin_factory().expect("a factory");
-        let id =
-            factory.plugin_descriptors().next().and_then(|plugin| plugin.id()).expect("a plugin").to_owned();
-        let instance = PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
-            .expect("an instance");
+        let id = factory
+            .plugin_descriptors()
+            .next()
+            .and_then(|plugin| plugin.id())
+            .expect("a plugin")
+            .to_owned();
+        let instance =
+            PluginInstance::<Host>::new(|_| Shared::default(), |_| Main, entry, &id, &info)
+                .expect("an instance");
         Self {
             instance,
             processor: None,
@@ -183,8 +188,8 @@ impl Clap {
         params.get_value(&handle, id).expect("a value")
     }
 
-    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; parameters are set with the
-    /// first block.
+    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; parameters
+    /// are set with the first block.
     pub fn play(
         &mut self,
         input: &[Vec<f32>],
@@ -197,8 +202,8 @@ impl Clap {
         })
     }
 
-    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; `next` says for every start how long
-    /// the block is and what is set with it.
+    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; `next`
+    /// says for every start how long the block is and what is set with it.
     pub fn perform(
         &mut self,
         input: &[Vec<f32>],
@@ -219,7 +224,14 @@ impl Clap {
                     let block = start..len.min(start + block.max(1));
                     start = block.end;
                     let transport = position.map(|at| rolling(at(block.start), sample_rate_hz));
-                    let block = Block { input, sidechain, range: block, values: &values, transport, offline };
+                    let block = Block {
+                        input,
+                        sidechain,
+                        range: block,
+                        values: &values,
+                        transport,
+                        offline,
+                    };
                     let (time, calls) = block.play(&mut processor, &mut output);
                     times.push(time);
                     allocations += calls;
@@ -292,10 +304,11 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Appends what comes out; returns how long it took, and how often the plugin allocated or freed.
+    /// Appends what comes out; returns how long it took, and how often the plugin allocated or
+    /// freed.
     ///
-    /// Where RTSan is linked in (README), whatever may block ends the program here, unless the plugin renders offline: then
-    /// it may wait.
+    /// Where RTSan is linked in (README), whatever may block ends the program here, unless the
+    /// plugin renders offline: then it may wait.
     fn play(
         &self,
         processor: &mut StartedPluginAudioProcessor<Host>,
@@ -321,8 +334,9 @@ impl Block<'_> {
             ),
         };
         let side = if side.is_empty() { None } else { Some(&mut side[..]) };
-        let audio_in = ports_in
-            .with_input_buffers(std::iter::once(&mut main[..]).chain(side).map(port).collect::<Vec<_>>());
+        let audio_in = ports_in.with_input_buffers(
+            std::iter::once(&mut main[..]).chain(side).map(port).collect::<Vec<_>>(),
+        );
         let mut audio_out = ports_out.with_output_buffers([AudioPortBuffer {
             latency: 0,
             channels: AudioPortBufferType::f32_output_only(out.iter_mut().map(Vec::as_mut_slice)),
@@ -331,7 +345,14 @@ impl Block<'_> {
         let started = Instant::now();
         let (processed, allocations) = calls_of(|| {
             let _watched = (!self.offline).then(RealTime::enter);
-            processor.process(&audio_in, &mut audio_out, &events_in, &mut events_out, steady, transport)
+            processor.process(
+                &audio_in,
+                &mut audio_out,
+                &events_in,
+                &mut events_out,
+                steady,
+                transport,
+            )
         });
         let time = started.elapsed();
         processed.expect("processed");

@@ -1,8 +1,8 @@
 //! Is an output more than its input through an equaliser?
 //!
-//! The best equaliser is fitted: one gain for each frequency, the same at all times, by least squares on STFT magnitudes,
-//! `g(f) = sum_t X Y / sum_t X^2`. What it leaves, `sum (Y - g X)^2 / sum Y^2`, is 0 for an equalised input and near 1
-//! for an unrelated signal.
+//! The best equaliser is fitted: one gain for each frequency, the same at all times, by least
+//! squares on STFT magnitudes, `g(f) = sum_t X Y / sum_t X^2`. What it leaves, `sum (Y - g X)^2 /
+//! sum Y^2`, is 0 for an equalised input and near 1 for an unrelated signal.
 
 use crate::spectrum::magnitudes;
 
@@ -38,8 +38,9 @@ mod tests {
                 let time = (n % 11_025) as f32 / 44_100.0;
                 let hz = 220.0 * (note as f32 * 5.0 / 12.0).exp2();
                 let envelope = if bow { (time / 0.1).min(1.0) } else { (-time / decay_s).exp() };
-                let tone: f32 =
-                    (1..6).map(|h| (std::f32::consts::TAU * hz * h as f32 * time).sin() / h as f32).sum();
+                let tone: f32 = (1..6)
+                    .map(|h| (std::f32::consts::TAU * hz * h as f32 * time).sin() / h as f32)
+                    .sum();
                 0.1 * envelope * tone
             })
             .collect()

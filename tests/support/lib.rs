@@ -1,4 +1,5 @@
-//! What the tests of several crates share: where files lie, scores, and measures of what a transfer kept and changed.
+//! What the tests of several crates share: where files lie, scores, and measures of what a transfer
+//! kept and changed.
 
 pub mod allocations;
 pub mod bundle;

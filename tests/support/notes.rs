@@ -1,9 +1,10 @@
 //! Are the notes of a score in a recording? Measured note by note, without a trained transcriber.
 //!
-//! The *salience* of a pitch is the sum of the square roots of its first partials' amplitudes, shortly after an onset.
-//! A note is found when its pitch is more salient than both of its neighbours a semitone away and more salient than just before
-//! its onset. A pitch that the score does not ask for, found in the same way, is a false note; octaves and
-//! twelfths of sounding notes share their partials and are not asked about.
+//! The *salience* of a pitch is the sum of the square roots of its first partials' amplitudes,
+//! shortly after an onset. A note is found when its pitch is more salient than both of its
+//! neighbours a semitone away and more salient than just before its onset. A pitch that the score
+//! does not ask for, found in the same way, is a false note; octaves and twelfths of sounding notes
+//! share their partials and are not asked about.
 
 use crate::score::{Note, pitch_hz};
 use crate::spectrum::Stretch;
@@ -67,8 +68,9 @@ fn judge_chord(judgement: &mut Judgement, moment: &Moment, chord: &[Note], aroun
     for note in chord {
         let repeated = around.iter().filter(|&&p| p == note.pitch).count() > 1;
         weakest = weakest.min(moment.after(note.pitch));
-        judgement.found +=
-            usize::from(moment.stands_out(note.pitch, around) && (repeated || moment.rises(note.pitch)));
+        judgement.found += usize::from(
+            moment.stands_out(note.pitch, around) && (repeated || moment.rises(note.pitch)),
+        );
     }
     let (low, high) = (chord.iter().map(|n| n.pitch).min(), chord.iter().map(|n| n.pitch).max());
     let (Some(low), Some(high)) = (low, high) else { return };
@@ -113,7 +115,8 @@ impl Moment {
                 let cents = TOLERANCE_CENTS
                     .iter()
                     .map(|c| pitch_hz(pitch + c / 100.0) * partial as f64 / self.sample_rate_hz);
-                let strongest = cents.filter(|f| *f < 0.45).map(|f| stretch.amplitude(f)).fold(0.0, f64::max);
+                let strongest =
+                    cents.filter(|f| *f < 0.45).map(|f| stretch.amplitude(f)).fold(0.0, f64::max);
                 strongest.sqrt()
             })
             .sum()
@@ -158,8 +161,11 @@ mod tests {
             let start = (note.onset_s * f64::from(RATE_HZ)) as usize;
             for n in 0..(0.5 * f64::from(RATE_HZ)) as usize {
                 let time = n as f64 / f64::from(RATE_HZ);
-                let ringing =
-                    if time < 0.28 { (-time * 3.0).exp() } else { (-0.84 - (time - 0.28) * 30.0).exp() };
+                let ringing = if time < 0.28 {
+                    (-time * 3.0).exp()
+                } else {
+                    (-0.84 - (time - 0.28) * 30.0).exp()
+                };
                 let phase = std::f64::consts::TAU * pitch_hz(f64::from(note.pitch)) * time;
                 let tone: f64 = (1..8).map(|h| (phase * f64::from(h)).sin() / f64::from(h)).sum();
                 signal[start + n] += (0.1 * ringing * (time / 0.005).min(1.0) * tone) as f32;
@@ -200,7 +206,8 @@ mod tests {
     fn another_piece_is_not() {
         let mut pitches: Vec<u8> = score().iter().map(|n| n.pitch).collect();
         pitches.reverse();
-        let other: Vec<Note> = score().iter().zip(pitches).map(|(n, pitch)| Note { pitch, ..*n }).collect();
+        let other: Vec<Note> =
+            score().iter().zip(pitches).map(|(n, pitch)| Note { pitch, ..*n }).collect();
         let judgement = judge(&play(&score()), RATE_HZ, &other);
         assert!(judgement.recall() < 0.6 && judgement.precision() < 0.75, "{judgement:?}");
     }

@@ -53,7 +53,9 @@ fn collect(events: &[(u64, TrackEventKind)], ticks_a_beat: f64) -> Vec<Note> {
         seconds += (tick - last_tick) as f64 / ticks_a_beat * seconds_a_beat;
         last_tick = tick;
         match kind {
-            TrackEventKind::Meta(MetaMessage::Tempo(us)) => seconds_a_beat = f64::from(us.as_int()) * 1e-6,
+            TrackEventKind::Meta(MetaMessage::Tempo(us)) => {
+                seconds_a_beat = f64::from(us.as_int()) * 1e-6
+            }
             TrackEventKind::Midi { channel, message } => {
                 let (key, on) = match message {
                     MidiMessage::NoteOn { key, vel } => (key.as_int(), vel.as_int() > 0),

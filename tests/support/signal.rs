@@ -8,7 +8,8 @@ use crate::workspace;
 pub fn piano(seconds: f64, channels: usize) -> Audio {
     let audio = decode(workspace("presets/demo/piano.flac")).expect("the demo piece");
     let frames = (seconds * f64::from(audio.sample_rate_hz)) as usize;
-    let channel = |c: usize| audio.channels[0][..frames].iter().map(|x| x * (1.0 - 0.3 * c as f32)).collect();
+    let channel =
+        |c: usize| audio.channels[0][..frames].iter().map(|x| x * (1.0 - 0.3 * c as f32)).collect();
     Audio { sample_rate_hz: audio.sample_rate_hz, channels: (0..channels).map(channel).collect() }
 }
 
@@ -18,7 +19,8 @@ pub struct Lcg(pub u64);
 impl Lcg {
     /// The next 31 random bits.
     pub fn bits(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32
     }
 

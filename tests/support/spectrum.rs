@@ -9,7 +9,9 @@ pub fn magnitudes(signal: &[f32], n_fft: usize, hop: usize) -> Vec<Vec<f32>> {
     let mut stft = Stft::new(n_fft, hop);
     let frames = 1 + signal.len() / hop;
     (0..frames)
-        .map(|frame| stft.frame(signal, (frame * hop) as isize).iter().map(|bin| bin.norm()).collect())
+        .map(|frame| {
+            stft.frame(signal, (frame * hop) as isize).iter().map(|bin| bin.norm()).collect()
+        })
         .collect()
 }
 
@@ -33,7 +35,8 @@ impl Stretch {
 
     /// The amplitude of a frequency in cycles a sample: a sinusoid of amplitude `a` has about `a`.
     pub fn amplitude(&self, frequency: f64) -> f64 {
-        // The phasor turns by multiplication: a cosine for each sample would cost ten times as much.
+        // The phasor turns by multiplication: a cosine for each sample would cost ten times as
+        // much.
         let (step_im, step_re) = (TAU * frequency).sin_cos();
         let (mut re, mut im, mut turn_re, mut turn_im) = (0.0, 0.0, 1.0, 0.0);
         for x in &self.windowed {
@@ -52,7 +55,8 @@ mod tests {
 
     #[test]
     fn a_sinusoid_has_its_amplitude_and_nothing_beside_it() {
-        let signal: Vec<f32> = (0..8192).map(|n| 0.3 * (TAU * 0.05 * f64::from(n)).sin() as f32).collect();
+        let signal: Vec<f32> =
+            (0..8192).map(|n| 0.3 * (TAU * 0.05 * f64::from(n)).sin() as f32).collect();
         let stretch = Stretch::new(&signal, 1000, 4096);
         assert!((stretch.amplitude(0.05) - 0.3).abs() < 1e-3);
         assert!(stretch.amplitude(0.06) < 1e-3);

@@ -25,7 +25,8 @@ pub fn playable() -> Playable<Packed> {
 
 /// One of the shipped references.
 pub fn reference(style: &str) -> Audio {
-    decode(workspace(Path::new("presets/styles").join(style).with_extension("flac"))).expect("a style")
+    decode(workspace(Path::new("presets/styles").join(style).with_extension("flac")))
+        .expect("a style")
 }
 
 /// What `cargo xtask transfer --style STYLE` makes of a recording.
@@ -40,10 +41,15 @@ pub fn styled(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
 }
 
 /// What the command makes of a recording with this style and `--latency`.
-pub fn styled_in(mode: LatencyMode, input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
+pub fn styled_in(
+    mode: LatencyMode,
+    input: &Audio,
+    style: StyleTokens,
+    settings: &Settings,
+) -> Audio {
     let networks = Box::new(Executed::new(playable().model(), Packed::default()).in_mode(mode));
-    let pipeline =
-        Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style).expect("a pipeline");
+    let pipeline = Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style)
+        .expect("a pipeline");
     let grid = pipeline.grid().clone();
     let (channels, report) =
         render(grid, &input.channels, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
@@ -55,10 +61,12 @@ pub fn styled_in(mode: LatencyMode, input: &Audio, style: StyleTokens, settings:
 pub fn followed(input: &Audio, beside: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let networks = Box::new(Executed::new(playable().model(), Packed::default()));
     let channels = input.channels.len();
-    let pipeline = Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");
+    let pipeline =
+        Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");
     let grid = pipeline.grid().clone();
-    let mut stream = OfflineStream::with_sidechain(grid, channels, Box::new(pipeline), &Settings::default())
-        .expect("a stream");
+    let mut stream =
+        OfflineStream::with_sidechain(grid, channels, Box::new(pipeline), &Settings::default())
+            .expect("a stream");
     let mut out = vec![Vec::new(); channels];
     stream.push_beside(&slices(&input.channels), &slices(beside), &mut out).expect("pushed");
     let report = stream.finish(&mut out).expect("finished");

@@ -1,4 +1,5 @@
-//! VGGish with weights that a formula makes: those of 18 MB need no file. `tests/golden/vggish.py` has the same formula.
+//! VGGish with weights that a formula makes: those of 18 MB need no file. `tests/golden/vggish.py`
+//! has the same formula.
 
 use engine::checkpoint::{Checkpoint, Kind, StoredTensor};
 use trainer::vggish::Vggish;

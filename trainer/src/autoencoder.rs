@@ -1,4 +1,5 @@
-//! `trainer train --model autoencoder`: encoder and decoder, starting from the principal components.
+//! `trainer train --model autoencoder`: encoder and decoder, starting from the principal
+//! components.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,10 +64,16 @@ impl AutoencoderTask {
         let floats = |refs: &mut dyn Iterator<Item = &ImageRef>| -> Vec<Vec<f32>> {
             refs.map(|&at| data.image(at).iter().map(|b| f32::from(*b) / 255.0).collect()).collect()
         };
-        let fitted =
-            floats(&mut train.iter().step_by((train.len() / MEASURED_IMAGES).max(1)).take(MEASURED_IMAGES));
+        let fitted = floats(
+            &mut train.iter().step_by((train.len() / MEASURED_IMAGES).max(1)).take(MEASURED_IMAGES),
+        );
         let (width, side) = (data.window().frames, config.model.autoencoder.reduction());
-        let pca = PrincipalComponents::fit(&fitted, width, side, config.model.autoencoder.latent_channels)?;
+        let pca = PrincipalComponents::fit(
+            &fitted,
+            width,
+            side,
+            config.model.autoencoder.latent_channels,
+        )?;
         let pca_mse = pca.mse(&floats(&mut validation.iter()), width);
         let mut store = ParamStore::new(device, config.seed);
         match setup.init {
@@ -91,10 +98,17 @@ impl AutoencoderTask {
         let channels = self.config.model.autoencoder.latent_channels;
         let (mut sum, mut square, mut count) = (vec![0f64; channels], vec![0f64; channels], 0.0);
         let stride = (self.train.len() / MEASURED_IMAGES).max(1);
-        let refs: Vec<ImageRef> = self.train.iter().step_by(stride).take(MEASURED_IMAGES).copied().collect();
+        let refs: Vec<ImageRef> =
+            self.train.iter().step_by(stride).take(MEASURED_IMAGES).copied().collect();
         for refs in refs.chunks(BATCH) {
             let x = image_batch(self.data.as_ref(), refs, self.ops.device())?;
-            let z = self.nets.encoder.forward(&mut self.ops, &x)?.detach().flatten_all()?.to_vec1::<f32>()?;
+            let z = self
+                .nets
+                .encoder
+                .forward(&mut self.ops, &x)?
+                .detach()
+                .flatten_all()?
+                .to_vec1::<f32>()?;
             for position in z.chunks_exact(channels) {
                 for (c, v) in position.iter().enumerate() {
                     sum[c] += f64::from(*v);
@@ -104,8 +118,11 @@ impl AutoencoderTask {
             }
         }
         let mean: Vec<f64> = sum.iter().map(|s| s / count).collect();
-        let std =
-            mean.iter().zip(&square).map(|(m, s)| (s / count - m * m).max(1e-12).sqrt() as f32).collect();
+        let std = mean
+            .iter()
+            .zip(&square)
+            .map(|(m, s)| (s / count - m * m).max(1e-12).sqrt() as f32)
+            .collect();
         Ok(LatentStats { mean: mean.into_iter().map(|m| m as f32).collect(), std })
     }
 }
@@ -131,12 +148,14 @@ impl Task for AutoencoderTask {
 
     fn step(&mut self, step: u64) -> Result<Losses> {
         let rng = &mut step_rng(self.config.seed, step);
-        let refs: Vec<ImageRef> =
-            (0..self.config.batch).map(|_| *self.train.choose(rng).expect("checked when made")).collect();
+        let refs: Vec<ImageRef> = (0..self.config.batch)
+            .map(|_| *self.train.choose(rng).expect("checked when made"))
+            .collect();
         let x = image_batch(self.data.as_ref(), &refs, self.ops.device())?;
         let z = self.nets.encoder.forward(&mut self.ops, &x)?;
         let noise = engine::diffusion::noise::gaussian(rng.random(), 0, z.elem_count(), 1);
-        let noise = (Tensor::from_vec(noise, z.shape(), self.ops.device())? * self.config.latent_noise)?;
+        let noise =
+            (Tensor::from_vec(noise, z.shape(), self.ops.device())? * self.config.latent_noise)?;
         let y = self.nets.decoder.forward(&mut self.ops, &(&z + noise)?)?;
         let (weights, mut losses) = (&self.config.loss, Losses::default());
         losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
@@ -152,7 +171,8 @@ impl Task for AutoencoderTask {
         let (mut error, mut items) = (0.0, 0.0);
         for refs in self.validation.clone().chunks(BATCH) {
             let (x, y) = self.reconstruct(refs)?;
-            error += f64::from(mse::mse(&y.clamp(0f32, 1f32)?, &x)?.to_scalar::<f32>()?) * refs.len() as f64;
+            error += f64::from(mse::mse(&y.clamp(0f32, 1f32)?, &x)?.to_scalar::<f32>()?)
+                * refs.len() as f64;
             items += refs.len() as f64;
         }
         let mse = error / items;

@@ -33,14 +33,17 @@ enum Command {
     Evaluate(evaluate::Args),
 }
 
-/// Runs the command line of this process; a command that did a part of its work and named the rest ends with 1.
+/// Runs the command line of this process; a command that did a part of its work and named the rest
+/// ends with 1.
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Render(args) => data::render::run(&args).map(drop)?,
         Command::Synthesise(args) => data::synthetic::run(&args)?,
         Command::Sample(args) => data::sampled::run(&args)?,
         Command::Fetch(args) => return fetch(&args),
-        Command::BuildDataset(args) => build::run(&args)?.lines().iter().for_each(|line| println!("{line}")),
+        Command::BuildDataset(args) => {
+            build::run(&args)?.lines().iter().for_each(|line| println!("{line}"))
+        }
         Command::Demo(args) => data::demo::run(&args)?,
         Command::Train(args) => train::run(args).map(drop)?,
         Command::Export(args) => export::run(&args)?,

@@ -1,7 +1,7 @@
 //! What a training run does: the TOML that a user writes and that the run folder keeps.
 //!
-//! Every field has a default; a file and `key=value` overrides change some of them. A field that does not exist is
-//! refused by its name.
+//! Every field has a default; a file and `key=value` overrides change some of them. A field that
+//! does not exist is refused by its name.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ use toml::{Table, Value};
 use crate::losses::perceptual::ChannelWeights;
 use crate::optim::{AdamWConfig, ScheduleConfig};
 
-/// The loss terms: their weights, and how the perceptual one is taken. A term of weight 0 is not computed.
+/// The loss terms: their weights, and how the perceptual one is taken. A term of weight 0 is not
+/// computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossWeights {
@@ -28,7 +29,8 @@ pub struct LossWeights {
     pub channel_weights: ChannelWeights,
     /// Autoencoder: pull of the latent's distribution towards N(0, 1).
     pub kl: f64,
-    /// Diffusion: distance of the feature statistics (Gram matrices) of the decoded estimate and the target.
+    /// Diffusion: distance of the feature statistics (Gram matrices) of the decoded estimate and
+    /// the target.
     pub style: f64,
     /// Diffusion: error of the prediction.
     pub diffusion: f64,
@@ -57,20 +59,25 @@ impl Default for LossWeights {
 pub struct DiffusionTraining {
     /// Share of the timesteps that are the last one, where the v target is the data alone.
     pub terminal_share: f64,
-    /// Probability that a clean prefix of the target is given: as long as the window's own, or, as often, of any length.
+    /// Probability that a clean prefix of the target is given: as long as the window's own, or, as
+    /// often, of any length.
     pub prefix_probability: f64,
     /// Probability that the style is dropped (classifier-free guidance).
     pub style_drop: f64,
     /// Probability that the content is dropped.
     pub content_drop: f64,
-    /// Probability that style and target, and by itself the content, get a recording chain of chance ([`crate::data::recolour`]).
+    /// Probability that style and target, and by itself the content, get a recording chain of
+    /// chance ([`crate::data::recolour`]).
     pub recolour: f64,
-    /// Weighs timesteps by their signal-to-noise ratio up to this (min-SNR, Hang et al. 2023); 0 weighs all alike. Under v-prediction at zero
-    /// terminal SNR nothing is learnt at the last timestep then.
+    /// Weighs timesteps by their signal-to-noise ratio up to this (min-SNR, Hang et al. 2023); 0
+    /// weighs all alike. Under v-prediction at zero terminal SNR nothing is learnt at the last
+    /// timestep then.
     pub min_snr_gamma: f64,
-    /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2: error of the image).
+    /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2:
+    /// error of the image).
     pub channel_power: f64,
-    /// Folders of more datasets beside the run's, rendered or built of recordings: every example is drawn from one of all, at equal chance.
+    /// Folders of more datasets beside the run's, rendered or built of recordings: every example
+    /// is drawn from one of all, at equal chance.
     pub further_data: Vec<String>,
 }
 
@@ -123,7 +130,12 @@ pub struct ClassifierConfig {
 
 impl Default for ClassifierConfig {
     fn default() -> Self {
-        Self { channels: vec![16, 32, 64, 96], level_jitter_db: 6.0, tilt_jitter_db: 6.0, noise_db: 3.0 }
+        Self {
+            channels: vec![16, 32, 64, 96],
+            level_jitter_db: 6.0,
+            tilt_jitter_db: 6.0,
+            noise_db: 3.0,
+        }
     }
 }
 
@@ -166,19 +178,21 @@ pub struct RunConfig {
     pub batch: usize,
     /// Examples that one validation looks at.
     pub validation_items: usize,
-    /// File of the network whose features the perceptual and the style loss compare, a classifier or VGGish
-    /// (`trainer convert-vggish`); empty for none.
+    /// File of the network whose features the perceptual and the style loss compare, a classifier
+    /// or VGGish (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
-    /// Whether convolutions and linear layers, forward and backward, and Muon's long products multiply values rounded to bf16, and sum in f32: up to
-    /// twice the rate on a CPU with AVX512-BF16, some three times with AMX-BF16, where the frozen encoder does so too. Without, and on a GPU, they multiply
-    /// f32. Weights, moments and everything else stay f32.
+    /// Whether convolutions and linear layers, forward and backward, and Muon's long products
+    /// multiply values rounded to bf16, and sum in f32: up to twice the rate on a CPU with
+    /// AVX512-BF16, some three times with AMX-BF16, where the frozen encoder does so too. Without,
+    /// and on a GPU, they multiply f32. Weights, moments and everything else stay f32.
     pub bf16: bool,
-    /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the optimiser's moments).
+    /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the
+    /// optimiser's moments).
     pub shards: bool,
     /// Decay of the weights' moving average, which is what is validated and exported; 0 is none.
     pub ema_decay: f64,
-    /// Autoencoder: standard deviation of the noise on the latent, in pixels of a whole patch (the linear path is an isometry):
-    /// the decoder will be given latents that no encoder made.
+    /// Autoencoder: standard deviation of the noise on the latent, in pixels of a whole patch (the
+    /// linear path is an isometry): the decoder will be given latents that no encoder made.
     pub latent_noise: f64,
     /// The model.
     pub model: ModelConfig,
@@ -225,7 +239,8 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// Defaults, changed by a file, changed by `key=value` overrides (`schedule.learning_rate=1e-3`).
+    /// Defaults, changed by a file, changed by `key=value` overrides
+    /// (`schedule.learning_rate=1e-3`).
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         Self::over(Self::default(), file, overrides)
     }
@@ -235,7 +250,8 @@ impl RunConfig {
         Bf16::detect().filter(|_| self.bf16)
     }
 
-    /// The config of a run that stopped, which names all that there was: what has come since, it goes on without.
+    /// The config of a run that stopped, which names all that there was: what has come since, it
+    /// goes on without.
     pub fn stopped(file: &Path, overrides: &[String]) -> anyhow::Result<Self> {
         let mut then = Self::default();
         (then.model.style.frequency_channels, then.model.unet.profile_channels) = (0, 0);
@@ -245,16 +261,18 @@ impl RunConfig {
     fn over(base: Self, file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         let mut table = Table::try_from(base).context("default config")?;
         if let Some(path) = file {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("run config {}", path.display()))?;
-            let changes = text.parse::<Table>().with_context(|| format!("run config {}", path.display()))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("run config {}", path.display()))?;
+            let changes =
+                text.parse::<Table>().with_context(|| format!("run config {}", path.display()))?;
             merge(&mut table, changes);
         }
         for change in overrides {
             let (key, value) = change
                 .split_once('=')
                 .with_context(|| format!("override: expected key=value, found `{change}`"))?;
-            assign(&mut table, key, literal(value)).with_context(|| format!("override `{change}`"))?;
+            assign(&mut table, key, literal(value))
+                .with_context(|| format!("override `{change}`"))?;
         }
         let config: Self = Value::Table(table).try_into().context("run config")?;
         config.validate()?;
@@ -343,12 +361,15 @@ impl RunConfig {
     }
 }
 
-/// Lays `changes` over `base`, table by table. Numbers take the type of what they replace (`1` for a float).
+/// Lays `changes` over `base`, table by table. Numbers take the type of what they replace (`1` for
+/// a float).
 fn merge(base: &mut Table, changes: Table) {
     for (key, change) in changes {
         match (base.get_mut(&key), change) {
             (Some(Value::Table(inner)), Value::Table(changes)) => merge(inner, changes),
-            (Some(slot @ Value::Float(_)), Value::Integer(number)) => *slot = Value::Float(number as f64),
+            (Some(slot @ Value::Float(_)), Value::Integer(number)) => {
+                *slot = Value::Float(number as f64)
+            }
             (_, change) => {
                 base.insert(key, change);
             }
@@ -360,7 +381,8 @@ fn merge(base: &mut Table, changes: Table) {
 fn first_difference(a: &Value, b: &Value) -> Option<String> {
     match (a, b) {
         (Value::Table(a), Value::Table(b)) => a.iter().find_map(|(key, value)| {
-            let rest = b.get(key).map_or(Some(String::new()), |other| first_difference(value, other))?;
+            let rest =
+                b.get(key).map_or(Some(String::new()), |other| first_difference(value, other))?;
             Some(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") })
         }),
         _ => (a != b).then(String::new),
@@ -368,8 +390,9 @@ fn first_difference(a: &Value, b: &Value) -> Option<String> {
 }
 
 fn assign(table: &mut Table, path: &str, value: Value) -> anyhow::Result<()> {
-    let change =
-        path.rsplit('.').fold(value, |value, key| Value::Table(Table::from_iter([(key.to_string(), value)])));
+    let change = path
+        .rsplit('.')
+        .fold(value, |value, key| Value::Table(Table::from_iter([(key.to_string(), value)])));
     match change {
         Value::Table(change) if !path.is_empty() => merge(table, change),
         _ => anyhow::bail!("expected a field's name before `=`"),
@@ -379,7 +402,8 @@ fn assign(table: &mut Table, path: &str, value: Value) -> anyhow::Result<()> {
 
 /// A TOML value, or else a string without its quotes.
 fn literal(text: &str) -> Value {
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let parsed =
+        format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     parsed.unwrap_or_else(|| Value::String(text.to_string()))
 }
 
@@ -420,7 +444,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let text = load(&["seed=9"]).unwrap().to_toml().unwrap();
-        let old: Vec<&str> = text.lines().filter(|line| !line.starts_with("profile_channels")).collect();
+        let old: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with("profile_channels")).collect();
         assert_eq!(old.len() + 1, text.lines().count());
         std::fs::write(&path, old.join("\n")).unwrap();
         assert_eq!(RunConfig::stopped(&path, &[]).unwrap().model.unet.profile_channels, 0);

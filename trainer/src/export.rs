@@ -13,20 +13,24 @@ use engine::playable::Playable;
 use engine::{Error, Result};
 use serde_json::Value;
 
-/// Writes a trained model with half-precision weights: half the size, and what the plugin and the command line read.
+/// Writes a trained model with half-precision weights: half the size, and what the plugin and the
+/// command line read.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Model file of a run.
     #[arg(long)]
     pub model: PathBuf,
-    /// Writes the mean of its weights and those of the model that its training started from: what it has learnt of its data costs
-    /// less of what that one knew of others (Wortsman et al. 2022, arXiv 2109.01903).
+    /// Writes the mean of its weights and those of the model that its training started from: what
+    /// it has learnt of its data costs less of what that one knew of others (Wortsman et al. 2022,
+    /// arXiv 2109.01903).
     #[arg(long, value_name = "MODEL")]
     pub mean_with: Option<PathBuf>,
-    /// Writes the autoencoder alone, in full precision: what `train --model ldm --init` starts anew on.
+    /// Writes the autoencoder alone, in full precision: what `train --model ldm --init` starts
+    /// anew on.
     #[arg(long, conflicts_with = "mean_with")]
     pub autoencoder: bool,
-    /// How much what it plays is raised: by what `evaluate audio --split validation` finds it quieter than the true target.
+    /// How much what it plays is raised: by what `evaluate audio --split validation` finds it
+    /// quieter than the true target.
     #[arg(long, value_name = "DB", conflicts_with = "autoencoder")]
     pub makeup_db: Option<f32>,
     /// File to write.
@@ -69,7 +73,8 @@ pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
     // Says what came where neither is in it.
     checkpoint.model_config()?;
     let of = |text: &Value| text.get("autoencoder").unwrap_or(text).clone();
-    let part = |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
+    let part =
+        |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
     let tensors = checkpoint.tensors.iter().filter(|(name, _)| part(name));
     for part in [ENCODER, DECODER] {
         if !checkpoint.tensors.keys().any(|name| name.split('.').next() == Some(part)) {
@@ -89,8 +94,8 @@ pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
 
 /// The mean of both models' weights. The run's metrics are not the mean's and go.
 ///
-/// A part that the other model lacks was added when its training started, behind layers of zeros: these are what the mean is taken
-/// with there, and the rest of the part is as it was trained.
+/// A part that the other model lacks was added when its training started, behind layers of zeros:
+/// these are what the mean is taken with there, and the rest of the part is as it was trained.
 fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Result<()> {
     let added = checkpoint.tensors.keys().any(|name| !other.tensors.contains_key(name));
     let zeros = if added { zeros_at_start(checkpoint, other)? } else { BTreeMap::new() };
@@ -102,7 +107,8 @@ fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Re
             (None, Some(true)) => tensor.data.iter_mut().for_each(|value| *value *= 0.5),
             (None, Some(false)) => {}
             _ => {
-                let expected = format!("expected `{name}` {:?} as in the model, found none", tensor.shape);
+                let expected =
+                    format!("expected `{name}` {:?} as in the model, found none", tensor.shape);
                 return Err(Error::file(path, expected));
             }
         }
@@ -114,7 +120,8 @@ fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Re
     Ok(())
 }
 
-/// Of a model's weights those that the other, a whole model, has no part for, and whether they are zero before training.
+/// Of a model's weights those that the other, a whole model, has no part for, and whether they are
+/// zero before training.
 fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMap<String, bool>> {
     Playable::packed(other)?;
     let (config, latent) = (checkpoint.model_config()?, &checkpoint.latent);
@@ -124,11 +131,13 @@ fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMa
     Ok(added.map(|(name, (_, values))| (name, values.iter().all(|value| *value == 0.0))).collect())
 }
 
-/// Leaves only the names of files and folders: where they lay on the trainer's machine says nothing elsewhere.
+/// Leaves only the names of files and folders: where they lay on the trainer's machine says nothing
+/// elsewhere.
 fn forget_folders(value: &mut Value) {
     match value {
         Value::String(text) => {
-            if let (true, Some(name)) = (Path::new(text).is_absolute(), Path::new(text).file_name()) {
+            if let (true, Some(name)) = (Path::new(text).is_absolute(), Path::new(text).file_name())
+            {
                 *text = name.to_string_lossy().into_owned();
             }
         }
@@ -180,7 +189,8 @@ mod tests {
         for name in ["encoder.w", "decoder.w", "style.w", "unet.w"] {
             model.tensors.insert(name.into(), StoredTensor { shape: vec![1], data: vec![1.0] });
         }
-        model.provenance = serde_json::json!({ "autoencoder": { "steps": 3 }, "ldm": { "steps": 5 } });
+        model.provenance =
+            serde_json::json!({ "autoencoder": { "steps": 3 }, "ldm": { "steps": 5 } });
         let alone = autoencoder(&model).unwrap();
         assert_eq!(alone.kind, Kind::Autoencoder);
         assert_eq!(alone.tensors.keys().collect::<Vec<_>>(), ["decoder.w", "encoder.w"]);
@@ -197,8 +207,13 @@ mod tests {
         let trained = |config: &ModelConfig| {
             let mut store = ParamStore::new(&Device::Cpu, 1);
             let latent = LatentStats { mean: vec![0.0; 32], std: vec![1.0; 32] };
-            Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone())
-                .unwrap();
+            Model::<Candle>::load(
+                &mut &mut store,
+                config.clone(),
+                latent.mean.clone(),
+                latent.std.clone(),
+            )
+            .unwrap();
             let mut checkpoint = Checkpoint::new(Kind::Model, config).unwrap();
             let ones = |(name, (shape, data)): (String, (Vec<usize>, Vec<f32>))| {
                 (name, StoredTensor { shape, data: vec![1.0; data.len()] })

@@ -1,8 +1,9 @@
 //! A trained denoiser made wider without a change of what it says.
 //!
-//! Each channel becomes several that hold the same, and whoever reads them divides its weight among them (Chen et al. 2016, Net2Net, arXiv
-//! 1511.05641): unevenly and by chance, or their gradients would be the same for ever. Copies lie side by side, so that groups of
-//! channels (GroupNorm's, and attention's heads) hold what they held.
+//! Each channel becomes several that hold the same, and whoever reads them divides its weight among
+//! them (Chen et al. 2016, Net2Net, arXiv 1511.05641): unevenly and by chance, or their gradients
+//! would be the same for ever. Copies lie side by side, so that groups of channels (GroupNorm's,
+//! and attention's heads) hold what they held.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +40,8 @@ pub fn grown<'a>(
     grown.collect()
 }
 
-/// How the weights of the tensor `name`, as a checkpoint stores them, lie in a network where it has the shape `wanted`.
+/// How the weights of the tensor `name`, as a checkpoint stores them, lie in a network where it has
+/// the shape `wanted`.
 fn widened(name: &str, stored: &StoredTensor, wanted: &[usize], seed: u64) -> Result<StoredTensor> {
     let found = &stored.shape;
     let [outputs, inputs] = [0, 1].map(|axis| factor(found.get(axis), wanted.get(axis)));
@@ -49,7 +51,8 @@ fn widened(name: &str, stored: &StoredTensor, wanted: &[usize], seed: u64) -> Re
     );
     let kernel: usize = found.iter().skip(2).product();
     let row = found.get(1).map_or(1, |inputs| inputs * kernel);
-    // Queries and keys of `outputs` times as many channels have a product as many times as large, and attention divides by the root alone.
+    // Queries and keys of `outputs` times as many channels have a product as many times as large,
+    // and attention divides by the root alone.
     let scale = if name.ends_with(".query.weight") { (outputs as f32).sqrt().recip() } else { 1.0 };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut data = Vec::with_capacity(wanted.iter().product());
@@ -95,7 +98,10 @@ mod tests {
         let stored = StoredTensor { shape: vec![1, 2], data: vec![3.0, -5.0] };
         let wide = widened("unet.out", &stored, &[2, 6], 1).unwrap();
         let sums: Vec<f32> = wide.data.chunks_exact(3).map(|copies| copies.iter().sum()).collect();
-        assert!(sums.iter().zip([3.0, -5.0, 3.0, -5.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{sums:?}");
+        assert!(
+            sums.iter().zip([3.0, -5.0, 3.0, -5.0]).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{sums:?}"
+        );
         assert!(wide.data[0] != wide.data[1], "copies are told apart");
     }
 }

@@ -26,7 +26,10 @@ pub fn as_batch(images: &[MelImage], device: &Device) -> Result<Tensor> {
 pub fn to_images(batch: &Tensor) -> Result<Vec<MelImage>> {
     let (count, n_mels, frames, _) = batch.dims4()?;
     let values = batch.flatten_all()?.to_vec1::<f32>()?;
-    let image =
-        |data: &[f32]| MelImage { n_mels, frames, data: data.iter().map(|v| v.clamp(0.0, 1.0)).collect() };
+    let image = |data: &[f32]| MelImage {
+        n_mels,
+        frames,
+        data: data.iter().map(|v| v.clamp(0.0, 1.0)).collect(),
+    };
     Ok(values.chunks_exact(values.len() / count.max(1)).map(image).collect())
 }

@@ -2,14 +2,16 @@
 
 use engine::image::MelImage;
 
-/// Root mean square difference of two images in dB after the mean difference is taken out (`range_db` = dB from 0 to 1).
+/// Root mean square difference of two images in dB after the mean difference is taken out
+/// (`range_db` = dB from 0 to 1).
 ///
 /// # Panics
 /// If the images differ in size.
 pub fn level_free_distance_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
     assert_eq!((a.n_mels, a.frames), (b.n_mels, b.frames), "images of one size");
     let count = a.data.len() as f64;
-    let differences = || a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a - b) * f64::from(range_db));
+    let differences =
+        || a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a - b) * f64::from(range_db));
     let mean = differences().sum::<f64>() / count;
     (differences().map(|d| (d - mean).powi(2)).sum::<f64>() / count).sqrt()
 }

@@ -1,7 +1,8 @@
 //! Everything that makes a model: data, losses, optimiser, training runs, evaluation, pictures.
 //!
-//! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`, `diffusion`,
-//! `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log) -> `report` (pictures).
+//! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`,
+//! `diffusion`, `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log)
+//! -> `report` (pictures).
 
 pub mod ablation;
 pub mod autoencoder;

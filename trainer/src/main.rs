@@ -7,7 +7,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other command, without a panic.
+    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other
+    // command, without a panic.
     sigpipe::reset();
     wait_asleep();
     match trainer::cli::run() {
@@ -19,8 +20,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// candle's own threads spin for a while after each operation, on the cores that our convolutions then want: a step of training takes a
-/// tenth less where they sleep soon.
+/// candle's own threads spin for a while after each operation, on the cores that our convolutions
+/// then want: a step of training takes a tenth less where they sleep soon.
 fn wait_asleep() {
     const SPINS: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
     if std::env::var_os(SPINS).is_none() {

@@ -1,4 +1,5 @@
-//! Principal components of image patches: the linear autoencoder that ours starts from and is measured against.
+//! Principal components of image patches: the linear autoencoder that ours starts from and is
+//! measured against.
 
 use anyhow::{Result, ensure};
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -14,11 +15,22 @@ pub struct PrincipalComponents {
 }
 
 /// The patch of `side` at block `(by, bx)` of an image with rows of `width`.
-fn patch(image: &[f32], width: usize, side: usize, by: usize, bx: usize) -> impl Iterator<Item = f32> + '_ {
-    (0..side).flat_map(move |y| image[(by * side + y) * width + bx * side..][..side].iter().copied())
+fn patch(
+    image: &[f32],
+    width: usize,
+    side: usize,
+    by: usize,
+    bx: usize,
+) -> impl Iterator<Item = f32> + '_ {
+    (0..side)
+        .flat_map(move |y| image[(by * side + y) * width + bx * side..][..side].iter().copied())
 }
 
-fn blocks(image: &[f32], width: usize, side: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+fn blocks(
+    image: &[f32],
+    width: usize,
+    side: usize,
+) -> impl Iterator<Item = (usize, usize)> + use<> {
     let (rows, columns) = (image.len() / width / side, width / side);
     (0..rows).flat_map(move |y| (0..columns).map(move |x| (y, x)))
 }
@@ -31,7 +43,10 @@ impl PrincipalComponents {
             count <= size,
             "principal components: expected at most {size} of {side} x {side} pixels, found {count}"
         );
-        ensure!(!images.is_empty(), "principal components: expected at least one image, found none");
+        ensure!(
+            !images.is_empty(),
+            "principal components: expected at least one image, found none"
+        );
         let (mut sum, mut square, mut patches) =
             (vec![0f64; size], DMatrix::<f64>::zeros(size, size), 0usize);
         for image in images {
@@ -40,17 +55,21 @@ impl PrincipalComponents {
                 .map(f64::from)
                 .collect();
             let matrix = DMatrix::from_column_slice(size, rows.len() / size, &rows);
-            matrix.column_iter().for_each(|c| sum.iter_mut().zip(c.iter()).for_each(|(s, v)| *s += v));
+            matrix
+                .column_iter()
+                .for_each(|c| sum.iter_mut().zip(c.iter()).for_each(|(s, v)| *s += v));
             patches += matrix.ncols();
             square.gemm(1.0, &matrix, &matrix.transpose(), 1.0);
         }
         let mean: Vec<f64> = sum.iter().map(|s| s / patches as f64).collect();
-        let covariance =
-            DMatrix::from_fn(size, size, |i, j| square[(i, j)] / patches as f64 - mean[i] * mean[j]);
+        let covariance = DMatrix::from_fn(size, size, |i, j| {
+            square[(i, j)] / patches as f64 - mean[i] * mean[j]
+        });
         let eigen = SymmetricEigen::new(covariance);
         let mut order: Vec<usize> = (0..size).collect();
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let component = |&i: &usize| eigen.eigenvectors.column(i).iter().map(|v| *v as f32).collect();
+        let component =
+            |&i: &usize| eigen.eigenvectors.column(i).iter().map(|v| *v as f32).collect();
         Ok(Self {
             side,
             mean: mean.iter().map(|v| *v as f32).collect(),
@@ -63,12 +82,16 @@ impl PrincipalComponents {
         let (mut error, mut pixels) = (0.0f64, 0usize);
         for image in images {
             for (by, bx) in blocks(image, width, self.side) {
-                let centred: Vec<f32> =
-                    patch(image, width, self.side, by, bx).zip(&self.mean).map(|(v, m)| v - m).collect();
+                let centred: Vec<f32> = patch(image, width, self.side, by, bx)
+                    .zip(&self.mean)
+                    .map(|(v, m)| v - m)
+                    .collect();
                 let kept: f64 = self
                     .components
                     .iter()
-                    .map(|c| c.iter().zip(&centred).map(|(a, b)| (a * b) as f64).sum::<f64>().powi(2))
+                    .map(|c| {
+                        c.iter().zip(&centred).map(|(a, b)| (a * b) as f64).sum::<f64>().powi(2)
+                    })
                     .sum();
                 error += centred.iter().map(|v| (*v as f64).powi(2)).sum::<f64>() - kept;
                 pixels += centred.len();
@@ -86,7 +109,10 @@ impl PrincipalComponents {
     /// Weight `[size, count]` and bias of the layer that brings it back.
     pub fn synthesis(&self) -> (Vec<f32>, Vec<f32>) {
         let size = self.side * self.side;
-        ((0..size).flat_map(|p| self.components.iter().map(move |c| c[p])).collect(), self.mean.clone())
+        (
+            (0..size).flat_map(|p| self.components.iter().map(move |c| c[p])).collect(),
+            self.mean.clone(),
+        )
     }
 }
 
@@ -97,9 +123,12 @@ mod tests {
     #[test]
     fn patches_of_a_plane_are_found_whole_by_two_components() {
         let image = |a: f32, b: f32| {
-            (0..16 * 16).map(|i| a * (i % 4) as f32 + b * (i / 16 % 4) as f32 + 0.5).collect::<Vec<f32>>()
+            (0..16 * 16)
+                .map(|i| a * (i % 4) as f32 + b * (i / 16 % 4) as f32 + 0.5)
+                .collect::<Vec<f32>>()
         };
-        let images: Vec<_> = (0..9).map(|i| image((i % 3) as f32 / 3.0, (i / 3) as f32 / 5.0)).collect();
+        let images: Vec<_> =
+            (0..9).map(|i| image((i % 3) as f32 / 3.0, (i / 3) as f32 / 5.0)).collect();
         let two = PrincipalComponents::fit(&images, 16, 4, 2).expect("fit");
         // A difference of two f32 energies of order 1.
         assert!(two.mse(&images, 16) < 1e-6);

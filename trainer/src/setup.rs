@@ -31,7 +31,12 @@ impl Setup<'_> {
     }
 
     /// The feature loss of this weight, for images of `mel`; none for weight 0.
-    pub fn listener(&self, term: &str, weight: f64, mel: &MelConfig) -> Result<Option<VggishFeatureLoss>> {
+    pub fn listener(
+        &self,
+        term: &str,
+        weight: f64,
+        mel: &MelConfig,
+    ) -> Result<Option<VggishFeatureLoss>> {
         if weight == 0.0 {
             return Ok(None);
         }

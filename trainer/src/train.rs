@@ -106,8 +106,10 @@ pub fn run(args: Args) -> Result<Summary> {
     let init = init(&args, &config);
     let setup = Setup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
     Stop::catch_signals();
-    let options = Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
-    // One of the threads that share the work: a thread beside them would sleep, and be woken, hundreds of times a step.
+    let options =
+        Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
+    // One of the threads that share the work: a thread beside them would sleep, and be woken,
+    // hundreds of times a step.
     rayon::scope(|_| train_loop::train(build(args.model, &setup)?.as_mut(), &config, &options))
 }
 
@@ -150,9 +152,9 @@ fn overrides(args: &Args) -> Result<Vec<String>> {
     let mut overrides = args.overrides.clone();
     for (field, path) in [("data", &args.data), ("init", &args.init)] {
         if let Some(path) = path {
-            let path = path
-                .to_str()
-                .with_context(|| format!("{field}: expected a UTF-8 path, found {}", path.display()))?;
+            let path = path.to_str().with_context(|| {
+                format!("{field}: expected a UTF-8 path, found {}", path.display())
+            })?;
             overrides.push(format!("{field}={path:?}"));
         }
     }

@@ -6,7 +6,10 @@ use engine::checkpoint::StoredTensor;
 use engine::nn::candle::{NamedTensors, ParamStore};
 
 /// The tensors of a checkpoint, as a store of starts or constants.
-pub fn fill<'a>(store: &mut ParamStore, tensors: impl IntoIterator<Item = (&'a String, &'a StoredTensor)>) {
+pub fn fill<'a>(
+    store: &mut ParamStore,
+    tensors: impl IntoIterator<Item = (&'a String, &'a StoredTensor)>,
+) {
     for (name, tensor) in tensors {
         store.insert(name.clone(), tensor.shape.clone(), tensor.data.clone());
     }

@@ -13,7 +13,8 @@ use trainer::ablation::{self, Args};
 use trainer::data::description::Split;
 use trainer::train::{self, DeviceKind, Model};
 
-const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
+const JUDGE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
 const SMALL: [&str; 5] =
     ["batch=2", "validation_items=2", "every.panels=0", "every.validate=0", "every.checkpoint=0"];
 const ROWS: &str = r#"
@@ -70,16 +71,23 @@ fn every_row_is_trained_and_judged_once_and_compared_with_the_first() {
     assert_eq!(text.matches("| the mean alone |").count(), 2, "{text}");
     let figures: Value = serde_json::from_str(&read("ablation.json")).unwrap();
     let rows = &figures[0]["rows"];
-    assert_eq!(rows[0]["figures"][0]["LSD / first row's"]["interval"], serde_json::json!([1.0, 1.0]));
+    assert_eq!(
+        rows[0]["figures"][0]["LSD / first row's"]["interval"],
+        serde_json::json!([1.0, 1.0])
+    );
     let of_regressor = rows[1]["figures"][0]["LSD / first row's"]["ratio"].as_f64().unwrap();
     assert!(of_regressor.is_finite() && of_regressor != 1.0, "other weights: {of_regressor}");
 
     // The same again does nothing again; a row that is not there yet joins the others.
     let state = std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap();
-    let more = format!("{ROWS}\n[[row]]\nfolder = \"seed-2\"\ntitle = \"luck\"\nchanges = [\"seed=2\"]\n");
+    let more =
+        format!("{ROWS}\n[[row]]\nfolder = \"seed-2\"\ntitle = \"luck\"\nchanges = [\"seed=2\"]\n");
     std::fs::write(&args.rows, more).unwrap();
     ablation::run(&args).unwrap();
-    assert_eq!(state, std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap());
+    assert_eq!(
+        state,
+        std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap()
+    );
     assert!(read("ablation.md").starts_with(text.split("| the mean alone |").next().unwrap()));
     assert_eq!(read("ablation.md").matches("| luck |").count(), 2);
 }
@@ -102,9 +110,12 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
 
     ablation::run(&args).unwrap();
     let read = |file: &str| Checkpoint::read(args.out.join(file)).unwrap();
-    let [own, deeper, shared] =
-        ["deeper/autoencoder/last.safetensors", "deeper/last.safetensors", "whole/last.safetensors"]
-            .map(read);
+    let [own, deeper, shared] = [
+        "deeper/autoencoder/last.safetensors",
+        "deeper/last.safetensors",
+        "whole/last.safetensors",
+    ]
+    .map(read);
     assert_eq!(deeper.model_config().unwrap().autoencoder.reduction(), 16);
     assert_eq!(shared.model_config().unwrap().autoencoder.reduction(), 8);
     for (name, tensor) in &own.tensors {
@@ -113,7 +124,8 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
     let text = std::fs::read_to_string(args.out.join("ablation.md")).unwrap();
     assert_eq!(text.matches("| a quarter of the positions |").count(), 1, "{text}");
 
-    // The same again, elsewhere, does nothing again; what is missing alone is trained; another autoencoder is another row.
+    // The same again, elsewhere, does nothing again; what is missing alone is trained; another
+    // autoencoder is another row.
     let out = folder.path().join("moved");
     std::fs::rename(&args.out, &out).unwrap();
     let args = Args { out, ..args };
@@ -141,13 +153,20 @@ fn a_folder_that_holds_another_rows_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = args(folder.path());
     args.unseen = None;
-    std::fs::write(&args.rows, ROWS.split("[[row]]").take(2).collect::<Vec<_>>().join("[[row]]")).unwrap();
+    std::fs::write(&args.rows, ROWS.split("[[row]]").take(2).collect::<Vec<_>>().join("[[row]]"))
+        .unwrap();
     ablation::run(&args).unwrap();
-    for change in ["loss.label=0.5", "model.unet.profile_channels=0", "model.diffusion.train_timesteps=500"] {
-        let other = Args { overrides: [&args.overrides[..], &[change.into()]].concat(), ..args.clone() };
+    for change in
+        ["loss.label=0.5", "model.unet.profile_channels=0", "model.diffusion.train_timesteps=500"]
+    {
+        let other =
+            Args { overrides: [&args.overrides[..], &[change.into()]].concat(), ..args.clone() };
         let message = format!("{:#}", ablation::run(&other).unwrap_err());
         let field = change.split('=').next().unwrap();
-        assert!(message.contains("another --out") && message.contains(field), "{change}: {message}");
+        assert!(
+            message.contains("another --out") && message.contains(field),
+            "{change}: {message}"
+        );
     }
 }
 
@@ -158,18 +177,20 @@ fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trai
     std::fs::write(&good.rows, ROWS.replace("terminal_share", "terminal_shore")).unwrap();
     let message = format!("{:#}", ablation::run(&good).unwrap_err());
     assert!(message.contains("regressor") && message.contains("terminal_shore"), "{message}");
-    for (listens, word) in
-        [("loss.style=0.1", "loss.style"), ("loss.style=0.1\", \"feature_network='nobody'", "nobody")]
-    {
+    for (listens, word) in [
+        ("loss.style=0.1", "loss.style"),
+        ("loss.style=0.1\", \"feature_network='nobody'", "nobody"),
+    ] {
         std::fs::write(&good.rows, ROWS.replace("diffusion.terminal_share=1.0", listens)).unwrap();
         let message = format!("{:#}", ablation::run(&good).unwrap_err());
         assert!(message.contains("regressor") && message.contains(word), "{message}");
     }
     std::fs::write(&good.rows, ROWS).unwrap();
     let nowhere = folder.path().join("nowhere");
-    for args in
-        [Args { classifier: nowhere.clone(), ..good.clone() }, Args { unseen: Some(nowhere), ..good.clone() }]
-    {
+    for args in [
+        Args { classifier: nowhere.clone(), ..good.clone() },
+        Args { unseen: Some(nowhere), ..good.clone() },
+    ] {
         let message = format!("{:#}", ablation::run(&args).unwrap_err());
         assert!(message.contains("nowhere"), "{message}");
     }

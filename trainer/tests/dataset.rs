@@ -58,8 +58,12 @@ fn a_dataset_depends_on_its_seed_alone() {
         let args = args(folder.path().join(out), &font, 4);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| render::run(&args).unwrap());
-        let read = |id: u64| std::fs::read(args.out.join(format!("pieces/{id:05}.safetensors"))).unwrap();
-        ((0..4).map(read).collect::<Vec<_>>(), std::fs::read(args.out.join("dataset.json")).unwrap())
+        let read =
+            |id: u64| std::fs::read(args.out.join(format!("pieces/{id:05}.safetensors"))).unwrap();
+        (
+            (0..4).map(read).collect::<Vec<_>>(),
+            std::fs::read(args.out.join("dataset.json")).unwrap(),
+        )
     };
     assert_eq!(files("a", 1), files("b", 3));
 }
@@ -72,7 +76,9 @@ fn a_stopped_run_goes_on_and_another_one_is_refused() {
     let lost = args.out.join("pieces/00001.safetensors");
     let before = std::fs::read(&lost).unwrap();
     std::fs::remove_file(&lost).unwrap();
-    assert!(SpectrogramDataset::open(&args.out).err().unwrap().to_string().contains("trainer render"));
+    assert!(
+        SpectrogramDataset::open(&args.out).err().unwrap().to_string().contains("trainer render")
+    );
     let summary = render::run(&args).unwrap();
     assert_eq!((summary.rendered, summary.kept), (1, 2));
     assert_eq!(std::fs::read(&lost).unwrap(), before);
@@ -99,7 +105,8 @@ fn the_same_notes_start_together_on_every_instrument() {
 fn nothing_of_one_window_sounds_in_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let mut player = player(folder.path());
-    let (first, second) = (Score::new(vec![note(0.1, 60)], 3.0), Score::new(vec![note(1.0, 64)], 3.0));
+    let (first, second) =
+        (Score::new(vec![note(0.1, 60)], 3.0), Score::new(vec![note(1.0, 64)], 3.0));
     let alone = player.play(&second, 46, 0.0, 60_000);
     player.play(&first, 46, 30.0, 10_000); // stopped in the middle of a ringing, detuned harp note
     let after = player.play(&second, 46, 0.0, 60_000);
@@ -114,8 +121,8 @@ fn tuning_is_in_cents() {
     let held = Score::new(vec![Note { duration_s: 4.0, ..note(0.0, 69) }], 4.0);
     let mut hertz = |cents: f32| {
         let left = player.play(&held, 40, cents, 4 * 44_100).left[44_100..].to_vec();
-        // Zero crossings would trip over harmonics: the best lag, over 20 periods. Over more, a lag off by a whole period
-        // would come within the range of the search.
+        // Zero crossings would trip over harmonics: the best lag, over 20 periods. Over more, a lag
+        // off by a whole period would come within the range of the search.
         let energy = |lag: f64| -> f64 {
             let at = |n: usize| {
                 let x = n as f64 + 20.0 * lag;
@@ -179,11 +186,19 @@ fn pairs_are_true_balanced_and_inside_their_split() {
         assert_eq!(pair, pairs.pair(index));
         let (content, style, target) = (pair.content, pair.style, pair.target);
         assert_eq!((content.piece, content.chunk), (target.piece, target.chunk), "the same notes");
-        assert_eq!((style.setup, style.instrument), (target.setup, target.instrument), "the same sound");
+        assert_eq!(
+            (style.setup, style.instrument),
+            (target.setup, target.instrument),
+            "the same sound"
+        );
         assert_ne!(style.piece, content.piece);
         assert!(data.sounds(style));
         let more = pairs.style_of(target, &mut random::stream(1, "test", index));
-        assert_eq!((more.setup, more.instrument), (target.setup, target.instrument), "the same sound");
+        assert_eq!(
+            (more.setup, more.instrument),
+            (target.setup, target.instrument),
+            "the same sound"
+        );
         assert!(more.piece != content.piece && data.sounds(more));
         *counts.entry((content.instrument, target.instrument)).or_default() += 1;
         let continuous = data.description.pieces[target.piece].kind == PieceKind::Continuous;
@@ -216,8 +231,9 @@ fn guests_play_some_pieces_each_with_pairs_of_their_own() {
     render::run(&args).unwrap();
     let data = SpectrogramDataset::open(&args.out).unwrap();
     assert_eq!(data.description.instruments, ["piano", "harp", "guitar", "violin"]);
-    let played =
-        |image: &ImageRef| data.description.pieces[image.piece].instruments.contains(&image.instrument);
+    let played = |image: &ImageRef| {
+        data.description.pieces[image.piece].instruments.contains(&image.instrument)
+    };
     assert!(data.description.pieces.iter().all(|p| p.instruments.len() == 2));
     assert!(data.images(Split::Test).iter().all(played));
     let pairs = SpectrogramPairDataset::new(&data, Split::Test, 1).unwrap();
@@ -225,7 +241,10 @@ fn guests_play_some_pieces_each_with_pairs_of_their_own() {
     for index in 0..1000 {
         let pair = pairs.pair(index);
         assert!([pair.content, pair.style, pair.target].iter().all(played), "{pair:?}");
-        assert_eq!((pair.style.setup, pair.style.instrument), (pair.target.setup, pair.target.instrument));
+        assert_eq!(
+            (pair.style.setup, pair.style.instrument),
+            (pair.target.setup, pair.target.instrument)
+        );
         assert_ne!(pair.style.piece, pair.target.piece);
         targets.insert(pair.target.instrument);
     }
@@ -245,8 +264,9 @@ fn no_piece_is_on_two_sides() {
     let args = args(folder.path().join("data"), &soundfont(folder.path()), 40);
     render::run(&args).unwrap();
     let data = SpectrogramDataset::open(&args.out).unwrap();
-    let splits = [Split::Train, Split::Validation, Split::Test]
-        .map(|s| data.images(s).iter().map(|i| data.description.pieces[i.piece].id).collect::<HashSet<_>>());
+    let splits = [Split::Train, Split::Validation, Split::Test].map(|s| {
+        data.images(s).iter().map(|i| data.description.pieces[i.piece].id).collect::<HashSet<_>>()
+    });
     assert!(
         splits[0].is_disjoint(&splits[1])
             && splits[0].is_disjoint(&splits[2])
@@ -255,7 +275,8 @@ fn no_piece_is_on_two_sides() {
     assert_eq!(splits.iter().map(HashSet::len).sum::<usize>(), 40);
     let mut sides: HashMap<String, Split> = HashMap::new();
     for (index, piece) in data.description.pieces.iter().enumerate() {
-        let notes = serde_json::to_string(&data.description.scores(index, &args.out).unwrap()).unwrap();
+        let notes =
+            serde_json::to_string(&data.description.scores(index, &args.out).unwrap()).unwrap();
         let other = sides.insert(notes, piece.split);
         assert!(
             other.is_none_or(|side| side == piece.split),
@@ -277,7 +298,9 @@ fn a_manifest_comes_back_as_the_pairs_it_was_made_of() {
     let path = manifest::path(&folder.path().join("data"), Split::Test);
     let pairs = SpectrogramPairDataset::new(&data, Split::Test, 5).unwrap();
     let rows = manifest::read(&data, &path).unwrap();
-    assert!(rows.len() > 100 && rows.iter().enumerate().all(|(i, row)| *row == pairs.pair(i as u64)));
+    assert!(
+        rows.len() > 100 && rows.iter().enumerate().all(|(i, row)| *row == pairs.pair(i as u64))
+    );
     std::fs::write(&path, "content,style,target\n00000/0/kazoo/1,a,b\n").unwrap();
     assert!(manifest::read(&data, &path).unwrap_err().to_string().contains("line 2"));
 }
@@ -312,12 +335,14 @@ fn all_excerpts_of_a_midi_file_are_on_one_side_of_every_dataset() {
     let (songs, font) = (folder.path().join("songs"), soundfont(folder.path()));
     std::fs::create_dir(&songs).unwrap();
     for song in 0..40 {
-        let notes = (0..80).map(|i| note(i as f32 * 0.5, 50 + ((i * 7 + song) % 40) as u8)).collect();
+        let notes =
+            (0..80).map(|i| note(i as f32 * 0.5, 50 + ((i * 7 + song) % 40) as u8)).collect();
         midi::write(&songs.join(format!("{song:02}.mid")), &Score::new(notes, 40.0)).unwrap();
     }
     let sides = |out: &str, pieces: u64, seed: u64| {
         let midi = Some(songs.clone());
-        let args = Args { midi, seed, setups_per_font: 1, ..args(folder.path().join(out), &font, pieces) };
+        let args =
+            Args { midi, seed, setups_per_font: 1, ..args(folder.path().join(out), &font, pieces) };
         render::run(&args).unwrap();
         let mut sides: BTreeMap<String, Vec<Split>> = BTreeMap::new();
         for piece in Description::read(&args.out).unwrap().pieces {
@@ -346,21 +371,27 @@ fn a_midi_file_that_has_changed_is_refused_where_its_images_are_kept() {
     };
     write(56);
     let (midi, split) = (Some(songs.clone()), Some(Split::Test));
-    let args = Args { midi, split, ..args(folder.path().join("data"), &soundfont(folder.path()), 0) };
+    let args =
+        Args { midi, split, ..args(folder.path().join("data"), &soundfont(folder.path()), 0) };
     assert_eq!(render::run(&args).unwrap().rendered, 2);
     assert_eq!(render::run(&args).unwrap().kept, 2);
     let notes = SpectrogramDataset::open(&args.out).unwrap().score(0, 0).unwrap();
     write(57);
     let sentence = render::run(&args).unwrap_err().to_string();
     assert!(sentence.contains("00000.json") && sentence.contains("a.mid"), "{sentence}");
-    assert_eq!(SpectrogramDataset::open(&args.out).unwrap().score(0, 0).unwrap(), notes, "nothing is lost");
+    assert_eq!(
+        SpectrogramDataset::open(&args.out).unwrap().score(0, 0).unwrap(),
+        notes,
+        "nothing is lost"
+    );
 }
 
 #[test]
 fn a_program_that_a_soundfont_lacks_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let args = args(folder.path().join("data"), &soundfont(folder.path()), 1);
-    let sentence = render::run(&Args { instruments: vec!["flute".into()], ..args }).unwrap_err().to_string();
+    let sentence =
+        render::run(&Args { instruments: vec!["flute".into()], ..args }).unwrap_err().to_string();
     assert!(sentence.contains("toy.sf2") && sentence.contains("program 73"), "{sentence}");
 }
 
@@ -381,7 +412,11 @@ fn expressive_pieces_have_the_same_notes_in_other_images() {
     let folder = tempfile::tempdir().unwrap();
     let font = soundfont(folder.path());
     let render = |out: &str, expressive: f32| {
-        let args = Args { expressive, split: Some(Split::Test), ..args(folder.path().join(out), &font, 4) };
+        let args = Args {
+            expressive,
+            split: Some(Split::Test),
+            ..args(folder.path().join(out), &font, 4)
+        };
         render::run(&args).unwrap();
         SpectrogramDataset::open(&args.out).unwrap()
     };
@@ -389,8 +424,10 @@ fn expressive_pieces_have_the_same_notes_in_other_images() {
     assert_eq!(plain.description.pieces, played.description.pieces);
     let (mut expressive, mut differ) = (0, 0);
     for at in plain.images(Split::Test) {
-        let [notes, gestures] = [&plain, &played].map(|data| data.score(at.piece, at.chunk).unwrap());
-        let onsets = |score: &Score| score.notes.iter().map(|n| (n.onset_s, n.key)).collect::<Vec<_>>();
+        let [notes, gestures] =
+            [&plain, &played].map(|data| data.score(at.piece, at.chunk).unwrap());
+        let onsets =
+            |score: &Score| score.notes.iter().map(|n| (n.onset_s, n.key)).collect::<Vec<_>>();
         // A window may lose a note that was damped before it.
         assert!(onsets(&gestures).iter().all(|onset| onsets(&notes).contains(onset)));
         assert!(notes.gestures.is_empty());
@@ -399,7 +436,10 @@ fn expressive_pieces_have_the_same_notes_in_other_images() {
             differ += usize::from(plain.image(at) != played.image(at));
         }
     }
-    assert!(expressive > 40 && differ == expressive, "{differ} of {expressive} expressive images differ");
+    assert!(
+        expressive > 40 && differ == expressive,
+        "{differ} of {expressive} expressive images differ"
+    );
 }
 
 #[test]

@@ -93,7 +93,8 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     audio::run(&args).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let of = |name: &str, measure: &str| -> f64 {
-        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no row {name}"));
+        let row =
+            rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no row {name}"));
         row["measures"][measure]["mean"].as_f64().unwrap()
     };
     assert_eq!(
@@ -107,15 +108,22 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     let retaken = of("true target, another take", "LSD");
     assert!(0.0 < retaken && retaken < 0.5 * of("content copy", "LSD"), "{retaken}");
     let ceiling = of("autoencoder and vocoder on the true target", "LSD");
-    assert!(ceiling < 0.6 * of("content copy", "LSD"), "{ceiling} of {}", of("content copy", "LSD"));
+    assert!(
+        ceiling < 0.6 * of("content copy", "LSD"),
+        "{ceiling} of {}",
+        of("content copy", "LSD")
+    );
     assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
     let short = audio::Args { brief: true, json: None, ..args };
     let table = audio::judge(&short).unwrap();
     let brief = table.json();
     let left_out = ["Luthier, Balanced", "Luthier, Live", "Luthier, Griffin-Lim"];
     let named = |rows: &[Value]| rows.iter().map(|row| row["name"].to_string()).collect::<Vec<_>>();
-    let kept: Vec<Value> =
-        rows.iter().filter(|row| !left_out.iter().any(|name| row["name"] == *name)).cloned().collect();
+    let kept: Vec<Value> = rows
+        .iter()
+        .filter(|row| !left_out.iter().any(|name| row["name"] == *name))
+        .cloned()
+        .collect();
     assert_eq!((kept.len(), named(brief.as_array().unwrap())), (rows.len() - 3, named(&kept)));
     // With the baselines of the whole table, the same table.
     let known = audio::Args { baselines: Some(json.clone()), ..short };
@@ -160,7 +168,9 @@ fn tables_are_the_same_on_one_core_and_on_three() {
 /// Two instruments' recordings, which play different notes, in folders of their names.
 fn two_recordings(folder: &Path) -> PathBuf {
     let recordings = folder.join("recordings");
-    for (name, file) in [("piano", "presets/demo/piano.flac"), ("violin", "presets/styles/violin.flac")] {
+    for (name, file) in
+        [("piano", "presets/demo/piano.flac"), ("violin", "presets/styles/violin.flac")]
+    {
         let place = recordings.join(name);
         std::fs::create_dir_all(&place).unwrap();
         std::fs::copy(workspace(file), place.join("take.flac")).unwrap();
@@ -207,7 +217,10 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let images = &figures["sets"][1]["images"];
     let of = |row: usize, measure: &str| images[row]["measures"][measure]["mean"].as_f64().unwrap();
     assert_eq!((of(0, "LSD"), of(0, "timbre")), (0.0, 0.0));
-    assert!(of(3, "LSD") < 0.5 * of(1, "LSD"), "the autoencoder of the truth is nearer than the content");
+    assert!(
+        of(3, "LSD") < 0.5 * of(1, "LSD"),
+        "the autoencoder of the truth is nearer than the content"
+    );
     assert!(figures["sets"][0]["audio"][0]["measures"]["note F1"]["mean"].is_number());
     let played = &figures["recordings"];
     let chroma = |row: usize| played[row]["measures"]["chroma"]["mean"].as_f64().unwrap();

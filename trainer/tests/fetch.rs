@@ -12,7 +12,8 @@ fn program(path: PathBuf, text: &str) -> PathBuf {
     path
 }
 
-/// Copies what a file URL names to where `--output` says, notes its arguments, and fails where there is nothing.
+/// Copies what a file URL names to where `--output` says, notes its arguments, and fails where
+/// there is nothing.
 const YT_DLP: &str = r#"
 [ "$1" = --version ] && exit 0
 echo "$@" >> "$(dirname "$0")/calls"
@@ -45,7 +46,9 @@ impl Workplace {
 
     /// A list of `label,title` rows whose sources are there or not.
     fn list(&self, rows: &[(&str, &str)]) {
-        let row = |(name, source): &(&str, &str)| format!("{name},file://{}\n", self.path(source).display());
+        let row = |(name, source): &(&str, &str)| {
+            format!("{name},file://{}\n", self.path(source).display())
+        };
         let rows: String = rows.iter().map(row).collect();
         std::fs::write(self.path("urls.csv"), format!("label,title,url\n{rows}")).unwrap();
     }
@@ -67,7 +70,11 @@ impl Workplace {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -77,10 +84,18 @@ fn recordings_come_to_their_places_once() {
     let first = place.fetch();
     assert_eq!(first.status.code(), Some(0), "{}", said(&first));
     for file in ["harp/100% Air.mp3", "violin/Étude _ 1.mp3"] {
-        assert_eq!(std::fs::read_to_string(place.path("downloads").join(file)).unwrap(), "sound", "{file}");
+        assert_eq!(
+            std::fs::read_to_string(place.path("downloads").join(file)).unwrap(),
+            "sound",
+            "{file}"
+        );
     }
     let calls = place.calls();
-    assert!(calls[0].contains("bestaudio") && calls[0].contains("--audio-format mp3"), "{}", calls[0]);
+    assert!(
+        calls[0].contains("bestaudio") && calls[0].contains("--audio-format mp3"),
+        "{}",
+        calls[0]
+    );
     assert!(
         calls[0].contains("--enable-file-urls") && calls[0].contains("--ffmpeg-location"),
         "{}",
@@ -99,9 +114,13 @@ fn a_row_that_fails_is_named_and_the_rest_goes_on() {
     assert_eq!(output.status.code(), Some(1));
     let said = said(&output);
     assert!(said.contains("1 recordings fetched, 0 kept, 1 failed"), "{said}");
-    assert!(said.contains("failed harp/Lost.mp3 (file://") && said.contains("is not there"), "{said}");
     assert!(
-        place.path("downloads/harp/Found.mp3").exists() && !place.path("downloads/harp/Lost.mp3").exists()
+        said.contains("failed harp/Lost.mp3 (file://") && said.contains("is not there"),
+        "{said}"
+    );
+    assert!(
+        place.path("downloads/harp/Found.mp3").exists()
+            && !place.path("downloads/harp/Lost.mp3").exists()
     );
     // What was missing is there now: only that is fetched.
     std::fs::write(place.path("nothing"), "late").unwrap();
@@ -114,12 +133,17 @@ fn missing_tools_and_bad_lists_are_refused_in_a_sentence() {
     let place = Workplace::new();
     place.list(&[("harp,Air", "song")]);
     let nowhere = place.path("nowhere");
-    for (yt_dlp, ffmpeg, word) in
-        [(&nowhere, &place.ffmpeg, "yt-dlp: expected"), (&place.yt_dlp, &nowhere, "ffmpeg: expected")]
-    {
+    for (yt_dlp, ffmpeg, word) in [
+        (&nowhere, &place.ffmpeg, "yt-dlp: expected"),
+        (&place.yt_dlp, &nowhere, "ffmpeg: expected"),
+    ] {
         let output = place.fetch_with(yt_dlp, ffmpeg);
         assert_eq!(output.status.code(), Some(2));
-        assert!(said(&output).starts_with(word) && said(&output).contains("install"), "{}", said(&output));
+        assert!(
+            said(&output).starts_with(word) && said(&output).contains("install"),
+            "{}",
+            said(&output)
+        );
     }
     std::fs::write(place.path("urls.csv"), "label;title;url\n").unwrap();
     let output = place.fetch();

@@ -42,8 +42,8 @@ fn left(player: &mut Player, score: &Score, program: u8) -> Vec<f32> {
     player.play(score, program, 0.0, (score.length_s * SYNTH_RATE_HZ as f32) as usize).left
 }
 
-/// Pitch around a time in cents from A4: the lag of two periods at which 17 ms are most like what comes so much later,
-/// however loud that is.
+/// Pitch around a time in cents from A4: the lag of two periods at which 17 ms are most like what
+/// comes so much later, however loud that is.
 fn cents(audio: &[f32], at_s: f64) -> f64 {
     const SPAN: usize = 750;
     let period = f64::from(SYNTH_RATE_HZ) / A4_HZ;
@@ -78,10 +78,14 @@ fn a_bend_is_heard_in_cents_and_comes_back() {
         let bend = gesture(0.3, 0.6, Motion::Bend(contour(0.0, bent_cents, 0.1, 0.2)));
         for program in [VIOLIN, PIANO] {
             let audio = left(&mut player, &held(&[bend]), program);
-            let course = [(0.2, 0.0), (0.35, 0.5), (0.5, 1.0), (0.65, 1.0), (0.8, 0.5), (0.95, 0.0)];
+            let course =
+                [(0.2, 0.0), (0.35, 0.5), (0.5, 1.0), (0.65, 1.0), (0.8, 0.5), (0.95, 0.0)];
             for (at_s, share) in course {
                 let (found, expected) = (cents(&audio, at_s), share * f64::from(bent_cents));
-                assert!((found - expected).abs() < 4.0, "{found} instead of {expected} cents at {at_s} s");
+                assert!(
+                    (found - expected).abs() < 4.0,
+                    "{found} instead of {expected} cents at {at_s} s"
+                );
             }
         }
     }
@@ -94,18 +98,26 @@ fn a_vibrato_has_its_rate_and_depth() {
     for (rate_hz, depth_cents) in [(4.0, 60.0), (5.5, 30.0), (7.0, 12.0)] {
         let vibrato = Motion::Vibrato { rate_hz, depth_cents, fade_in_s: 0.5 };
         let audio = left(&mut player, &held(&[gesture(0.2, 2.6, vibrato)]), VIOLIN);
-        let course: Vec<f64> = (0..200).map(|i| cents(&audio, 0.75 + 0.01 * f64::from(i))).collect();
+        let course: Vec<f64> =
+            (0..200).map(|i| cents(&audio, 0.75 + 0.01 * f64::from(i))).collect();
         let highest = course.iter().fold(f64::MIN, |a, b| a.max(*b));
         let lowest = course.iter().fold(f64::MAX, |a, b| a.min(*b));
         let depth = (highest - lowest) / 2.0;
-        assert!((depth / f64::from(depth_cents) - 1.0).abs() < 0.1, "{depth} of {depth_cents} cents");
-        assert!((highest + lowest).abs() < 4.0, "about the note itself: {lowest} to {highest} cents");
+        assert!(
+            (depth / f64::from(depth_cents) - 1.0).abs() < 0.1,
+            "{depth} of {depth_cents} cents"
+        );
+        assert!(
+            (highest + lowest).abs() < 4.0,
+            "about the note itself: {lowest} to {highest} cents"
+        );
         let crossings: Vec<usize> =
             (1..course.len()).filter(|&i| course[i - 1] < 0.0 && course[i] >= 0.0).collect();
         let turns = (crossings.len() - 1) as f64;
         let rate = turns / (0.01 * (crossings[crossings.len() - 1] - crossings[0]) as f64);
         assert!((rate - f64::from(rate_hz)).abs() < 0.1, "{rate} of {rate_hz} Hz");
-        let early = (0..20).map(|i| cents(&audio, 0.22 + 0.005 * f64::from(i)).abs()).fold(0.0, f64::max);
+        let early =
+            (0..20).map(|i| cents(&audio, 0.22 + 0.005 * f64::from(i)).abs()).fold(0.0, f64::max);
         assert!(early < 0.35 * depth, "{early} cents while the depth still grows to {depth}");
     }
 }
@@ -117,7 +129,8 @@ fn a_swell_is_heard_in_decibels() {
     let plain = left(&mut player, &held(&[]), VIOLIN);
     let swell = gesture(0.5, 2.0, Motion::Swell(contour(-18.0, -3.0, 1.0, 0.5)));
     let swelling = left(&mut player, &held(&[swell]), VIOLIN);
-    for (at_s, expected) in [(0.3, 0.0), (0.53, -18.0), (1.0, -10.5), (1.75, -3.0), (2.25, -1.5), (2.7, 0.0)]
+    for (at_s, expected) in
+        [(0.3, 0.0), (0.53, -18.0), (1.0, -10.5), (1.75, -3.0), (2.25, -1.5), (2.7, 0.0)]
     {
         let found = level_db(&swelling, at_s) - level_db(&plain, at_s);
         assert!((found - expected).abs() < 0.4, "{found} instead of {expected} dB at {at_s} s");
@@ -135,7 +148,8 @@ fn a_damping_silences_what_rings_and_nothing_after_it() {
         let program = instruments::by_name(name).unwrap().programs[0];
         let audio = left(&mut player, &damped, program);
         assert!(level_db(&audio, 0.45) > -50.0, "{name} sounds before the hand comes down");
-        let silence = (0.545 * SYNTH_RATE_HZ as f32) as usize..(0.99 * SYNTH_RATE_HZ as f32) as usize;
+        let silence =
+            (0.545 * SYNTH_RATE_HZ as f32) as usize..(0.99 * SYNTH_RATE_HZ as f32) as usize;
         assert!(audio[silence].iter().all(|v| *v == 0.0), "{name} is silent after it");
         let alone = left(&mut player, &Score::new(vec![note(1.0, 72)], 3.0), program);
         let apart_db = level_db(&audio, 1.3) - level_db(&alone, 1.3);

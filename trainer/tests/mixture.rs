@@ -28,11 +28,15 @@ fn draw(mixture: &Mixture, count: usize) -> Vec<Pair> {
 fn one_dataset_alone_is_drawn_from_as_ever() {
     let folder = tempfile::tempdir().unwrap();
     let data = rendered(folder.path(), "a", &instruments::DEFAULT_INSTRUMENTS);
-    let (mixture, dataset) = (Mixture::open([&*data]).unwrap(), SpectrogramDataset::open(&data).unwrap());
+    let (mixture, dataset) =
+        (Mixture::open([&*data]).unwrap(), SpectrogramDataset::open(&data).unwrap());
     let pairs = |split, seed| SpectrogramPairDataset::new(&dataset, split, seed).unwrap();
     let (training, rng) = (pairs(Split::Train, 0), &mut random::stream(1, "test", 0));
     assert_eq!(draw(&mixture, 20), (0..20).map(|_| training.sample(rng)).collect::<Vec<_>>());
-    assert_eq!(mixture.validation(7, 3).unwrap(), pairs(Split::Validation, 3).of_two_instruments(7));
+    assert_eq!(
+        mixture.validation(7, 3).unwrap(),
+        pairs(Split::Validation, 3).of_two_instruments(7)
+    );
     assert!(mixture.can_be_renewed() && mixture.instruments() == dataset.instruments());
 }
 

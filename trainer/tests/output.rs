@@ -20,7 +20,10 @@ fn a_reader_that_leaves_ends_a_command_without_a_panic() {
     let mut compare = Command::new(env!("CARGO_BIN_EXE_trainer"));
     compare.args(["evaluate", "compare"]).args([&table, &table]);
     let whole = compare.output().unwrap();
-    assert!(whole.status.success() && String::from_utf8_lossy(&whole.stdout).contains("| Luthier, 1 step |"));
+    assert!(
+        whole.status.success()
+            && String::from_utf8_lossy(&whole.stdout).contains("| Luthier, 1 step |")
+    );
     let (reader, writer) = std::io::pipe().unwrap();
     // Nobody reads from here on.
     drop(reader);

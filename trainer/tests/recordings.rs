@@ -1,4 +1,5 @@
-//! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer build-dataset` promises.
+//! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer
+//! build-dataset` promises.
 
 mod tiny;
 mod toy;
@@ -34,7 +35,8 @@ fn record(path: &Path, partials: usize, first_hz: f32, seconds: f32) {
     };
     let samples = (0..(seconds * rate_hz as f32) as usize).map(sample).collect();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    encode(path, &Audio { sample_rate_hz: rate_hz, channels: vec![samples] }, SampleFormat::Int24).unwrap();
+    encode(path, &Audio { sample_rate_hz: rate_hz, channels: vec![samples] }, SampleFormat::Int24)
+        .unwrap();
 }
 
 /// `count` recordings of each of three instruments, two or three chunks each.
@@ -61,9 +63,13 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         match entry.file_type().unwrap().is_dir() {
             true => all.extend(
-                files(&entry.path()).into_iter().map(|(p, b)| (Path::new(&entry.file_name()).join(p), b)),
+                files(&entry.path())
+                    .into_iter()
+                    .map(|(p, b)| (Path::new(&entry.file_name()).join(p), b)),
             ),
-            false => drop(all.insert(entry.file_name().into(), std::fs::read(entry.path()).unwrap())),
+            false => {
+                drop(all.insert(entry.file_name().into(), std::fs::read(entry.path()).unwrap()))
+            }
         }
     }
     all
@@ -82,7 +88,10 @@ fn no_recording_is_on_two_sides() {
         let pairs = label_pairs::read(&data, &label_pairs::path(&args.out, split)).unwrap();
         assert_eq!(pairs.len(), 60);
         for (first, second) in pairs {
-            assert!(recordings.contains(&first.piece) && recordings.contains(&second.piece), "{split:?}");
+            assert!(
+                recordings.contains(&first.piece) && recordings.contains(&second.piece),
+                "{split:?}"
+            );
             assert!(data.sounds(first) && data.sounds(second));
         }
     }
@@ -98,7 +107,9 @@ fn pairs_are_balanced_and_name_images_as_the_reports_do() {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let pairs = label_pairs::read(&data, &label_pairs::path(&args.out, Split::Train)).unwrap();
     for (line, (first, _)) in text.lines().zip(&pairs) {
-        let [label1, idx1, label2, idx2] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [label1, idx1, label2, idx2] = line.split(',').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         *counts.entry((label1.into(), label2.into())).or_default() += 1;
         assert!(idx2.parse::<usize>().is_ok());
         // The index counts a folder's images by name.
@@ -138,7 +149,8 @@ fn a_stopped_build_goes_on_and_another_one_is_refused() {
     let summary = build::run(&args).unwrap();
     assert_eq!((summary.built, summary.kept, summary.skipped.len()), (6, 0, 0));
     let whole = files(&args.out);
-    // As a stopped run leaves it: sides are not given yet, one recording is not noted, one has lost an image.
+    // As a stopped run leaves it: sides are not given yet, one recording is not noted, one has lost
+    // an image.
     let path = args.out.join("dataset.json");
     let mut description: serde_json::Value =
         serde_json::from_slice(&whole[Path::new("dataset.json")]).unwrap();
@@ -152,7 +164,9 @@ fn a_stopped_build_goes_on_and_another_one_is_refused() {
     let summary = build::run(&args).unwrap();
     assert_eq!((summary.built, summary.kept), (2, 4));
     assert!(files(&args.out) == whole);
-    let other = build::run(&Args { reference: Reference::ChunkMax, ..args.clone() }).unwrap_err().to_string();
+    let other = build::run(&Args { reference: Reference::ChunkMax, ..args.clone() })
+        .unwrap_err()
+        .to_string();
     assert!(other.contains("reference") && other.contains("another --out"), "{other}");
     let rendered = SpectrogramDataset::open(&args.out).err().unwrap().to_string();
     assert!(rendered.contains("trainer render"), "{rendered}");
@@ -187,7 +201,8 @@ fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built
     let before = [0, 1, 2].map(|take| side(&format!("take_{take}")).unwrap());
     // Each in turn: a side of chance would not come out right three times.
     for (take, before) in before.into_iter().enumerate() {
-        std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav"))).unwrap();
+        std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav")))
+            .unwrap();
         let summary = build::run(&args).unwrap();
         assert_eq!((summary.built, summary.kept, summary.gone.len()), (1, 8, 0));
         assert_eq!(side(&format!("other_{take}")), Some(before));
@@ -235,7 +250,8 @@ fn files_that_cannot_be_used_are_named_and_the_rest_is_built() {
 #[test]
 fn a_long_recording_is_used_in_part() {
     let folder = tempfile::tempdir().unwrap();
-    let args = Args { minutes: 0.06, reference: Reference::ChunkMax, ..collection(folder.path(), 1) };
+    let args =
+        Args { minutes: 0.06, reference: Reference::ChunkMax, ..collection(folder.path(), 1) };
     build::run(&args).unwrap();
     let data = RecordingDataset::open(&args.out).unwrap();
     for recording in &data.description.recordings {
@@ -244,7 +260,8 @@ fn a_long_recording_is_used_in_part() {
         let [start_s, end_s] = recording.sounding_samples.map(|n| n as f64 / 22_050.0);
         assert!((start_s - 0.5).abs() < 0.1 && end_s < 7.6, "{start_s} to {end_s} s");
     }
-    // The maximum of every chunk is its brightest pixel, in the crop or in the two frames that are cut off.
+    // The maximum of every chunk is its brightest pixel, in the crop or in the two frames that are
+    // cut off.
     let bright = |at: &_| data.image(*at).iter().max().copied() > Some(240);
     assert!(data.images(Split::Train).iter().all(bright));
 }
@@ -258,11 +275,13 @@ fn every_model_trains_on_recordings() {
     let train = |model, name: &str, init: Option<PathBuf>, overrides: &[&str]| {
         let overrides = overrides.iter().map(ToString::to_string).collect();
         let run = tiny::training(model, &args.out, &folder.path().join(name));
-        train::run(train::Args { init, overrides, ..run }).unwrap_or_else(|error| panic!("{error:#}"))
+        train::run(train::Args { init, overrides, ..run })
+            .unwrap_or_else(|error| panic!("{error:#}"))
     };
     let autoencoder = train(Model::Autoencoder, "autoencoder", None, &["steps=15"]).metrics;
     assert!(autoencoder["mse"].as_f64().unwrap() < 0.01, "{autoencoder}");
-    let classifier = train(Model::Classifier, "classifier", None, &["steps=200", "batch=8"]).metrics;
+    let classifier =
+        train(Model::Classifier, "classifier", None, &["steps=200", "batch=8"]).metrics;
     assert!(classifier["accuracy"].as_f64().unwrap() > 0.8, "{classifier}");
     let file = folder.path().join("autoencoder/last.safetensors");
     let ldm = train(Model::Ldm, "ldm", Some(file), &["steps=40"]).metrics;
@@ -303,7 +322,8 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     record(&recordings.folder.join("organ/later.wav"), 12, 330.0, 6.0);
     build::run(&recordings).unwrap();
     let run = tiny::training(Model::Ldm, &data, &folder.path().join("halves"));
-    let other = train::run(train::Args { resume: true, data: None, config: None, ..run }).unwrap_err();
+    let other =
+        train::run(train::Args { resume: true, data: None, config: None, ..run }).unwrap_err();
     assert!(
         format!("{other:#}").contains("added"),
         "a run goes on with the data that it began with: {other:#}"

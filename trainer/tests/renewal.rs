@@ -15,7 +15,8 @@ use trainer::train::{self, Model};
 /// Steps from one new setup to the next.
 const EVERY: u64 = 2;
 /// A classifier.
-const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
+const JUDGE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
 
 /// Eight pieces in three setups, the first of them plain; the last two pieces are for validation.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
@@ -29,7 +30,8 @@ fn renewal(data: &Path, soundfont: &Path) -> Renewal {
 
 /// Every image, in order.
 fn images(dataset: &SpectrogramDataset) -> Vec<(ImageRef, Vec<u8>)> {
-    let refs = [Split::Train, Split::Validation].into_iter().flat_map(|split| dataset.images(split));
+    let refs =
+        [Split::Train, Split::Validation].into_iter().flat_map(|split| dataset.images(split));
     refs.map(|at| (at, dataset.image(at).to_vec())).collect()
 }
 
@@ -37,7 +39,8 @@ fn images(dataset: &SpectrogramDataset) -> Vec<(ImageRef, Vec<u8>)> {
 fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let (mut dataset, mut renewal) = (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
+    let (mut dataset, mut renewal) =
+        (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
     let mut changed = Vec::new();
     for step in 0..5 {
         let mut due = Vec::new();
@@ -50,7 +53,10 @@ fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
             for ((at, before), (_, after)) in before.iter().zip(images(&dataset)) {
                 let trained = dataset.description.pieces[at.piece].split == Split::Train;
                 assert_eq!(*before != after, trained && at.setup == index, "step {step}, {at:?}");
-                assert!(!dataset.sounds(*at) || after.iter().any(|byte| *byte > 100), "{at:?} sounds");
+                assert!(
+                    !dataset.sounds(*at) || after.iter().any(|byte| *byte > 100),
+                    "{at:?} sounds"
+                );
             }
             changed.push((step, index));
         }
@@ -62,24 +68,31 @@ fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
 fn a_new_sound_plays_the_same_notes() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let (mut dataset, mut renewal) = (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
+    let (mut dataset, mut renewal) =
+        (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
     let before = images(&dataset);
     renewal.due(0, |_| panic!("nothing is due at first")).unwrap();
     renewal.due(EVERY, |renewed| dataset.renew(renewed)).unwrap();
-    // Loud bands lie where they lay: the correlation with the piece's old image is that of no other piece.
+    // Loud bands lie where they lay: the correlation with the piece's old image is that of no other
+    // piece.
     let correlation = |a: &[u8], b: &[u8]| {
         let mean = |x: &[u8]| x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64;
         let (a_mean, b_mean) = (mean(a), mean(b));
         let sum = |f: &dyn Fn(f64, f64) -> f64| {
-            a.iter().zip(b).map(|(x, y)| f(f64::from(*x) - a_mean, f64::from(*y) - b_mean)).sum::<f64>()
+            a.iter()
+                .zip(b)
+                .map(|(x, y)| f(f64::from(*x) - a_mean, f64::from(*y) - b_mean))
+                .sum::<f64>()
         };
         sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
     };
-    let renewed = |at: &&(ImageRef, Vec<u8>)| at.0.setup == 1 && at.0.piece < 6 && at.0.instrument == 3;
+    let renewed =
+        |at: &&(ImageRef, Vec<u8>)| at.0.setup == 1 && at.0.piece < 6 && at.0.instrument == 3;
     for (at, old) in before.iter().filter(renewed) {
         let own = correlation(dataset.image(*at), old);
         let others = before.iter().filter(renewed).filter(|(other, _)| other.piece != at.piece);
-        let nearest = others.map(|(_, image)| correlation(dataset.image(*at), image)).fold(-1.0, f64::max);
+        let nearest =
+            others.map(|(_, image)| correlation(dataset.image(*at), image)).fold(-1.0, f64::max);
         assert!(own > nearest, "{at:?}: {own} of its own, {nearest} of another piece");
     }
 }
@@ -112,21 +125,32 @@ fn what_cannot_be_renewed_is_refused() {
     assert!(refused(&data, &[]).contains("toy.sf2"));
     let mut description = Description::read(&data).unwrap();
     description.pieces.iter_mut().for_each(|piece| piece.split = Split::Test);
-    std::fs::write(data.join(DESCRIPTION_FILE), serde_json::to_string(&description).unwrap()).unwrap();
+    std::fs::write(data.join(DESCRIPTION_FILE), serde_json::to_string(&description).unwrap())
+        .unwrap();
     assert!(refused(&data, &[soundfont]).contains("recording chain"));
 }
 
-/// A tiny model trained on the dataset in `folder`, to so many steps; its targets are compared by ear, too.
+/// A tiny model trained on the dataset in `folder`, to so many steps; its targets are compared by
+/// ear, too.
 fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
     let data = folder.join("data");
-    let common =
-        ["every.panels=0", "every.validate=0", "every.checkpoint=0", "validation_items=1", "batch=2"];
-    let with = |more: &[String]| common.map(String::from).iter().chain(more).cloned().collect::<Vec<_>>();
+    let common = [
+        "every.panels=0",
+        "every.validate=0",
+        "every.checkpoint=0",
+        "validation_items=1",
+        "batch=2",
+    ];
+    let with =
+        |more: &[String]| common.map(String::from).iter().chain(more).cloned().collect::<Vec<_>>();
     let autoencoder = folder.join("autoencoder");
     if !autoencoder.exists() {
         let overrides = with(&["steps=1".into()]);
-        train::run(train::Args { overrides, ..tiny::training(Model::Autoencoder, &data, &autoencoder) })
-            .unwrap();
+        train::run(train::Args {
+            overrides,
+            ..tiny::training(Model::Autoencoder, &data, &autoencoder)
+        })
+        .unwrap();
     }
     let out = folder.join(out);
     let soundfont = folder.join("toy.sf2").display().to_string();
@@ -138,7 +162,8 @@ fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
         format!("feature_network={:?}", JUDGE),
     ]);
     let init = Some(autoencoder.join("last.safetensors"));
-    train::run(train::Args { init, resume, overrides, ..tiny::training(Model::Ldm, &data, &out) }).unwrap();
+    train::run(train::Args { init, resume, overrides, ..tiny::training(Model::Ldm, &data, &out) })
+        .unwrap();
     Checkpoint::read(out.join("last.safetensors").as_path()).unwrap()
 }
 
@@ -147,9 +172,13 @@ fn a_resumed_run_trains_on_the_sounds_that_it_would_have_had() {
     let folder = tempfile::tempdir().unwrap();
     rendered(folder.path());
     let whole = train(folder.path(), "whole", 8, false);
-    // Stopped before a renewal: its last step is drawn and compared while nothing is renewed beside it.
+    // Stopped before a renewal: its last step is drawn and compared while nothing is renewed beside
+    // it.
     train(folder.path(), "halves", 2 * EVERY, false);
     let halves = train(folder.path(), "halves", 8, true);
     assert_eq!(whole.tensors, halves.tensors);
-    assert_eq!(whole.provenance["ldm"]["run"]["renewal"]["soundfonts"][0], "toy.sf2", "a name and no path");
+    assert_eq!(
+        whole.provenance["ldm"]["run"]["renewal"]["soundfonts"][0], "toy.sf2",
+        "a name and no path"
+    );
 }

@@ -15,10 +15,12 @@ pub struct Args {
     /// Accepted because other bundlers ask for it: the plugin is always built in release
     #[arg(long = "release")]
     _release: bool,
-    /// Also build target/bundled/luthier, which plays without a host (on Linux: needs ALSA's development package)
+    /// Also build target/bundled/luthier, which plays without a host (on Linux: needs ALSA's
+    /// development package)
     #[arg(long)]
     standalone: bool,
-    /// Also build the engine's CUDA library and put it into the bundles (needs nvcc, or what `cuda-toolkit` makes)
+    /// Also build the engine's CUDA library and put it into the bundles (needs nvcc, or what
+    /// `cuda-toolkit` makes)
     #[arg(long)]
     cuda: bool,
 }
@@ -78,7 +80,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// Builds the program that needs no host.
 fn standalone() -> Result<PathBuf> {
     let mut build = workspace::cargo();
-    build.args(["build", "--release", "--package", "plugin", "--bin", "luthier", "--features", "standalone"]);
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "plugin",
+        "--bin",
+        "luthier",
+        "--features",
+        "standalone",
+    ]);
     ensure!(workspace::succeeds(&mut build)?, "the standalone program could not be built");
     let name = format!("luthier{}", std::env::consts::EXE_SUFFIX);
     let bundled = folder().join(&name);
@@ -97,8 +108,10 @@ pub fn make() -> Result<Bundles> {
     ensure!(workspace::succeeds(&mut build)?, "the plugin could not be built");
     let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = workspace::target().join("release").join(name);
-    let bundles =
-        Bundles { clap: folder().join(format!("{NAME}.clap")), vst3: folder().join(format!("{NAME}.vst3")) };
+    let bundles = Bundles {
+        clap: folder().join(format!("{NAME}.clap")),
+        vst3: folder().join(format!("{NAME}.vst3")),
+    };
     if cfg!(target_os = "macos") {
         mac_bundle(&library, &bundles.clap)?;
         mac_bundle(&library, &bundles.vst3)?;
@@ -142,7 +155,8 @@ fn mac_bundle(library: &Path, bundle: &Path) -> Result<()> {
 /// Copies beside the old file and renames: a host may have the old one open.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("a folder to copy to")?;
-    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{}: cannot be created", folder.display()))?;
     let part = to.with_extension("part");
     fs::copy(from, &part)
         .with_context(|| format!("{} cannot be copied to {}", from.display(), part.display()))?;
@@ -154,7 +168,9 @@ pub fn copy_all(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return copy(from, to);
     }
-    for entry in fs::read_dir(from).with_context(|| format!("{}: cannot be read", from.display()))? {
+    for entry in
+        fs::read_dir(from).with_context(|| format!("{}: cannot be read", from.display()))?
+    {
         let entry = entry.with_context(|| format!("{}: cannot be read", from.display()))?;
         copy_all(&entry.path(), &to.join(entry.file_name()))?;
     }

@@ -40,7 +40,10 @@ const CLIPS: [(&str, &str); 2] =
 
 /// Crates that must not appear among another's dependencies.
 const FORBIDDEN: [(&str, &[&str]); 4] = [
-    ("engine", &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap", "rten"]),
+    (
+        "engine",
+        &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap", "rten"],
+    ),
     ("luthier_engine_cuda", &["plugin", "trainer", "xtask"]),
     ("plugin", &["trainer", "xtask", "rten"]),
     ("trainer", &["plugin", "xtask"]),
@@ -69,7 +72,15 @@ impl Step {
             Self::Format => workspace::succeeds(cargo.args(["fmt", "--all", "--check"])),
             Self::Architecture => architecture(),
             Self::Lint => {
-                cargo.args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+                cargo.args([
+                    "clippy",
+                    "--release",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ]);
                 workspace::succeeds(&mut cargo)
             }
             Self::Docs => {
@@ -118,7 +129,8 @@ fn transfers() -> Result<bool> {
         }
     }
     let outputs = outputs.canonicalize().context("the outputs' folder")?;
-    // The whole workspace is named so that features, and with them the built dependencies, stay the same.
+    // The whole workspace is named so that features, and with them the built dependencies, stay the
+    // same.
     let mut judge = workspace::cargo();
     judge.args(["test", "--release", "--workspace", "--test", "outputs", "--", "--show-output"]);
     test::passes(judge.env("LUTHIER_OUTPUTS", outputs))

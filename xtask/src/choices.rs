@@ -1,4 +1,5 @@
-//! The options that choose a sound, shared by the commands that make one. The engine judges their values.
+//! The options that choose a sound, shared by the commands that make one. The engine judges their
+//! values.
 
 use std::path::PathBuf;
 
@@ -63,7 +64,8 @@ pub struct Sampling {
     /// Classifier-free guidance scale, 0 to 10; 1 is none
     #[arg(long, default_value_t = Settings::default().guidance_scale, allow_negative_numbers = true)]
     pub guidance: f32,
-    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw) [default: 0.25, and 1 where there is no input]
+    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw) [default: 0.25, and 1 where
+    /// there is no input]
     #[arg(long, allow_negative_numbers = true)]
     pub temperature: Option<f32>,
     /// Where the networks run
@@ -98,7 +100,8 @@ pub struct Blend {
 pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Settings> {
     // Without an input there is nothing to be close to: the mean of all sounds is nearly silent.
     let Settings { steps, temperature, .. } = Settings::default();
-    let (steps, temperature) = if blend.is_some() { (steps, temperature) } else { (STEPS_ALONE, 1.0) };
+    let (steps, temperature) =
+        if blend.is_some() { (steps, temperature) } else { (STEPS_ALONE, 1.0) };
     let mut settings = Settings {
         steps: sampling.steps.unwrap_or(steps),
         guidance_scale: sampling.guidance,

@@ -13,7 +13,10 @@ const PACKAGE: &str = "luthier_engine_cuda";
 /// # Errors
 /// If there is no compiler for CUDA, or the build fails.
 pub fn build() -> Result<PathBuf> {
-    ensure!(!cfg!(target_os = "macos"), "--cuda: expected Linux or Windows, found macOS, which has no CUDA");
+    ensure!(
+        !cfg!(target_os = "macos"),
+        "--cuda: expected Linux or Windows, found macOS, which has no CUDA"
+    );
     // A folder of its own: the workspace's build without CUDA has the same name.
     let target = workspace::target().join("cuda");
     let mut build = workspace::cargo();

@@ -1,7 +1,9 @@
-//! `cargo xtask cuda-toolkit`: a CUDA_HOME out of NVIDIA's Python wheels, for machines without a toolkit.
+//! `cargo xtask cuda-toolkit`: a CUDA_HOME out of NVIDIA's Python wheels, for machines without a
+//! toolkit.
 //!
-//! Building with `--features cuda` needs nvcc and the libraries to link against, but no GPU. The wheels bring both;
-//! their files lie where pip puts them, so links give them the names and folders that build scripts look for.
+//! Building with `--features cuda` needs nvcc and the libraries to link against, but no GPU. The
+//! wheels bring both; their files lie where pip puts them, so links give them the names and folders
+//! that build scripts look for.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -20,7 +22,8 @@ pub struct Args {
     python: String,
 }
 
-/// 13.0 and no newer: drivers of series 580 refuse the PTX of later compilers. curand counts its own versions.
+/// 13.0 and no newer: drivers of series 580 refuse the PTX of later compilers. curand counts its
+/// own versions.
 const WHEELS: [&str; 8] = [
     "nvidia-cuda-nvcc==13.0.*",
     "nvidia-cuda-crt==13.0.*",
@@ -39,7 +42,8 @@ const COMPUTE_CAPABILITY: &str = "80";
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "expected Linux, found {}", std::env::consts::OS);
     let folder = folder();
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be written", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("{} cannot be written", folder.display()))?;
     let folder = folder.canonicalize().context("the toolkit's folder")?;
     install(&args.python, &folder)?;
     let home = folder.join("nvidia/cu13");
@@ -97,22 +101,31 @@ fn link(original: &Path, link: &Path) -> Result<()> {
         std::fs::remove_file(link)?;
     }
     #[cfg(unix)]
-    std::os::unix::fs::symlink(original, link).with_context(|| format!("link {}", link.display()))?;
+    std::os::unix::fs::symlink(original, link)
+        .with_context(|| format!("link {}", link.display()))?;
     #[cfg(not(unix))]
     std::fs::copy(original, link).with_context(|| format!("copy {}", link.display()))?;
     Ok(())
 }
 
-/// A `libcuda.so` to link against and never to run: every function that the driver's header names, each failing.
+/// A `libcuda.so` to link against and never to run: every function that the driver's header names,
+/// each failing.
 fn make_driver_stub(home: &Path) -> Result<()> {
-    let header =
-        std::fs::read_to_string(home.join("include/cuda.h")).context("the driver's header cuda.h")?;
+    let header = std::fs::read_to_string(home.join("include/cuda.h"))
+        .context("the driver's header cuda.h")?;
     let source = home.join("lib64/stubs/libcuda.c");
     std::fs::write(&source, stub_source(&header))?;
     let stub = home.join("lib64/stubs/libcuda.so");
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", "-o"]).arg(&stub).arg(&source);
-    ensure!(workspace::succeeds(&mut compiler)?, "expected a C compiler as `cc` to make {}", stub.display());
+    compiler
+        .args(["-shared", "-fPIC", "-w", "-Wl,-soname,libcuda.so.1", "-o"])
+        .arg(&stub)
+        .arg(&source);
+    ensure!(
+        workspace::succeeds(&mut compiler)?,
+        "expected a C compiler as `cc` to make {}",
+        stub.display()
+    );
     link(&stub, &home.join("lib64/stubs/libcuda.so.1"))
 }
 
@@ -120,7 +133,8 @@ fn make_driver_stub(home: &Path) -> Result<()> {
 fn stub_source(header: &str) -> String {
     let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let is_function = |word: &&str| {
-        word.strip_prefix("cu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+        word.strip_prefix("cu")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
     };
     let names: BTreeSet<&str> = words.filter(is_function).collect();
     names.iter().map(|name| format!("int {name}(void) {{ return 999; }}\n")).collect()
@@ -133,7 +147,10 @@ fn environment(home: &Path) -> [(&'static str, String); 5] {
         ("CUDA_HOME", show(home.into())),
         ("CUDA_PATH", show(home.into())),
         ("NVCC", show(home.join("bin/nvcc"))),
-        ("LIBRARY_PATH", format!("{}:{}", show(home.join("lib64")), show(home.join("lib64/stubs")))),
+        (
+            "LIBRARY_PATH",
+            format!("{}:{}", show(home.join("lib64")), show(home.join("lib64/stubs"))),
+        ),
         ("CUDA_COMPUTE_CAP", COMPUTE_CAPABILITY.into()),
     ]
 }
@@ -146,8 +163,8 @@ fn print_environment(home: &Path) {
     println!("export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH");
 }
 
-/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc, or else the toolkit that
-/// was made here.
+/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc,
+/// or else the toolkit that was made here.
 ///
 /// # Errors
 /// If there is neither.

@@ -11,7 +11,8 @@ use engine::library::file_name;
 use crate::bundle::{self, NAME};
 use crate::workspace;
 
-/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made it), licence, model card with its pictures, checksums (target/dist)
+/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made
+/// it), licence, model card with its pictures, checksums (target/dist)
 #[derive(clap::Args)]
 pub struct Args {}
 
@@ -23,7 +24,8 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     let dist = workspace::target().join("dist");
     let folder = dist.join(&name);
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("{}: cannot be removed", folder.display()))?;
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("{}: cannot be removed", folder.display()))?;
     }
     bundle::copy_all(&bundles.clap, &folder.join(format!("{NAME}.clap")))?;
     bundle::copy_all(&bundles.vst3, &folder.join(format!("{NAME}.vst3")))?;
@@ -32,8 +34,14 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     }
     bundle::copy(&workspace::root().join("LICENSE"), &folder.join("LICENSE"))?;
     // Where they lie in the repository: the card's links hold.
-    bundle::copy(&workspace::presets("MODEL_CARD.md"), &folder.join("presets").join("MODEL_CARD.md"))?;
-    bundle::copy_all(&workspace::root().join("docs").join("model"), &folder.join("docs").join("model"))?;
+    bundle::copy(
+        &workspace::presets("MODEL_CARD.md"),
+        &folder.join("presets").join("MODEL_CARD.md"),
+    )?;
+    bundle::copy_all(
+        &workspace::root().join("docs").join("model"),
+        &folder.join("docs").join("model"),
+    )?;
     checksums(&folder)?;
     let archive = dist.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
@@ -43,14 +51,16 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes SHA256SUMS of all files in a folder, in the order of their names, as `sha256sum --check` reads it.
+/// Writes SHA256SUMS of all files in a folder, in the order of their names, as `sha256sum --check`
+/// reads it.
 fn checksums(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     list(folder, &mut files)?;
     files.sort();
     let mut lines = String::new();
     for file in files {
-        let bytes = fs::read(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let bytes =
+            fs::read(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
         let name = file.strip_prefix(folder).context("a file of the folder")?;
         lines += &format!("{}  {}\n", sha256_hex(&bytes), name.display());
     }
@@ -59,7 +69,9 @@ fn checksums(folder: &Path) -> Result<()> {
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))? {
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?
+    {
         let path = entry.with_context(|| format!("{}: cannot be read", folder.display()))?.path();
         if path.is_dir() { list(&path, files)? } else { files.push(path) }
     }

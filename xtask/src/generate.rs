@@ -18,7 +18,8 @@ use crate::transfer::refuse_same_file;
 /// Invent sound from noise and a style alone
 #[derive(clap::Args)]
 pub struct Args {
-    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a saved style (.luthier)
+    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a
+    /// saved style (.luthier)
     #[arg(long)]
     style: String,
     /// Length in seconds

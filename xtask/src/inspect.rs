@@ -61,7 +61,11 @@ fn text(checkpoint: &Checkpoint, description: &Value) -> Result<String> {
         writeln!(text, "  mean  {}\n  std   {}\n", range(&latent.mean), range(&latent.std))?;
     }
     for section in ["config", "provenance", "metrics"] {
-        writeln!(text, "{section}\n{}\n", indent(&serde_json::to_string_pretty(&description[section])?))?;
+        writeln!(
+            text,
+            "{section}\n{}\n",
+            indent(&serde_json::to_string_pretty(&description[section])?)
+        )?;
     }
     Ok(text)
 }

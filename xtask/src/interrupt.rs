@@ -7,7 +7,8 @@ use engine::cancel::Cancel;
 
 static CANCEL: OnceLock<Cancel> = OnceLock::new();
 
-/// The flag that a signal raises; the first call begins to listen. A second signal ends the process at once.
+/// The flag that a signal raises; the first call begins to listen. A second signal ends the process
+/// at once.
 pub fn cancel() -> Cancel {
     let listen = || {
         let cancel = Cancel::default();

@@ -26,7 +26,11 @@ pub struct Args {
 
 /// Reads the style and writes it.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    ensure!(file::is_style(&args.out), "{}: expected a name that ends in .luthier", args.out.display());
+    ensure!(
+        file::is_style(&args.out),
+        "{}: expected a name that ends in .luthier",
+        args.out.display()
+    );
     let path = style::path(&args.recording)?;
     refuse_same_file(&args.out, &[&path])?;
     let reference = Reference::read(&path)?;

@@ -1,7 +1,7 @@
 //! One front door to Luthier: `cargo xtask <command>`.
 //!
-//! Every command is a file. What is wrong with the user's input is said in one sentence on standard error, with exit code
-//! 2; a check or test that fails ends with exit code 1.
+//! Every command is a file. What is wrong with the user's input is said in one sentence on standard
+//! error, with exit code 2; a check or test that fails ends with exit code 1.
 
 mod bench;
 mod bundle;
@@ -62,7 +62,8 @@ enum Command {
 const BAD_INPUT: u8 = 2;
 
 fn main() -> ExitCode {
-    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other command, without a panic.
+    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other
+    // command, without a panic.
     sigpipe::reset();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -65,12 +65,15 @@ impl Player {
         let threads = threads();
         match self.gpu.as_ref().map(Accelerator::fault) {
             Some(None) => "cuda".into(),
-            Some(Some(why)) => format!("cuda until it gave up ({why}), then cpu ({threads} threads)"),
+            Some(Some(why)) => {
+                format!("cuda until it gave up ({why}), then cpu ({threads} threads)")
+            }
             None => format!("cpu ({threads} threads)"),
         }
     }
 
-    /// A saved style as this model hears it. The CPU reads styles: they are the same on every device.
+    /// A saved style as this model hears it. The CPU reads styles: they are the same on every
+    /// device.
     pub fn understand(&self, style: &KeptStyle) -> engine::Result<KeptStyle> {
         self.cpu.understand(&mut Packed::default(), style)
     }

@@ -1,4 +1,5 @@
-//! Spectrograms of recordings as one PNG: a panel each, above one another, every one over the full width.
+//! Spectrograms of recordings as one PNG: a panel each, above one another, every one over the full
+//! width.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ const N_FFT: usize = 4096;
 const FRAMES_A_COLUMN: usize = 4;
 const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 
-/// Nine points of matplotlib's `magma` (CC0), evenly spaced; perceptually uniform from black to pale yellow.
+/// Nine points of matplotlib's `magma` (CC0), evenly spaced; perceptually uniform from black to
+/// pale yellow.
 const MAGMA: [[u8; 3]; 9] = [
     [0, 0, 4],
     [28, 16, 68],
@@ -48,7 +50,8 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Reads a file block by block; memory does not grow with its length. At most `seconds` of it are drawn.
+    /// Reads a file block by block; memory does not grow with its length. At most `seconds` of it
+    /// are drawn.
     ///
     /// # Errors
     /// As reading the file.
@@ -56,7 +59,8 @@ impl Panel {
         let mut reader = Reader::open(path)?;
         let sample_rate_hz = reader.sample_rate_hz();
         let longest = (seconds * f64::from(sample_rate_hz)).ceil().max(1.0) as usize;
-        let samples = reader.declared_frames().map_or(longest, |frames| longest.min(frames.max(1) as usize));
+        let samples =
+            reader.declared_frames().map_or(longest, |frames| longest.min(frames.max(1) as usize));
         let mut columns = Columns::new(sample_rate_hz, samples.div_ceil(WIDTH).max(64));
         while columns.samples < samples {
             let Some(block) = reader.read()? else { break };
@@ -78,8 +82,9 @@ impl Panel {
         let column = |x: usize| {
             let place = x * frames / WIDTH;
             let image = &images[place / images[0].frames];
-            let db =
-                |band: usize| RANGE_DB * (image.at(band * mel.n_mels / HEIGHT, place % image.frames) - 1.0);
+            let db = |band: usize| {
+                RANGE_DB * (image.at(band * mel.n_mels / HEIGHT, place % image.frames) - 1.0)
+            };
             std::array::from_fn(db)
         };
         let columns = if frames > 0 { WIDTH } else { 0 };
@@ -143,8 +148,12 @@ impl Columns {
         let mut mel = [0.0_f32; HEIGHT];
         for frame in 0..count {
             let center = N_FFT / 2 + self.column_samples * (2 * frame + 1) / (2 * count);
-            let power: Vec<f32> =
-                self.stft.frame(&self.waiting, center as isize).iter().map(|bin| bin.norm_sqr()).collect();
+            let power: Vec<f32> = self
+                .stft
+                .frame(&self.waiting, center as isize)
+                .iter()
+                .map(|bin| bin.norm_sqr())
+                .collect();
             self.filterbank.apply(&power, |band, value| mel[band] += value / count as f32);
         }
         self.done.push(mel.map(|power| power_to_db(power, 1e-10)));
@@ -239,7 +248,8 @@ fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
         let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
         let font = |size: u32| (FAMILY, size).into_font().color(&BLACK);
         let text = |text: String, x: usize, y: usize, size| {
-            root.draw(&Text::new(text, (x as i32, y as i32), font(size))).map_err(|e| anyhow!("picture: {e}"))
+            root.draw(&Text::new(text, (x as i32, y as i32), font(size)))
+                .map_err(|e| anyhow!("picture: {e}"))
         };
         for (index, panel) in panels.iter().enumerate() {
             let top = index * (TEXT + HEIGHT) + TEXT;
@@ -278,15 +288,21 @@ mod tests {
         let path = folder.path().join("tone.wav");
         let tone = |n: usize| {
             let sounding = (22_050..44_100).contains(&n);
-            if sounding { 0.5 * (std::f32::consts::TAU * 1000.0 * n as f32 / 44_100.0).sin() } else { 0.0 }
+            if sounding {
+                0.5 * (std::f32::consts::TAU * 1000.0 * n as f32 / 44_100.0).sin()
+            } else {
+                0.0
+            }
         };
-        let audio = Audio { sample_rate_hz: 44_100, channels: vec![(0..88_200).map(tone).collect()] };
+        let audio =
+            Audio { sample_rate_hz: 44_100, channels: vec![(0..88_200).map(tone).collect()] };
         encode(&path, &audio, SampleFormat::Int24).expect("written");
         let panel = Panel::of_file("tone", &path, 2.0).expect("drawn");
         assert!(panel.columns_db.len().abs_diff(WIDTH) <= 12, "{} columns", panel.columns_db.len());
         let peak = |column: usize| {
             let db = panel.columns_db[column * panel.columns_db.len() / 100];
-            let (band, db) = db.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("bands");
+            let (band, db) =
+                db.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("bands");
             (HEIGHT - 1 - band, *db)
         };
         let (row, loud) = peak(35);

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Seconds of audio done, with the real-time factor so far. Draws nothing where standard error is no terminal.
+/// Seconds of audio done, with the real-time factor so far. Draws nothing where standard error is
+/// no terminal.
 pub struct Progress {
     bar: ProgressBar,
     start: Instant,
@@ -16,8 +17,11 @@ impl Progress {
     pub fn new(frames: Option<u64>, sample_rate_hz: u32) -> Self {
         let sample_rate_hz = f64::from(sample_rate_hz);
         let bar = frames.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let template =
-            if frames.is_some() { "{bar:32} {percent:>3} %  {msg}  {eta} left" } else { "{spinner} {msg}" };
+        let template = if frames.is_some() {
+            "{bar:32} {percent:>3} %  {msg}  {eta} left"
+        } else {
+            "{spinner} {msg}"
+        };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
         bar.enable_steady_tick(Duration::from_millis(250));
         Self { bar, start: Instant::now(), sample_rate_hz }

@@ -1,4 +1,5 @@
-//! `cargo xtask screenshots`: pictures of the plugin's editor in every state, drawn without a screen.
+//! `cargo xtask screenshots`: pictures of the plugin's editor in every state, drawn without a
+//! screen.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,9 +18,17 @@ pub struct Args {
 
 /// Has the editor's own test keep what it looked at.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let folder = std::path::absolute(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
+    let folder =
+        std::path::absolute(&args.out).with_context(|| format!("--out {}", args.out.display()))?;
     let mut command = workspace::cargo();
-    command.args(["test", "--release", "--workspace", "--lib", "--", "editor::tests::it_shows_every_state"]);
+    command.args([
+        "test",
+        "--release",
+        "--workspace",
+        "--lib",
+        "--",
+        "editor::tests::it_shows_every_state",
+    ]);
     command.env("LUTHIER_SCREENSHOTS", &folder);
     if !workspace::succeeds(&mut command)? {
         return Ok(ExitCode::FAILURE);

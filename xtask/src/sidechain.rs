@@ -36,7 +36,9 @@ impl Sidechain {
             let Some(block) = self.reader.read()? else { break };
             for (c, ready) in self.ready.iter_mut().enumerate() {
                 match (block, self.channels) {
-                    ([left, right], 1) => ready.extend(left.iter().zip(right).map(|(l, r)| (l + r) / 2.0)),
+                    ([left, right], 1) => {
+                        ready.extend(left.iter().zip(right).map(|(l, r)| (l + r) / 2.0))
+                    }
                     _ => ready.extend_from_slice(&block[c.min(block.len() - 1)]),
                 }
             }

@@ -35,7 +35,10 @@ pub fn path(style: &str) -> Result<PathBuf> {
     if path.is_file() || path.extension().is_some() || path.components().count() > 1 {
         return Ok(path.to_path_buf());
     }
-    bail!("style: expected {}, an audio file or a saved style (.luthier), found `{style}`", list(&names))
+    bail!(
+        "style: expected {}, an audio file or a saved style (.luthier), found `{style}`",
+        list(&names)
+    )
 }
 
 fn list(names: &[String]) -> String {

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: every test of the workspace, with one line for each thing that this machine lacks.
+//! `cargo xtask test`: every test of the workspace, with one line for each thing that this machine
+//! lacks.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -24,8 +25,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(if passes(&mut command)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs `cargo test -- --show-output` and prints all of its output but what passing tests wrote; of that, the lines that
-/// say what they skipped or measured.
+/// Runs `cargo test -- --show-output` and prints all of its output but what passing tests wrote; of
+/// that, the lines that say what they skipped or measured.
 pub fn passes(command: &mut Command) -> Result<bool> {
     let mut child = command
         .stdout(Stdio::piped())

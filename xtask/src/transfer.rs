@@ -25,10 +25,12 @@ use crate::style::{self, Reference};
 pub struct Args {
     /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
     input: PathBuf,
-    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a saved style (.luthier)
+    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a
+    /// saved style (.luthier)
     #[arg(long, required_unless_present = "sidechain")]
     style: Option<String>,
-    /// A recording that plays beside the input, as in the plugin's sidechain: the style follows its last 12 seconds
+    /// A recording that plays beside the input, as in the plugin's sidechain: the style follows
+    /// its last 12 seconds
     #[arg(long, value_name = "FILE", conflicts_with = "style")]
     sidechain: Option<PathBuf>,
     /// .wav or .flac to write; has the input's sample rate, channels and length
@@ -68,8 +70,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     interrupt::check()?;
     refuse_same_file(&args.out, &[&args.input, &style_path])?;
     let reader = Reader::open(&args.input)?;
-    let sidechain = args.sidechain.as_deref().map(|path| Sidechain::open(path, &reader)).transpose()?;
-    // Created before the work, so that a path which cannot be written is known before anybody waits.
+    let sidechain =
+        args.sidechain.as_deref().map(|path| Sidechain::open(path, &reader)).transpose()?;
+    // Created before the work, so that a path which cannot be written is known before anybody
+    // waits.
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
     let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
@@ -80,7 +84,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let pipeline = || -> engine::Result<Pipeline> {
         let networks = player.networks(args.blend.latency.mode());
         match &style {
-            Some(style) => Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens)),
+            Some(style) => {
+                Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens))
+            }
             None => Pipeline::following(networks, rate_hz, channels),
         }
     };
@@ -96,7 +102,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Moves the file through the engine's stream in blocks, so that memory does not grow with its length.
+/// Moves the file through the engine's stream in blocks, so that memory does not grow with its
+/// length.
 fn stream(
     args: &Args,
     (mut reader, mut sidechain): (Reader, Option<Sidechain>),
@@ -106,10 +113,12 @@ fn stream(
 ) -> Result<Done> {
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let grid = pipelines[0].grid().clone();
-    let processors = pipelines.into_iter().map(|pipeline| Box::new(pipeline) as Box<dyn WindowProcessor>);
+    let processors =
+        pipelines.into_iter().map(|pipeline| Box::new(pipeline) as Box<dyn WindowProcessor>);
     let progress = Arc::new(Progress::new(reader.declared_frames(), rate_hz));
     let (processors, expected) = (processors.collect(), reader.declared_frames());
-    let mut stream = SideBySide::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
+    let mut stream =
+        SideBySide::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
     let bar = Arc::clone(&progress);
     stream.watch(interrupt::cancel(), move |samples| bar.at(samples));
     let mut wet = vec![Vec::new(); channels];
@@ -126,7 +135,11 @@ fn stream(
         uninterrupted(stream.push_beside(&block, &beside, &mut wet))?;
         write(&mut writer, &mut wet)?;
     }
-    ensure!(peak > SILENT_PEAK, "{}: expected audio that sounds, found silence", args.input.display());
+    ensure!(
+        peak > SILENT_PEAK,
+        "{}: expected audio that sounds, found silence",
+        args.input.display()
+    );
     let report = uninterrupted(stream.finish(&mut wet))?;
     refuse_failures(&report)?;
     write(&mut writer, &mut wet)?;
@@ -150,7 +163,8 @@ fn write(writer: &mut Writer, wet: &mut [Vec<f32>]) -> Result<()> {
     Ok(())
 }
 
-/// A plugin plays on without a window that failed; a file with a hole in it would be a wrong answer.
+/// A plugin plays on without a window that failed; a file with a hole in it would be a wrong
+/// answer.
 fn refuse_failures(report: &Report) -> Result<()> {
     if let Some(error) = &report.first_error {
         bail!(

@@ -11,7 +11,8 @@ use crate::{test, workspace};
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Shortens the model's windows (README): the validators listen for less than the 5 seconds of latency.
+/// Shortens the model's windows (README): the validators listen for less than the 5 seconds of
+/// latency.
 const SHORT_WINDOWS: (&str, &str) = ("LUTHIER_WINDOW_FRAMES", "16");
 
 /// Builds, bundles and checks; every host has its say, whatever the one before said.

@@ -29,14 +29,18 @@ pub fn cargo() -> Command {
 
 /// The command line as one would type it.
 pub fn shown(command: &Command) -> String {
-    let program =
-        Path::new(command.get_program()).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let program = Path::new(command.get_program())
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once(program).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs a command with its output on the screen; true if it succeeded.
 pub fn succeeds(command: &mut Command) -> Result<bool> {
-    let status = command.status().with_context(|| format!("`{}` could not be started", shown(command)))?;
+    let status =
+        command.status().with_context(|| format!("`{}` could not be started", shown(command)))?;
     Ok(status.success())
 }

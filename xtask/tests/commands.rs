@@ -37,8 +37,13 @@ fn tiny_model() -> &'static [u8] {
         config.unet.embedding = 16;
         let mut store = ParamStore::new(&Device::Cpu, 3);
         let latent = LatentStats::identity(8);
-        Model::<Candle>::load(&mut &mut store, config.clone(), latent.mean.clone(), latent.std.clone())
-            .expect("built");
+        Model::<Candle>::load(
+            &mut &mut store,
+            config.clone(),
+            latent.mean.clone(),
+            latent.std.clone(),
+        )
+        .expect("built");
         let mut checkpoint = Checkpoint::new(Kind::Model, &config).expect("a checkpoint");
         checkpoint.latent = latent;
         for (name, (shape, data)) in store.export().expect("exported") {
@@ -62,8 +67,10 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let bench = Self { folder };
-        encode(bench.path("in.wav"), &melody(44_100, 50_001, 2), SampleFormat::Int24).expect("written");
-        encode(bench.path("mono.flac"), &melody(22_050, 30_007, 1), SampleFormat::Int24).expect("written");
+        encode(bench.path("in.wav"), &melody(44_100, 50_001, 2), SampleFormat::Int24)
+            .expect("written");
+        encode(bench.path("mono.flac"), &melody(22_050, 30_007, 1), SampleFormat::Int24)
+            .expect("written");
         let silence = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.0; 30_000]] };
         encode(bench.path("silent.wav"), &silence, SampleFormat::Int24).expect("written");
         std::fs::write(bench.path("text.wav"), "no samples in here").expect("written");
@@ -99,9 +106,13 @@ impl Bench {
     fn refuses(&self, line: &str, part: &str) {
         let before = self.names();
         let output = self.run(line);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(2), "`{line}` said: {out}{err}");
-        assert!(err.trim_end().lines().count() == 1 && err.starts_with("error: "), "`{line}` said: {err}");
+        assert!(
+            err.trim_end().lines().count() == 1 && err.starts_with("error: "),
+            "`{line}` said: {err}"
+        );
         assert!(err.contains(part), "`{line}` said: {err}, without: {part}");
         assert!(out.is_empty(), "`{line}` printed {out}");
         assert_eq!(before, self.names(), "`{line}` left something behind");
@@ -166,15 +177,21 @@ fn every_bad_option_is_one_sentence() {
 fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
     let bench = Bench::new();
     let rest = "in.wav --style mono.flac --out out.wav --model model.safetensors";
-    bench.refuses(&format!("transfer {rest} --device cuda"), "`cargo xtask bundle --cuda` makes it");
+    bench
+        .refuses(&format!("transfer {rest} --device cuda"), "`cargo xtask bundle --cuda` makes it");
     bench.does(&format!("transfer {rest} --device cpu"));
     let expected = std::fs::read(bench.path("out.wav")).expect("the CPU's");
     // A library that was built without CUDA, and a file that is none.
-    let built =
-        format!("{}luthier_engine_cuda{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let built = format!(
+        "{}luthier_engine_cuda{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    );
     let built = std::env::current_exe().expect("this program's path").with_file_name(built);
     let mut auto = vec![(None, "")];
-    for (library, reason) in [(built, "built without CUDA"), (bench.path("text.wav"), "cannot be opened")] {
+    for (library, reason) in
+        [(built, "built without CUDA"), (bench.path("text.wav"), "cannot be opened")]
+    {
         let refused = bench.command(&format!("transfer {rest} --device cuda"));
         let (status, _, err) = said(refused, Some(&library));
         assert!(
@@ -189,8 +206,14 @@ fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
         let (status, out, err) = said(plays, library.as_deref());
         assert!(status == Some(0) && out.contains(", cpu ("), "{out}{err}");
         let note = err.lines().find(|line| line.starts_with("note: CUDA does not play"));
-        assert!(note.is_some() == library.is_some() && note.unwrap_or_default().contains(reason), "{err}");
-        assert!(std::fs::read(bench.path("out.wav")).expect("written") == expected, "the CPU's, to the bit");
+        assert!(
+            note.is_some() == library.is_some() && note.unwrap_or_default().contains(reason),
+            "{err}"
+        );
+        assert!(
+            std::fs::read(bench.path("out.wav")).expect("written") == expected,
+            "the CPU's, to the bit"
+        );
     }
 }
 
@@ -218,7 +241,9 @@ fn every_bad_style_is_one_sentence() {
             part,
         );
         bench.refuses(
-            &format!("generate --seconds 1 --style {style} --out out.wav --model model.safetensors"),
+            &format!(
+                "generate --seconds 1 --style {style} --out out.wav --model model.safetensors"
+            ),
             part,
         );
     }
@@ -263,7 +288,8 @@ fn nothing_that_is_read_is_overwritten() {
 #[test]
 fn an_interrupted_transfer_leaves_nothing_behind() {
     let bench = Bench::new();
-    encode(bench.path("long.wav"), &melody(44_100, 4_410_000, 2), SampleFormat::Int24).expect("written");
+    encode(bench.path("long.wav"), &melody(44_100, 4_410_000, 2), SampleFormat::Int24)
+        .expect("written");
     let before = bench.names();
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let line = "transfer long.wav --style in.wav --steps 1000 --out out.wav --picture out.png --model model.safetensors";
@@ -276,7 +302,8 @@ fn an_interrupted_transfer_leaves_nothing_behind() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     std::thread::sleep(std::time::Duration::from_millis(100));
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    let killed =
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
     assert!(killed.success());
     let output = child.wait_with_output().expect("ended");
     let err = String::from_utf8_lossy(&output.stderr);
@@ -289,11 +316,16 @@ fn an_interrupted_transfer_leaves_nothing_behind() {
 fn every_bad_model_is_one_sentence() {
     let bench = Bench::new();
     for model in ["nowhere.safetensors", "text.wav", "in.wav", "cut.safetensors", "folder.wav"] {
-        bench.refuses(&format!("transfer in.wav --style mono.flac --out out.wav --model {model}"), model);
+        bench.refuses(
+            &format!("transfer in.wav --style mono.flac --out out.wav --model {model}"),
+            model,
+        );
         bench.refuses(&format!("inspect {model}"), model);
     }
     let mut extra = Checkpoint::from_bytes(tiny_model()).expect("read");
-    extra.tensors.insert("unet.surplus.weight".into(), StoredTensor { shape: vec![1], data: vec![0.0] });
+    extra
+        .tensors
+        .insert("unet.surplus.weight".into(), StoredTensor { shape: vec![1], data: vec![0.0] });
     std::fs::write(bench.path("extra.safetensors"), extra.to_bytes(Precision::F32).expect("bytes"))
         .expect("written");
     extra.tensors.remove("unet.surplus.weight");
@@ -309,8 +341,9 @@ fn every_bad_model_is_one_sentence() {
 fn every_bad_length_is_one_sentence() {
     let bench = Bench::new();
     for seconds in ["0", "-1", "nan", "1e9"] {
-        let line =
-            format!("generate --style mono.flac --seconds {seconds} --out out.wav --model model.safetensors");
+        let line = format!(
+            "generate --style mono.flac --seconds {seconds} --out out.wav --model model.safetensors"
+        );
         bench.refuses(&line, "seconds: expected above 0");
     }
 }
@@ -355,13 +388,18 @@ fn a_transfer_repeats_bit_for_bit_and_follows_its_seed() {
     assert!(first == transfer("b.wav", "--temperature 1"), "the same command gave another file");
     assert!(first != transfer("c.wav", "--temperature 1 --seed 1"), "the seed changed nothing");
     let dry = transfer("d.wav", "--mix 0");
-    assert!(dry == std::fs::read(bench.path("in.wav")).expect("input"), "the dry signal is not the input");
+    assert!(
+        dry == std::fs::read(bench.path("in.wav")).expect("input"),
+        "the dry signal is not the input"
+    );
 }
 
 #[test]
 fn generate_and_inspect_tell_what_they_made() {
     let bench = Bench::new();
-    bench.does("generate --style mono.flac --seconds 4.5 --steps 2 --out g.wav --model model.safetensors");
+    bench.does(
+        "generate --style mono.flac --seconds 4.5 --steps 2 --out g.wav --model model.safetensors",
+    );
     let audio = decode(bench.path("g.wav")).expect("audio");
     assert_eq!((audio.sample_rate_hz, audio.frames(), audio.channels.len()), (22_050, 99_225, 1));
     let json: serde_json::Value =
@@ -383,14 +421,18 @@ fn a_reader_that_leaves_ends_a_command_without_a_panic() {
     // Nobody reads from here on.
     drop(reader);
     let left = bench.command("inspect model.safetensors").stdout(writer).output().expect("started");
-    assert_eq!((String::from_utf8_lossy(&left.stderr).as_ref(), left.status.signal()), ("", Some(SIGPIPE)));
+    assert_eq!(
+        (String::from_utf8_lossy(&left.stderr).as_ref(), left.status.signal()),
+        ("", Some(SIGPIPE))
+    );
 }
 
 #[test]
 fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
     let bench = Bench::new();
     let (rate_hz, frames) = (22_050, 5 * 22_050);
-    encode(bench.path("long.wav"), &melody(rate_hz, frames, 1), SampleFormat::Int24).expect("written");
+    encode(bench.path("long.wav"), &melody(rate_hz, frames, 1), SampleFormat::Int24)
+        .expect("written");
     let saw = |n: usize| 0.3 * (n as f32 * 220.0 / rate_hz as f32).fract() - 0.15;
     let saw = Audio { sample_rate_hz: rate_hz, channels: vec![(0..frames).map(saw).collect(); 2] };
     encode(bench.path("saw.wav"), &saw, SampleFormat::Int24).expect("written");
@@ -431,7 +473,11 @@ fn a_saved_style_plays_as_its_recording_does() {
     let energy = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>();
     let (recording, saved) = (&recording.channels[0], &saved.channels[0]);
     let difference: Vec<f32> = recording.iter().zip(saved).map(|(a, b)| a - b).collect();
-    assert!(energy(&difference) < 0.01 * energy(recording), "{}", energy(&difference) / energy(recording));
+    assert!(
+        energy(&difference) < 0.01 * energy(recording),
+        "{}",
+        energy(&difference) / energy(recording)
+    );
 
     bench.refuses("style in.wav --out mine.wav", "ends in .luthier");
     bench.refuses("style silent.wav --out silent.luthier", "sounds");

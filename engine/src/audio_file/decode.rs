@@ -1,4 +1,5 @@
-//! Reading: symphonia's demuxers and decoders behind one block-wise reader that refuses what we cannot use.
+//! Reading: symphonia's demuxers and decoders behind one block-wise reader that refuses what we
+//! cannot use.
 
 use std::fs::File;
 use std::io::Cursor;
@@ -25,7 +26,8 @@ pub struct Reader {
     track_id: u32,
     sample_rate_hz: u32,
     declared_frames: Option<u64>,
-    /// Whether the declared length is a promise (lossless formats) and not an estimate (MP3 without a tag).
+    /// Whether the declared length is a promise (lossless formats) and not an estimate (MP3
+    /// without a tag).
     exact_length: bool,
     frames_read: u64,
     block: Vec<Vec<f32>>,
@@ -51,12 +53,14 @@ impl Reader {
     }
 
     fn start(path: &Path, format: Box<dyn FormatReader>) -> Result<Self> {
-        let refuse = || Error::file(path, format!("{FORMATS}, found no audio track that could be decoded"));
+        let refuse =
+            || Error::file(path, format!("{FORMATS}, found no audio track that could be decoded"));
         let track = format.default_track(TrackType::Audio).ok_or_else(refuse)?;
         let params = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(refuse)?;
         let options = AudioDecoderOptions::default();
-        let decoder =
-            symphonia::default::get_codecs().make_audio_decoder(params, &options).map_err(|_| refuse())?;
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(params, &options)
+            .map_err(|_| refuse())?;
         let mut reader = Self {
             path: path.to_path_buf(),
             track_id: track.id,
@@ -86,7 +90,8 @@ impl Reader {
         self.block.len()
     }
 
-    /// The length that the file declares, in frames; `None` where it does not, an estimate in some MP3s.
+    /// The length that the file declares, in frames; `None` where it does not, an estimate in some
+    /// MP3s.
     pub fn declared_frames(&self) -> Option<u64> {
         self.declared_frames
     }
@@ -94,8 +99,8 @@ impl Reader {
     /// The next block, one slice a channel, or `None` after the last. Blocks are never empty.
     ///
     /// # Errors
-    /// One sentence for damaged data, a file shorter than it declares, a sample that is not a finite number, and a
-    /// change of format midway.
+    /// One sentence for damaged data, a file shorter than it declares, a sample that is not a
+    /// finite number, and a change of format midway.
     pub fn read(&mut self) -> Result<Option<&[Vec<f32>]>> {
         let ready = std::mem::take(&mut self.pending) || self.advance()?;
         Ok(ready.then_some(&self.block))
@@ -107,7 +112,9 @@ impl Reader {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) => packet,
                 Ok(None) | Err(SymphoniaError::ResetRequired) => return self.end(),
-                Err(SymphoniaError::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(SymphoniaError::IoError(e))
+                    if e.kind() == std::io::ErrorKind::UnexpectedEof =>
+                {
                     return self.end();
                 }
                 Err(e) => return Err(self.damaged(&e)),
@@ -132,12 +139,14 @@ impl Reader {
         if self.sample_rate_hz == 0 {
             if !SAMPLE_RATES_HZ.contains(&rate_hz) {
                 let (low, high) = (SAMPLE_RATES_HZ.start(), SAMPLE_RATES_HZ.end());
-                return Err(
-                    self.refuse(format!("expected a sample rate of {low} to {high} Hz, found {rate_hz} Hz"))
-                );
+                return Err(self.refuse(format!(
+                    "expected a sample rate of {low} to {high} Hz, found {rate_hz} Hz"
+                )));
             }
             if !(1..=2).contains(&channels) {
-                return Err(self.refuse(format!("expected mono or stereo, found {channels} channels")));
+                return Err(
+                    self.refuse(format!("expected mono or stereo, found {channels} channels"))
+                );
             }
             self.sample_rate_hz = rate_hz;
         } else if (rate_hz, channels) != (self.sample_rate_hz, self.block.len()) {
@@ -188,7 +197,9 @@ fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
     // Asked before opening: opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(refuse)?;
     let found = match metadata.is_file() {
-        true if metadata.len() > 0 => return probe_stream(path, Box::new(File::open(path).map_err(refuse)?)),
+        true if metadata.len() > 0 => {
+            return probe_stream(path, Box::new(File::open(path).map_err(refuse)?));
+        }
         true => "an empty file",
         false if metadata.is_dir() => "a folder",
         false => "a pipe or a device",

@@ -44,7 +44,8 @@ impl Writer {
     /// Starts a `.wav` or `.flac` file of one or two channels.
     ///
     /// # Errors
-    /// One sentence for another ending, a format that the container cannot hold, and a path that cannot be written.
+    /// One sentence for another ending, a format that the container cannot hold, and a path that
+    /// cannot be written.
     pub fn create(
         path: impl AsRef<Path>,
         sample_rate_hz: u32,
@@ -89,17 +90,22 @@ impl Writer {
     /// Appends a block, one slice of equal length a channel.
     ///
     /// # Errors
-    /// One sentence for a full disk, more than a WAV can hold, or a sample that is not a finite number.
+    /// One sentence for a full disk, more than a WAV can hold, or a sample that is not a finite
+    /// number.
     pub fn push(&mut self, block: &[&[f32]]) -> Result<()> {
         let frames = block.first().map_or(0, |channel| channel.len());
         if block.len() != self.channels || block.iter().any(|channel| channel.len() != frames) {
-            return Err(self.fail(format!("expected {} channels of one length in a block", self.channels)));
+            return Err(
+                self.fail(format!("expected {} channels of one length in a block", self.channels))
+            );
         }
         if let Some(bad) = block.iter().copied().flatten().find(|sample| !sample.is_finite()) {
             return Err(self.fail(format!("expected finite samples to write, found {bad}")));
         }
         self.frames += frames as u64;
-        if matches!(self.sink, Some(Sink::Wav(_))) && self.frames * self.frame_bytes() > WAV_BYTES_MAX {
+        if matches!(self.sink, Some(Sink::Wav(_)))
+            && self.frames * self.frame_bytes() > WAV_BYTES_MAX
+        {
             return Err(self.fail("a WAV file ends at 4 GiB, write .flac instead"));
         }
         let mut interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
@@ -152,7 +158,8 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.sink = None;
-        // Gone after a successful rename, and nothing else can be done here about one that will not go.
+        // Gone after a successful rename, and nothing else can be done here about one that will not
+        // go.
         let _ = std::fs::remove_file(&self.part);
     }
 }
@@ -163,7 +170,8 @@ enum Container {
 }
 
 fn container(path: &Path, format: SampleFormat) -> Result<Container> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let extension =
+        path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match (extension.as_str(), format) {
         ("wav", _) => Ok(Container::Wav),
         ("flac", SampleFormat::Int24) => Ok(Container::Flac),
@@ -183,7 +191,12 @@ fn wav_spec(sample_rate_hz: u32, channels: usize, format: SampleFormat) -> WavSp
         SampleFormat::Int24 => (24, HoundFormat::Int),
         SampleFormat::Float32 => (32, HoundFormat::Float),
     };
-    WavSpec { channels: channels as u16, sample_rate: sample_rate_hz, bits_per_sample, sample_format }
+    WavSpec {
+        channels: channels as u16,
+        sample_rate: sample_rate_hz,
+        bits_per_sample,
+        sample_format,
+    }
 }
 
 /// Full scale 1 is 2^23, as decoders have it, so that 24-bit audio passes unchanged.

@@ -1,5 +1,5 @@
-//! FLAC, frame by frame: flacenc codes the frames, the stream header (RFC 9639, section 8.2) is ours, because it is
-//! written twice, empty at the start and complete at the end.
+//! FLAC, frame by frame: flacenc codes the frames, the stream header (RFC 9639, section 8.2) is
+//! ours, because it is written twice, empty at the start and complete at the end.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -15,8 +15,8 @@ const BLOCK: usize = 4096;
 const BITS: usize = 24;
 /// `fLaC`, the metadata block's header and its 34 bytes.
 const HEADER_BYTES: usize = 4 + 4 + 34;
-/// flacenc's own stream header ends here. Above, frames are coded for a rate that has no code of its
-/// own, which makes them say "as in the stream header", and that header is ours.
+/// flacenc's own stream header ends here. Above, frames are coded for a rate that has no code of
+/// its own, which makes them say "as in the stream header", and that header is ours.
 const CODED_RATE_MAX_HZ: u32 = 96_000;
 const UNCODED_RATE_HZ: u32 = 95_999;
 
@@ -42,7 +42,8 @@ impl FlacWriter {
     ) -> Result<Self, String> {
         let coded_rate_hz =
             if sample_rate_hz <= CODED_RATE_MAX_HZ { sample_rate_hz } else { UNCODED_RATE_HZ };
-        let mut info = StreamInfo::new(coded_rate_hz as usize, channels, BITS).map_err(|e| e.to_string())?;
+        let mut info =
+            StreamInfo::new(coded_rate_hz as usize, channels, BITS).map_err(|e| e.to_string())?;
         info.set_block_sizes(BLOCK, BLOCK).map_err(|e| e.to_string())?;
         file.write_all(&[0; HEADER_BYTES]).map_err(|e| e.to_string())?;
         Ok(Self {

@@ -1,8 +1,9 @@
-//! Audio files of any length: [`Reader`] and [`Writer`] move blocks, [`decode`] and [`encode`] whole files.
+//! Audio files of any length: [`Reader`] and [`Writer`] move blocks, [`decode`] and [`encode`]
+//! whole files.
 //!
-//! Reading knows WAV, FLAC, MP3 and OGG Vorbis, mono or stereo; the encoder's delay and padding are removed, so that
-//! a file's length is that of its music. Writing knows WAV (24-bit or float) and FLAC (24-bit), and leaves
-//! either a whole file or none.
+//! Reading knows WAV, FLAC, MP3 and OGG Vorbis, mono or stereo; the encoder's delay and padding are
+//! removed, so that a file's length is that of its music. Writing knows WAV (24-bit or float) and
+//! FLAC (24-bit), and leaves either a whole file or none.
 
 mod decode;
 mod encode;
@@ -43,7 +44,9 @@ impl Audio {
     /// The mean of the channels.
     pub fn mono(&self) -> Vec<f32> {
         let scale = 1.0 / self.channels.len() as f32;
-        (0..self.frames()).map(|n| self.channels.iter().map(|c| c[n]).sum::<f32>() * scale).collect()
+        (0..self.frames())
+            .map(|n| self.channels.iter().map(|c| c[n]).sum::<f32>() * scale)
+            .collect()
     }
 
     /// The same at another rate, without delay.
@@ -65,7 +68,10 @@ pub fn decode(path: impl AsRef<Path>) -> Result<Audio> {
     let mut reader = Reader::open(path)?;
     let mut channels = vec![Vec::new(); reader.channels()];
     while let Some(block) = reader.read()? {
-        channels.iter_mut().zip(block).for_each(|(channel, samples)| channel.extend_from_slice(samples));
+        channels
+            .iter_mut()
+            .zip(block)
+            .for_each(|(channel, samples)| channel.extend_from_slice(samples));
     }
     Ok(Audio { sample_rate_hz: reader.sample_rate_hz(), channels })
 }

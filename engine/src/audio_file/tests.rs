@@ -33,7 +33,8 @@ fn refusal(path: impl AsRef<Path>) -> String {
 fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) as f32 / (1u64 << 30) as f32) - 1.0
     };
     (0..count).map(|_| next()).collect()
@@ -123,7 +124,10 @@ fn integers_return_bit_for_bit_whatever_the_length() {
         for name in ["a.flac", "a.wav"] {
             let path = folder.path().join(name);
             encode(&path, &audio, SampleFormat::Int24).expect("written");
-            assert!(decode(&path).expect("read") == audio, "{name} of {frames} frames at {rate_hz} Hz");
+            assert!(
+                decode(&path).expect("read") == audio,
+                "{name} of {frames} frames at {rate_hz} Hz"
+            );
         }
     }
 }
@@ -169,7 +173,8 @@ fn blocks_of_any_size_make_the_same_file() {
         let mut files = Vec::new();
         for block in [1, 997, 4096, 20_000] {
             let path = folder.path().join(name);
-            let mut writer = Writer::create(&path, 48_000, 2, SampleFormat::Int24).expect("created");
+            let mut writer =
+                Writer::create(&path, 48_000, 2, SampleFormat::Int24).expect("created");
             samples.chunks(block).for_each(|chunk| writer.push(&[chunk, chunk]).expect("pushed"));
             writer.finish().expect("finished");
             files.push(std::fs::read(&path).expect("read"));
@@ -183,8 +188,8 @@ fn what_is_not_finished_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let names = || std::fs::read_dir(folder.path()).expect("listed").count();
     for name in ["a.wav", "a.flac"] {
-        let mut writer =
-            Writer::create(folder.path().join(name), 44_100, 1, SampleFormat::Int24).expect("created");
+        let mut writer = Writer::create(folder.path().join(name), 44_100, 1, SampleFormat::Int24)
+            .expect("created");
         writer.push(&[&noise(10_000, 4)]).expect("pushed");
         assert_eq!(names(), 1);
         drop(writer);
@@ -192,7 +197,8 @@ fn what_is_not_finished_leaves_nothing_behind() {
     }
     let audio = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.0, f32::NAN]] };
     let refused = |name: &str, format| {
-        let sentence = encode(folder.path().join(name), &audio, format).expect_err("refused").to_string();
+        let sentence =
+            encode(folder.path().join(name), &audio, format).expect_err("refused").to_string();
         assert_eq!(names(), 0, "{name}");
         sentence
     };
@@ -203,7 +209,8 @@ fn what_is_not_finished_leaves_nothing_behind() {
     assert!(refused("", SampleFormat::Int24).contains(".wav or .flac"));
 }
 
-/// Every golden file, cut anywhere and with bytes changed anywhere: an answer or a sentence, never a panic.
+/// Every golden file, cut anywhere and with bytes changed anywhere: an answer or a sentence, never
+/// a panic.
 #[test]
 fn damaged_files_never_panic() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -213,7 +220,8 @@ fn damaged_files_never_panic() {
         let whole = std::fs::read(golden(name)).expect("read");
         for round in 0..60_u64 {
             let dice = noise(64, round * 31 + 5);
-            let pick = |i: usize, limit: usize| ((dice[i] + 1.0) * 0.5 * (limit - 1) as f32) as usize;
+            let pick =
+                |i: usize, limit: usize| ((dice[i] + 1.0) * 0.5 * (limit - 1) as f32) as usize;
             let mut bytes = whole.clone();
             match round % 3 {
                 0 => bytes.truncate(pick(0, whole.len())),

@@ -8,14 +8,19 @@ use crate::{Error, Result};
 impl Checkpoint {
     /// Refuses a missing, an extra and a wrongly shaped tensor by name.
     ///
-    /// `parameters` is the networks' own list: name and shape of every parameter that this file's config asks for.
+    /// `parameters` is the networks' own list: name and shape of every parameter that this file's
+    /// config asks for.
     pub fn expect(&self, parameters: &[(String, Vec<usize>)]) -> Result<()> {
         let wanted: BTreeMap<&str, &[usize]> =
             parameters.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
         for (&name, &shape) in &wanted {
             match self.tensors.get(name) {
                 None => {
-                    return Err(Error::checkpoint(name, format!("a tensor of shape {shape:?}"), "nothing"));
+                    return Err(Error::checkpoint(
+                        name,
+                        format!("a tensor of shape {shape:?}"),
+                        "nothing",
+                    ));
                 }
                 Some(tensor) if tensor.shape != shape => {
                     let found = format!("{:?}", tensor.shape);

@@ -1,11 +1,12 @@
 //! One `.safetensors` file that holds a trained network and describes itself.
 //!
-//! Metadata (all strings, as the format asks): `format` = `luthier`, `format_version`, `kind`, and as JSON `config`,
-//! `latent`, `provenance`, `metrics`. Tensors are `F32` or `F16` on disk, f32 in memory, named as torch names them
-//! (`unet.down.0.res.0.conv1.weight`).
+//! Metadata (all strings, as the format asks): `format` = `luthier`, `format_version`, `kind`, and
+//! as JSON `config`, `latent`, `provenance`, `metrics`. Tensors are `F32` or `F16` on disk, f32 in
+//! memory, named as torch names them (`unet.down.0.res.0.conv1.weight`).
 //!
-//! A file is untrusted: whatever its bytes, reading ends in a [`Checkpoint`] or in one sentence that names the field,
-//! never in a panic, and allocates no more than a small multiple of the file's own length.
+//! A file is untrusted: whatever its bytes, reading ends in a [`Checkpoint`] or in one sentence
+//! that names the field, never in a panic, and allocates no more than a small multiple of the
+//! file's own length.
 
 mod expect;
 mod read;
@@ -63,7 +64,8 @@ impl Kind {
     }
 }
 
-/// Mean and standard deviation of each latent channel over the training data; the UNet sees `(z - mean) / std`.
+/// Mean and standard deviation of each latent channel over the training data; the UNet sees `(z -
+/// mean) / std`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatentStats {
@@ -81,7 +83,8 @@ impl LatentStats {
 
     /// Refuses statistics that do not fit `channels` or would divide by 0.
     pub fn validate(&self, channels: usize) -> Result<()> {
-        for (field, values, positive) in [("latent.mean", &self.mean, false), ("latent.std", &self.std, true)]
+        for (field, values, positive) in
+            [("latent.mean", &self.mean, false), ("latent.std", &self.std, true)]
         {
             if values.len() != channels {
                 let expected = format!("{channels} values (autoencoder.latent_channels)");
@@ -111,8 +114,8 @@ pub struct StoredTensor {
 pub struct Checkpoint {
     /// What it holds.
     pub kind: Kind,
-    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own for a classifier, null for
-    /// VGGish, of which there is one.
+    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own for a
+    /// classifier, null for VGGish, of which there is one.
     pub config: Value,
     /// Statistics of the latent; empty where there is none.
     pub latent: LatentStats,
@@ -164,7 +167,11 @@ impl Checkpoint {
         if self.kind == kind {
             return Ok(());
         }
-        Err(Error::checkpoint("kind", format!("`{}`", kind.name()), format!("`{}`", self.kind.name())))
+        Err(Error::checkpoint(
+            "kind",
+            format!("`{}`", kind.name()),
+            format!("`{}`", self.kind.name()),
+        ))
     }
 
     fn typed_config<T: DeserializeOwned>(&self) -> Result<T> {
@@ -188,7 +195,8 @@ impl Checkpoint {
         parts
     }
 
-    /// What reading and writing both ask of the statistics: of one model or autoencoder, those of its channels.
+    /// What reading and writing both ask of the statistics: of one model or autoencoder, those of
+    /// its channels.
     fn validate_description(&self) -> Result<()> {
         let channels = match self.kind.has_latent() {
             true => self.model_config()?.autoencoder.latent_channels,

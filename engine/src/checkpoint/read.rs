@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Checkpoint, FORMAT, FORMAT_VERSION, Kind, LatentStats, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor,
-    strict_json,
+    Checkpoint, FORMAT, FORMAT_VERSION, Kind, LatentStats, MAX_FILE_BYTES, MAX_HEADER_BYTES,
+    StoredTensor, strict_json,
 };
 use crate::regular_file::{self, Found};
 use crate::{Error, Result};
@@ -30,7 +30,9 @@ impl Checkpoint {
         match regular_file::read(path, MAX_FILE_BYTES) {
             Ok(Found::Whole(bytes)) => Self::from_bytes(&bytes).map_err(refuse),
             Ok(Found::Longer(len_bytes)) => Err(refuse(wrong_len(len_bytes))),
-            Ok(Found::NoFile) => Err(Error::file(path, "expected a model file, found a folder or a device")),
+            Ok(Found::NoFile) => {
+                Err(Error::file(path, "expected a model file, found a folder or a device"))
+            }
             Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
         }
     }
@@ -43,7 +45,8 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// What a file says of itself, checked, without its tensors and its hash: fast whatever its size.
+    /// What a file says of itself, checked, without its tensors and its hash: fast whatever its
+    /// size.
     pub fn describe(bytes: &[u8]) -> Result<Self> {
         check_file_len(bytes.len() as u64)?;
         let metadata = check_header(bytes)?;
@@ -79,8 +82,9 @@ fn wrong_len(len_bytes: u64) -> Error {
     Error::checkpoint("file", expected, format!("{len_bytes} bytes"))
 }
 
-/// Everything of the header that the safetensors crate leaves open: its size, keys given twice, offsets so large that
-/// their sum overflows, and our own format and version. Returns the metadata, all of whose values are strings.
+/// Everything of the header that the safetensors crate leaves open: its size, keys given twice,
+/// offsets so large that their sum overflows, and our own format and version. Returns the metadata,
+/// all of whose values are strings.
 fn check_header(bytes: &[u8]) -> Result<Map<String, Value>> {
     let header = header_text(bytes)?;
     let parsed = strict_json::parse(header)
@@ -91,7 +95,11 @@ fn check_header(bytes: &[u8]) -> Result<Map<String, Value>> {
     let metadata = match entries.remove("__metadata__") {
         Some(Value::Object(metadata)) => metadata,
         Some(other) => {
-            return Err(Error::checkpoint("__metadata__", "a JSON object", quote(&other.to_string())));
+            return Err(Error::checkpoint(
+                "__metadata__",
+                "a JSON object",
+                quote(&other.to_string()),
+            ));
         }
         None => return Err(Error::checkpoint("format", format!("`{FORMAT}`"), "no metadata")),
     };
@@ -106,7 +114,11 @@ fn check_header(bytes: &[u8]) -> Result<Map<String, Value>> {
 
 fn header_text(bytes: &[u8]) -> Result<&str> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
-        return Err(Error::checkpoint("file", "a safetensors file", format!("{} bytes", bytes.len())));
+        return Err(Error::checkpoint(
+            "file",
+            "a safetensors file",
+            format!("{} bytes", bytes.len()),
+        ));
     };
     if rest.first() != Some(&b'{') {
         return Err(Error::checkpoint("file", "a Luthier model (.safetensors)", "something else"));
@@ -127,7 +139,11 @@ fn header_text(bytes: &[u8]) -> Result<&str> {
 fn check_format(metadata: &Map<String, Value>) -> Result<()> {
     let format = text(metadata, "format")?;
     if format != FORMAT {
-        return Err(Error::checkpoint("format", format!("`{FORMAT}`"), format!("`{}`", quote(format))));
+        return Err(Error::checkpoint(
+            "format",
+            format!("`{FORMAT}`"),
+            format!("`{}`", quote(format)),
+        ));
     }
     let version = text(metadata, "format_version")?;
     if version.parse() != Ok(FORMAT_VERSION) {
@@ -149,21 +165,30 @@ fn check_offsets(name: &str, entry: &Value, data_bytes: u64) -> Result<()> {
 }
 
 fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, StoredTensor>> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| Error::checkpoint("header", "tensors that cover the file's data exactly", error))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| {
+        Error::checkpoint("header", "tensors that cover the file's data exactly", error)
+    })?;
     file.iter().map(|(name, view)| Ok((name.to_string(), decode(name, &view)?))).collect()
 }
 
 fn decode(name: &str, view: &TensorView) -> Result<StoredTensor> {
     let data: Vec<f32> = match view.dtype() {
-        Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect(),
-        Dtype::F16 => {
-            view.data().as_chunks::<2>().0.iter().map(|&value| f16::from_le_bytes(value).to_f32()).collect()
+        Dtype::F32 => {
+            view.data().as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect()
         }
+        Dtype::F16 => view
+            .data()
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&value| f16::from_le_bytes(value).to_f32())
+            .collect(),
         other => return Err(Error::checkpoint(name, "F32 or F16", other)),
     };
     match data.iter().position(|value| !value.is_finite()) {
-        Some(i) => Err(Error::checkpoint(name, "finite numbers", format!("{} at position {i}", data[i]))),
+        Some(i) => {
+            Err(Error::checkpoint(name, "finite numbers", format!("{} at position {i}", data[i])))
+        }
         None => Ok(StoredTensor { shape: view.shape().to_vec(), data }),
     }
 }

@@ -50,7 +50,10 @@ fn assert_refused(bytes: &[u8], field: &str, part: &str) {
         Err(error) => error,
         Ok(_) => panic!("accepted; expected a refusal of `{field}`"),
     };
-    assert!(matches!(&error, Error::Checkpoint { field: named, .. } if named == field), "{field}: {error}");
+    assert!(
+        matches!(&error, Error::Checkpoint { field: named, .. } if named == field),
+        "{field}: {error}"
+    );
     let sentence = error.to_string();
     assert!(sentence.contains(part), "{sentence}");
     assert!(sentence.len() < 400, "{sentence}");
@@ -116,7 +119,10 @@ fn kinds_are_kept_apart() {
     assert_eq!(read.classifier_config::<Value>().unwrap(), config);
     assert!(read.model_config().unwrap_err().to_string().contains("kind"));
     assert!(
-        read.require(Kind::Model).unwrap_err().to_string().contains("expected `model`, found `classifier`")
+        read.require(Kind::Model)
+            .unwrap_err()
+            .to_string()
+            .contains("expected `model`, found `classifier`")
     );
     assert!(small().classifier_config::<Value>().is_err());
     let vggish = Checkpoint::new(Kind::Vggish, &()).unwrap();
@@ -149,7 +155,11 @@ fn files_that_are_no_checkpoints_are_refused() {
     not_text[10] = 0xff;
     assert_refused(&not_text, "header", "UTF-8");
     // Brackets deep enough to overflow the stack of a parser that recurses without a limit.
-    assert_refused(&assemble(&format!("{{\"a\":{}", "[".repeat(1 << 20)), &[]), "header", "recursion");
+    assert_refused(
+        &assemble(&format!("{{\"a\":{}", "[".repeat(1 << 20)), &[]),
+        "header",
+        "recursion",
+    );
     // A header longer than the bound, although the file has it.
     assert_refused(
         &assemble(&format!("{{{}", " ".repeat(MAX_HEADER_BYTES as usize + 8)), &[]),
@@ -163,7 +173,11 @@ fn truncation_is_noticed_at_every_length() {
     for precision in [Precision::F32, Precision::F16] {
         let bytes = small().to_bytes(precision).unwrap();
         for length in 0..bytes.len() {
-            assert!(Checkpoint::from_bytes(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+            assert!(
+                Checkpoint::from_bytes(&bytes[..length]).is_err(),
+                "{length} of {} bytes",
+                bytes.len()
+            );
         }
     }
     let mut longer = small().to_bytes(Precision::F32).unwrap();
@@ -173,9 +187,12 @@ fn truncation_is_noticed_at_every_length() {
 
 #[test]
 fn metadata_that_does_not_fit_is_named() {
-    let refused =
-        |field: &str, part: &str, edit: &dyn Fn(&mut Value)| assert_refused(&with_header(edit), field, part);
-    refused("format", "nothing", &|h| drop(h["__metadata__"].as_object_mut().unwrap().remove("format")));
+    let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
+        assert_refused(&with_header(edit), field, part)
+    };
+    refused("format", "nothing", &|h| {
+        drop(h["__metadata__"].as_object_mut().unwrap().remove("format"))
+    });
     refused("format", "`pt`", &|h| h["__metadata__"]["format"] = "pt".into());
     refused("format_version", "found 2", &|h| h["__metadata__"]["format_version"] = "2".into());
     refused("format_version", "found one", &|h| h["__metadata__"]["format_version"] = "one".into());
@@ -198,9 +215,15 @@ fn config_fields_are_named() {
     });
     refused("config.unet.channels[1]", "string", &|c| c["unet"]["channels"][1] = "wide".into());
     refused("config.unet.heads", "-4", &|c| c["unet"]["heads"] = (-4).into());
-    refused("config.diffusion.schedule", "sigmoid", &|c| c["diffusion"]["schedule"] = "sigmoid".into());
-    refused("unet.channels[1]", "1099511627776", &|c| c["unet"]["channels"][1] = (1u64 << 40).into());
-    refused("autoencoder.channels.len", "60", &|c| c["autoencoder"]["channels"] = json!(vec![8; 60]));
+    refused("config.diffusion.schedule", "sigmoid", &|c| {
+        c["diffusion"]["schedule"] = "sigmoid".into()
+    });
+    refused("unet.channels[1]", "1099511627776", &|c| {
+        c["unet"]["channels"][1] = (1u64 << 40).into()
+    });
+    refused("autoencoder.channels.len", "60", &|c| {
+        c["autoencoder"]["channels"] = json!(vec![8; 60])
+    });
 }
 
 #[test]
@@ -220,11 +243,11 @@ fn statistics_that_do_not_fit_are_named() {
 fn keys_given_twice_are_refused() {
     let bytes = small().to_bytes(Precision::F32).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let (header, data) = (std::str::from_utf8(&bytes[8..8 + length]).unwrap(), &bytes[8 + length..]);
+    let (header, data) =
+        (std::str::from_utf8(&bytes[8..8 + length]).unwrap(), &bytes[8 + length..]);
     let twice = |from: &str, to: &str| assemble(&header.replacen(from, to, 1), data);
     assert_refused(&twice("\"kind\":", "\"kind\":\"model\",\"kind\":"), "header", "`kind` twice");
-    let tensor =
-        "\"encoder.scale\":{\"data_offsets\":[0,4],\"dtype\":\"F32\",\"shape\":[]},\"encoder.scale\":";
+    let tensor = "\"encoder.scale\":{\"data_offsets\":[0,4],\"dtype\":\"F32\",\"shape\":[]},\"encoder.scale\":";
     assert_refused(&twice("\"encoder.scale\":", tensor), "header", "`encoder.scale` twice");
     assert_refused(
         &twice("{\\\"autoencoder\\\"", "{\\\"mel\\\":1,\\\"mel\\\":1,\\\"autoencoder\\\""),
@@ -235,8 +258,9 @@ fn keys_given_twice_are_refused() {
 
 #[test]
 fn tensors_that_do_not_fit_are_named() {
-    let refused =
-        |field: &str, part: &str, edit: &dyn Fn(&mut Value)| assert_refused(&with_header(edit), field, part);
+    let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
+        assert_refused(&with_header(edit), field, part)
+    };
     refused("unet.conv.bias", "F32 or F16", &|h| {
         h["unet.conv.bias"]["dtype"] = "I32".into();
     });
@@ -245,7 +269,9 @@ fn tensors_that_do_not_fit_are_named() {
     refused("unet.conv.bias", "data_offsets", &|h| {
         h["unet.conv.bias"]["data_offsets"] = json!([4, 1u64 << 60])
     });
-    refused("unet.conv.bias", "data_offsets", &|h| h["unet.conv.bias"]["data_offsets"] = json!([20, 4]));
+    refused("unet.conv.bias", "data_offsets", &|h| {
+        h["unet.conv.bias"]["data_offsets"] = json!([20, 4])
+    });
     refused("unet.conv.bias", "data_offsets", &|h| h["unet.conv.bias"] = json!(3));
     // Eight tensors whose sizes sum to just under 2^64: the crate's own sum would overflow.
     refused("t0", "data_offsets", &|h| {
@@ -268,24 +294,34 @@ fn weights_that_are_not_finite_are_named() {
         assert_refused(&bytes, "unet.conv.weight", "position 71");
         let mut checkpoint = small();
         checkpoint.tensors.get_mut("unet.conv.bias").unwrap().data[2] = bad;
-        assert!(checkpoint.to_bytes(Precision::F32).unwrap_err().to_string().contains("unet.conv.bias"));
+        assert!(
+            checkpoint.to_bytes(Precision::F32).unwrap_err().to_string().contains("unet.conv.bias")
+        );
     }
     let mut checkpoint = small();
     checkpoint.tensors.get_mut("unet.conv.bias").unwrap().data[2] = 70_000.0;
     assert!(checkpoint.to_bytes(Precision::F16).unwrap_err().to_string().contains("F16"));
     checkpoint.tensors.get_mut("unet.conv.bias").unwrap().shape = vec![3];
-    assert!(checkpoint.to_bytes(Precision::F32).unwrap_err().to_string().contains("unet.conv.bias"));
+    assert!(
+        checkpoint.to_bytes(Precision::F32).unwrap_err().to_string().contains("unet.conv.bias")
+    );
 }
 
 #[test]
 fn networks_get_exactly_the_tensors_that_they_ask_for() {
     let checkpoint = small();
-    let list: Vec<(String, Vec<usize>)> =
-        checkpoint.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone())).collect();
+    let list: Vec<(String, Vec<usize>)> = checkpoint
+        .tensors
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))
+        .collect();
     checkpoint.expect(&list).unwrap();
     let refused = |list: &[(String, Vec<usize>)], field: &str, part: &str| {
         let error = checkpoint.expect(list).unwrap_err();
-        assert!(matches!(&error, Error::Checkpoint { field: named, .. } if named == field), "{error}");
+        assert!(
+            matches!(&error, Error::Checkpoint { field: named, .. } if named == field),
+            "{error}"
+        );
         assert!(error.to_string().contains(part), "{error}");
     };
     refused(&list[1..], "encoder.scale", "no tensor");
@@ -307,12 +343,15 @@ fn a_path_that_cannot_be_written_leaves_nothing() {
     let error = small().write(&taken, Precision::F32).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert!(small().write(folder.path().join("no/such/folder.safetensors"), Precision::F32).is_err());
+    assert!(
+        small().write(folder.path().join("no/such/folder.safetensors"), Precision::F32).is_err()
+    );
     assert!(small().write("/", Precision::F32).is_err());
 }
 
-/// Reading always returns: tens of thousands of damaged files, none of which may panic. What is accepted in spite of
-/// the damage (a flipped bit of a weight, a changed letter of the provenance) is whole and writes again.
+/// Reading always returns: tens of thousands of damaged files, none of which may panic. What is
+/// accepted in spite of the damage (a flipped bit of a weight, a changed letter of the provenance)
+/// is whole and writes again.
 #[test]
 fn damage_never_panics() {
     let whole = small().to_bytes(Precision::F32).unwrap();
@@ -325,7 +364,8 @@ fn damage_never_panics() {
         random ^= random << 17;
         (random % bound as u64) as usize
     };
-    let interesting = [b'"', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'-', b'e', b'\\', 0, 0xff];
+    let interesting =
+        [b'"', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'-', b'e', b'\\', 0, 0xff];
     for round in 0..30_000 {
         let mut bytes = whole.clone();
         // Most of the damage where most of the decisions are.
@@ -350,7 +390,8 @@ fn damage_never_panics() {
         }
         if round % 2 == 0 && bytes.len() > 8 {
             // Keep the length honest, so that the damage reaches the parsers behind it.
-            let length = (header + bytes.len()).saturating_sub(whole.len() + 8).min(bytes.len() - 8) as u64;
+            let length =
+                (header + bytes.len()).saturating_sub(whole.len() + 8).min(bytes.len() - 8) as u64;
             bytes[..8].copy_from_slice(&length.to_le_bytes());
         }
         if let Ok(read) = Checkpoint::from_bytes(&bytes) {

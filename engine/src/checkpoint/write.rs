@@ -46,8 +46,13 @@ impl Checkpoint {
         let values: usize = self.tensors.values().map(|tensor| tensor.data.len()).sum();
         let len_bytes = 8 + header.len() + values * precision.bytes();
         if header.len() as u64 > MAX_HEADER_BYTES || len_bytes as u64 > MAX_FILE_BYTES {
-            let expected = format!("at most {MAX_FILE_BYTES} bytes, {MAX_HEADER_BYTES} of them header");
-            return Err(Error::checkpoint("file", expected, format!("{len_bytes} and {}", header.len())));
+            let expected =
+                format!("at most {MAX_FILE_BYTES} bytes, {MAX_HEADER_BYTES} of them header");
+            return Err(Error::checkpoint(
+                "file",
+                expected,
+                format!("{len_bytes} and {}", header.len()),
+            ));
         }
         let mut bytes = Vec::with_capacity(len_bytes);
         bytes.extend((header.len() as u64).to_le_bytes());
@@ -92,7 +97,12 @@ impl Checkpoint {
     }
 }
 
-fn encode(name: &str, tensor: &StoredTensor, precision: Precision, bytes: &mut Vec<u8>) -> Result<()> {
+fn encode(
+    name: &str,
+    tensor: &StoredTensor,
+    precision: Precision,
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
     let asked = tensor.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     if asked != Some(tensor.data.len()) {
         let expected = format!("the values of shape {:?}", tensor.shape);

@@ -4,15 +4,17 @@ use super::schedule::NoiseSchedule;
 use crate::config::Prediction;
 use crate::{Error, Result};
 
-/// Answers the network's prediction for `(x_t, timestep)`; `Err(Error::Cancelled)` ends the sampling.
+/// Answers the network's prediction for `(x_t, timestep)`; `Err(Error::Cancelled)` ends the
+/// sampling.
 pub type Denoise<'a> = dyn FnMut(&[f32], usize) -> Result<Vec<f32>> + 'a;
-/// Standard normal noise for the step of that index, as long as the latent; asked only where eta puts noise in.
+/// Standard normal noise for the step of that index, as long as the latent; asked only where eta
+/// puts noise in.
 pub type StepNoise<'a> = dyn FnMut(usize) -> Vec<f32> + 'a;
 
 /// Values of a latent that are known already: the clean columns that continue the previous window.
 ///
-/// Known places are overwritten with their clean values (not noised ones: our network is trained with a clean prefix
-/// and a mask channel) before every call of the network and in the result.
+/// Known places are overwritten with their clean values (not noised ones: our network is trained
+/// with a clean prefix and a mask channel) before every call of the network and in the result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prefix {
     known: Vec<bool>,
@@ -28,16 +30,26 @@ impl Prefix {
         Ok(Self { known, clean })
     }
 
-    /// The first `columns` of a latent of shape `(H, W, C)`; `clean` is `(H, columns, C)`, row-major.
-    pub fn columns(clean: &[f32], columns: usize, [height, width, channels]: [usize; 3]) -> Result<Self> {
+    /// The first `columns` of a latent of shape `(H, W, C)`; `clean` is `(H, columns, C)`,
+    /// row-major.
+    pub fn columns(
+        clean: &[f32],
+        columns: usize,
+        [height, width, channels]: [usize; 3],
+    ) -> Result<Self> {
         if columns > width {
             return Err(Error::invalid("prefix", format!("at most {width} columns"), columns));
         }
         let (short, long) = (columns * channels, width * channels);
         if clean.len() != height * short {
-            return Err(Error::invalid("prefix", format!("{} values", height * short), clean.len()));
+            return Err(Error::invalid(
+                "prefix",
+                format!("{} values", height * short),
+                clean.len(),
+            ));
         }
-        let mut prefix = Self { known: vec![false; height * long], clean: vec![0.0; height * long] };
+        let mut prefix =
+            Self { known: vec![false; height * long], clean: vec![0.0; height * long] };
         for row in 0..height {
             prefix.known[row * long..][..short].fill(true);
             prefix.clean[row * long..][..short].copy_from_slice(&clean[row * short..][..short]);
@@ -83,18 +95,24 @@ pub struct DdimSampler {
 }
 
 impl DdimSampler {
-    /// A sampler of `steps` steps (1 to the schedule's length) from pure noise; eta from 0 (deterministic) to 1 (as much
-    /// fresh noise as DDPM).
-    pub fn new(schedule: &NoiseSchedule, prediction: Prediction, steps: usize, eta: f32) -> Result<Self> {
+    /// A sampler of `steps` steps (1 to the schedule's length) from pure noise; eta from 0
+    /// (deterministic) to 1 (as much fresh noise as DDPM).
+    pub fn new(
+        schedule: &NoiseSchedule,
+        prediction: Prediction,
+        steps: usize,
+        eta: f32,
+    ) -> Result<Self> {
         Self::from_strength(schedule, prediction, steps, eta, 1.0)
     }
 
-    /// A sampler that begins where so much of the schedule (`strength`, 0 to 1) is left, and takes so much of the steps, one at least: above
-    /// 0 every strength is another beginning, however few the steps. At 0 nothing is left to do. Strengths that are a whole number of
-    /// `steps`-ths begin where diffusers' image-to-image pipelines do.
+    /// A sampler that begins where so much of the schedule (`strength`, 0 to 1) is left, and takes
+    /// so much of the steps, one at least: above 0 every strength is another beginning, however few
+    /// the steps. At 0 nothing is left to do. Strengths that are a whole number of `steps`-ths
+    /// begin where diffusers' image-to-image pipelines do.
     ///
-    /// Below full strength the caller starts from [`super::forward::ForwardDiffusion::q_sample`] of the content's latent at the first of
-    /// [`DdimSampler::timesteps`].
+    /// Below full strength the caller starts from [`super::forward::ForwardDiffusion::q_sample`] of
+    /// the content's latent at the first of [`DdimSampler::timesteps`].
     pub fn from_strength(
         schedule: &NoiseSchedule,
         prediction: Prediction,
@@ -121,7 +139,8 @@ impl DdimSampler {
         // After the last step nothing is noise any more (diffusers' `set_alpha_to_one`).
         let alpha_bars: Vec<f64> =
             timesteps.iter().map(|&t| schedule.alphas_cumprod[t]).chain([1.0]).collect();
-        let steps = alpha_bars.windows(2).map(|pair| Step::new(pair[0], pair[1], f64::from(eta))).collect();
+        let steps =
+            alpha_bars.windows(2).map(|pair| Step::new(pair[0], pair[1], f64::from(eta))).collect();
         Ok(Self { prediction, timesteps, steps })
     }
 
@@ -143,7 +162,11 @@ impl DdimSampler {
     ) -> Result<()> {
         if let Some(prefix) = prefix {
             if prefix.known.len() != x_t.len() {
-                return Err(Error::invalid("prefix", format!("{} values", x_t.len()), prefix.known.len()));
+                return Err(Error::invalid(
+                    "prefix",
+                    format!("{} values", x_t.len()),
+                    prefix.known.len(),
+                ));
             }
             prefix.apply(x_t);
         }
@@ -181,16 +204,17 @@ impl Step {
         }
     }
 
-    /// Equations 5 and 6 without the fresh noise. Under v no division happens, so `alpha_bar = 0` is as good as any:
-    /// there `x0 = -v` and the noise is `x_t` itself.
+    /// Equations 5 and 6 without the fresh noise. Under v no division happens, so `alpha_bar = 0`
+    /// is as good as any: there `x0 = -v` and the noise is `x_t` itself.
     fn apply(&self, kind: Prediction, x_t: &mut [f32], prediction: &[f32]) {
         for (x, &prediction) in x_t.iter_mut().zip(prediction) {
             let (x_t, prediction) = (f64::from(*x), f64::from(prediction));
             let (x0, epsilon) = match kind {
                 Prediction::Epsilon => ((x_t - self.noise * prediction) / self.signal, prediction),
-                Prediction::V => {
-                    (self.signal * x_t - self.noise * prediction, self.signal * prediction + self.noise * x_t)
-                }
+                Prediction::V => (
+                    self.signal * x_t - self.noise * prediction,
+                    self.signal * prediction + self.noise * x_t,
+                ),
             };
             *x = (self.next_signal * x0 + self.direction * epsilon) as f32;
         }
@@ -204,11 +228,11 @@ fn add_scaled(x: &mut [f32], noise: &[f32], scale: f64) {
     }
 }
 
-/// `round(arange(T, 0, -T / steps)) - 1` (Lin et al. 2024, table 2, "trailing") for `first = T`, as numpy computes it: the increment
-/// is rounded once, halves go to the even side.
+/// `round(arange(T, 0, -T / steps)) - 1` (Lin et al. 2024, table 2, "trailing") for `first = T`, as
+/// numpy computes it: the increment is rounded once, halves go to the even side.
 ///
-/// numpy's `arange` gives one element too many where `T / steps` is not exact and falls short (61 steps of 1000);
-/// diffusers would then ask for timestep -1. Ours has `steps` elements always.
+/// numpy's `arange` gives one element too many where `T / steps` is not exact and falls short (61
+/// steps of 1000); diffusers would then ask for timestep -1. Ours has `steps` elements always.
 fn trailing_timesteps(first: f64, steps: usize) -> Vec<usize> {
     let increment = (first - first / steps as f64) - first;
     (0..steps).map(|i| (first + i as f64 * increment).round_ties_even() as usize - 1).collect()

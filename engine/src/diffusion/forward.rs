@@ -4,7 +4,8 @@ use super::schedule::NoiseSchedule;
 use crate::Result;
 use crate::config::{DiffusionConfig, Prediction};
 
-/// The forward process of report 2, equations 1 to 3, and what a network is asked to predict from its outcome.
+/// The forward process of report 2, equations 1 to 3, and what a network is asked to predict from
+/// its outcome.
 ///
 /// Works on flat slices of any shape; all slices of one call have the same length.
 #[derive(Clone, Debug)]
@@ -82,7 +83,8 @@ mod tests {
 
     fn processes() -> [ForwardDiffusion; 3] {
         let process = |schedule, prediction| {
-            ForwardDiffusion::new(&DiffusionConfig { schedule, prediction, train_timesteps: 1000 }).unwrap()
+            ForwardDiffusion::new(&DiffusionConfig { schedule, prediction, train_timesteps: 1000 })
+                .unwrap()
         };
         [
             process(ScheduleKind::CosineZeroSnr, Prediction::V),
@@ -91,7 +93,8 @@ mod tests {
         ]
     }
 
-    /// Inverse of the whole way: a network that answers the target exactly gives the clean latent back.
+    /// Inverse of the whole way: a network that answers the target exactly gives the clean latent
+    /// back.
     #[test]
     fn the_exact_target_leads_back_to_the_clean_latent() {
         let (x0, noise) = (noise::gaussian(1, 0, 8, 8), noise::gaussian(2, 0, 8, 8));

@@ -1,8 +1,10 @@
 //! Classifier-free guidance.
 
-/// `cond + (scale - 1) (cond - uncond)` (Ho and Salimans 2022, equation 6, with diffusers' `guidance_scale`).
+/// `cond + (scale - 1) (cond - uncond)` (Ho and Salimans 2022, equation 6, with diffusers'
+/// `guidance_scale`).
 ///
-/// Scale 1 is `cond` bit for bit, 0 is `uncond`, above 1 pushes away from it. Slices of one length, any shape.
+/// Scale 1 is `cond` bit for bit, 0 is `uncond`, above 1 pushes away from it. Slices of one length,
+/// any shape.
 ///
 /// # Panics
 /// If the lengths differ.

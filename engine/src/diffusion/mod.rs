@@ -1,4 +1,5 @@
-//! The diffusion process: schedule, forward noising, DDIM, guidance. Knows no networks: a closure denoises.
+//! The diffusion process: schedule, forward noising, DDIM, guidance. Knows no networks: a closure
+//! denoises.
 
 pub mod ddim;
 pub mod forward;

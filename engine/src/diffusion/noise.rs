@@ -1,15 +1,17 @@
 //! Gaussian noise that belongs to places on the stream, not to calls.
 //!
-//! A value is a pure function of (seed, latent column since reset, mel row, channel), so overlapping windows see the
-//! same noise in their common columns and every bounce equals the last. It is the same on every machine as well:
-//! uniform bits come from integer hashing, and the normal quantile is computed with `+ - * /` and `sqrt` alone, which
-//! IEEE 754 fixes to the bit (the platform's `ln` and `cos` are not used).
+//! A value is a pure function of (seed, latent column since reset, mel row, channel), so
+//! overlapping windows see the same noise in their common columns and every bounce equals the last.
+//! It is the same on every machine as well: uniform bits come from integer hashing, and the normal
+//! quantile is computed with `+ - * /` and `sqrt` alone, which IEEE 754 fixes to the bit (the
+//! platform's `ln` and `cos` are not used).
 
 mod quantile;
 
 pub use quantile::normal_quantile;
 
-/// Odd constant near `2^64 / golden ratio`, the increment of SplitMix64 (Steele, Lea and Flood 2014).
+/// Odd constant near `2^64 / golden ratio`, the increment of SplitMix64 (Steele, Lea and Flood
+/// 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Keeps the seeds of later DDIM steps apart from the user's.
 const STEP_DOMAIN: u64 = 0x5354_4550_5F4E_4F49;
@@ -24,7 +26,13 @@ pub fn gaussian(seed: u64, column: u64, height: usize, channels: usize) -> Vec<f
 }
 
 /// Standard normal noise of `width` columns from `first_column` on: `(H, W, C)`, row-major.
-pub fn window(seed: u64, first_column: u64, height: usize, width: usize, channels: usize) -> Vec<f32> {
+pub fn window(
+    seed: u64,
+    first_column: u64,
+    height: usize,
+    width: usize,
+    channels: usize,
+) -> Vec<f32> {
     let mut values = vec![0.0; height * width * channels];
     for w in 0..width {
         let rows = values.chunks_exact_mut((width * channels).max(1));
@@ -34,7 +42,8 @@ pub fn window(seed: u64, first_column: u64, height: usize, width: usize, channel
     values
 }
 
-/// The seed of the noise that DDIM adds after step `step` when eta is above 0: independent of the initial noise.
+/// The seed of the noise that DDIM adds after step `step` when eta is above 0: independent of the
+/// initial noise.
 pub fn step_seed(seed: u64, step: usize) -> u64 {
     mix(mix(seed ^ STEP_DOMAIN).wrapping_add((step as u64).wrapping_mul(GOLDEN)))
 }
@@ -44,19 +53,24 @@ pub fn temper(noise: &mut [f32], temperature: f32) {
     noise.iter_mut().for_each(|value| *value *= temperature);
 }
 
-fn fill_column<'a>(seed: u64, column: u64, channels: usize, values: impl Iterator<Item = &'a mut f32>) {
+fn fill_column<'a>(
+    seed: u64,
+    column: u64,
+    channels: usize,
+    values: impl Iterator<Item = &'a mut f32>,
+) {
     let column_key = mix(mix(seed.wrapping_add(GOLDEN)).wrapping_add(column.wrapping_mul(GOLDEN)));
     for (i, value) in values.enumerate() {
         let (row, channel) = ((i / channels) as u64, (i % channels) as u64);
         // Row and channel apart, so that a value does not depend on how many channels there are.
-        let bits =
-            mix(mix(column_key.wrapping_add(row.wrapping_mul(GOLDEN)))
-                .wrapping_add(channel.wrapping_mul(GOLDEN)));
+        let bits = mix(mix(column_key.wrapping_add(row.wrapping_mul(GOLDEN)))
+            .wrapping_add(channel.wrapping_mul(GOLDEN)));
         *value = normal_quantile(uniform(bits)) as f32;
     }
 }
 
-/// The finaliser of SplitMix64 (Stafford's variant 13): a bijection whose output bits all depend on all input bits.
+/// The finaliser of SplitMix64 (Stafford's variant 13): a bijection whose output bits all depend on
+/// all input bits.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

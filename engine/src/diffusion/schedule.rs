@@ -5,16 +5,19 @@ use std::f64::consts::FRAC_PI_2;
 use crate::config::{DiffusionConfig, Prediction, ScheduleKind};
 use crate::{Error, Result};
 
-/// Offset that keeps the first betas of the cosine schedule away from 0 (Nichol and Dhariwal 2021, section 3.2).
+/// Offset that keeps the first betas of the cosine schedule away from 0 (Nichol and Dhariwal 2021,
+/// section 3.2).
 const COSINE_OFFSET: f64 = 0.008;
-/// Largest beta of the cosine schedule before rescaling (same section; diffusers' `squaredcos_cap_v2`).
+/// Largest beta of the cosine schedule before rescaling (same section; diffusers'
+/// `squaredcos_cap_v2`).
 const COSINE_MAX_BETA: f64 = 0.999;
 /// First and last beta of the reports' linear schedule.
 const LINEAR_BETAS: (f64, f64) = (1e-4, 0.02);
 
 /// `alpha_bar` of every training timestep.
 ///
-/// Timestep 0 is nearly clean, timestep `len() - 1` is the noisiest: pure noise under zero terminal SNR.
+/// Timestep 0 is nearly clean, timestep `len() - 1` is the noisiest: pure noise under zero terminal
+/// SNR.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseSchedule {
     /// Cumulated product of `1 - beta` (report 2, after equation 2), falling, in `[0, 1)`.
@@ -39,17 +42,20 @@ impl NoiseSchedule {
     /// The reports' linear betas over `timesteps` (2 at least).
     pub fn linear(timesteps: usize) -> Self {
         let (first, last) = LINEAR_BETAS;
-        let betas = (0..timesteps).map(|i| first + (last - first) * i as f64 / (timesteps - 1) as f64);
+        let betas =
+            (0..timesteps).map(|i| first + (last - first) * i as f64 / (timesteps - 1) as f64);
         Self::from_betas(betas)
     }
 
-    /// The cosine schedule over `timesteps` (Nichol and Dhariwal 2021, equation 17), before any rescaling.
+    /// The cosine schedule over `timesteps` (Nichol and Dhariwal 2021, equation 17), before any
+    /// rescaling.
     pub fn cosine(timesteps: usize) -> Self {
         let alpha_bar = |i: usize| {
             let time = i as f64 / timesteps as f64;
             ((time + COSINE_OFFSET) / (1.0 + COSINE_OFFSET) * FRAC_PI_2).cos().powi(2)
         };
-        let betas = (0..timesteps).map(|i| (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(COSINE_MAX_BETA));
+        let betas =
+            (0..timesteps).map(|i| (1.0 - alpha_bar(i + 1) / alpha_bar(i)).min(COSINE_MAX_BETA));
         Self::from_betas(betas)
     }
 
@@ -63,9 +69,11 @@ impl NoiseSchedule {
         Self { alphas_cumprod }
     }
 
-    /// Shifts and scales `sqrt(alpha_bar)` so that the last is 0 and the first stays (Lin et al. 2024, algorithm 1).
+    /// Shifts and scales `sqrt(alpha_bar)` so that the last is 0 and the first stays (Lin et al.
+    /// 2024, algorithm 1).
     pub fn rescaled_to_zero_terminal_snr(mut self) -> Self {
-        let (Some(first), Some(last)) = (self.alphas_cumprod.first(), self.alphas_cumprod.last()) else {
+        let (Some(first), Some(last)) = (self.alphas_cumprod.first(), self.alphas_cumprod.last())
+        else {
             return self;
         };
         let (first, last) = (first.sqrt(), last.sqrt());
@@ -86,14 +94,15 @@ impl NoiseSchedule {
         self.alphas_cumprod.is_empty()
     }
 
-    /// `(sqrt(alpha_bar), sqrt(1 - alpha_bar))` at timestep `t`: the shares of signal and noise in `x_t`.
+    /// `(sqrt(alpha_bar), sqrt(1 - alpha_bar))` at timestep `t`: the shares of signal and noise in
+    /// `x_t`.
     pub fn signal_and_noise(&self, t: usize) -> (f64, f64) {
         let alpha_bar = self.alphas_cumprod[t];
         (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt())
     }
 
-    /// Refuses epsilon where the last timestep holds no signal: equation 4 would divide by 0. A product of very many
-    /// betas sticks at the smallest subnormal number; that counts as 0.
+    /// Refuses epsilon where the last timestep holds no signal: equation 4 would divide by 0. A
+    /// product of very many betas sticks at the smallest subnormal number; that counts as 0.
     pub fn supports(&self, prediction: Prediction) -> Result<()> {
         let last = self.alphas_cumprod.last().copied().unwrap_or(0.0);
         if prediction == Prediction::Epsilon && last < f64::MIN_POSITIVE {
@@ -111,7 +120,11 @@ impl NoiseSchedule {
 mod tests {
     use super::*;
 
-    fn config(schedule: ScheduleKind, prediction: Prediction, train_timesteps: usize) -> DiffusionConfig {
+    fn config(
+        schedule: ScheduleKind,
+        prediction: Prediction,
+        train_timesteps: usize,
+    ) -> DiffusionConfig {
         DiffusionConfig { schedule, prediction, train_timesteps }
     }
 
@@ -119,7 +132,8 @@ mod tests {
     fn signal_falls_from_almost_all_to_exactly_none() {
         for timesteps in [2, 3, 200, 1000, 100_000] {
             let schedule =
-                NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::V, timesteps)).unwrap();
+                NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::V, timesteps))
+                    .unwrap();
             assert_eq!(schedule.len(), timesteps);
             assert_eq!(*schedule.alphas_cumprod.last().unwrap(), 0.0);
             assert!(schedule.alphas_cumprod.windows(2).all(|pair| pair[1] < pair[0]));
@@ -127,20 +141,26 @@ mod tests {
         }
     }
 
-    /// The defect that DESIGN 5 names: at the reports' T = 200 their linear betas stop at 0.132, far from noise.
+    /// The defect that DESIGN 5 names: at the reports' T = 200 their linear betas stop at 0.132,
+    /// far from noise.
     #[test]
     fn the_reports_schedule_ends_where_the_design_says() {
-        let schedule = NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 200)).unwrap();
+        let schedule =
+            NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 200)).unwrap();
         assert!((schedule.alphas_cumprod[199] - 0.132).abs() < 1e-3);
     }
 
     #[test]
     fn epsilon_needs_signal_at_the_end() {
         let error =
-            NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::Epsilon, 1000)).unwrap_err();
+            NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::Epsilon, 1000))
+                .unwrap_err();
         assert!(error.to_string().contains("diffusion.prediction"), "{error}");
         // So many linear steps that the product underflows.
-        assert!(NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 100_000)).is_err());
+        assert!(
+            NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 100_000))
+                .is_err()
+        );
         assert!(NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::V, 1)).is_err());
     }
 }

@@ -6,7 +6,8 @@ const BREAK_HZ: f64 = 1000.0;
 const HZ_PER_MEL: f64 = 200.0 / 3.0;
 /// The break in mel.
 const BREAK_MEL: f64 = BREAK_HZ / HZ_PER_MEL;
-/// Natural logarithm of the frequency ratio of one mel in the logarithmic part: 27 mel to a factor of 6.4.
+/// Natural logarithm of the frequency ratio of one mel in the logarithmic part: 27 mel to a factor
+/// of 6.4.
 fn log_step() -> f64 {
     6.4f64.ln() / 27.0
 }
@@ -18,7 +19,11 @@ pub fn hz_to_mel(hz: f64) -> f64 {
 
 /// Mel to hertz, the inverse of [`hz_to_mel`].
 pub fn mel_to_hz(mel: f64) -> f64 {
-    if mel < BREAK_MEL { mel * HZ_PER_MEL } else { BREAK_HZ * (log_step() * (mel - BREAK_MEL)).exp() }
+    if mel < BREAK_MEL {
+        mel * HZ_PER_MEL
+    } else {
+        BREAK_HZ * (log_step() * (mel - BREAK_MEL)).exp()
+    }
 }
 
 /// One band: the bins that it reads and how much of each.
@@ -46,12 +51,20 @@ impl MelFilterbank {
     /// The filterbank from `min_hz` to `max_hz`: the same bands over spectra of another rate.
     ///
     /// A band narrower than the bins are apart may be empty; it reads 0.
-    pub fn with_range(sample_rate_hz: f32, n_fft: usize, n_mels: usize, min_hz: f32, max_hz: f32) -> Self {
+    pub fn with_range(
+        sample_rate_hz: f32,
+        n_fft: usize,
+        n_mels: usize,
+        min_hz: f32,
+        max_hz: f32,
+    ) -> Self {
         let (bins, bin_hz) = (n_fft / 2 + 1, f64::from(sample_rate_hz) / n_fft as f64);
         let (min_mel, max_mel) = (hz_to_mel(min_hz.into()), hz_to_mel(max_hz.into()));
         let mel_step = (max_mel - min_mel) / (n_mels + 1) as f64;
         let corner_hz = |i: usize| mel_to_hz(min_mel + mel_step * i as f64);
-        let bands = (0..n_mels).map(|m| Band::new([m, m + 1, m + 2].map(corner_hz), bin_hz, bins)).collect();
+        let bands = (0..n_mels)
+            .map(|m| Band::new([m, m + 1, m + 2].map(corner_hz), bin_hz, bins))
+            .collect();
         Self { bins, bin_hz, min_mel, mel_step, bands }
     }
 
@@ -74,24 +87,29 @@ impl MelFilterbank {
         dense
     }
 
-    /// Where a frequency lies among the band centres, in bands: 3.25 is a quarter of the way (in mel) from
-    /// the centre of band 3 to that of band 4. Held at 0 and `n_mels - 1` outside of them.
+    /// Where a frequency lies among the band centres, in bands: 3.25 is a quarter of the way (in
+    /// mel) from the centre of band 3 to that of band 4. Held at 0 and `n_mels - 1` outside of
+    /// them.
     pub fn band_position(&self, hz: f32) -> f32 {
         let position = (hz_to_mel(hz.into()) - self.min_mel) / self.mel_step - 1.0;
         position.clamp(0.0, (self.n_mels() - 1) as f64) as f32
     }
 
-    /// [`MelFilterbank::band_position`] of every bin (`bins` values): how to spread band values over bins.
+    /// [`MelFilterbank::band_position`] of every bin (`bins` values): how to spread band values
+    /// over bins.
     pub fn bin_positions(&self) -> Vec<f32> {
         (0..self.bins).map(|k| self.band_position((k as f64 * self.bin_hz) as f32)).collect()
     }
 
     /// The frequency at which each band peaks (`n_mels` values).
     pub fn band_centers_hz(&self) -> Vec<f32> {
-        (1..=self.n_mels()).map(|i| mel_to_hz(self.min_mel + self.mel_step * i as f64) as f32).collect()
+        (1..=self.n_mels())
+            .map(|i| mel_to_hz(self.min_mel + self.mel_step * i as f64) as f32)
+            .collect()
     }
 
-    /// Sums a power spectrum (`bins` values) into mel power: `band(m, value)` is called once a band, in order.
+    /// Sums a power spectrum (`bins` values) into mel power: `band(m, value)` is called once a
+    /// band, in order.
     ///
     /// # Panics
     /// If `power` has fewer than `bins` values.
@@ -109,7 +127,8 @@ impl Band {
         let area_norm = 2.0 / (high_hz - low_hz);
         let weight = |bin: usize| {
             let hz = bin as f64 * bin_hz;
-            let (rise, fall) = ((hz - low_hz) / (center_hz - low_hz), (high_hz - hz) / (high_hz - center_hz));
+            let (rise, fall) =
+                ((hz - low_hz) / (center_hz - low_hz), (high_hz - hz) / (high_hz - center_hz));
             (rise.min(fall).max(0.0) * area_norm) as f32
         };
         let first_bin = ((low_hz / bin_hz).floor().max(0.0) as usize).min(bins);
@@ -136,7 +155,8 @@ mod tests {
 
     #[test]
     fn bands_of_another_rate_see_the_same_level() {
-        // White noise has the same mel power whether its bins come from 22.05 or 44.1 kHz of one resolution.
+        // White noise has the same mel power whether its bins come from 22.05 or 44.1 kHz of one
+        // resolution.
         let low = MelFilterbank::new(22_050.0, 2048, 128);
         let high = MelFilterbank::with_range(44_100.0, 4096, 128, 0.0, 11_025.0);
         let (mut a, mut b) = (vec![0.0; 128], vec![0.0; 128]);

@@ -1,30 +1,33 @@
 //! The level of a stream, measured causally, and the gain that brings it to the models' level.
 
-/// Frames a sub-block: energies are taken over fixed pieces since the reset, whatever the caller's blocks.
+/// Frames a sub-block: energies are taken over fixed pieces since the reset, whatever the caller's
+/// blocks.
 const SUB_BLOCK_SAMPLES: usize = 1024;
 /// How much sounding audio is remembered.
 const MEMORY_SECONDS: u64 = 12;
-/// The level that [`Level::gain`] brings audio to, and that the memory holds before any audio: -20 dBFS RMS.
+/// The level that [`Level::gain`] brings audio to, and that the memory holds before any audio: -20
+/// dBFS RMS.
 const TARGET_POWER: f64 = 1e-2;
 /// Sub-blocks below -60 dBFS RMS are pauses and are not remembered.
 const SILENCE_POWER: f64 = 1e-6;
 /// The gain stays within -30 dB and +30 dB.
 const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
 
-/// A causal loudness follower: what training and playing scale audio by before the mel front end, and what
-/// playing undoes afterwards.
+/// A causal loudness follower: what training and playing scale audio by before the mel front end,
+/// and what playing undoes afterwards.
 ///
-/// The law: the stream since the reset is cut into sub-blocks of 1024 frames. Each sub-block has a power, the
-/// mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers of the last
-/// 12 s / 1024 frames sounding sub-blocks (those of at least -60 dBFS); at the reset all of it holds -20 dBFS.
+/// The law: the stream since the reset is cut into sub-blocks of 1024 frames. Each sub-block has a
+/// power, the mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers
+/// of the last 12 s / 1024 frames sounding sub-blocks (those of at least -60 dBFS); at the reset
+/// all of it holds -20 dBFS.
 ///
 /// ```text
 /// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB)
 /// ```
 ///
-/// So silence leaves the gain alone, the first notes of a quiet part raise it gradually, and 12 s of steady
-/// sound sit at -20 dBFS exactly. The gain changes at the end of a sub-block only; cutting the stream
-/// differently does not change it. Nothing allocates after [`Level::new`].
+/// So silence leaves the gain alone, the first notes of a quiet part raise it gradually, and 12 s
+/// of steady sound sit at -20 dBFS exactly. The gain changes at the end of a sub-block only;
+/// cutting the stream differently does not change it. Nothing allocates after [`Level::new`].
 #[derive(Clone, Debug)]
 pub struct Level {
     /// Powers of the remembered sub-blocks, a ring.
@@ -41,7 +44,8 @@ pub struct Level {
 impl Level {
     /// A follower for streams of one rate, before any audio.
     pub fn new(sample_rate_hz: u32) -> Self {
-        let blocks = (u64::from(sample_rate_hz) * MEMORY_SECONDS).div_ceil(SUB_BLOCK_SAMPLES as u64).max(1);
+        let blocks =
+            (u64::from(sample_rate_hz) * MEMORY_SECONDS).div_ceil(SUB_BLOCK_SAMPLES as u64).max(1);
         Self {
             memory: vec![TARGET_POWER; blocks as usize].into(),
             oldest: 0,
@@ -68,7 +72,10 @@ impl Level {
     /// If the channels differ in length.
     pub fn push(&mut self, channels: &[&[f32]]) {
         let Some(first) = channels.first() else { return };
-        assert!(channels.iter().all(|c| c.len() == first.len()), "channels of one block differ in length");
+        assert!(
+            channels.iter().all(|c| c.len() == first.len()),
+            "channels of one block differ in length"
+        );
         let per_channel = 1.0 / channels.len() as f64;
         for i in 0..first.len() {
             // One sum in the order of the samples: any cutting gives the same bits.
@@ -90,7 +97,8 @@ impl Level {
         }
         self.memory[self.oldest] = power;
         self.oldest = (self.oldest + 1) % self.memory.len();
-        // Summed anew each time (a few hundred values a sub-block), so that no rounding error builds up.
+        // Summed anew each time (a few hundred values a sub-block), so that no rounding error
+        // builds up.
         let mean = self.memory.iter().sum::<f64>() / self.memory.len() as f64;
         self.gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1) as f32;
     }
@@ -105,7 +113,9 @@ mod tests {
     /// A tone with a slow tremolo of the given peak.
     fn tone(seconds: f32, peak: f32) -> Vec<f32> {
         let len = (seconds * RATE_HZ as f32) as usize;
-        (0..len).map(|i| peak * (i as f32 * 0.07).sin() * (0.6 + 0.4 * (i as f32 * 3e-4).sin())).collect()
+        (0..len)
+            .map(|i| peak * (i as f32 * 0.07).sin() * (0.6 + 0.4 * (i as f32 * 3e-4).sin()))
+            .collect()
     }
 
     fn rms(signal: &[f32]) -> f64 {

@@ -17,9 +17,10 @@ pub fn power_to_db(power: f32, amin: f32) -> f32 {
 
 /// The reports' 8-bit image: dB below the chunk's own maximum, 80 dB over 256 grey values.
 ///
-/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` cut to a byte, in double precision,
-/// because a value at the edge between two bytes is easily rounded to the wrong one. The networks that play read
-/// [`MelFrontEnd::image`], where a chunk's own maximum means nothing.
+/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` cut to a byte,
+/// in double precision, because a value at the edge between two bytes is easily rounded to the
+/// wrong one. The networks that play read [`MelFrontEnd::image`], where a chunk's own maximum means
+/// nothing.
 pub fn grayscale_chunk_max<T: Copy + Into<f64>>(power: &[T]) -> Vec<u8> {
     let db = |power: f64| 10.0 * power.max(AMIN.into()).log10();
     let reference = db(power.iter().map(|&p| p.into()).fold(0.0, f64::max));
@@ -46,8 +47,8 @@ impl MelConfig {
 
 /// STFT, filterbank and map of one [`MelConfig`].
 ///
-/// Frames are placed as in [`Stft`]: frame `t` is centred at `first_center + t * hop_length`, samples outside
-/// of the channels read as 0.
+/// Frames are placed as in [`Stft`]: frame `t` is centred at `first_center + t * hop_length`,
+/// samples outside of the channels read as 0.
 pub struct MelFrontEnd {
     config: MelConfig,
     stft: Stft,
@@ -60,7 +61,8 @@ impl MelFrontEnd {
     /// Plans the front end of a (validated) config.
     pub fn new(config: &MelConfig) -> Self {
         let stft = Stft::new(config.n_fft, config.hop_length);
-        let filterbank = MelFilterbank::new(config.sample_rate_hz as f32, config.n_fft, config.n_mels);
+        let filterbank =
+            MelFilterbank::new(config.sample_rate_hz as f32, config.n_fft, config.n_mels);
         Self { config: config.clone(), power: vec![0.0; stft.bins()], stft, filterbank }
     }
 
@@ -76,9 +78,15 @@ impl MelFrontEnd {
 
     /// The log-mel image of `frames` frames of audio at the model's rate, scaled by `gain`.
     ///
-    /// Power, not samples, is averaged over the channels, so that an out-of-phase pair is not silent.
-    /// No channels are silence.
-    pub fn image(&mut self, channels: &[&[f32]], first_center: isize, frames: usize, gain: f32) -> MelImage {
+    /// Power, not samples, is averaged over the channels, so that an out-of-phase pair is not
+    /// silent. No channels are silence.
+    pub fn image(
+        &mut self,
+        channels: &[&[f32]],
+        first_center: isize,
+        frames: usize,
+        gain: f32,
+    ) -> MelImage {
         let mut data = self.mel_power(channels, first_center, frames, gain);
         data.iter_mut().for_each(|value| *value = self.config.from_db(power_to_db(*value, AMIN)));
         MelImage { n_mels: self.config.n_mels, frames, data }
@@ -130,7 +138,8 @@ mod tests {
         let mut front = MelFrontEnd::new(&MelConfig::default());
         let signal = tone(16_384);
         let (a, b) = (front.image(&[&signal], 0, 32, 1.0), front.image(&[&signal], 0, 32, 2.0));
-        let band = (0..128).max_by(|&i, &j| a.at(i, 16).total_cmp(&a.at(j, 16))).expect("128 bands");
+        let band =
+            (0..128).max_by(|&i, &j| a.at(i, 16).total_cmp(&a.at(j, 16))).expect("128 bands");
         let moved_db = (b.at(band, 16) - a.at(band, 16)) * front.config().range_db;
         assert!((moved_db - 6.0206).abs() < 0.01, "{moved_db}");
     }

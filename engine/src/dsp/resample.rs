@@ -4,8 +4,8 @@ mod idle;
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{
-    Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
-    calculate_cutoff,
+    Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType,
+    WindowFunction, calculate_cutoff,
 };
 
 use crate::{Error, Result};
@@ -14,7 +14,8 @@ use crate::{Error, Result};
 const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// Side lobes below -92 dB, at little more than half the length that the squared window needs.
 const WINDOW: WindowFunction = WindowFunction::BlackmanHarris;
-/// Ratios with at most so many output phases (22.05 to 192 kHz has 1280) get one filter a phase, which is exact.
+/// Ratios with at most so many output phases (22.05 to 192 kHz has 1280) get one filter a phase,
+/// which is exact.
 const EXACT_PHASES: u64 = 1280;
 /// Other ratios interpolate between so many phases with a cubic.
 const INTERPOLATED_PHASES: u64 = 256;
@@ -25,8 +26,9 @@ pub enum Rolloff {
     /// Flat to 0.95 of it, below -90 dB before it is reached: as much of the band as can be had.
     #[default]
     Steep,
-    /// Flat to 0.913, -6 dB at 0.957, done where it is reached: within 0.1 dB, as far as that is heard, the response of
-    /// soxr's `HQ` recipe, with which librosa loads files. For images that are compared with librosa's.
+    /// Flat to 0.913, -6 dB at 0.957, done where it is reached: within 0.1 dB, as far as that is
+    /// heard, the response of soxr's `HQ` recipe, with which librosa loads files. For images that
+    /// are compared with librosa's.
     Librosa,
 }
 
@@ -51,8 +53,9 @@ impl Rolloff {
 
 /// A mono sample rate converter for a stream that comes in pieces.
 ///
-/// Output sample `n` lies at input time `n * from_hz / to_hz`: the filter's delay is taken off. The output
-/// depends on the samples only, never on the sizes of the pieces. Equal rates pass through bit for bit.
+/// Output sample `n` lies at input time `n * from_hz / to_hz`: the filter's delay is taken off. The
+/// output depends on the samples only, never on the sizes of the pieces. Equal rates pass through
+/// bit for bit.
 ///
 /// A band-limited (windowed sinc) filter that falls as its [`Rolloff`] says, aliases below
 /// -80 dB. After [`Resampler::new`] nothing allocates but to grow `output`.
@@ -79,13 +82,14 @@ impl Resampler {
         Ok(Self { from_hz: from_hz.into(), to_hz: to_hz.into(), sinc, received: 0, sent: 0 })
     }
 
-    /// How far an output sample of [`Resampler::new`] looks ahead: output `n` is out once input sample
-    /// `n * from_hz / to_hz + look_ahead_samples` has been pushed. 0 for equal rates.
+    /// How far an output sample of [`Resampler::new`] looks ahead: output `n` is out once input
+    /// sample `n * from_hz / to_hz + look_ahead_samples` has been pushed. 0 for equal rates.
     ///
     /// # Errors
     /// As [`Resampler::new`].
     pub fn look_ahead_samples(from_hz: u32, to_hz: u32) -> Result<usize> {
-        Ok(Filter::new(from_hz, to_hz, Rolloff::default())?.map_or(0, |filter| filter.look_ahead_samples()))
+        Ok(Filter::new(from_hz, to_hz, Rolloff::default())?
+            .map_or(0, |filter| filter.look_ahead_samples()))
     }
 
     /// Takes the next piece of the stream and appends to `output` what is ready.
@@ -127,7 +131,8 @@ pub fn forget_idle() {
     idle::forget();
 }
 
-/// A whole signal at another rate: `ceil(len * to_hz / from_hz)` samples, as if silence followed it.
+/// A whole signal at another rate: `ceil(len * to_hz / from_hz)` samples, as if silence followed
+/// it.
 ///
 /// # Errors
 /// If a rate is not 8 to 192 kHz.
@@ -190,15 +195,20 @@ impl Filter {
 
     /// rubato's converter, with its table of filters.
     fn build(&self) -> Result<Async<f32>> {
-        let kind =
-            if self.is_exact() { SincInterpolationType::Nearest } else { SincInterpolationType::Cubic };
+        let kind = if self.is_exact() {
+            SincInterpolationType::Nearest
+        } else {
+            SincInterpolationType::Cubic
+        };
         let parameters = SincInterpolationParameters::new(self.len(), WINDOW)
             .f_cutoff(self.rolloff.cutoff())
             .oversampling_factor(self.phases() as usize)
             .interpolation(kind);
         let ratio = self.to as f64 / self.from as f64;
         Async::new_sinc(ratio, 1.0, &parameters, self.chunk_samples(), 1, FixedAsync::Input)
-            .map_err(|error| Error::Compute(format!("resampler from {} to {}: {error}", self.from, self.to)))
+            .map_err(|error| {
+                Error::Compute(format!("resampler from {} to {}: {error}", self.from, self.to))
+            })
     }
 }
 
@@ -256,7 +266,8 @@ impl Sinc {
 
     fn convert_chunk(&mut self, output: &mut Vec<f32>) {
         let room = self.ready.len();
-        let input = SequentialSlice::new(&self.pending, 1, self.chunk_samples).expect("one whole chunk");
+        let input =
+            SequentialSlice::new(&self.pending, 1, self.chunk_samples).expect("one whole chunk");
         let mut ready = SequentialSlice::new_mut(&mut self.ready, 1, room).expect("its own length");
         let (_, made) = self
             .inner
@@ -280,10 +291,11 @@ struct Alignment {
 impl Alignment {
     /// For rates in lowest terms, `from : to`, a table of `phases` filters of `len` samples.
     ///
-    /// rubato's output `k` is the signal at `(k + 1) from / to - len / 2 + 1 / phases` samples after the first
-    /// one it was fed (its filter's peak is tabulated one phase late). With one phase an output sample, some
-    /// `k` among every `to` falls on a whole sample exactly; with interpolated phases the nearest one
-    /// is off by `1 / (2 to)` sample at most, and `to` is above a thousand there.
+    /// rubato's output `k` is the signal at `(k + 1) from / to - len / 2 + 1 / phases` samples
+    /// after the first one it was fed (its filter's peak is tabulated one phase late). With one
+    /// phase an output sample, some `k` among every `to` falls on a whole sample exactly; with
+    /// interpolated phases the nearest one is off by `1 / (2 to)` sample at most, and `to` is above
+    /// a thousand there.
     fn new(from: u64, to: u64, phases: u64, len: usize) -> Self {
         // In units of 1 / (to * phases) sample, so that everything is whole.
         let one = to * phases;

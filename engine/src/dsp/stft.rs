@@ -12,11 +12,11 @@ use super::window::hann_periodic;
 ///
 /// Frame `t` is centred at sample `first_center + t * hop_length` and reads `n_fft` samples from
 /// `n_fft / 2` before its centre. Samples outside the signal read as 0, so that librosa's
-/// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames, while a
-/// stream passes real neighbours and the centre of its first frame within them.
+/// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames,
+/// while a stream passes real neighbours and the centre of its first frame within them.
 ///
-/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow `out` and what is
-/// known of its overlap.
+/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow
+/// `out` and what is known of its overlap.
 pub struct Stft {
     n_fft: usize,
     hop_length: usize,
@@ -53,7 +53,8 @@ impl Stft {
         );
         assert!(hop_length > 0, "hop_length: expected a number above 0");
         let mut planner = RealFftPlanner::new();
-        let (to_spectrum, to_signal) = (planner.plan_fft_forward(n_fft), planner.plan_fft_inverse(n_fft));
+        let (to_spectrum, to_signal) =
+            (planner.plan_fft_forward(n_fft), planner.plan_fft_inverse(n_fft));
         let scratch_len = to_spectrum.get_scratch_len().max(to_signal.get_scratch_len());
         Self {
             n_fft,
@@ -89,7 +90,8 @@ impl Stft {
         let (inside, source) = overlap(start, self.n_fft, signal.len());
         self.frame[..inside.start].fill(0.0);
         self.frame[inside.end..].fill(0.0);
-        let windowed = self.frame[inside.clone()].iter_mut().zip(&signal[source]).zip(&self.window[inside]);
+        let windowed =
+            self.frame[inside.clone()].iter_mut().zip(&signal[source]).zip(&self.window[inside]);
         windowed.for_each(|((y, x), w)| *y = x * w);
         self.to_spectrum
             .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.fft_scratch)
@@ -98,7 +100,13 @@ impl Stft {
     }
 
     /// The spectra of `frames` frames into `out`, laid out `[frame][bin]`.
-    pub fn forward(&mut self, signal: &[f32], frames: usize, first_center: isize, out: &mut Vec<Complex32>) {
+    pub fn forward(
+        &mut self,
+        signal: &[f32],
+        frames: usize,
+        first_center: isize,
+        out: &mut Vec<Complex32>,
+    ) {
         out.clear();
         out.reserve(frames * self.bins());
         for t in 0..frames {
@@ -107,8 +115,9 @@ impl Stft {
         }
     }
 
-    /// The signal of `len` samples whose spectrum lies nearest to `spectrum` (`[frame][bin]`, frames placed
-    /// as in [`Stft::forward`]): windowed overlap-add over the sum of squared windows, librosa's `istft`.
+    /// The signal of `len` samples whose spectrum lies nearest to `spectrum` (`[frame][bin]`,
+    /// frames placed as in [`Stft::forward`]): windowed overlap-add over the sum of squared
+    /// windows, librosa's `istft`.
     ///
     /// Samples that no frame reaches are 0. What is left in `spectrum` is the transform's scratch.
     ///
@@ -174,7 +183,8 @@ impl Stft {
     }
 }
 
-/// Which samples of a frame that starts at `start` fall into a signal of `len` samples, and on which of the signal's.
+/// Which samples of a frame that starts at `start` fall into a signal of `len` samples, and on
+/// which of the signal's.
 fn overlap(start: isize, n_fft: usize, len: usize) -> (Range<usize>, Range<usize>) {
     let first = start.saturating_neg().clamp(0, n_fft as isize);
     let last = (len as isize - start).clamp(first, n_fft as isize);
@@ -191,7 +201,9 @@ mod tests {
 
     /// A signal without symmetry or period: a decaying chirp.
     fn chirp(len: usize) -> Vec<f32> {
-        (0..len).map(|i| (i as f32 * (0.01 + i as f32 * 2e-5)).sin() * (-(i as f32) / 3000.0).exp()).collect()
+        (0..len)
+            .map(|i| (i as f32 * (0.01 + i as f32 * 2e-5)).sin() * (-(i as f32) / 3000.0).exp())
+            .collect()
     }
 
     #[test]
@@ -208,7 +220,8 @@ mod tests {
 
     #[test]
     fn frames_depend_on_the_signal_around_their_centre_only() {
-        // The same frames, read from a longer piece of the same stream at another offset: bit for bit.
+        // The same frames, read from a longer piece of the same stream at another offset: bit for
+        // bit.
         let (mut stft, signal) = (Stft::new(512, 128), chirp(8000));
         let (mut whole, mut part) = (Vec::new(), Vec::new());
         stft.forward(&signal, 40, 0, &mut whole);
@@ -220,7 +233,10 @@ mod tests {
     fn frames_far_outside_are_silent() {
         let (mut stft, signal) = (Stft::new(64, 16), chirp(100));
         for center in [-1000, -32, 132, 100_000, isize::MIN / 2, isize::MAX / 2] {
-            assert!(stft.frame(&signal, center).iter().all(|x| x.norm_sqr() == 0.0), "centre {center}");
+            assert!(
+                stft.frame(&signal, center).iter().all(|x| x.norm_sqr() == 0.0),
+                "centre {center}"
+            );
         }
         let mut out = Vec::new();
         stft.inverse(&mut [Complex32::new(1.0, 0.0); 33], -500, 20, &mut out);

@@ -1,7 +1,8 @@
 //! The C interface between Luthier and its engine library: what both sides are compiled with.
 //!
-//! The library is another build of this crate, perhaps of another day: nothing but these types crosses, all memory stays
-//! with whoever allocated it, and no panic leaves a function. Latents and images are as in [`crate::pipeline::TransferModel`].
+//! The library is another build of this crate, perhaps of another day: nothing but these types
+//! crosses, all memory stays with whoever allocated it, and no panic leaves a function. Latents and
+//! images are as in [`crate::pipeline::TransferModel`].
 
 use std::ffi::CStr;
 
@@ -15,8 +16,8 @@ pub const FUNCTIONS_SYMBOL: &CStr = c"luthier_engine_functions";
 
 /// The library's [`VERSION`].
 pub type VersionFn = unsafe extern "C" fn() -> u32;
-/// The library's functions, for as long as the process lives; null where the caller's [`VERSION`], which it gives, is not
-/// the library's.
+/// The library's functions, for as long as the process lives; null where the caller's [`VERSION`],
+/// which it gives, is not the library's.
 pub type FunctionsFn = unsafe extern "C" fn(version: u32) -> *const Functions;
 
 /// Zero where all went well, and then alone are outputs whole.
@@ -26,7 +27,8 @@ pub const OK: Status = 0;
 /// The message says what did not.
 pub const FAILED: Status = 1;
 
-/// [`Functions::open_model`]'s device: candle on the CPU. Slow: it is there to test the library without a GPU.
+/// [`Functions::open_model`]'s device: candle on the CPU. Slow: it is there to test the library
+/// without a GPU.
 pub const DEVICE_CPU: u32 = 0;
 /// [`Functions::open_model`]'s device: the first CUDA GPU.
 pub const DEVICE_CUDA: u32 = 1;
@@ -43,8 +45,8 @@ pub struct Stream {
     _opaque: [u8; 0],
 }
 
-/// What the library offers. Every [`Room`] must be filled exactly; a `message` gets the reason of a failure in UTF-8, cut
-/// to what has room, the rest zero.
+/// What the library offers. Every [`Room`] must be filled exactly; a `message` gets the reason of a
+/// failure in UTF-8, cut to what has room, the rest zero.
 #[repr(C)]
 pub struct Functions {
     /// The model in the bytes of a model file, on a device.
@@ -57,8 +59,11 @@ pub struct Functions {
     /// Lets a model go.
     pub close_model: unsafe extern "C" fn(model: *mut Model),
     /// A stream on a model.
-    pub open_stream:
-        unsafe extern "C" fn(model: *const Model, stream: *mut *mut Stream, message: Room<u8>) -> Status,
+    pub open_stream: unsafe extern "C" fn(
+        model: *const Model,
+        stream: *mut *mut Stream,
+        message: Room<u8>,
+    ) -> Status,
     /// Lets a stream go.
     pub close_stream: unsafe extern "C" fn(stream: *mut Stream),
     /// Images of one size, one after the other, to a style.
@@ -114,7 +119,10 @@ impl<T> Copy for View<T> {}
 impl<T> View<T> {
     /// A view of a slice, or of none.
     pub fn of(slice: Option<&[T]>) -> Self {
-        slice.map_or(Self { data: std::ptr::null(), len: 0 }, |s| Self { data: s.as_ptr(), len: s.len() })
+        slice.map_or(Self { data: std::ptr::null(), len: 0 }, |s| Self {
+            data: s.as_ptr(),
+            len: s.len(),
+        })
     }
 
     /// The slice.

@@ -23,8 +23,13 @@ impl Accelerator {
     /// Puts a model that plays on the CPU on the library's device too, and compares their answers.
     ///
     /// # Errors
-    /// One sentence if there is no such device, it has not enough memory, or computes something else.
-    pub fn open(library: &Library, checkpoint: &Checkpoint, cpu: &Playable<Packed>) -> Result<Self> {
+    /// One sentence if there is no such device, it has not enough memory, or computes something
+    /// else.
+    pub fn open(
+        library: &Library,
+        checkpoint: &Checkpoint,
+        cpu: &Playable<Packed>,
+    ) -> Result<Self> {
         let model = Arc::new(library.model(checkpoint)?);
         let config = Arc::new(cpu.config().clone());
         let mut here = Executed::new(cpu.model(), Packed::default());
@@ -32,7 +37,8 @@ impl Accelerator {
         Ok(Self { model, config, fault: Fault::default() })
     }
 
-    /// The networks for one stream: a device's before the CPU's, or the CPU's alone where there is none or it has given up.
+    /// The networks for one stream: a device's before the CPU's, or the CPU's alone where there is
+    /// none or it has given up.
     pub fn networks(
         device: Option<&Self>,
         cpu: &Playable<Packed>,

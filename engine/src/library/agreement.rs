@@ -15,7 +15,10 @@ pub const TOLERANCE: f32 = 1e-3;
 ///
 /// # Errors
 /// If one fails, or they are more than [`TOLERANCE`] apart.
-pub fn require_agreement(ours: &mut dyn TransferModel, theirs: &mut dyn TransferModel) -> Result<()> {
+pub fn require_agreement(
+    ours: &mut dyn TransferModel,
+    theirs: &mut dyn TransferModel,
+) -> Result<()> {
     let config = ours.config().clone();
     let image = pattern(config.mel.n_mels, config.window.frames);
     let (style, their_style) = (
@@ -51,10 +54,14 @@ fn near(what: &str, ours: &[f32], theirs: &[f32]) -> Result<()> {
     // A difference that is no number is not within.
     let within = |(a, b): &(&f32, &f32)| (*a - *b).abs() <= TOLERANCE;
     match ours.iter().zip(theirs).find(|pair| !within(pair)) {
-        _ if ours.len() != theirs.len() => {
-            Err(Error::Compute(format!("{what}: {} values, the CPU has {}", theirs.len(), ours.len())))
+        _ if ours.len() != theirs.len() => Err(Error::Compute(format!(
+            "{what}: {} values, the CPU has {}",
+            theirs.len(),
+            ours.len()
+        ))),
+        Some((a, b)) => {
+            Err(Error::Compute(format!("{what} is not the CPU's ({b} instead of {a})")))
         }
-        Some((a, b)) => Err(Error::Compute(format!("{what} is not the CPU's ({b} instead of {a})"))),
         None => Ok(()),
     }
 }

@@ -27,8 +27,9 @@ impl Fault {
     }
 }
 
-/// The same networks twice. What the first fails at, or answers with what is no number, is computed by the second, and so is everything after it, in every
-/// stream that shares the [`Fault`]: no window is lost.
+/// The same networks twice. What the first fails at, or answers with what is no number, is computed
+/// by the second, and so is everything after it, in every stream that shares the [`Fault`]: no
+/// window is lost.
 pub struct Fallback {
     /// None once it has given up: its memory is free.
     first: Option<Box<dyn TransferModel>>,
@@ -38,7 +39,11 @@ pub struct Fallback {
 
 impl Fallback {
     /// Computes with `first` until there is a fault.
-    pub fn new(first: Box<dyn TransferModel>, second: Box<dyn TransferModel>, fault: &Fault) -> Self {
+    pub fn new(
+        first: Box<dyn TransferModel>,
+        second: Box<dyn TransferModel>,
+        fault: &Fault,
+    ) -> Self {
         Self { first: Some(first), second, fault: fault.clone() }
     }
 
@@ -129,7 +134,13 @@ mod tests {
             Ok(MelImage { n_mels: 1, frames: 1, data: vec![self.1] })
         }
 
-        fn denoise(&mut self, _: &[f32], _: LatentDims, _: usize, _: &[Guide]) -> Result<Vec<Vec<f32>>> {
+        fn denoise(
+            &mut self,
+            _: &[f32],
+            _: LatentDims,
+            _: usize,
+            _: &[Guide],
+        ) -> Result<Vec<Vec<f32>>> {
             Ok(vec![vec![self.1]])
         }
     }

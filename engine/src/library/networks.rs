@@ -32,7 +32,8 @@ pub(super) struct OpenModel {
     handle: NonNull<abi::Model>,
 }
 
-// SAFETY: the library promises that any number of threads may open streams on a model, and it stays open.
+// SAFETY: the library promises that any number of threads may open streams on a model, and it stays
+// open.
 unsafe impl Send for OpenModel {}
 // SAFETY: as above.
 unsafe impl Sync for OpenModel {}
@@ -47,8 +48,8 @@ impl OpenModel {
         let (file, mut handle) = (abi::View::of(Some(file)), std::ptr::null_mut());
         // SAFETY: all pointers are of what lives until the call returns.
         call(|message| unsafe { (functions.open_model)(file, device, &mut handle, message) })?;
-        let handle =
-            NonNull::new(handle).ok_or_else(|| Error::Compute("the library gave no model".into()))?;
+        let handle = NonNull::new(handle)
+            .ok_or_else(|| Error::Compute("the library gave no model".into()))?;
         Ok(Self { functions, handle })
     }
 }
@@ -67,7 +68,8 @@ pub struct Networks {
     handle: NonNull<abi::Stream>,
 }
 
-// SAFETY: the library asks that one thread at a time uses a stream, not that it is always the same one.
+// SAFETY: the library asks that one thread at a time uses a stream, not that it is always the same
+// one.
 unsafe impl Send for Networks {}
 
 impl Networks {
@@ -76,8 +78,8 @@ impl Networks {
         let open = model.functions.open_stream;
         // SAFETY: the model is open, and the pointers are of what lives until the call returns.
         call(|message| unsafe { open(model.handle.as_ptr(), &mut handle, message) })?;
-        let handle =
-            NonNull::new(handle).ok_or_else(|| Error::Compute("the library gave no stream".into()))?;
+        let handle = NonNull::new(handle)
+            .ok_or_else(|| Error::Compute("the library gave no stream".into()))?;
         Ok(Self { model: Arc::clone(model), config: Arc::clone(config), handle })
     }
 }
@@ -121,9 +123,11 @@ impl TransferModel for Networks {
             instruments: vec![0.0; config.instruments.len()],
         };
         let [tokens, pooled, instruments] =
-            [&mut style.tokens, &mut style.pooled, &mut style.instruments].map(|room| abi::Room::of(room));
+            [&mut style.tokens, &mut style.pooled, &mut style.instruments]
+                .map(|room| abi::Room::of(room));
         let (function, stream) = (self.model.functions.style_tokens, self.handle.as_ptr());
-        // SAFETY: the stream is open and ours alone; all pointers are of what lives until the call returns.
+        // SAFETY: the stream is open and ours alone; all pointers are of what lives until the call
+        // returns.
         call(|message| unsafe { function(stream, image, tokens, pooled, instruments, message) })?;
         if self.config.unet.profile_channels > 0 {
             style.profile = mean_profile(images);
@@ -134,8 +138,10 @@ impl TransferModel for Networks {
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         let MelImage { n_mels, frames, data } = image;
         let r = self.config.autoencoder.reduction();
-        let mut latent = vec![0.0; n_mels / r * (frames / r) * self.config.autoencoder.latent_channels];
-        let image = abi::Image { n_mels: *n_mels, frames: *frames, data: abi::View::of(Some(data)) };
+        let mut latent =
+            vec![0.0; n_mels / r * (frames / r) * self.config.autoencoder.latent_channels];
+        let image =
+            abi::Image { n_mels: *n_mels, frames: *frames, data: abi::View::of(Some(data)) };
         let (room, function) = (abi::Room::of(&mut latent), self.model.functions.encode);
         // SAFETY: as in `style_tokens`.
         call(|message| unsafe { function(self.handle.as_ptr(), image, room, message) })?;
@@ -147,7 +153,9 @@ impl TransferModel for Networks {
         let mut image = MelImage::filled(dims[0] * r, dims[1] * r, 0.0);
         let (room, function) = (abi::Room::of(&mut image.data), self.model.functions.decode);
         // SAFETY: as in `style_tokens`.
-        call(|message| unsafe { function(self.handle.as_ptr(), latent(dims, clean), room, message) })?;
+        call(|message| unsafe {
+            function(self.handle.as_ptr(), latent(dims, clean), room, message)
+        })?;
         Ok(image)
     }
 

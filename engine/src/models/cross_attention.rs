@@ -3,9 +3,11 @@
 use crate::Result;
 use crate::nn::{Backend, ConvSpec};
 
-/// Multi-head attention (Vaswani et al. 2017) of an image's positions to tokens: the style's, or its own.
+/// Multi-head attention (Vaswani et al. 2017) of an image's positions to tokens: the style's, or
+/// its own.
 ///
-/// The reports replace the features by the attention's output; here it is added, and starts as zero.
+/// The reports replace the features by the attention's output; here it is added, and starts as
+/// zero.
 pub struct CrossAttention<B: Backend> {
     heads: usize,
     norm: B::Norm,
@@ -46,8 +48,14 @@ impl<B: Backend> CrossAttention<B> {
         Ok(Memory { keys: ops.conv(tokens, &self.key)?, values: ops.conv(tokens, &self.value)? })
     }
 
-    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the memory of tokens, or none for the image's own positions.
-    pub fn forward(&self, ops: &mut B, x: &B::Tensor, memory: Option<&Memory<B>>) -> Result<B::Tensor> {
+    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the memory of tokens, or none for the image's own
+    /// positions.
+    pub fn forward(
+        &self,
+        ops: &mut B,
+        x: &B::Tensor,
+        memory: Option<&Memory<B>>,
+    ) -> Result<B::Tensor> {
         let normed = ops.norm(x, &self.norm, None, false)?;
         let query = ops.conv(&normed, &self.query)?;
         let own;

@@ -5,8 +5,8 @@ use crate::config::AutoencoderConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// The encoder's mirror: residual blocks and [`ConvSpec::upsampled`] convolutions, the last doubling by
-/// [`Backend::depth_to_space`], beside a linear path from latent to whole patches.
+/// The encoder's mirror: residual blocks and [`ConvSpec::upsampled`] convolutions, the last
+/// doubling by [`Backend::depth_to_space`], beside a linear path from latent to whole patches.
 pub struct SpectrogramDecoder<B: Backend> {
     reduction: usize,
     linear: B::Conv,
@@ -18,12 +18,20 @@ pub struct SpectrogramDecoder<B: Backend> {
 
 impl<B: Backend> SpectrogramDecoder<B> {
     /// Builds the decoder; its weights' names start with `name`.
-    pub fn load(source: &mut B::Source<'_>, name: &str, config: &AutoencoderConfig) -> Result<Self> {
+    pub fn load(
+        source: &mut B::Source<'_>,
+        name: &str,
+        config: &AutoencoderConfig,
+    ) -> Result<Self> {
         let (reduction, latent) = (config.reduction(), config.latent_channels);
         let deepest = *config.channels.last().expect("validated: at least one stage");
-        let linear =
-            B::load_conv(source, &format!("{name}.linear"), ConvSpec::linear(latent, reduction * reduction))?;
-        let first = B::load_conv(source, &format!("{name}.first"), ConvSpec::conv(latent, deepest, 3, 1))?;
+        let linear = B::load_conv(
+            source,
+            &format!("{name}.linear"),
+            ConvSpec::linear(latent, reduction * reduction),
+        )?;
+        let first =
+            B::load_conv(source, &format!("{name}.first"), ConvSpec::conv(latent, deepest, 3, 1))?;
         let mut stages = Vec::new();
         for (i, &c) in config.channels.iter().enumerate().rev() {
             let res = ResBlock::load(source, &format!("{name}.res.{i}"), c, c, None)?;
@@ -44,7 +52,11 @@ impl<B: Backend> SpectrogramDecoder<B> {
             first,
             stages,
             norm: B::load_norm(source, &format!("{name}.norm"), last)?,
-            out: B::load_conv(source, &format!("{name}.out"), ConvSpec::conv(last, 4, 3, 1).zero())?,
+            out: B::load_conv(
+                source,
+                &format!("{name}.out"),
+                ConvSpec::conv(last, 4, 3, 1).zero(),
+            )?,
         })
     }
 

@@ -5,9 +5,10 @@ use crate::config::AutoencoderConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// The reports' encoder (stride-2 convolutions), with residual blocks and group norms, beside a linear path over whole
-/// patches. The linear path starts as the patches' principal components (see the trainer), the convolutions as nothing: the
-/// encoder is never worse than the linear one of its size.
+/// The reports' encoder (stride-2 convolutions), with residual blocks and group norms, beside a
+/// linear path over whole patches. The linear path starts as the patches' principal components (see
+/// the trainer), the convolutions as nothing: the encoder is never worse than the linear one of its
+/// size.
 pub struct SpectrogramEncoder<B: Backend> {
     reduction: usize,
     linear: B::Conv,
@@ -18,10 +19,15 @@ pub struct SpectrogramEncoder<B: Backend> {
 
 impl<B: Backend> SpectrogramEncoder<B> {
     /// Builds the encoder; its weights' names start with `name`.
-    pub fn load(source: &mut B::Source<'_>, name: &str, config: &AutoencoderConfig) -> Result<Self> {
+    pub fn load(
+        source: &mut B::Source<'_>,
+        name: &str,
+        config: &AutoencoderConfig,
+    ) -> Result<Self> {
         let (reduction, mut c_in, mut stages) = (config.reduction(), 1, Vec::new());
         for (i, &c) in config.channels.iter().enumerate() {
-            let down = B::load_conv(source, &format!("{name}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
+            let down =
+                B::load_conv(source, &format!("{name}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
             stages.push((down, ResBlock::load(source, &format!("{name}.res.{i}"), c, c, None)?));
             c_in = c;
         }

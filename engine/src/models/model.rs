@@ -89,10 +89,15 @@ impl<B: Backend> Model<B> {
         Ok(MelImage { n_mels, frames, data })
     }
 
-    /// Reference images of one size -> style tokens: all tokens of all images, the mean of their pooled vectors.
+    /// Reference images of one size -> style tokens: all tokens of all images, the mean of their
+    /// pooled vectors.
     pub fn style_tokens(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
         if images.is_empty() {
-            return Err(Error::invalid("style reference", "at least one window that sounds", "none"));
+            return Err(Error::invalid(
+                "style reference",
+                "at least one window that sounds",
+                "none",
+            ));
         }
         let dim = self.config.style.dim;
         let mut style = StyleTokens { dim, ..StyleTokens::default() };
@@ -110,7 +115,8 @@ impl<B: Backend> Model<B> {
         Ok(style)
     }
 
-    /// The denoiser's prediction for each guide on the same noisy latent, in one batch; every style has as many tokens or none.
+    /// The denoiser's prediction for each guide on the same noisy latent, in one batch; every style
+    /// has as many tokens or none.
     pub fn denoise(
         &self,
         ops: &mut B,
@@ -147,13 +153,16 @@ impl<B: Backend> Model<B> {
             }
             let given = if guide.content.is_some() { 1.0 } else { 0.0 };
             mask.extend(
-                (0..h * w).flat_map(|p| [if p % w < guide.prefix_columns { 1.0 } else { 0.0 }, given]),
+                (0..h * w)
+                    .flat_map(|p| [if p % w < guide.prefix_columns { 1.0 } else { 0.0 }, given]),
             );
         }
         let content = ops.tensor([batch, h, w, c], &content)?;
         let mask = ops.tensor([batch, h, w, MASK_CHANNELS], &mask)?;
-        let embedding =
-            SinusoidalPositionEmbedding::embed(timestep as f32, SinusoidalPositionEmbedding::TIMESTEP_DIM);
+        let embedding = SinusoidalPositionEmbedding::embed(
+            timestep as f32,
+            SinusoidalPositionEmbedding::TIMESTEP_DIM,
+        );
         let timestep = ops.tensor([batch, 1, 1, embedding.len()], &embedding.repeat(batch))?;
         let conditions = Conditions { content: &content, mask: &mask, timestep: &timestep, style };
         let prediction = self.denoiser.unet.forward(ops, &noisy, &conditions)?;
@@ -164,7 +173,8 @@ impl<B: Backend> Model<B> {
     /// What the denoiser keeps of the guides' styles, in one batch; a dropped style is zero.
     pub fn read_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<StyleMemory<B>> {
         let dim = self.config.style.dim;
-        let count = guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
+        let count =
+            guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
         let sizes = [count * dim, dim, self.profile_len()];
         let mut parts = [(); 3].map(|()| Vec::new());
         for guide in guides {
@@ -173,7 +183,8 @@ impl<B: Backend> Model<B> {
                 && values.map(<[f32]>::len) != sizes
             {
                 let [tokens, pooled, profile] = values.map(<[f32]>::len);
-                let expected = format!("{} values, {} pooled, {} of a profile", sizes[0], sizes[1], sizes[2]);
+                let expected =
+                    format!("{} values, {} pooled, {} of a profile", sizes[0], sizes[1], sizes[2]);
                 let found = format!("{tokens}, {pooled}, {profile}");
                 return Err(Error::invalid("style tokens", expected, found));
             }
@@ -214,14 +225,19 @@ impl<B: Backend> Model<B> {
         let dims = [self.profile_len() / statistics, 1, statistics];
         let [rows, ..] = self.padded(dims);
         let profiles = profiles.chunks_exact(self.profile_len());
-        let widened: Vec<f32> = profiles.flat_map(|one| widen(one, dims, [rows, 1, statistics])).collect();
+        let widened: Vec<f32> =
+            profiles.flat_map(|one| widen(one, dims, [rows, 1, statistics])).collect();
         ops.tensor([count, rows, 1, statistics], &widened)
     }
 
     fn check_size(&self, n_mels: usize, frames: usize) -> Result<()> {
         let r = self.config.autoencoder.reduction();
         if n_mels != self.config.mel.n_mels {
-            return Err(Error::invalid("mel image", format!("{} bands", self.config.mel.n_mels), n_mels));
+            return Err(Error::invalid(
+                "mel image",
+                format!("{} bands", self.config.mel.n_mels),
+                n_mels,
+            ));
         }
         if frames == 0 || !frames.is_multiple_of(r) {
             return Err(Error::invalid("mel image", format!("a multiple of {r} frames"), frames));
@@ -229,7 +245,8 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// The denoiser halves its input between resolutions: rows and columns are padded up to what divides.
+    /// The denoiser halves its input between resolutions: rows and columns are padded up to what
+    /// divides.
     fn padded(&self, [h, w, c]: LatentDims) -> LatentDims {
         let unit = 1 << (self.config.unet.channels.len() - 1);
         [h.next_multiple_of(unit), w.next_multiple_of(unit), c]

@@ -1,7 +1,8 @@
 //! Positions as sines and cosines.
 
-/// `SinusoidalPositionEmbedding` (report 2, equations 7 and 8; Vaswani et al. 2017), halves instead of interleaved:
-/// `sin(p f_i)` for all `i`, then `cos(p f_i)`, with `f_i = 10000^(-i / (dim / 2))`.
+/// `SinusoidalPositionEmbedding` (report 2, equations 7 and 8; Vaswani et al. 2017), halves instead
+/// of interleaved: `sin(p f_i)` for all `i`, then `cos(p f_i)`, with `f_i = 10000^(-i / (dim /
+/// 2))`.
 pub struct SinusoidalPositionEmbedding;
 
 impl SinusoidalPositionEmbedding {
@@ -16,14 +17,17 @@ impl SinusoidalPositionEmbedding {
         sines.chain((0..half).map(|i| angle(i).cos() as f32)).collect()
     }
 
-    /// Where a row lies along the mel axis: `channels` values for each of `rows`, `sin` and `cos` of `pi 2^i y`, with `y` the
-    /// row's centre in `[0, 1]`. Relative to the height, so that other heights than the trained one stay meaningful.
+    /// Where a row lies along the mel axis: `channels` values for each of `rows`, `sin` and `cos`
+    /// of `pi 2^i y`, with `y` the row's centre in `[0, 1]`. Relative to the height, so that other
+    /// heights than the trained one stay meaningful.
     pub fn rows(rows: usize, channels: usize) -> Vec<f32> {
         let half = channels / 2;
         let row = |y: usize| {
             let centre = (y as f64 + 0.5) / rows as f64;
             let angle = move |i: usize| std::f64::consts::PI * (1u64 << i) as f64 * centre;
-            (0..half).map(move |i| angle(i).sin() as f32).chain((0..half).map(move |i| angle(i).cos() as f32))
+            (0..half)
+                .map(move |i| angle(i).sin() as f32)
+                .chain((0..half).map(move |i| angle(i).cos() as f32))
         };
         (0..rows).flat_map(row).collect()
     }

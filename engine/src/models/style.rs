@@ -19,7 +19,8 @@ pub struct Style<B: Backend> {
     pub logits: B::Tensor,
 }
 
-/// The reports' six stride-2 convolutions; tokens from the last resolutions, a pooled vector, an instrument head.
+/// The reports' six stride-2 convolutions; tokens from the last resolutions, a pooled vector, an
+/// instrument head.
 pub struct StyleEncoder<B: Backend> {
     frequency_channels: usize,
     downs: Vec<(B::Conv, B::Norm)>,
@@ -37,13 +38,18 @@ impl<B: Backend> StyleEncoder<B> {
         let (mut c_in, mut downs, mut heads) = (1, Vec::new(), Vec::new());
         let first_token_level = config.channels.len() - config.token_levels;
         for (i, &c) in config.channels.iter().enumerate() {
-            let conv = B::load_conv(source, &format!("{name}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
+            let conv =
+                B::load_conv(source, &format!("{name}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
             downs.push((conv, B::load_norm(source, &format!("{name}.norm.{i}"), c)?));
             if i >= first_token_level {
                 let norm = B::load_norm(source, &format!("{name}.token_norm.{i}"), c)?;
                 heads.push((
                     norm,
-                    B::load_conv(source, &format!("{name}.token.{i}"), ConvSpec::linear(c, config.dim))?,
+                    B::load_conv(
+                        source,
+                        &format!("{name}.token.{i}"),
+                        ConvSpec::linear(c, config.dim),
+                    )?,
                 ));
             }
             c_in = c;
@@ -58,7 +64,11 @@ impl<B: Backend> StyleEncoder<B> {
                 .transpose()?,
             mix: ResBlock::load(source, &format!("{name}.mix"), c_in, c_in, None)?,
             heads,
-            pool: B::load_conv(source, &format!("{name}.pool"), ConvSpec::linear(c_in, config.dim))?,
+            pool: B::load_conv(
+                source,
+                &format!("{name}.pool"),
+                ConvSpec::linear(c_in, config.dim),
+            )?,
             label: B::load_conv(
                 source,
                 &format!("{name}.{LABEL}"),

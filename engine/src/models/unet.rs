@@ -12,7 +12,8 @@ use crate::{Error, Result};
 pub struct Conditions<'a, B: Backend> {
     /// `(B, H, W, latent)`: the content, zero where it was dropped.
     pub content: &'a B::Tensor,
-    /// `(B, H, W, 2)`: 1 where the noisy latent holds the clean prefix, 1 where the content is given.
+    /// `(B, H, W, 2)`: 1 where the noisy latent holds the clean prefix, 1 where the content is
+    /// given.
     pub mask: &'a B::Tensor,
     /// `(B, 1, 1, 128)`: [`SinusoidalPositionEmbedding`] of the timestep.
     pub timestep: &'a B::Tensor,
@@ -51,12 +52,24 @@ impl<B: Backend> Stage<B> {
         let (c, mut blocks) = (unet.channels[level], Vec::new());
         for i in 0..unet.res_blocks {
             let c_in = if i == 0 { c_in } else { c };
-            blocks.push(ResBlock::load(source, &format!("{name}.res.{i}"), c_in, c, Some(unet.embedding))?);
+            blocks.push(ResBlock::load(
+                source,
+                &format!("{name}.res.{i}"),
+                c_in,
+                c,
+                Some(unet.embedding),
+            )?);
         }
         let attention = match unet.attention[level] {
             true => Some((
                 CrossAttention::load(source, &format!("{name}.self_attention"), c, c, unet.heads)?,
-                CrossAttention::load(source, &format!("{name}.cross_attention"), c, style, unet.heads)?,
+                CrossAttention::load(
+                    source,
+                    &format!("{name}.cross_attention"),
+                    c,
+                    style,
+                    unet.heads,
+                )?,
             )),
             false => None,
         };
@@ -82,20 +95,31 @@ impl<B: Backend> Stage<B> {
     }
 }
 
-/// Reads a style's spectral profile: convolutions along the rows, of which only the middle columns of the kernels see anything,
-/// and a linear layer that starts at zero.
+/// Reads a style's spectral profile: convolutions along the rows, of which only the middle columns
+/// of the kernels see anything, and a linear layer that starts at zero.
 struct ProfileReader<B: Backend> {
     convs: [B::Conv; 2],
     out: B::Conv,
 }
 
 impl<B: Backend> ProfileReader<B> {
-    fn load(source: &mut B::Source<'_>, name: &str, c_in: usize, width: usize, c_out: usize) -> Result<Self> {
-        let mut conv =
-            |i: usize, c_in| B::load_conv(source, &format!("{name}.{i}"), ConvSpec::conv(c_in, width, 3, 1));
+    fn load(
+        source: &mut B::Source<'_>,
+        name: &str,
+        c_in: usize,
+        width: usize,
+        c_out: usize,
+    ) -> Result<Self> {
+        let mut conv = |i: usize, c_in| {
+            B::load_conv(source, &format!("{name}.{i}"), ConvSpec::conv(c_in, width, 3, 1))
+        };
         Ok(Self {
             convs: [conv(0, c_in)?, conv(1, width)?],
-            out: B::load_conv(source, &format!("{name}.out"), ConvSpec::linear(width, c_out).zero())?,
+            out: B::load_conv(
+                source,
+                &format!("{name}.out"),
+                ConvSpec::linear(width, c_out).zero(),
+            )?,
         })
     }
 
@@ -110,7 +134,8 @@ impl<B: Backend> ProfileReader<B> {
     }
 }
 
-/// ResBlocks with adaptive group norm, self- and cross-attention at the coarse resolutions, skip connections.
+/// ResBlocks with adaptive group norm, self- and cross-attention at the coarse resolutions, skip
+/// connections.
 pub struct UNet<B: Backend> {
     frequency_channels: usize,
     time1: B::Conv,
@@ -127,7 +152,8 @@ pub struct UNet<B: Backend> {
 impl<B: Backend> UNet<B> {
     /// Builds the denoiser; its weights' names start with `name`.
     pub fn load(source: &mut B::Source<'_>, name: &str, config: &ModelConfig) -> Result<Self> {
-        let (unet, latent, dim) = (&config.unet, config.autoencoder.latent_channels, config.style.dim);
+        let (unet, latent, dim) =
+            (&config.unet, config.autoencoder.latent_channels, config.style.dim);
         let e = unet.embedding;
         let time1 = ConvSpec::linear(SinusoidalPositionEmbedding::TIMESTEP_DIM, e);
         let inputs = 2 * latent + MASK_CHANNELS + unet.frequency_channels;
@@ -140,7 +166,13 @@ impl<B: Backend> UNet<B> {
                 .then(|| {
                     let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
                     let name = format!("{name}.profile");
-                    ProfileReader::load(source, &name, statistics, unet.profile_channels, unet.channels[0])
+                    ProfileReader::load(
+                        source,
+                        &name,
+                        statistics,
+                        unet.profile_channels,
+                        unet.channels[0],
+                    )
                 })
                 .transpose()?,
             input: B::load_conv(
@@ -167,13 +199,15 @@ impl<B: Backend> UNet<B> {
         for (i, &c) in unet.channels.iter().enumerate().rev().skip(1) {
             let conv = ConvSpec::upsampled(unet.channels[i + 1], c);
             let conv = B::load_conv(source, &format!("{name}.up.{i}.in"), conv)?;
-            net.up.push((conv, Stage::load(source, &format!("{name}.up.{i}"), unet, dim, i, 2 * c)?));
+            net.up
+                .push((conv, Stage::load(source, &format!("{name}.up.{i}"), unet, dim, i, 2 * c)?));
         }
         Ok(net)
     }
 
     /// Reads a style: `tokens (B or 1, 1, N, dim)`, `pooled (B, 1, 1, dim)` and, where the
-    /// model reads it, its spectral `profile (B, H, 1, statistics of a row)`; all zero where it was dropped.
+    /// model reads it, its spectral `profile (B, H, 1, statistics of a row)`; all zero where it was
+    /// dropped.
     pub fn read(
         &self,
         ops: &mut B,
@@ -181,14 +215,19 @@ impl<B: Backend> UNet<B> {
         pooled: &B::Tensor,
         profile: Option<&B::Tensor>,
     ) -> Result<StyleMemory<B>> {
-        let stages = self.down.iter().map(|(stage, _)| stage).chain(self.up.iter().map(|(_, stage)| stage));
+        let stages =
+            self.down.iter().map(|(stage, _)| stage).chain(self.up.iter().map(|(_, stage)| stage));
         let attentions = stages.filter_map(|stage| stage.attention.as_ref());
         Ok(StyleMemory {
-            attentions: attentions.map(|(_, cross)| cross.read(ops, tokens)).collect::<Result<_>>()?,
+            attentions: attentions
+                .map(|(_, cross)| cross.read(ops, tokens))
+                .collect::<Result<_>>()?,
             pooled: ops.conv(pooled, &self.style)?,
             profile: match (&self.profile, profile) {
                 (Some(reader), Some(profile)) => Some(reader.forward(ops, profile)?),
-                (Some(_), None) => return Err(Error::invalid("style", "its spectral profile", "none")),
+                (Some(_), None) => {
+                    return Err(Error::invalid("style", "its spectral profile", "none"));
+                }
                 (None, _) => None,
             },
         })
@@ -242,8 +281,10 @@ impl<B: Backend> UNet<B> {
     ) -> Result<B::Tensor> {
         let [_, h, w, _] = ops.dims(noisy);
         let rows = SinusoidalPositionEmbedding::rows(h, self.frequency_channels);
-        let rows =
-            rows.chunks_exact(self.frequency_channels).flat_map(|row| row.repeat(w)).collect::<Vec<f32>>();
+        let rows = rows
+            .chunks_exact(self.frequency_channels)
+            .flat_map(|row| row.repeat(w))
+            .collect::<Vec<f32>>();
         let rows = ops.tensor([1, h, w, self.frequency_channels], &rows)?;
         ops.concat(&[noisy, conditions.content, conditions.mask, &rows])
     }

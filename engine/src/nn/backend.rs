@@ -39,8 +39,8 @@ impl ConvSpec {
         Self { c_in, c_out, kernel, stride, bias: true, linear: false, upsampled: false, init }
     }
 
-    /// A convolution, 3 x 3 with bias, of its input doubled along both axes: no transposed convolution, no checkerboard
-    /// (Odena et al. 2016).
+    /// A convolution, 3 x 3 with bias, of its input doubled along both axes: no transposed
+    /// convolution, no checkerboard (Odena et al. 2016).
     pub fn upsampled(c_in: usize, c_out: usize) -> Self {
         Self { upsampled: true, ..Self::conv(c_in, c_out, 3, 1) }
     }
@@ -85,7 +85,8 @@ impl ConvSpec {
     }
 }
 
-/// Group size of every normalisation: channels divide into eight groups (as in the reports' successors and torch).
+/// Group size of every normalisation: channels divide into eight groups (as in the reports'
+/// successors and torch).
 pub const GROUPS: usize = 8;
 
 /// GroupNorm's epsilon (torch's default).
@@ -128,8 +129,8 @@ pub trait Backend: Sized {
         let y = self.conv(x, conv)?;
         self.add(onto, &y)
     }
-    /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift` where `modulation` is `(B, 1, 1, 2C)` = scale then shift,
-    /// then SiLU where asked.
+    /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift` where `modulation` is `(B, 1, 1,
+    /// 2C)` = scale then shift, then SiLU where asked.
     fn norm(
         &mut self,
         x: &Self::Tensor,
@@ -143,7 +144,8 @@ pub trait Backend: Sized {
     fn add(&mut self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor>;
     /// Joins along channels; a batch of 1 repeats.
     fn concat(&mut self, parts: &[&Self::Tensor]) -> Result<Self::Tensor>;
-    /// Scaled dot-product attention; `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H, W, C)`.
+    /// Scaled dot-product attention; `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H,
+    /// W, C)`.
     fn attention(
         &mut self,
         q: &Self::Tensor,

@@ -33,9 +33,11 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out[m, n] = a[m, k] b[k, n]` (added to `out` where `accumulate`), rows of `out` `out_stride` apart, on one thread.
+/// `out[m, n] = a[m, k] b[k, n]` (added to `out` where `accumulate`), rows of `out` `out_stride`
+/// apart, on one thread.
 ///
-/// One thread on purpose: the order of the sums, and so every bit, is independent of the machine's load.
+/// One thread on purpose: the order of the sums, and so every bit, is independent of the machine's
+/// load.
 pub fn matmul(
     [m, n, k]: [usize; 3],
     a: Matrix,
@@ -45,10 +47,13 @@ pub fn matmul(
     accumulate: bool,
 ) {
     assert!(a.reaches(m, k) && b.reaches(k, n), "operands of {m}x{n}x{k} are too short");
-    assert!(m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(), "result of {m}x{n} does not fit");
+    assert!(
+        m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(),
+        "result of {m}x{n} does not fit"
+    );
     let none = gemm::Parallelism::None;
-    // SAFETY: the three asserts above keep every touched element inside its slice; `out` is borrowed mutably, so it
-    // overlaps neither operand.
+    // SAFETY: the three asserts above keep every touched element inside its slice; `out` is
+    // borrowed mutably, so it overlaps neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -77,17 +82,19 @@ pub fn matmul(
 /// See [`exp`].
 const ROUND: f32 = 12_582_912.0;
 
-/// `exp(x)`, relative error below 3e-7, written so that the compiler vectorises it (Cody-Waite reduction, degree 6).
+/// `exp(x)`, relative error below 3e-7, written so that the compiler vectorises it (Cody-Waite
+/// reduction, degree 6).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64 has no instruction for,
-    // and the whole number lies in the lowest bits.
+    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64
+    // has no instruction for, and the whole number lies in the lowest bits.
     let rounded = x * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
     let p = 1.0 / 720.0;
-    let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * p)))));
+    let p = 1.0
+        + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * p)))));
     f32::from_bits(rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23) * p
 }
 
@@ -119,7 +126,12 @@ pub struct Taps {
 impl Taps {
     /// Those of a convolution with zero padding, over what it sees.
     pub fn of(spec: &ConvSpec) -> Self {
-        Self { kernel: spec.kernel, stride: spec.stride, before: [spec.kernel / 2; 2], c_in: spec.c_in }
+        Self {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            before: [spec.kernel / 2; 2],
+            c_in: spec.c_in,
+        }
     }
 
     /// Values that one output position sees.
@@ -127,7 +139,8 @@ impl Taps {
         self.kernel * self.kernel * self.c_in
     }
 
-    /// The patches of output line `y` of one image: `x (h, w, c_in)` -> `columns (width, kernel, kernel, c_in)`.
+    /// The patches of output line `y` of one image: `x (h, w, c_in)` -> `columns (width, kernel,
+    /// kernel, c_in)`.
     pub fn line(&self, x: &[f32], [h, w]: [usize; 2], y: usize, columns: &mut [f32]) {
         let (k, c) = (self.kernel, self.c_in);
         for (position, patch) in columns.chunks_exact_mut(self.patch()).enumerate() {
@@ -179,9 +192,11 @@ impl ConvShape {
         self.spec.kernel * self.spec.kernel * self.spec.c_in
     }
 
-    /// Calls `visit(patch offset, input offset)` for every run of `c_in` values that is not padding.
+    /// Calls `visit(patch offset, input offset)` for every run of `c_in` values that is not
+    /// padding.
     fn for_each_tap(&self, mut visit: impl FnMut(usize, usize)) {
-        let (k, s, c, pad) = (self.spec.kernel, self.spec.stride, self.spec.c_in, self.spec.kernel / 2);
+        let (k, s, c, pad) =
+            (self.spec.kernel, self.spec.stride, self.spec.c_in, self.spec.kernel / 2);
         let (out_h, out_w) = self.output();
         let mut offset = 0;
         for oy in 0..out_h {
@@ -219,17 +234,20 @@ impl ConvShape {
     }
 }
 
-/// Mean and reciprocal standard deviation of each of [`GROUPS`] groups of channels of one image `(positions, C)`.
+/// Mean and reciprocal standard deviation of each of [`GROUPS`] groups of channels of one image
+/// `(positions, C)`.
 pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     let (mut sum, mut square) = (vec![0f32; channels], vec![0f32; channels]);
-    // Shifted by the first position: the difference of two large sums would lose the variance of a far-off mean.
+    // Shifted by the first position: the difference of two large sums would lose the variance of a
+    // far-off mean.
     let (base, width) = (&x[..channels], channels / GROUPS);
     Arch::new().dispatch(Moments { x, base, sum: &mut sum, square: &mut square });
     let positions = (x.len() / channels) as f64;
     std::array::from_fn(|g| {
         let range = g * width..(g + 1) * width;
         let count = positions * width as f64;
-        let mean = range.clone().map(|i| sum[i] as f64 + base[i] as f64 * positions).sum::<f64>() / count;
+        let mean =
+            range.clone().map(|i| sum[i] as f64 + base[i] as f64 * positions).sum::<f64>() / count;
         let second: f64 = range
             .map(|i| {
                 let d = base[i] as f64 - mean;
@@ -240,8 +258,9 @@ pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     })
 }
 
-/// Sums of `x - base` and of its square, one a channel. What is dispatched is a type of its own, here and below: a closure is
-/// only compiled for the machine's registers where the compiler chooses to put it inline.
+/// Sums of `x - base` and of its square, one a channel. What is dispatched is a type of its own,
+/// here and below: a closure is only compiled for the machine's registers where the compiler
+/// chooses to put it inline.
 struct Moments<'a> {
     x: &'a [f32],
     base: &'a [f32],

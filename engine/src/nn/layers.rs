@@ -5,7 +5,8 @@ use crate::Result;
 
 /// Residual block: `skip(x) + conv2(silu(norm2(conv1(silu(norm1(x)))) * (1 + scale) + shift))`.
 ///
-/// Scale and shift come from an embedding where the block has one (Dhariwal and Nichol 2021, adaptive group normalisation).
+/// Scale and shift come from an embedding where the block has one (Dhariwal and Nichol 2021,
+/// adaptive group normalisation).
 pub struct ResBlock<B: Backend> {
     norm1: B::Norm,
     conv1: B::Conv,
@@ -27,18 +28,39 @@ impl<B: Backend> ResBlock<B> {
         let skip = ConvSpec::conv(c_in, c_out, 1, 1);
         Ok(Self {
             norm1: B::load_norm(source, &format!("{name}.norm1"), c_in)?,
-            conv1: B::load_conv(source, &format!("{name}.conv1"), ConvSpec::conv(c_in, c_out, 3, 1))?,
+            conv1: B::load_conv(
+                source,
+                &format!("{name}.conv1"),
+                ConvSpec::conv(c_in, c_out, 3, 1),
+            )?,
             embedding: embedding
-                .map(|e| B::load_conv(source, &format!("{name}.embedding"), ConvSpec::linear(e, 2 * c_out)))
+                .map(|e| {
+                    B::load_conv(
+                        source,
+                        &format!("{name}.embedding"),
+                        ConvSpec::linear(e, 2 * c_out),
+                    )
+                })
                 .transpose()?,
             norm2: B::load_norm(source, &format!("{name}.norm2"), c_out)?,
-            conv2: B::load_conv(source, &format!("{name}.conv2"), ConvSpec::conv(c_out, c_out, 3, 1).zero())?,
-            skip: (c_in != c_out).then(|| B::load_conv(source, &format!("{name}.skip"), skip)).transpose()?,
+            conv2: B::load_conv(
+                source,
+                &format!("{name}.conv2"),
+                ConvSpec::conv(c_out, c_out, 3, 1).zero(),
+            )?,
+            skip: (c_in != c_out)
+                .then(|| B::load_conv(source, &format!("{name}.skip"), skip))
+                .transpose()?,
         })
     }
 
     /// `x (B, H, W, c_in)`, `embedding (B, 1, 1, E)` -> `(B, H, W, c_out)`.
-    pub fn forward(&self, ops: &mut B, x: &B::Tensor, embedding: Option<&B::Tensor>) -> Result<B::Tensor> {
+    pub fn forward(
+        &self,
+        ops: &mut B,
+        x: &B::Tensor,
+        embedding: Option<&B::Tensor>,
+    ) -> Result<B::Tensor> {
         let h = ops.norm(x, &self.norm1, None, true)?;
         let h = ops.conv(&h, &self.conv1)?;
         let modulation = match (&self.embedding, embedding) {

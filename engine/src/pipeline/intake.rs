@@ -8,7 +8,8 @@ use crate::image::MelImage;
 use crate::stream::{Grid, History, WindowInput};
 use crate::{Error, Result};
 
-/// How much of the past at the host's rate a window may ask for before its segment, in seconds of the model's FFT.
+/// How much of the past at the host's rate a window may ask for before its segment, in seconds of
+/// the model's FFT.
 const HOST_PAST_FFTS: u64 = 4;
 
 /// The stream so far, as far as a window may still look back.
@@ -26,7 +27,8 @@ pub(super) struct Intake {
     /// Model samples before this one have been heard by the level.
     levelled: u64,
     front_end: MelFrontEnd,
-    /// The host position from which on the stream is known: 0, or where it went on after an interruption.
+    /// The host position from which on the stream is known: 0, or where it went on after an
+    /// interruption.
     known_from: u64,
 }
 
@@ -70,8 +72,8 @@ impl Intake {
         let first = self.grid.first_model_sample(window.index).max(0) as u64;
         self.audio.forget_before(first.saturating_sub(self.n_fft as u64 / 2).min(self.levelled));
         let past_model_samples = HOST_PAST_FFTS * self.n_fft as u64;
-        let past =
-            past_model_samples * u64::from(self.grid.host_rate_hz()) / u64::from(self.grid.model_rate_hz());
+        let past = past_model_samples * u64::from(self.grid.host_rate_hz())
+            / u64::from(self.grid.model_rate_hz());
         self.host.forget_before(window.segment.start.saturating_sub(past));
     }
 
@@ -88,7 +90,9 @@ impl Intake {
         }
         if self.audio.end() < self.grid.model_samples(index) {
             let found = format!("{} of {}", self.audio.end(), self.grid.model_samples(index));
-            return Err(Error::Compute(format!("the resampler is behind its look-ahead: {found} samples")));
+            return Err(Error::Compute(format!(
+                "the resampler is behind its look-ahead: {found} samples"
+            )));
         }
         let gain = self.level.gain();
         let offset = first_centre - self.audio.start() as i64;
@@ -122,16 +126,19 @@ impl Intake {
         if end <= self.levelled {
             return;
         }
-        let range = (self.levelled - self.audio.start()) as usize..(end - self.audio.start()) as usize;
-        let news: Vec<&[f32]> = self.audio.slices().iter().map(|channel| &channel[range.clone()]).collect();
+        let range =
+            (self.levelled - self.audio.start()) as usize..(end - self.audio.start()) as usize;
+        let news: Vec<&[f32]> =
+            self.audio.slices().iter().map(|channel| &channel[range.clone()]).collect();
         self.level.push(&news);
         self.levelled = end;
     }
 
-    /// Goes on at a host position as if silence had been before. The resampler begins where a host sample and a
-    /// model sample fall together, so that the model's samples stay on their grid.
+    /// Goes on at a host position as if silence had been before. The resampler begins where a host
+    /// sample and a model sample fall together, so that the model's samples stay on their grid.
     fn restart(&mut self, position: u64) {
-        let (host, model) = (u64::from(self.grid.host_rate_hz()), u64::from(self.grid.model_rate_hz()));
+        let (host, model) =
+            (u64::from(self.grid.host_rate_hz()), u64::from(self.grid.model_rate_hz()));
         let period = host / gcd(host, model);
         let aligned = position / period * period;
         self.resamplers.iter_mut().for_each(Resampler::reset);

@@ -13,10 +13,11 @@ use crate::style::StyleTokens;
 
 /// Silence is found block by block, in model samples (23 ms at 22.05 kHz).
 const GATE_BLOCK_SAMPLES: usize = 512;
-/// So many blocks after the last one that sounded still belong to it: its decay, and the pause between two notes.
+/// So many blocks after the last one that sounded still belong to it: its decay, and the pause
+/// between two notes.
 const GATE_HOLD_BLOCKS: usize = 8;
-/// How much must have been heard anew before a style is read again. Windows bring more than that, but for those that move by
-/// little: they have no time to read up to 12 s each.
+/// How much must have been heard anew before a style is read again. Windows bring more than that,
+/// but for those that move by little: they have no time to read up to 12 s each.
 const REFRESH_SECONDS: f32 = 1.0;
 
 /// Listens to the sidechain. What it hears depends on the samples since reset alone.
@@ -72,8 +73,8 @@ impl RollingStyle {
         &self.images
     }
 
-    /// The reference's style, read when it is first asked for; `None` before what was heard fills a window, and where it says
-    /// nothing.
+    /// The reference's style, read when it is first asked for; `None` before what was heard fills a
+    /// window, and where it says nothing.
     ///
     /// # Errors
     /// If the model's executor fails.
@@ -90,8 +91,9 @@ impl RollingStyle {
         Ok(self.tokens.clone())
     }
 
-    /// Chooses what the style is read from anew where enough was heard. That is settled with every window that is listened to,
-    /// whether or not anybody asks for its style: so a style does not depend on which windows were played.
+    /// Chooses what the style is read from anew where enough was heard. That is settled with every
+    /// window that is listened to, whether or not anybody asks for its style: so a style does not
+    /// depend on which windows were played.
     fn choose(&mut self) {
         let window_samples = self.config.window.frames * self.config.mel.hop_length;
         let len = self.heard.first().map_or(0, Vec::len);
@@ -100,17 +102,20 @@ impl RollingStyle {
         let due = self.reference.is_empty() || self.unread_samples >= refresh_samples;
         if whole > 0 && due {
             // What is left over is the oldest.
-            self.reference = self.heard.iter().map(|channel| channel[len - whole..].to_vec()).collect();
+            self.reference =
+                self.heard.iter().map(|channel| channel[len - whole..].to_vec()).collect();
             (self.unread_samples, self.unread, self.tokens) = (0, true, None);
         }
     }
 
     /// Lets the gate judge every whole block that is pending.
     fn gate(&mut self) {
-        let whole = self.pending.first().map_or(0, Vec::len) / GATE_BLOCK_SAMPLES * GATE_BLOCK_SAMPLES;
+        let whole =
+            self.pending.first().map_or(0, Vec::len) / GATE_BLOCK_SAMPLES * GATE_BLOCK_SAMPLES;
         for start in (0..whole).step_by(GATE_BLOCK_SAMPLES) {
             let block = start..start + GATE_BLOCK_SAMPLES;
-            let sounds = |channel: &Vec<f32>| channel[block.clone()].iter().any(|x| x.abs() > SILENT_SAMPLE);
+            let sounds =
+                |channel: &Vec<f32>| channel[block.clone()].iter().any(|x| x.abs() > SILENT_SAMPLE);
             if self.pending.iter().any(sounds) {
                 self.open_blocks = GATE_HOLD_BLOCKS + 1;
             }
@@ -146,7 +151,11 @@ impl StyleSource for RollingStyle {
         self.choose();
     }
 
-    fn style(&mut self, _: &WindowInput, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
+    fn style(
+        &mut self,
+        _: &WindowInput,
+        model: &mut dyn TransferModel,
+    ) -> Result<Option<Arc<StyleTokens>>> {
         self.tokens(model)
     }
 

@@ -11,12 +11,13 @@ use crate::style::StyleTokens;
 
 /// Gives every window its style. Lives on the worker.
 pub trait StyleSource: Send {
-    /// Takes in what a window brings beside its content. Comes once for every window, in order, before
-    /// [`Self::style`], and for windows that are skipped too. `model` is there where there is one and time for it.
+    /// Takes in what a window brings beside its content. Comes once for every window, in order,
+    /// before [`Self::style`], and for windows that are skipped too. `model` is there where there
+    /// is one and time for it.
     fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>);
 
-    /// The style of the window that was listened to last; `None` while there is nothing to imitate, and the window
-    /// plays dry. `model` computes tokens where they are not at hand.
+    /// The style of the window that was listened to last; `None` while there is nothing to imitate,
+    /// and the window plays dry. `model` computes tokens where they are not at hand.
     ///
     /// # Errors
     /// The window then fails and plays dry.
@@ -58,7 +59,11 @@ impl From<StyleTokens> for SharedStyle {
 impl StyleSource for SharedStyle {
     fn listen(&mut self, _: &WindowInput, _: Option<&mut dyn TransferModel>) {}
 
-    fn style(&mut self, _: &WindowInput, _: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
+    fn style(
+        &mut self,
+        _: &WindowInput,
+        _: &mut dyn TransferModel,
+    ) -> Result<Option<Arc<StyleTokens>>> {
         Ok(Some(self.get()))
     }
 

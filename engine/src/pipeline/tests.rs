@@ -16,8 +16,9 @@ struct Call {
     noisy: Vec<f32>,
 }
 
-/// A model that can be computed by hand: the latent is the image in blocks (nothing is lost), shifted by `lift` of
-/// brightness in decoding; the denoiser knows that the clean latent is the content.
+/// A model that can be computed by hand: the latent is the image in blocks (nothing is lost),
+/// shifted by `lift` of brightness in decoding; the denoiser knows that the clean latent is the
+/// content.
 struct Analytic {
     config: ModelConfig,
     lift: f32,
@@ -104,13 +105,17 @@ fn melody(rate_hz: u32, seconds: f64) -> Vec<f32> {
         let partials = (1..6).map(|k| (TAU * hz * f64::from(k) * age).sin() / f64::from(k));
         0.2 * partials.sum::<f64>() * (-4.0 * age).exp()
     };
-    (0..(seconds * f64::from(rate_hz)) as usize).map(|n| note(n as f64 / f64::from(rate_hz)) as f32).collect()
+    (0..(seconds * f64::from(rate_hz)) as usize)
+        .map(|n| note(n as f64 / f64::from(rate_hz)) as f32)
+        .collect()
 }
 
 fn run(model: Analytic, rate_hz: u32, signal: &[Vec<f32>], settings: &Settings) -> Vec<Vec<f32>> {
-    let pipeline = Pipeline::new(Box::new(model), rate_hz, signal.len(), style()).expect("a pipeline");
+    let pipeline =
+        Pipeline::new(Box::new(model), rate_hz, signal.len(), style()).expect("a pipeline");
     let grid = pipeline.grid().clone();
-    let (out, report) = render(grid, signal, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
+    let (out, report) =
+        render(grid, signal, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
     assert_eq!(report.first_error, None);
     assert!(report.stats.wet > 0 && report.stats.late + report.stats.failed == 0);
     assert!(report.timings.of(Stage::Vocode) > std::time::Duration::ZERO);
@@ -126,8 +131,8 @@ fn error_db(found: &[f32], expected: &[f32]) -> f32 {
     10.0 * (power(&error) / power(expected)).log10()
 }
 
-/// With a model that changes nothing, the whole chain (resampler, level, diffusion, vocoder, crossfades) must
-/// return the input: any error of position or level would be seen here.
+/// With a model that changes nothing, the whole chain (resampler, level, diffusion, vocoder,
+/// crossfades) must return the input: any error of position or level would be seen here.
 #[test]
 fn a_model_that_changes_nothing_returns_the_input() {
     for rate in [22_050, 44_100, 48_000] {
@@ -146,8 +151,12 @@ fn a_model_that_changes_nothing_returns_the_input() {
 fn a_lift_of_the_image_is_a_lift_of_the_level() {
     let quiet: Vec<f32> = melody(44_100, 4.0).iter().map(|x| 0.05 * x).collect();
     let model = Analytic::new(-6.0 / 80.0);
-    let out =
-        run(model, 44_100, std::slice::from_ref(&quiet), &Settings { strength: 1.0, ..Settings::default() });
+    let out = run(
+        model,
+        44_100,
+        std::slice::from_ref(&quiet),
+        &Settings { strength: 1.0, ..Settings::default() },
+    );
     let change_db = 10.0 * (power(&out[0]) / power(&quiet)).log10();
     assert!((-7.0..-5.0).contains(&change_db), "{change_db}");
 }
@@ -195,15 +204,20 @@ fn steps_guidance_and_strength_reach_the_denoiser() {
         calls.lock().expect("calls").clone()
     };
     let calls = ask(&Settings { steps: 4, ..Settings::default() });
-    assert_eq!(calls.iter().take(4).map(|call| call.timestep).collect::<Vec<_>>(), [999, 749, 499, 249]);
+    assert_eq!(
+        calls.iter().take(4).map(|call| call.timestep).collect::<Vec<_>>(),
+        [999, 749, 499, 249]
+    );
     assert!(calls.iter().all(|call| call.guides == 1));
-    let calls = ask(&Settings { steps: 4, guidance_scale: 2.0, strength: 0.5, ..Settings::default() });
+    let calls =
+        ask(&Settings { steps: 4, guidance_scale: 2.0, strength: 0.5, ..Settings::default() });
     assert_eq!(calls.iter().take(3).map(|call| call.timestep).collect::<Vec<_>>(), [499, 249, 499]);
     assert!(calls.iter().all(|call| call.guides == 2));
     assert!(ask(&Settings { strength: 0.0, ..Settings::default() }).is_empty());
 }
 
-/// Windows that overlap start from the same noise in their common columns, and the seed and temperature decide it.
+/// Windows that overlap start from the same noise in their common columns, and the seed and
+/// temperature decide it.
 #[test]
 fn noise_belongs_to_places_on_the_stream() {
     let signal = vec![melody(22_050, 1.5)];
@@ -247,7 +261,8 @@ fn griffin_lim_has_the_inputs_level_and_place() {
     }
 }
 
-/// A restart in the middle keeps the model's grid: after it, the output is that of an uninterrupted stream.
+/// A restart in the middle keeps the model's grid: after it, the output is that of an uninterrupted
+/// stream.
 #[test]
 fn an_interruption_heals() {
     struct Gap {
@@ -255,7 +270,12 @@ fn an_interruption_heals() {
         failed: Arc<Mutex<Vec<u64>>>,
     }
     impl WindowProcessor for Gap {
-        fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+        fn process(
+            &mut self,
+            window: &WindowInput,
+            out: &mut WindowOutput,
+            cancel: &Cancel,
+        ) -> Result<()> {
             if window.index == 3 {
                 self.inner.reset();
                 return Err(Error::Compute("lost".into()));
@@ -290,10 +310,11 @@ fn an_interruption_heals() {
 fn the_block_size_is_not_heard() {
     let signal = melody(44_100, 2.0);
     let blocks = |size: usize| {
-        let pipeline = Pipeline::new(Box::new(Analytic::new(0.1)), 44_100, 1, style()).expect("a pipeline");
+        let pipeline =
+            Pipeline::new(Box::new(Analytic::new(0.1)), 44_100, 1, style()).expect("a pipeline");
         let grid = pipeline.grid().clone();
-        let mut stream =
-            OfflineStream::new(grid, 1, Box::new(pipeline), &Settings::default()).expect("a stream");
+        let mut stream = OfflineStream::new(grid, 1, Box::new(pipeline), &Settings::default())
+            .expect("a stream");
         let mut out = vec![Vec::new()];
         for block in signal.chunks(size) {
             stream.push(&[block], &mut out).expect("pushed");

@@ -19,7 +19,9 @@ use crate::{Error, Result};
 /// Refuses what a network made of something that is no number, or of too much.
 pub(crate) fn finite(values: &[f32]) -> Result<()> {
     match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(Error::Compute(format!("expected finite values of a network, found {value}"))),
+        Some(value) => {
+            Err(Error::Compute(format!("expected finite values of a network, found {value}")))
+        }
         None => Ok(()),
     }
 }
@@ -53,7 +55,8 @@ pub trait TransferModel: Send {
     ) -> Result<Vec<Vec<f32>>>;
 }
 
-/// A model together with the executor that runs it. Streams share the model; each has its own executor.
+/// A model together with the executor that runs it. Streams share the model; each has its own
+/// executor.
 pub struct Executed<B: Backend> {
     model: Arc<Model<B>>,
     ops: B,
@@ -61,8 +64,8 @@ pub struct Executed<B: Backend> {
     read: Option<Read<B>>,
 }
 
-/// The styles of a call's guides, and what the denoiser keeps of them: neither changes from step to step, and seldom from
-/// window to window.
+/// The styles of a call's guides, and what the denoiser keeps of them: neither changes from step to
+/// step, and seldom from window to window.
 struct Read<B: Backend> {
     styles: Vec<Option<StyleTokens>>,
     memory: StyleMemory<B>,
@@ -88,7 +91,8 @@ impl<B: Backend> Read<B> {
         ops: &mut B,
         guides: &[Guide],
     ) -> Result<&'a StyleMemory<B>> {
-        let same = |read: &Self| read.styles.iter().map(Option::as_ref).eq(guides.iter().map(|g| g.style));
+        let same =
+            |read: &Self| read.styles.iter().map(Option::as_ref).eq(guides.iter().map(|g| g.style));
         let read = match last.take().filter(same) {
             Some(read) => read,
             None => Self {
@@ -173,7 +177,8 @@ impl Transfer {
         self.model.mode()
     }
 
-    /// The linear gain of what the model plays, [`ModelConfig::makeup_db`]: less where less is left to the model, none at strength 0.
+    /// The linear gain of what the model plays, [`ModelConfig::makeup_db`]: less where less is left
+    /// to the model, none at strength 0.
     pub fn makeup(&self, settings: &Settings) -> f32 {
         10f32.powf(self.model.config().makeup_db * settings.strength / 20.0)
     }
@@ -200,8 +205,9 @@ impl Transfer {
 
     /// The clean latent of a window whose first frame since reset is `first_frame`.
     ///
-    /// `strength` below 1 starts from the noised content, 0 is the content itself. Noise belongs to places on the stream:
-    /// overlapping windows see the same in their common columns, and where they move by less than a column, nearly so.
+    /// `strength` below 1 starts from the noised content, 0 is the content itself. Noise belongs to
+    /// places on the stream: overlapping windows see the same in their common columns, and where
+    /// they move by less than a column, nearly so.
     pub fn denoise(
         &mut self,
         content: &[f32],
@@ -212,7 +218,8 @@ impl Transfer {
     ) -> Result<Vec<f32>> {
         let dims @ [height, width, channels] = self.dims;
         let schedule = self.diffusion.schedule();
-        // A schedule shorter than the wish has that many steps; a short latency has no time for more than a few.
+        // A schedule shorter than the wish has that many steps; a short latency has no time for
+        // more than a few.
         let steps = settings.steps.min(schedule.len()).min(self.steps_max);
         let Settings { eta, strength, .. } = *settings;
         let sampler = DdimSampler::from_strength(schedule, self.prediction, steps, eta, strength)?;

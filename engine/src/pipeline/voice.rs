@@ -83,12 +83,15 @@ impl Voice {
             return Err(Error::Compute("the vocoder lacks its content".into()));
         }
         let span = (origin - host.start()) as usize..(end - host.start()) as usize;
-        let channels: Vec<&[f32]> = host.slices().iter().map(|channel| &channel[span.clone()]).collect();
-        let model_to_host = f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
+        let channels: Vec<&[f32]> =
+            host.slices().iter().map(|channel| &channel[span.clone()]).collect();
+        let model_to_host =
+            f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
         let request = Request {
             channels: &channels,
             origin: origin as i64,
-            first_frame_position_samples: self.grid.first_model_sample(window.index) as f64 * model_to_host,
+            first_frame_position_samples: self.grid.first_model_sample(window.index) as f64
+                * model_to_host,
             gain: performance.gain,
             content: performance.content,
             target: performance.target,
@@ -103,7 +106,8 @@ impl Voice {
         Ok(())
     }
 
-    /// The reports' way: from the image alone, so mono, at the model's bandwidth, with phases of its own.
+    /// The reports' way: from the image alone, so mono, at the model's bandwidth, with phases of
+    /// its own.
     fn play_griffin_lim(
         &mut self,
         performance: &Performance,
@@ -114,8 +118,15 @@ impl Voice {
         let len = image.frames * mel.hop_length;
         let magnitude = mel_to_magnitude(image, mel);
         let seed = window.settings.seed.wrapping_add(window.index);
-        let mut audio =
-            griffin_lim(&magnitude, mel.n_fft, mel.hop_length, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, seed);
+        let mut audio = griffin_lim(
+            &magnitude,
+            mel.n_fft,
+            mel.hop_length,
+            GRIFFIN_LIM_ITERATIONS,
+            MOMENTUM,
+            len,
+            seed,
+        );
         // What was raised for the model goes back to the input's level.
         audio.iter_mut().for_each(|sample| *sample /= performance.gain);
         let (first, host) = self.at_host_rate(&audio, self.grid.first_model_sample(window.index));
@@ -129,10 +140,12 @@ impl Voice {
         Ok(())
     }
 
-    /// A piece of audio that begins at a model sample, at the host's rate, and the host position where that begins:
-    /// before it, silence leads in from where samples of both rates fall together.
+    /// A piece of audio that begins at a model sample, at the host's rate, and the host position
+    /// where that begins: before it, silence leads in from where samples of both rates fall
+    /// together.
     fn at_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
-        let (host, model) = (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
+        let (host, model) =
+            (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
         let common = gcd(host as u64, model as u64) as i64;
         let period = model / common;
         let periods = first_model_sample.div_euclid(period);

@@ -1,4 +1,5 @@
-//! Audio thread, second half: plays wet segments where they belong and the delayed dry signal everywhere else.
+//! Audio thread, second half: plays wet segments where they belong and the delayed dry signal
+//! everywhere else.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,9 +35,9 @@ struct Fade {
 
 /// Joins wet segments, the delayed dry signal and the mix. Nothing here allocates, locks or waits.
 ///
-/// All decisions are made at absolute positions: where a segment starts, where an overlap starts, where a fade ends.
-/// So the output does not depend on how the host cuts its blocks. Only a window that comes late is faded in where it
-/// comes.
+/// All decisions are made at absolute positions: where a segment starts, where an overlap starts,
+/// where a fade ends. So the output does not depend on how the host cuts its blocks. Only a window
+/// that comes late is faded in where it comes.
 #[derive(Debug)]
 pub(super) struct Assembler {
     grid: Grid,
@@ -62,7 +63,13 @@ pub(super) struct Assembler {
 
 impl Assembler {
     /// An assembler whose output is `latency` host samples late, with room for `parcels` segments.
-    pub fn new(grid: Grid, channels: usize, latency: u64, parcels: usize, status: Arc<Status>) -> Self {
+    pub fn new(
+        grid: Grid,
+        channels: usize,
+        latency: u64,
+        parcels: usize,
+        status: Arc<Status>,
+    ) -> Self {
         let mix_step = 1000.0 / (MIX_RAMP_MS * grid.host_rate_hz() as f32);
         Self {
             status,
@@ -83,7 +90,8 @@ impl Assembler {
         }
     }
 
-    /// 0 (delayed dry) to 1 (wet); reached by a short ramp, or at once while nothing has been heard yet.
+    /// 0 (delayed dry) to 1 (wet); reached by a short ramp, or at once while nothing has been heard
+    /// yet.
     pub fn set_mix(&mut self, mix: f32) {
         self.mix_target = mix;
         if self.position == -(self.latency as i64) {
@@ -121,19 +129,21 @@ impl Assembler {
         Some(parcel)
     }
 
-    /// Takes one input block of at most [`PIECE_SAMPLES`] into the delay line. Comes before [`Self::render`].
+    /// Takes one input block of at most [`PIECE_SAMPLES`] into the delay line. Comes before
+    /// [`Self::render`].
     pub fn write(&mut self, block: &[Vec<f32>]) {
         self.dry.write(block);
     }
 
-    /// Writes as many samples as the last input block had to every channel of `out`; segments that have been played
-    /// go `home`.
+    /// Writes as many samples as the last input block had to every channel of `out`; segments that
+    /// have been played go `home`.
     pub fn render(&mut self, out: &mut [Vec<f32>], mut home: impl FnMut(Parcel)) {
         let len = out.first().map_or(0, Vec::len);
         let mut done = 0;
         while done < len {
             let boundary = self.advance(&mut home);
-            let run = (len - done).min(usize::try_from(boundary - self.position).unwrap_or(usize::MAX));
+            let run =
+                (len - done).min(usize::try_from(boundary - self.position).unwrap_or(usize::MAX));
             self.ramp_mix(run);
             for (c, channel) in out.iter_mut().enumerate() {
                 self.play(c, &mut channel[done..done + run]);
@@ -174,7 +184,9 @@ impl Assembler {
             let k = first.input.index;
             let spent = match self.source {
                 Source::Wet(playing) => k < playing,
-                Source::Dry => now + self.grid.fade_in_samples(k, now) > self.grid.segment(k + 1).start,
+                Source::Dry => {
+                    now + self.grid.fade_in_samples(k, now) > self.grid.segment(k + 1).start
+                }
             };
             if !spent {
                 break;
@@ -194,11 +206,13 @@ impl Assembler {
                 let next = self.ready.iter().find(|parcel| parcel.input.index == k + 1);
                 let (to, rho) = match next {
                     Some(parcel) => (Source::Wet(k + 1), parcel.rho),
-                    None => {
-                        (Source::Dry, self.dry_correlation(k, overlap.start, overlap.end - overlap.start))
-                    }
+                    None => (
+                        Source::Dry,
+                        self.dry_correlation(k, overlap.start, overlap.end - overlap.start),
+                    ),
                 };
-                self.fade = Some(Fade { to, start: overlap.start, len: overlap.end - overlap.start, rho });
+                self.fade =
+                    Some(Fade { to, start: overlap.start, len: overlap.end - overlap.start, rho });
             }
             Source::Dry => {
                 let Some(k) = self.ready.first().map(|parcel| parcel.input.index) else { return };
@@ -213,10 +227,12 @@ impl Assembler {
         }
     }
 
-    /// The correlation of window `k` with the dry signal over a fade. Some thousand products on the audio thread,
-    /// but only where a window is missing.
+    /// The correlation of window `k` with the dry signal over a fade. Some thousand products on the
+    /// audio thread, but only where a window is missing.
     fn dry_correlation(&self, k: u64, start: u64, len: u64) -> f32 {
-        let Some(parcel) = self.ready.iter().find(|parcel| parcel.input.index == k) else { return 0.0 };
+        let Some(parcel) = self.ready.iter().find(|parcel| parcel.input.index == k) else {
+            return 0.0;
+        };
         let offset = (start - parcel.input.segment.start) as usize;
         let wet = parcel.output.wet.iter().map(|channel| &channel[offset..offset + len as usize]);
         correlation(wet.enumerate().flat_map(|(c, wet)| {

@@ -31,7 +31,8 @@ pub struct StreamConfig {
     pub channels: usize,
     /// Whether a sidechain (of equally many channels) is collected too.
     pub sidechain: bool,
-    /// What the worker may take for a window, in host samples; part of the latency. 0 where the caller always waits.
+    /// What the worker may take for a window, in host samples; part of the latency. 0 where the
+    /// caller always waits.
     pub deadline_samples: u64,
 }
 
@@ -41,8 +42,9 @@ impl StreamConfig {
         latency_samples(&self.grid, self.deadline_samples)
     }
 
-    /// How many parcels travel: one collects for a hop, is computed for at most a deadline, waits as long at most,
-    /// plays for a hop and an overlap; three more bridge a worker that falls behind.
+    /// How many parcels travel: one collects for a hop, is computed for at most a deadline, waits
+    /// as long at most, plays for a hop and an overlap; three more bridge a worker that falls
+    /// behind.
     fn parcels(&self) -> usize {
         let hop = self.grid.hop_samples();
         let journey = 2 * hop + self.grid.fade_samples() + 2 * self.deadline_samples;
@@ -81,10 +83,12 @@ pub fn open_on(
     let (jobs, jobs_out) = RingBuffer::new(count);
     let (results_in, results) = RingBuffer::new(count);
     let (status, cancel) = (Arc::new(Status::default()), Cancel::default());
-    let runner = Runner::new(processor, grid.clone(), channels, Arc::clone(&status), cancel.clone());
+    let runner =
+        Runner::new(processor, grid.clone(), channels, Arc::clone(&status), cancel.clone());
     let lane = Lane { runner, jobs: jobs_out, results: results_in };
     let work = pool.add(lane, cancel, Arc::clone(&status));
-    let deadline = Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
+    let deadline =
+        Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
     let parcels = (0..count).map(|_| Parcel::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
     let pieces = |count: usize| buffers(count, PIECE_SAMPLES);
@@ -106,8 +110,8 @@ pub fn open_on(
 
 /// The half of a stream that lives on the audio thread.
 ///
-/// [`AudioThread::process`] never allocates, frees, locks, fails or waits, except that it waits for the worker where
-/// [`AudioThread::set_offline`] allows it.
+/// [`AudioThread::process`] never allocates, frees, locks, fails or waits, except that it waits for
+/// the worker where [`AudioThread::set_offline`] allows it.
 #[derive(Debug)]
 pub struct AudioThread {
     chunker: Chunker,
@@ -138,14 +142,15 @@ impl AudioThread {
         self.status.stats()
     }
 
-    /// Whether `process` may wait for the worker. Then no window is late, and the output depends on the input alone.
+    /// Whether `process` may wait for the worker. Then no window is late, and the output depends on
+    /// the input alone.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
         self.chunker.set_waited_for(offline);
     }
 
-    /// Settings for the windows that are completed from now on, and the mix for the samples that are played from now
-    /// on. The caller has validated them.
+    /// Settings for the windows that are completed from now on, and the mix for the samples that
+    /// are played from now on. The caller has validated them.
     pub fn set_settings(&mut self, settings: &Settings) {
         self.chunker.set_settings(settings);
         self.assembler.set_mix(settings.mix);
@@ -161,8 +166,8 @@ impl AudioThread {
         self.chunker.reset(self.epoch);
     }
 
-    /// Replaces one block, channels x samples of any number, by the output of `latency_samples` ago. The sidechain
-    /// may have fewer channels or samples than the block: the rest is silence.
+    /// Replaces one block, channels x samples of any number, by the output of `latency_samples`
+    /// ago. The sidechain may have fewer channels or samples than the block: the rest is silence.
     pub fn process(&mut self, io: &mut [&mut [f32]], sidechain: &[&[f32]]) {
         let len = io.iter().map(|channel| channel.len()).min().unwrap_or(0);
         for start in (0..len).step_by(PIECE_SAMPLES) {
@@ -204,7 +209,11 @@ impl AudioThread {
     fn collect(&mut self) {
         while let Ok(parcel) = self.results.pop() {
             self.chunker.returned();
-            let spent = if parcel.epoch == self.epoch { self.assembler.accept(parcel) } else { Some(parcel) };
+            let spent = if parcel.epoch == self.epoch {
+                self.assembler.accept(parcel)
+            } else {
+                Some(parcel)
+            };
             if let Some(parcel) = spent {
                 self.chunker.take_home(parcel);
             }
@@ -212,8 +221,8 @@ impl AudioThread {
     }
 }
 
-/// Copies a piece of a host's channel, within the capacity. What is not a number would stay in the worker's filters
-/// for ever, so it is silence from here on.
+/// Copies a piece of a host's channel, within the capacity. What is not a number would stay in the
+/// worker's filters for ever, so it is silence from here on.
 fn fill(piece: &mut Vec<f32>, channel: Option<&[f32]>, start: usize, end: usize) {
     let clean = |&sample: &f32| if sample.is_finite() { flush_subnormal(sample) } else { 0.0 };
     piece.clear();

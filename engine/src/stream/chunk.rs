@@ -14,11 +14,13 @@ pub struct WindowInput {
     pub index: u64,
     /// Host position (samples since reset) of the first new sample.
     pub first_sample: u64,
-    /// The samples that are new since the window before: channels x samples, at the host's rate, all finite.
+    /// The samples that are new since the window before: channels x samples, at the host's rate,
+    /// all finite.
     pub main: Vec<Vec<f32>>,
     /// The sidechain's samples, of the same shape; no channels where the stream has no sidechain.
     pub sidechain: Vec<Vec<f32>>,
-    /// Whether any sidechain sample of this window is not zero (hosts send zeros where nothing is connected).
+    /// Whether any sidechain sample of this window is not zero (hosts send zeros where nothing is
+    /// connected).
     pub sidechain_sounds: bool,
     /// Host positions of the wet samples that the window shall yield.
     pub segment: Range<u64>,
@@ -66,7 +68,8 @@ pub(super) enum Outcome {
     Skipped,
 }
 
-/// What travels: one window's buffers for both ways. Allocated when the stream opens, freed when it closes.
+/// What travels: one window's buffers for both ways. Allocated when the stream opens, freed when it
+/// closes.
 #[derive(Debug)]
 pub(super) struct Parcel {
     /// Which life of the stream (counted by resets) the window belongs to.
@@ -83,8 +86,8 @@ pub(super) struct Parcel {
     pub outcome: Outcome,
 }
 
-/// `channels` empty buffers with room for `capacity` samples. The memory is touched here, so that the audio thread
-/// never waits for its pages.
+/// `channels` empty buffers with room for `capacity` samples. The memory is touched here, so that
+/// the audio thread never waits for its pages.
 pub(super) fn buffers(channels: usize, capacity: usize) -> Vec<Vec<f32>> {
     let buffer = || {
         let mut samples = Vec::with_capacity(capacity);

@@ -90,8 +90,8 @@ impl Chunker {
         self.free.push(parcel);
     }
 
-    /// Takes one block (channels x samples, all finite; `sidechain` empty or of the same length) and sends every
-    /// window that it completes.
+    /// Takes one block (channels x samples, all finite; `sidechain` empty or of the same length)
+    /// and sends every window that it completes.
     pub fn push(&mut self, main: &[Vec<f32>], sidechain: &[Vec<f32>]) {
         let len = main.first().map_or(0, Vec::len);
         let mut from = 0;
@@ -102,7 +102,8 @@ impl Chunker {
                 let input = &mut parcel.input;
                 copy_range(&mut input.main, main, from, to);
                 copy_range(&mut input.sidechain, sidechain, from, to);
-                input.sidechain_sounds |= sidechain.iter().any(|c| c[from..to].iter().any(|&x| x != 0.0));
+                input.sidechain_sounds |=
+                    sidechain.iter().any(|c| c[from..to].iter().any(|&x| x != 0.0));
             }
             self.arrived += (to - from) as u64;
             from = to;
@@ -134,7 +135,8 @@ impl Chunker {
         self.begin_window(self.arrived);
     }
 
-    /// Without a parcel the window is lost: it will be late, and the worker sees the gap by the position of the next.
+    /// Without a parcel the window is lost: it will be late, and the worker sees the gap by the
+    /// position of the next.
     fn begin_window(&mut self, first_sample: u64) {
         self.current = self.free.pop();
         if let Some(parcel) = &mut self.current {
@@ -146,7 +148,10 @@ impl Chunker {
 /// Appends `from..to` of every channel, within the capacity; channels that did not come are silent.
 fn copy_range(into: &mut [Vec<f32>], block: &[Vec<f32>], from: usize, to: usize) {
     for (i, channel) in into.iter_mut().enumerate() {
-        debug_assert!(channel.len() + to - from <= channel.capacity(), "a window outgrew its buffer");
+        debug_assert!(
+            channel.len() + to - from <= channel.capacity(),
+            "a window outgrew its buffer"
+        );
         match block.get(i) {
             Some(samples) => channel.extend_from_slice(&samples[from..to]),
             None => channel.resize(channel.len() + to - from, 0.0),

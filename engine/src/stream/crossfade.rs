@@ -1,16 +1,19 @@
 //! Crossfade of equal power whatever the correlation of the two signals.
 //!
-//! Weights `cos` and `sin` keep the power of uncorrelated signals and lift equal ones by 3 dB; linear weights keep
-//! equal ones and dip the others. Dividing `cos` and `sin` by `sqrt(1 + 2 rho cos sin)` is right for every `rho` in
-//! between: the sum's power is `cos^2 + sin^2 + 2 rho cos sin` times that of either.
+//! Weights `cos` and `sin` keep the power of uncorrelated signals and lift equal ones by 3 dB;
+//! linear weights keep equal ones and dip the others. Dividing `cos` and `sin` by `sqrt(1 + 2 rho
+//! cos sin)` is right for every `rho` in between: the sum's power is `cos^2 + sin^2 + 2 rho cos
+//! sin` times that of either.
 
 use std::f32::consts::FRAC_PI_2;
 
-/// Below this the two signals cancel and no weight can help without lifting what does not cancel by more than 5 dB.
+/// Below this the two signals cancel and no weight can help without lifting what does not cancel by
+/// more than 5 dB.
 const MIN_CORRELATION: f32 = -0.7;
 
-/// The correlation of two signals of equal shape (channels x samples), `-0.7..=1`, all channels together so that one
-/// weight serves them all and the stereo image stays. Two silent signals are equal (1); one of them silent: 0.
+/// The correlation of two signals of equal shape (channels x samples), `-0.7..=1`, all channels
+/// together so that one weight serves them all and the stereo image stays. Two silent signals are
+/// equal (1); one of them silent: 0.
 pub fn correlation<'a>(pairs: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
     let (mut aa, mut bb, mut ab) = (0.0f64, 0.0f64, 0.0f64);
     for (a, b) in pairs.flat_map(|(a, b)| a.iter().zip(b)) {
@@ -28,8 +31,8 @@ pub fn correlation<'a>(pairs: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f
 
 /// One step of a crossfade: `gain * (a + (b - a) * blend)`.
 ///
-/// The same weights as `(cos a + sin b) / sqrt(1 + 2 rho cos sin)`, written so that two equal samples of equal
-/// signals come out bit for bit.
+/// The same weights as `(cos a + sin b) / sqrt(1 + 2 rho cos sin)`, written so that two equal
+/// samples of equal signals come out bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight {
     gain: f32,
@@ -59,7 +62,9 @@ mod tests {
     fn noises(rho: f32, len: usize) -> (Vec<f32>, Vec<f32>) {
         let mut state = 1u64;
         let mut white = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1 << 23) as f32 - 1.0
         };
         let a: Vec<f32> = (0..len).map(|_| white()).collect();
@@ -78,7 +83,8 @@ mod tests {
                 let power = |x: &dyn Fn(usize) -> f32| -> f32 {
                     (part..part + len / 16).map(|i| x(i) * x(i)).sum::<f32>()
                 };
-                let faded = power(&|i| Weight::at(i as u64, len as u64, measured).apply(a[i], b[i]));
+                let faded =
+                    power(&|i| Weight::at(i as u64, len as u64, measured).apply(a[i], b[i]));
                 let change_db = 10.0 * (faded / power(&|i| a[i])).log10();
                 assert!(change_db.abs() < 0.2, "{change_db} dB at rho {rho}");
             }

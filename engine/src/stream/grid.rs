@@ -1,7 +1,8 @@
 //! Where windows lie: exact positions of frames, windows and wet segments in host samples.
 //!
-//! Model sample `m` sounds at host sample `m * host_rate / model_rate`; every position is that fraction of whole
-//! numbers, rounded once, never a sum of rounded steps. A day into the stream the grid is as exact as at its start.
+//! Model sample `m` sounds at host sample `m * host_rate / model_rate`; every position is that
+//! fraction of whole numbers, rounded once, never a sum of rounded steps. A day into the stream the
+//! grid is as exact as at its start.
 
 use std::ops::Range;
 
@@ -10,14 +11,15 @@ use crate::{Error, Result};
 
 /// Frames over which two windows are crossfaded, at most (186 ms at the default hop length).
 const MAX_OVERLAP_FRAMES: usize = 8;
-/// Frames that a window computes beyond its last wet sample, at most: there the networks' padding and the vocoder's
-/// edges are heard.
+/// Frames that a window computes beyond its last wet sample, at most: there the networks' padding
+/// and the vocoder's edges are heard.
 const MAX_MARGIN_FRAMES: usize = 4;
 
 /// The windows' grid for one host rate.
 ///
-/// Window `k` reads frames `k * hop_frames - lead_frames ..` and yields the host samples [`Grid::segment`]; two
-/// neighbours share [`Grid::overlap`]: of what both have computed, what lies nearest to the earlier one's end.
+/// Window `k` reads frames `k * hop_frames - lead_frames ..` and yields the host samples
+/// [`Grid::segment`]; two neighbours share [`Grid::overlap`]: of what both have computed, what lies
+/// nearest to the earlier one's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     host_rate_hz: u32,
@@ -33,14 +35,17 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The grid of `config` at `host_rate_hz`; `resampler_samples` is the resampler's look-ahead in host samples.
+    /// The grid of `config` at `host_rate_hz`; `resampler_samples` is the resampler's look-ahead in
+    /// host samples.
     ///
-    /// Crossfades lie near the *end* of what two windows share, so a short hop has a short latency, however long the
-    /// window. For the same reason such a grid starts `lead_frames` before the stream (in silence); with the default
-    /// window that number is 0 and window `k` starts at model sample `k * hop`.
+    /// Crossfades lie near the *end* of what two windows share, so a short hop has a short latency,
+    /// however long the window. For the same reason such a grid starts `lead_frames` before the
+    /// stream (in silence); with the default window that number is 0 and window `k` starts at model
+    /// sample `k * hop`.
     ///
     /// # Errors
-    /// If the config is not valid, its windows share fewer than 4 frames, or the host rate is not 8 to 192 kHz.
+    /// If the config is not valid, its windows share fewer than 4 frames, or the host rate is not 8
+    /// to 192 kHz.
     pub fn new(config: &ModelConfig, host_rate_hz: u32, resampler_samples: usize) -> Result<Self> {
         config.validate()?;
         if !(8_000..=192_000).contains(&host_rate_hz) {
@@ -48,7 +53,11 @@ impl Grid {
         }
         let window = &config.window;
         if window.prefix_frames < 4 {
-            return Err(Error::checkpoint("window.prefix_frames", "at least 4", window.prefix_frames));
+            return Err(Error::checkpoint(
+                "window.prefix_frames",
+                "at least 4",
+                window.prefix_frames,
+            ));
         }
         let margin = MAX_MARGIN_FRAMES.min(window.prefix_frames / 4).min(window.hop_frames / 2);
         let overlap = MAX_OVERLAP_FRAMES.min(window.prefix_frames / 2).min(window.hop_frames);
@@ -99,8 +108,8 @@ impl Grid {
         self.first_frame(k) * self.hop_length as i64
     }
 
-    /// How many model samples must exist before window `k` can be computed: its last frame reads `n_fft / 2` beyond
-    /// its centre.
+    /// How many model samples must exist before window `k` can be computed: its last frame reads
+    /// `n_fft / 2` beyond its centre.
     pub fn model_samples(&self, k: u64) -> u64 {
         let last_centre = self.first_model_sample(k) + ((self.frames - 1) * self.hop_length) as i64;
         last_centre.max(0) as u64 + self.n_fft / 2
@@ -113,8 +122,11 @@ impl Grid {
 
     /// The host samples that window `k` yields.
     pub fn segment(&self, k: u64) -> Range<u64> {
-        let start =
-            if k == 0 { 0 } else { self.frame_position(k * self.hop_frames + self.fade_start_frames) };
+        let start = if k == 0 {
+            0
+        } else {
+            self.frame_position(k * self.hop_frames + self.fade_start_frames)
+        };
         start..self.frame_position((k + 1) * self.hop_frames + self.fade_end_frames)
     }
 
@@ -131,7 +143,8 @@ impl Grid {
         self.host_ceil((self.fade_end_frames - self.fade_start_frames) * self.hop_length)
     }
 
-    /// How long a fade into window `k` takes that starts now: its overlap, or as much as any where the window is late.
+    /// How long a fade into window `k` takes that starts now: its overlap, or as much as any where
+    /// the window is late.
     pub fn fade_in_samples(&self, k: u64, now: u64) -> u64 {
         let overlap = self.overlap(k);
         if now <= overlap.start { overlap.end - overlap.start } else { self.fade_samples() }
@@ -154,7 +167,8 @@ impl Grid {
         first.max(self.host_ceil(frames * self.hop_length) + 1) as usize
     }
 
-    /// Host samples from a window's first wet sample to the last sample that it needs, at most over all windows.
+    /// Host samples from a window's first wet sample to the last sample that it needs, at most over
+    /// all windows.
     pub fn reach_samples(&self) -> u64 {
         let model = (self.frames - 1 - self.fade_start_frames) * self.hop_length + self.n_fft / 2;
         // ceil(a) - floor(b) exceeds ceil(a - b) by 1 at most.
@@ -199,7 +213,9 @@ mod tests {
             assert_eq!(grid.segment(0).start, 0);
             for k in (1..50).chain([1 << 20, (1 << 20) + 1]) {
                 let (before, here) = (grid.segment(k - 1), grid.segment(k));
-                assert!(before.start < here.start && here.start < before.end && before.end < here.end);
+                assert!(
+                    before.start < here.start && here.start < before.end && before.end < here.end
+                );
                 assert!(before.end <= grid.segment(k + 1).start, "never three at once");
                 let overlap = grid.overlap(k);
                 assert_eq!(overlap, here.start..before.end);

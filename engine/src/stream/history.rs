@@ -55,8 +55,8 @@ impl History {
         self.channels.iter().map(|channel| &channel[..]).collect()
     }
 
-    /// `out.len()` samples of a channel from `position` on; silence before the stream's start (position 0).
-    /// `None` where samples are asked that are gone, or have not come.
+    /// `out.len()` samples of a channel from `position` on; silence before the stream's start
+    /// (position 0). `None` where samples are asked that are gone, or have not come.
     pub fn read(&self, channel: usize, position: i64, out: &mut [f32]) -> Option<()> {
         let silent = (-position).clamp(0, out.len() as i64) as usize;
         let (before, out) = out.split_at_mut(silent);

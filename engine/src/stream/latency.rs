@@ -17,17 +17,20 @@ pub struct LatencyParts {
     pub look_ahead_samples: u64,
 }
 
-/// The latency of a stream in host samples: constant for a grid and a deadline, exact to the sample.
+/// The latency of a stream in host samples: constant for a grid and a deadline, exact to the
+/// sample.
 ///
-/// Wet sample `n` leaves with input sample `n + latency`: the last moment at which the first sample of *every*
-/// window's segment is still certain to have been computed `deadline_samples` after that window's input was complete.
+/// Wet sample `n` leaves with input sample `n + latency`: the last moment at which the first sample
+/// of *every* window's segment is still certain to have been computed `deadline_samples` after that
+/// window's input was complete.
 pub fn latency_samples(grid: &Grid, deadline_samples: u64) -> u64 {
     grid.reach_samples() + deadline_samples
 }
 
 /// Where [`latency_samples`] comes from.
 pub fn latency_parts(grid: &Grid, deadline_samples: u64) -> LatencyParts {
-    let (hop, overlap, resampler) = (grid.hop_samples(), grid.fade_samples(), grid.resampler_samples());
+    let (hop, overlap, resampler) =
+        (grid.hop_samples(), grid.fade_samples(), grid.resampler_samples());
     LatencyParts {
         hop_samples: hop,
         overlap_samples: overlap,

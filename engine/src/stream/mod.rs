@@ -5,10 +5,11 @@
 //!                block <- Assembler <-------- results
 //! ```
 //!
-//! [`grid`] says which samples a window reads and which it yields, [`latency`] what that costs. A `Parcel`
-//! carries one window's samples to the worker and its wet audio back, and then comes home: nothing is allocated or
-//! freed on the audio thread. [`offline`] runs the same two halves for files, waiting where the audio thread would
-//! have gone on with the delayed dry signal; [`side_by_side`] runs several of those over one file.
+//! [`grid`] says which samples a window reads and which it yields, [`latency`] what that costs. A
+//! `Parcel` carries one window's samples to the worker and its wet audio back, and then comes home:
+//! nothing is allocated or freed on the audio thread. [`offline`] runs the same two halves for
+//! files, waiting where the audio thread would have gone on with the delayed dry signal;
+//! [`side_by_side`] runs several of those over one file.
 
 pub mod assembler;
 pub mod audio_thread;

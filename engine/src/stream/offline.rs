@@ -1,4 +1,5 @@
-//! The same stream for files: latency removed, exactly as long as the input, every window waited for.
+//! The same stream for files: latency removed, exactly as long as the input, every window waited
+//! for.
 
 use std::sync::Arc;
 
@@ -116,7 +117,8 @@ impl OfflineStream {
         Ok(())
     }
 
-    /// Brings out the rest, so that the output is exactly as long as the input, and closes the stream.
+    /// Brings out the rest, so that the output is exactly as long as the input, and closes the
+    /// stream.
     pub fn finish(mut self, output: &mut [Vec<f32>]) -> Result<Report> {
         while self.delivered < self.pushed {
             let missing = self.pushed - self.delivered + self.to_drop;
@@ -169,7 +171,8 @@ impl OfflineStream {
 pub(super) fn block_len(block: &[&[f32]], channels: usize) -> Result<usize> {
     let len = block.first().map_or(0, |channel| channel.len());
     if block.len() != channels || block.iter().any(|channel| channel.len() != len) {
-        let found = format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
+        let found =
+            format!("{} of {:?}", block.len(), block.iter().map(|c| c.len()).collect::<Vec<_>>());
         return Err(Error::invalid("block", format!("{channels} channels of equal length"), found));
     }
     Ok(len)
@@ -178,7 +181,8 @@ pub(super) fn block_len(block: &[&[f32]], channels: usize) -> Result<usize> {
 /// Renders a whole signal, channels x samples; `progress` hears of the samples delivered so far.
 ///
 /// # Errors
-/// If the signal's or the settings' shape is not usable. Windows that fail play dry and are told in the [`Report`].
+/// If the signal's or the settings' shape is not usable. Windows that fail play dry and are told in
+/// the [`Report`].
 pub fn render(
     grid: Grid,
     signal: &[Vec<f32>],

@@ -1,8 +1,9 @@
-//! The threads that compute, shared by many streams: a bounded number, and the most urgent window comes first.
+//! The threads that compute, shared by many streams: a bounded number, and the most urgent window
+//! comes first.
 //!
-//! An audio thread pushes a parcel into its stream's own ring, where the pool's threads look for it. It never touches the
-//! pool's lock, which only those take who compute, open or close, and it does not even wake a thread, which is a call of the
-//! system's: only an offline render does.
+//! An audio thread pushes a parcel into its stream's own ring, where the pool's threads look for
+//! it. It never touches the pool's lock, which only those take who compute, open or close, and it
+//! does not even wake a thread, which is a call of the system's: only an offline render does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,8 +19,8 @@ use super::shared::Status;
 use crate::cancel::Cancel;
 use crate::{Error, Result};
 
-/// How often threads without work look for it while there are streams: little beside the time that a window
-/// may take.
+/// How often threads without work look for it while there are streams: little beside the time that
+/// a window may take.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One stream's work: its windows are computed one after another, by whichever thread is free.
@@ -30,8 +31,9 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// What is taken first has the least of it; none where there is no window. Offline renders wait for those who cannot, and
-    /// what is late already for what can still be in time: one late window would make all others late.
+    /// What is taken first has the least of it; none where there is no window. Offline renders wait
+    /// for those who cannot, and what is late already for what can still be in time: one late
+    /// window would make all others late.
     fn urgency(&self, now: Instant) -> Option<(bool, bool, Instant)> {
         self.jobs.peek().ok().map(|parcel| (parcel.input.waited_for, parcel.due < now, parcel.due))
     }
@@ -39,7 +41,8 @@ impl Lane {
     fn run_one(&mut self) {
         if let Ok(mut parcel) = self.jobs.pop() {
             self.runner.run(&mut parcel);
-            // There are as many places as parcels; a parcel that found none would be freed here, not there.
+            // There are as many places as parcels; a parcel that found none would be freed here,
+            // not there.
             let _ = self.results.push(parcel);
         }
     }
@@ -61,7 +64,8 @@ struct Desk {
 }
 
 impl Desk {
-    /// The lane whose window is the most urgent: of those that can still be in time, the one that is due first.
+    /// The lane whose window is the most urgent: of those that can still be in time, the one that
+    /// is due first.
     fn take(&self) -> Option<(u64, Box<Lane>)> {
         let mut lanes = self.lanes.lock();
         let now = Instant::now();
@@ -99,7 +103,8 @@ impl Desk {
     }
 }
 
-/// Threads that compute windows. Dropping it ends and joins them; streams that are still open get nothing more.
+/// Threads that compute windows. Dropping it ends and joins them; streams that are still open get
+/// nothing more.
 pub struct Pool {
     desk: Arc<Desk>,
     threads: Vec<JoinHandle<()>>,
@@ -116,8 +121,11 @@ impl Pool {
         let mut pool = Self { desk, threads: Vec::new(), waker: Waker(Arc::new([])) };
         for _ in 0..threads.max(1) {
             let desk = Arc::clone(&pool.desk);
-            let thread = thread::Builder::new().name("luthier worker".into()).spawn(move || work(&desk));
-            pool.threads.push(thread.map_err(|error| Error::Compute(format!("no worker thread: {error}")))?);
+            let thread =
+                thread::Builder::new().name("luthier worker".into()).spawn(move || work(&desk));
+            pool.threads.push(
+                thread.map_err(|error| Error::Compute(format!("no worker thread: {error}")))?,
+            );
         }
         pool.waker = Waker(pool.threads.iter().map(|thread| thread.thread().clone()).collect());
         Ok(pool)
@@ -174,8 +182,8 @@ impl Work {
         Arc::clone(&self.status)
     }
 
-    /// Calls the work off and waits until no thread is at it: as long as one stage of the processor takes. It always
-    /// waits to the end, because a host may unload our code right after.
+    /// Calls the work off and waits until no thread is at it: as long as one stage of the processor
+    /// takes. It always waits to the end, because a host may unload our code right after.
     pub fn stop(&mut self) {
         self.cancel.cancel();
         drop(self.pool.desk.close(self.id));

@@ -1,4 +1,5 @@
-//! The worker's part of one window: whatever the processor does, a parcel with a clear outcome comes back.
+//! The worker's part of one window: whatever the processor does, a parcel with a clear outcome
+//! comes back.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,10 +48,12 @@ impl Runner {
             self.epoch = parcel.epoch;
             self.reset_processor();
         }
-        parcel.outcome = if self.too_late(parcel) { self.skip(parcel) } else { self.process(parcel) };
+        parcel.outcome =
+            if self.too_late(parcel) { self.skip(parcel) } else { self.process(parcel) };
     }
 
-    /// Whether the next window begins before a crossfade into this one could end. Who waits for a window gets it.
+    /// Whether the next window begins before a crossfade into this one could end. Who waits for a
+    /// window gets it.
     fn too_late(&self, parcel: &Parcel) -> bool {
         let (now, k) = (self.status.playing.load(Relaxed), parcel.input.index);
         let faded_in = now + self.grid.fade_in_samples(k, now);
@@ -75,7 +78,8 @@ impl Runner {
         parcel.output.timings = Default::default();
         parcel.output.dry = false;
         let Parcel { input, output, .. } = &mut *parcel;
-        let worked = catch_unwind(AssertUnwindSafe(|| self.processor.process(input, output, &self.cancel)));
+        let worked =
+            catch_unwind(AssertUnwindSafe(|| self.processor.process(input, output, &self.cancel)));
         let result = match worked {
             Ok(result) => result.and_then(|()| check_wet(&parcel.output.wet, len)),
             Err(panic) => {
@@ -134,7 +138,10 @@ impl Runner {
 fn check_wet(wet: &[Vec<f32>], len: usize) -> Result<()> {
     for channel in wet {
         if channel.len() != len {
-            return Err(Error::Compute(format!("expected {len} wet samples, found {}", channel.len())));
+            return Err(Error::Compute(format!(
+                "expected {len} wet samples, found {}",
+                channel.len()
+            )));
         }
         if !channel.iter().all(|sample| sample.is_finite()) {
             return Err(Error::Compute("the wet audio is not finite".into()));

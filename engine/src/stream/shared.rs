@@ -11,7 +11,8 @@ use super::timings::Timings;
 pub struct Stats {
     /// Windows that came back wet.
     pub wet: u64,
-    /// Windows that were not there when their first sample was due (they play dry, wholly or at first).
+    /// Windows that were not there when their first sample was due (they play dry, wholly or at
+    /// first).
     pub late: u64,
     /// Windows whose processing failed or panicked (they play dry).
     pub failed: u64,
@@ -43,7 +44,8 @@ impl Status {
         }
     }
 
-    /// The first failure since the stream was opened, as a sentence. Locks: not for the audio thread.
+    /// The first failure since the stream was opened, as a sentence. Locks: not for the audio
+    /// thread.
     pub fn first_error(&self) -> Option<String> {
         self.first_error.lock().clone()
     }

@@ -1,8 +1,10 @@
-//! A file on several threads: streams side by side, each of which computes some spans of windows and passes over the others'.
+//! A file on several threads: streams side by side, each of which computes some spans of windows
+//! and passes over the others'.
 //!
-//! Every stream takes all samples in, so its level, its sidechain and its grid are those of one stream alone; and windows know
-//! nothing of each other but where they are crossfaded. So what a stream plays inside of its own spans is, to the bit, what one
-//! stream alone plays, and the output does not depend on how many there are.
+//! Every stream takes all samples in, so its level, its sidechain and its grid are those of one
+//! stream alone; and windows know nothing of each other but where they are crossfaded. So what a
+//! stream plays inside of its own spans is, to the bit, what one stream alone plays, and the output
+//! does not depend on how many there are.
 
 use std::ops::Range;
 use std::thread;
@@ -18,7 +20,8 @@ use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Windows of a span, at most. Each span costs a window more, which is computed for the crossfade into the span.
+/// Windows of a span, at most. Each span costs a window more, which is computed for the crossfade
+/// into the span.
 const SPAN_WINDOWS_MAX: u64 = 12;
 /// With one, every stream would compute every window.
 const SPAN_WINDOWS_MIN: u64 = 2;
@@ -62,7 +65,8 @@ impl Spans {
     }
 }
 
-/// A stream's processor: it computes the stream's own windows, and those that are faded out into them.
+/// A stream's processor: it computes the stream's own windows, and those that are faded out into
+/// them.
 struct Share {
     processor: Box<dyn WindowProcessor>,
     number: u64,
@@ -70,7 +74,12 @@ struct Share {
 }
 
 impl WindowProcessor for Share {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let owners = [window.index, window.index + 1].map(|k| self.spans.owner(k));
         if owners.contains(&self.number) {
             return self.processor.process(window, out, cancel);
@@ -126,13 +135,20 @@ struct Lane {
 
 impl Lane {
     /// Takes samples in, the sidechain's beside them.
-    fn push(&mut self, main: &[Vec<f32>], beside: &[Vec<f32>], spans: &Spans, watch: &Watch) -> Result<()> {
+    fn push(
+        &mut self,
+        main: &[Vec<f32>],
+        beside: &[Vec<f32>],
+        spans: &Spans,
+        watch: &Watch,
+    ) -> Result<()> {
         watch.pass(self.harvest.number, self.harvest.position)?;
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(PIECE_SAMPLES) {
             let end = len.min(start + PIECE_SAMPLES);
-            let [main, beside] = [main, beside]
-                .map(|channels| channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>());
+            let [main, beside] = [main, beside].map(|channels| {
+                channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>()
+            });
             self.stream.push_beside(&main, &beside, &mut self.harvest.delivered)?;
             self.harvest.keep(spans);
             watch.pass(self.harvest.number, self.harvest.position)?;
@@ -173,8 +189,9 @@ pub struct SideBySide {
 }
 
 impl SideBySide {
-    /// Opens a stream for each of the processors, which must all compute the same, with a sidechain of as many channels if
-    /// wanted. Where it is known how many samples will come, a short input is divided as well.
+    /// Opens a stream for each of the processors, which must all compute the same, with a sidechain
+    /// of as many channels if wanted. Where it is known how many samples will come, a short input
+    /// is divided as well.
     ///
     /// # Errors
     /// If there is no processor, or as [`OfflineStream::new`].
@@ -191,8 +208,9 @@ impl SideBySide {
         }
         let streams = processors.len() as u64;
         let share = |samples: u64| samples.div_ceil(grid.hop_samples()).div_ceil(streams);
-        let windows =
-            expected_samples.map_or(SPAN_WINDOWS_MAX, share).clamp(SPAN_WINDOWS_MIN, SPAN_WINDOWS_MAX);
+        let windows = expected_samples
+            .map_or(SPAN_WINDOWS_MAX, share)
+            .clamp(SPAN_WINDOWS_MIN, SPAN_WINDOWS_MAX);
         let spans = Spans { grid, windows, streams };
         let open = if sidechain { OfflineStream::with_sidechain } else { OfflineStream::new };
         let lane = |(number, processor): (usize, Box<dyn WindowProcessor>)| {
@@ -213,14 +231,14 @@ impl SideBySide {
         })
     }
 
-    /// From now on `told` hears, on any thread, how many samples all streams have passed, and once `cancel` is raised
-    /// they stop and what is asked next ends with [`Error::Cancelled`].
+    /// From now on `told` hears, on any thread, how many samples all streams have passed, and once
+    /// `cancel` is raised they stop and what is asked next ends with [`Error::Cancelled`].
     pub fn watch(&mut self, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) {
         self.watch = Watch::new(self.lanes.len(), cancel, told);
     }
 
-    /// Takes one block (channels x samples of any number) and what the sidechain plays meanwhile, silent where it is shorter,
-    /// and appends what is ready to `output`.
+    /// Takes one block (channels x samples of any number) and what the sidechain plays meanwhile,
+    /// silent where it is shorter, and appends what is ready to `output`.
     ///
     /// # Errors
     /// If the block's shape is not the stream's, or the render is called off.
@@ -239,19 +257,23 @@ impl SideBySide {
             beside.resize(waiting, 0.0);
         }
         // One span of every stream: all of them have as much to compute.
-        if waiting as u64 >= self.spans.grid.hop_samples() * self.spans.windows * self.spans.streams {
+        if waiting as u64 >= self.spans.grid.hop_samples() * self.spans.windows * self.spans.streams
+        {
             self.compute(output)?;
         }
         Ok(())
     }
 
-    /// Brings out the rest, so that the output is exactly as long as the input, and closes the streams.
+    /// Brings out the rest, so that the output is exactly as long as the input, and closes the
+    /// streams.
     ///
     /// # Errors
-    /// If a stream fails or the render is called off; windows that fail play dry and are told in the [`Report`].
+    /// If a stream fails or the render is called off; windows that fail play dry and are told in
+    /// the [`Report`].
     pub fn finish(self, output: &mut [Vec<f32>]) -> Result<Report> {
         let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
-        let done = side_by_side(self.lanes.into_iter(), |lane| lane.finish(main, beside, spans, watch))?;
+        let done =
+            side_by_side(self.lanes.into_iter(), |lane| lane.finish(main, beside, spans, watch))?;
         let (mut harvests, reports): (Vec<Harvest>, Vec<Report>) = done.into_iter().unzip();
         let mut own: Vec<_> = harvests.iter_mut().collect();
         let samples = join(&mut own, spans, self.delivered, output);

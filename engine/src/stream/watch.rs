@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use crate::Result;
 use crate::cancel::Cancel;
 
-/// Told by every stream after every piece: what waits for a whole span would stand still for seconds.
+/// Told by every stream after every piece: what waits for a whole span would stand still for
+/// seconds.
 pub(super) struct Watch {
     cancel: Cancel,
     /// Samples that each stream has passed.
@@ -19,7 +20,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// For so many streams; `told` hears, on any of their threads, how many samples all of them have passed.
+    /// For so many streams; `told` hears, on any of their threads, how many samples all of them
+    /// have passed.
     pub fn new(streams: usize, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self {
             cancel,
@@ -33,7 +35,8 @@ impl Watch {
     pub fn pass(&self, stream: u64, samples: u64) -> Result<()> {
         let mut most = self.most.lock();
         self.passed[stream as usize].store(samples, Ordering::Relaxed);
-        let all = self.passed.iter().map(|passed| passed.load(Ordering::Relaxed)).min().unwrap_or(0);
+        let all =
+            self.passed.iter().map(|passed| passed.load(Ordering::Relaxed)).min().unwrap_or(0);
         if all > *most {
             *most = all;
             (self.told)(all);

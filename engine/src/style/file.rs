@@ -34,7 +34,8 @@ pub fn is_style(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
 }
 
-/// Writes a style under the file's name, wholly or not at all. Makes the folder where it is missing.
+/// Writes a style under the file's name, wholly or not at all. Makes the folder where it is
+/// missing.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -52,7 +53,8 @@ pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
 /// # Errors
 /// If the file cannot be read, is of a newer version or is no style.
 pub fn read(path: &Path) -> Result<KeptStyle> {
-    let text = text(path).map_err(|error| Error::file(path, format!("cannot be read ({error})")))?;
+    let text =
+        text(path).map_err(|error| Error::file(path, format!("cannot be read ({error})")))?;
     let no_style = |_| Error::file(path, "expected a style saved by Luthier, found something else");
     let Outline { luthier_style: version } = serde_json::from_str(&text).map_err(no_style)?;
     if version > VERSION {
@@ -88,8 +90,12 @@ mod tests {
     use super::*;
 
     fn style() -> KeptStyle {
-        let tokens =
-            StyleTokens { model: "abc".into(), dim: 1, tokens: vec![0.5, -0.25], ..StyleTokens::default() };
+        let tokens = StyleTokens {
+            model: "abc".into(),
+            dim: 1,
+            tokens: vec![0.5, -0.25],
+            ..StyleTokens::default()
+        };
         KeptStyle {
             name: "Sidechain".into(),
             path: PathBuf::new(),
@@ -138,7 +144,8 @@ mod tests {
         }
         let missing = read(&folder.path().join("none.luthier")).expect_err("refused").to_string();
         assert!(missing.contains("cannot be read"), "{missing}");
-        let refused = write(&style(), Path::new("/dev/null/a.luthier")).expect_err("refused").to_string();
+        let refused =
+            write(&style(), Path::new("/dev/null/a.luthier")).expect_err("refused").to_string();
         assert!(refused.contains("written"), "{refused}");
     }
 }

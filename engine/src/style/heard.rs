@@ -1,4 +1,5 @@
-//! What a style was read from: images in 8 bits, so that every model with the same ears can read it again.
+//! What a style was read from: images in 8 bits, so that every model with the same ears can read it
+//! again.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,8 @@ impl Heard {
         let WrittenHeard { mel, frames, levels } = written;
         let levels = hexadecimal::bytes(&levels)?;
         let size = mel.n_mels.checked_mul(frames).filter(|size| *size > 0)?;
-        let whole = levels.len() <= MAX_LEVELS && levels.len().is_multiple_of(size) && !levels.is_empty();
+        let whole =
+            levels.len() <= MAX_LEVELS && levels.len().is_multiple_of(size) && !levels.is_empty();
         whole.then_some(Self { mel, frames, levels })
     }
 }
@@ -80,7 +82,9 @@ mod tests {
         let read = Heard::read(heard.write()).expect("whole");
         assert_eq!(read, heard);
         for (read, image) in read.images().iter().zip(&images) {
-            assert!(read.data.iter().zip(&image.data).all(|(a, b)| (a - b).abs() <= 0.5 / 255.0 + 1e-6));
+            assert!(
+                read.data.iter().zip(&image.data).all(|(a, b)| (a - b).abs() <= 0.5 / 255.0 + 1e-6)
+            );
         }
         assert_eq!(Heard::of(&heard.mel, &heard.images()), heard, "keeping again loses nothing");
     }

@@ -12,7 +12,8 @@ use super::hexadecimal::{floats, of_floats};
 /// Widest tokens that are read.
 const MAX_DIM: usize = 4096;
 
-/// Tokens with a name. They mean something to the model that made them alone; any other reads what was heard again.
+/// Tokens with a name. They mean something to the model that made them alone; any other reads what
+/// was heard again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptStyle {
     /// What it is called.
@@ -60,7 +61,8 @@ impl KeptStyle {
 
     /// The style that was written; `None` where it is damaged.
     pub fn read(written: WrittenStyle) -> Option<Self> {
-        let WrittenStyle { name, path, model, dim, tokens, pooled, profile, instruments, heard } = written;
+        let WrittenStyle { name, path, model, dim, tokens, pooled, profile, instruments, heard } =
+            written;
         let tokens = StyleTokens {
             model,
             dim,
@@ -69,8 +71,9 @@ impl KeptStyle {
             profile: floats(&profile)?,
             instruments: floats(&instruments)?,
         };
-        let whole =
-            (1..=MAX_DIM).contains(&dim) && tokens.tokens.len().is_multiple_of(dim) && tokens.count() > 0;
+        let whole = (1..=MAX_DIM).contains(&dim)
+            && tokens.tokens.len().is_multiple_of(dim)
+            && tokens.count() > 0;
         // Without its evidence a style still plays with its own model.
         let heard = heard.and_then(Heard::read).unwrap_or_default();
         whole.then(|| Self { name, path, tokens: Arc::new(tokens), heard: Arc::new(heard) })

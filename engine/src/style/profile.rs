@@ -1,22 +1,25 @@
 //! The spectral profile of a reference: how each mel band behaves over time.
 //!
-//! Style tokens say what is heard where in a reference; a network has to learn from many sounds how to read a spectrum out of
-//! them. The profile says it plainly, band by band, and so of a sound as well that is unlike all that were learnt from.
+//! Style tokens say what is heard where in a reference; a network has to learn from many sounds how
+//! to read a spectrum out of them. The profile says it plainly, band by band, and so of a sound as
+//! well that is unlike all that were learnt from.
 
 use crate::image::MelImage;
 
-// Models are trained on these numbers as they are: another definition needs another name in the model's config.
+// Models are trained on these numbers as they are: another definition needs another name in the
+// model's config.
 
 /// Numbers that a profile has of each mel band.
 pub const BAND_STATISTICS: usize = 5;
 
-/// Shares of a band's frames that lie below its quantiles: its floor, its middle, its loud frames and its peaks.
+/// Shares of a band's frames that lie below its quantiles: its floor, its middle, its loud frames
+/// and its peaks.
 const QUANTILES: [f32; BAND_STATISTICS - 1] = [0.1, 0.5, 0.9, 1.0];
 /// Change from frame to frame, in a twentieth of an image's range, is of the size of the rest.
 const CHANGE_SCALE: f32 = 20.0;
 
-/// [`BAND_STATISTICS`] of each band, the lowest band first: quantiles of its level, and the mean of how far it moves from
-/// frame to frame; in units of the image.
+/// [`BAND_STATISTICS`] of each band, the lowest band first: quantiles of its level, and the mean of
+/// how far it moves from frame to frame; in units of the image.
 pub fn spectral_profile(image: &MelImage) -> Vec<f32> {
     let mut profile = Vec::with_capacity(image.n_mels * BAND_STATISTICS);
     let mut sorted = Vec::with_capacity(image.frames);
@@ -24,7 +27,9 @@ pub fn spectral_profile(image: &MelImage) -> Vec<f32> {
         sorted.clear();
         sorted.extend_from_slice(band);
         sorted.sort_unstable_by(f32::total_cmp);
-        profile.extend(QUANTILES.map(|share| sorted[((image.frames - 1) as f32 * share).round() as usize]));
+        profile.extend(
+            QUANTILES.map(|share| sorted[((image.frames - 1) as f32 * share).round() as usize]),
+        );
         let moved: f32 = band.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
         profile.push(CHANGE_SCALE * moved / (image.frames - 1).max(1) as f32);
     }
@@ -36,7 +41,9 @@ pub fn mean_profile(images: &[MelImage]) -> Vec<f32> {
     let mut mean = vec![0.0; images.first().map_or(0, |image| image.n_mels * BAND_STATISTICS)];
     for image in images {
         let profile = spectral_profile(image);
-        mean.iter_mut().zip(&profile).for_each(|(mean, value)| *mean += value / images.len() as f32);
+        mean.iter_mut()
+            .zip(&profile)
+            .for_each(|(mean, value)| *mean += value / images.len() as f32);
     }
     mean
 }

@@ -1,28 +1,28 @@
 //! The gain that leads from the content's mel to the target's, on the bins of the host's STFT.
 //!
-//! It only weighs what the content holds. Filling bands that the content lacks, with shaped noise or with harmonics of
-//! the rectified content 30 to 60 dB down, was measured: 0.1 dB of mel LSD, at the price of softer onsets. It was left
-//! out.
+//! It only weighs what the content holds. Filling bands that the content lacks, with shaped noise
+//! or with harmonics of the rectified content 30 to 60 dB down, was measured: 0.1 dB of mel LSD, at
+//! the price of softer onsets. It was left out.
 
 use crate::config::MelConfig;
 use crate::dsp::mel::{MelFilterbank, power_to_db};
 use crate::image::MelImage;
 
-/// The most that a bin is raised: the range of the default image. With 60 dB notes that have decayed (piano to
-/// violin, 1.5 s after onset) come out twice as far from the target's level.
+/// The most that a bin is raised: the range of the default image. With 60 dB notes that have
+/// decayed (piano to violin, 1.5 s after onset) come out twice as far from the target's level.
 pub const MAX_BOOST_DB: f32 = 80.0;
 /// The most that a bin is lowered.
 pub const MAX_CUT_DB: f32 = 80.0;
 /// The most that the correction moves a band.
 const CORRECTION_STEP_DB: f32 = 20.0;
-/// Above the model's range, where the host's band goes on, a boost of the top band fades by this much until
-/// nothing of it is left: held, it over-brightens. A cut is held.
+/// Above the model's range, where the host's band goes on, a boost of the top band fades by this
+/// much until nothing of it is left: held, it over-brightens. A cut is held.
 const FADE_DB_PER_OCTAVE: f32 = 12.0;
-/// Image values above the floor over which a target that the content is silent under fades in: what a decoder
-/// writes for silence is not exactly 0.
+/// Image values above the floor over which a target that the content is silent under fades in: what
+/// a decoder writes for silence is not exactly 0.
 const FADE_IN: f32 = 0.04;
-/// How much further a band is lowered where the target is at its floor: the floor means "this or less", and at
-/// 75 dB below a loud tone a steady rest could still be heard in a pause.
+/// How much further a band is lowered where the target is at its floor: the floor means "this or
+/// less", and at 75 dB below a loud tone a steady rest could still be heard in a pause.
 const FLOOR_CUT_DB: f32 = 20.0;
 /// Mel power, as analysed for the images, below which a band is silent and nothing is asked of it.
 const SILENCE: f32 = 1e-10;
@@ -50,7 +50,8 @@ pub struct GainLaw {
     octaves_above: Vec<f32>,
     /// The top band's weight at its centre.
     top_weight: f32,
-    /// `(model n_fft / host n_fft)^2`: a windowed sum grows with the window, in tones and in noise alike.
+    /// `(model n_fft / host n_fft)^2`: a windowed sum grows with the window, in tones and in noise
+    /// alike.
     scale: f32,
     band_db: Vec<f32>,
     gain_db: Vec<f32>,
@@ -71,13 +72,16 @@ impl GainLaw {
             (lower, position - lower as f32)
         };
         let top_hz = bank.band_centers_hz()[mel.n_mels - 1];
-        let octaves = |bin: usize| (bin as f32 * host_rate_hz as f32 / n_fft as f32 / top_hz).log2();
+        let octaves =
+            |bin: usize| (bin as f32 * host_rate_hz as f32 / n_fft as f32 / top_hz).log2();
         let mut top = vec![0.0; bank.bins()];
         // Below the models' rate a host has no such bin, and nothing above it.
         let centre = (top_hz * n_fft as f32 / host_rate_hz as f32).round() as usize;
         top[centre.min(bank.bins() - 1)] = 1.0;
         let mut top_weight = 0.0;
-        bank.apply(&top, |m, weight| top_weight = if m + 1 == mel.n_mels { weight } else { top_weight });
+        bank.apply(&top, |m, weight| {
+            top_weight = if m + 1 == mel.n_mels { weight } else { top_weight }
+        });
         Self {
             top_weight,
             places: bank.bin_positions().into_iter().map(place).collect(),
@@ -93,23 +97,34 @@ impl GainLaw {
         }
     }
 
-    /// The factor from host power to the power that the images were made of, at their level gain (linear).
+    /// The factor from host power to the power that the images were made of, at their level gain
+    /// (linear).
     pub fn analysis(&self, level_gain: f32) -> f32 {
         self.scale * level_gain * level_gain
     }
 
     /// One host frame: the linear gain of every bin.
     ///
-    /// `power` is the frame's power spectrum (mean over channels), `analysis` from [`GainLaw::analysis`];
-    /// `position` is the frame's centre in frames of the images, held at their ends.
+    /// `power` is the frame's power spectrum (mean over channels), `analysis` from
+    /// [`GainLaw::analysis`]; `position` is the frame's centre in frames of the images, held at
+    /// their ends.
     ///
     /// # Panics
     /// If `power` or `gain` has not one value a bin.
-    pub fn shape(&mut self, images: &Images, position: f64, power: &[f32], analysis: f32, gain: &mut [f32]) {
+    pub fn shape(
+        &mut self,
+        images: &Images,
+        position: f64,
+        power: &[f32],
+        analysis: f32,
+        gain: &mut [f32],
+    ) {
         self.bank.apply(power, |m, p| self.band_db[m] = power_to_db(p * analysis, SILENCE));
         self.want(images, position);
         spread(&self.places, &self.gain_db, |bin, db| self.bin_db[bin] = db);
-        for ((wanted, is), gained) in self.wanted_db.iter_mut().zip(&self.band_db).zip(&self.gain_db) {
+        for ((wanted, is), gained) in
+            self.wanted_db.iter_mut().zip(&self.band_db).zip(&self.gain_db)
+        {
             *wanted = is + gained;
         }
         self.correct(power, analysis);
@@ -119,8 +134,9 @@ impl GainLaw {
 
     /// Every band's gain in dB.
     ///
-    /// Where the content is above the floor of its image, the gain is the difference of the images. Where it
-    /// is not, the image does not say how far below it lies, but the host's own analysis does.
+    /// Where the content is above the floor of its image, the gain is the difference of the images.
+    /// Where it is not, the image does not say how far below it lies, but the host's own analysis
+    /// does.
     fn want(&mut self, images: &Images, position: f64) {
         let last = images.content.frames.saturating_sub(1);
         let at = position.clamp(0.0, last as f64);
@@ -130,19 +146,21 @@ impl GainLaw {
             let [a, b] = [left, right].map(|frame| Cell::of(images, m, frame));
             let lerp = |value: fn(&Cell) -> f32| mix(value(&a), value(&b), share);
             let (t, unknown) = (lerp(|c| c.target), lerp(|c| c.unknown));
-            let relative_db = lerp(|c| c.rise) * self.mel.range_db - FLOOR_CUT_DB * lerp(|c| c.sunk);
+            let relative_db =
+                lerp(|c| c.rise) * self.mel.range_db - FLOOR_CUT_DB * lerp(|c| c.sunk);
             let absolute_db = (self.mel.to_db(t) - self.band_db[m]) * (1.0 - at_floor(t));
-            let wanted = if unknown > 0.0 { mix(relative_db, absolute_db, unknown) } else { relative_db };
+            let wanted =
+                if unknown > 0.0 { mix(relative_db, absolute_db, unknown) } else { relative_db };
             *gain_db = wanted.clamp(-MAX_CUT_DB, MAX_BOOST_DB);
         }
     }
 
-    /// Moves `bin_db` so that `power` under it comes nearer to the wanted mel: a loud partial of one band leaks
-    /// through the interpolation into its neighbour's sum.
+    /// Moves `bin_db` so that `power` under it comes nearer to the wanted mel: a loud partial of
+    /// one band leaks through the interpolation into its neighbour's sum.
     ///
-    /// Done once. Repeated, it takes the target at its word in every band, and a model's target is blurred between
-    /// partials and around onsets. Note F1, notes unasked for and mel LSD on true targets | on the shipped model's
-    /// (as [`super::guided::DEFAULT_ITERATIONS`]):
+    /// Done once. Repeated, it takes the target at its word in every band, and a model's target is
+    /// blurred between partials and around onsets. Note F1, notes unasked for and mel LSD on true
+    /// targets | on the shipped model's (as [`super::guided::DEFAULT_ITERATIONS`]):
     ///
     /// ```text
     /// none    .637  .667  3.38 dB | .630  .835  9.54 dB
@@ -151,8 +169,9 @@ impl GainLaw {
     /// four    .592  .755  2.15    | .544  .835  9.18
     /// ```
     ///
-    /// Smoothing the gain over neighbouring bands, weighted by the content's power, gave .670 | .660 at 4.91 | 9.97 dB:
-    /// left out for its price in LSD. A boost of 40 dB at most gave .656 | .627 at 3.83 | 9.56 dB.
+    /// Smoothing the gain over neighbouring bands, weighted by the content's power, gave .670 |
+    /// .660 at 4.91 | 9.97 dB: left out for its price in LSD. A boost of 40 dB at most gave .656 |
+    /// .627 at 3.83 | 9.56 dB.
     fn correct(&mut self, power: &[f32], analysis: f32) {
         for ((shaped, p), db) in self.shaped.iter_mut().zip(power).zip(&self.bin_db) {
             *shaped = p * exp2(db * LOG2_PER_DB);
@@ -163,7 +182,8 @@ impl GainLaw {
             let is_db = power_to_db(p * analysis, SILENCE);
             let missing_db = wanted_db[m].max(floor_db) - is_db.max(floor_db);
             let heard = p * analysis > SILENCE;
-            missing[m] = if heard { missing_db.clamp(-CORRECTION_STEP_DB, CORRECTION_STEP_DB) } else { 0.0 };
+            missing[m] =
+                if heard { missing_db.clamp(-CORRECTION_STEP_DB, CORRECTION_STEP_DB) } else { 0.0 };
         });
         let bin_db = &mut self.bin_db;
         spread(&self.places, &self.band_db, |bin, db| {
@@ -171,8 +191,8 @@ impl GainLaw {
         });
     }
 
-    /// Lets a boost of the top band fade towards the host's upper end, where the images do not see what it raises: never
-    /// to more than the top band is wanted to have.
+    /// Lets a boost of the top band fade towards the host's upper end, where the images do not see
+    /// what it raises: never to more than the top band is wanted to have.
     fn fade_above(&mut self, power: &[f32], analysis: f32) {
         let first = self.bin_db.len() - self.octaves_above.len();
         let top_db = self.wanted_db[self.mel.n_mels - 1];
@@ -207,7 +227,8 @@ struct Cell {
 
 impl Cell {
     fn of(images: &Images, mel: usize, frame: usize) -> Self {
-        let (content, target) = (value(images.content, mel, frame), value(images.target, mel, frame));
+        let (content, target) =
+            (value(images.content, mel, frame), value(images.target, mel, frame));
         Self {
             rise: target - content,
             sunk: (at_floor(target) - at_floor(content)).max(0.0),
@@ -239,7 +260,8 @@ fn value(image: &MelImage, mel: usize, frame: usize) -> f32 {
     if value > 0.0 { value.min(1.0) } else { 0.0 }
 }
 
-/// `2^x` for `|x| < 120`: exact at integers, else within 2e-7 of the value, and a loop over it vectorises.
+/// `2^x` for `|x| < 120`: exact at integers, else within 2e-7 of the value, and a loop over it
+/// vectorises.
 ///
 /// The fraction's power is the Taylor series of `exp(f ln 2)` over `[-1/2, 1/2]`.
 fn exp2(x: f32) -> f32 {
@@ -247,7 +269,8 @@ fn exp2(x: f32) -> f32 {
     let f = (x - whole) * std::f32::consts::LN_2;
     let series = 1.0
         + f * (1.0
-            + f * (1.0 / 2.0 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
+            + f * (1.0 / 2.0
+                + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0))))));
     series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
 }
 
@@ -272,14 +295,20 @@ mod tests {
         let power: Vec<f32> = (0..2049).map(|k| if k % 20 == 0 { 1e3 } else { 10.0 }).collect();
         let content = MelImage::filled(128, 1, 0.5);
         let mut target = content.clone();
-        target.data.iter_mut().enumerate().for_each(|(m, v)| *v += if m % 8 < 4 { 0.05 } else { -0.05 });
+        target
+            .data
+            .iter_mut()
+            .enumerate()
+            .for_each(|(m, v)| *v += if m % 8 < 4 { 0.05 } else { -0.05 });
         let mut gain = vec![0.0; 2049];
         let images = Images { content: &content, target: &target };
         law.shape(&images, 0.0, &power, 1.0, &mut gain);
         let shaped: Vec<f32> = power.iter().zip(&gain).map(|(p, g)| p * g * g).collect();
         let mut errors_db = Vec::new();
         let bank = MelFilterbank::with_range(44_100.0, 4096, 128, 0.0, 11_025.0);
-        bank.apply(&shaped, |m, p| errors_db.push((power_to_db(p, 1e-10) - law.wanted_db[m]).abs()));
+        bank.apply(&shaped, |m, p| {
+            errors_db.push((power_to_db(p, 1e-10) - law.wanted_db[m]).abs())
+        });
         let mean_db = errors_db.iter().sum::<f32>() / 128.0;
         assert!(mean_db < 1.0, "{mean_db} dB: {errors_db:?}");
     }
@@ -294,7 +323,10 @@ mod tests {
             let images = Images { content: &content, target: &target };
             law.shape(&images, 0.0, &[1.0; 2049], 1.0, &mut gain);
             let db = |bin: usize| 20.0 * gain[bin].log10();
-            assert!((db(900) - at_top_db).abs() < 0.1 && (db(2048) - at_end_db).abs() < 0.1, "{value}");
+            assert!(
+                (db(900) - at_top_db).abs() < 0.1 && (db(2048) - at_end_db).abs() < 0.1,
+                "{value}"
+            );
         }
     }
 }

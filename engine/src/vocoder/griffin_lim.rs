@@ -1,7 +1,8 @@
 //! Phases for magnitudes: fast Griffin-Lim.
 //!
-//! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat) with the
-//! momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is `librosa.griffinlim`'s.
+//! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat)
+//! with the momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is
+//! `librosa.griffinlim`'s.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -26,8 +27,8 @@ pub struct GriffinLim {
 }
 
 impl GriffinLim {
-    /// Begins with the magnitudes in [`GriffinLim::magnitude`] and the phases of `start`, both laid out
-    /// `[frame][bin]` with frames placed as in [`Stft`].
+    /// Begins with the magnitudes in [`GriffinLim::magnitude`] and the phases of `start`, both laid
+    /// out `[frame][bin]` with frames placed as in [`Stft`].
     ///
     /// A bin that has no phase (exactly 0) stays silent until a step gives it one.
     ///
@@ -36,33 +37,37 @@ impl GriffinLim {
     pub fn begin(&mut self, start: &[Complex32]) {
         assert_eq!(self.magnitude.len(), start.len(), "magnitudes and phases");
         self.spectrum.clear();
-        self.spectrum.extend(start.iter().zip(&self.magnitude).map(|(&z, &m)| with_magnitude(z, m)));
+        self.spectrum
+            .extend(start.iter().zip(&self.magnitude).map(|(&z, &m)| with_magnitude(z, m)));
         self.previous.clear();
         self.previous.resize(start.len(), Complex32::default());
     }
 
-    /// One step: the phases of the signal (`len` samples) that the current ones give, pushed on by the momentum, at the wanted
-    /// magnitudes. Frame by frame, so that a frame's spectrum is at hand when it is used.
+    /// One step: the phases of the signal (`len` samples) that the current ones give, pushed on by
+    /// the momentum, at the wanted magnitudes. Frame by frame, so that a frame's spectrum is at
+    /// hand when it is used.
     pub fn step(&mut self, stft: &mut Stft, first_center: isize, len: usize, momentum: f32) {
         let (bins, hop, pull) = (stft.bins(), stft.hop_length(), momentum / (1.0 + momentum));
         let arch = Arch::new();
         stft.inverse(&mut self.spectrum, first_center, len, &mut self.signal);
         let frames = self.spectrum.chunks_exact_mut(bins).zip(self.previous.chunks_exact_mut(bins));
-        for (t, ((out, before), magnitude)) in frames.zip(self.magnitude.chunks_exact(bins)).enumerate() {
+        for (t, ((out, before), magnitude)) in
+            frames.zip(self.magnitude.chunks_exact(bins)).enumerate()
+        {
             let now = stft.frame(&self.signal, first_center + (t * hop) as isize);
             arch.dispatch(Projection { now, before, magnitude, out, pull });
         }
     }
 
-    /// The signal (`len` samples) at the wanted magnitudes with the phases found. No phases are left: the next
-    /// run starts with [`GriffinLim::begin`].
+    /// The signal (`len` samples) at the wanted magnitudes with the phases found. No phases are
+    /// left: the next run starts with [`GriffinLim::begin`].
     pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
         stft.inverse(&mut self.spectrum, first_center, len, out);
     }
 }
 
-/// One frame's rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes; what was rebuilt is kept. No closure:
-/// see `nn::kernels`.
+/// One frame's rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes; what was
+/// rebuilt is kept. No closure: see `nn::kernels`.
 struct Projection<'a> {
     now: &'a [Complex32],
     before: &'a mut [Complex32],
@@ -90,8 +95,8 @@ fn with_magnitude(z: Complex32, m: f32) -> Complex32 {
     z * (m / (z.norm_sqr().sqrt() + TINY))
 }
 
-/// Audio of `len` samples from magnitudes alone (`[frame][bin]`, frames as in librosa's `center=True`), from
-/// random initial phases that only `seed` decides.
+/// Audio of `len` samples from magnitudes alone (`[frame][bin]`, frames as in librosa's
+/// `center=True`), from random initial phases that only `seed` decides.
 ///
 /// # Panics
 /// If `magnitude` is no whole number of frames of `n_fft / 2 + 1` bins.
@@ -105,7 +110,8 @@ pub fn griffin_lim(
     seed: u64,
 ) -> Vec<f32> {
     let mut state = seed;
-    let phases: Vec<Complex32> = magnitude.iter().map(|_| Complex32::cis(turn(&mut state))).collect();
+    let phases: Vec<Complex32> =
+        magnitude.iter().map(|_| Complex32::cis(turn(&mut state))).collect();
     from_phases(magnitude, &phases, &mut Stft::new(n_fft, hop_length), iterations, momentum, len)
 }
 
@@ -147,7 +153,9 @@ mod tests {
 
     fn melody(len: usize) -> Vec<f32> {
         let note = |i: usize| 220.0 * 2f32.powf((i / 4000) as f32 / 12.0 * 5.0);
-        (0..len).map(|i| 0.3 * (i as f32 * note(i) * std::f32::consts::TAU / 22_050.0).sin()).collect()
+        (0..len)
+            .map(|i| 0.3 * (i as f32 * note(i) * std::f32::consts::TAU / 22_050.0).sin())
+            .collect()
     }
 
     fn spectral_convergence(a: &[Complex32], b: &[Complex32]) -> f32 {
@@ -180,7 +188,8 @@ mod tests {
             stft.forward(&audio, 1 + 12_000 / 256, 0, &mut again);
             spectral_convergence(&again, &spectrum)
         };
-        let (none, plain, fast) = (convergence(0, 0.0), convergence(32, 0.0), convergence(32, MOMENTUM));
+        let (none, plain, fast) =
+            (convergence(0, 0.0), convergence(32, 0.0), convergence(32, MOMENTUM));
         assert!(plain < 0.6 * none && fast < plain, "{none} {plain} {fast}");
     }
 
@@ -190,6 +199,9 @@ mod tests {
         let audio = |seed| griffin_lim(&magnitude, 256, 64, 2, MOMENTUM, 1000, seed);
         assert_eq!(audio(1), audio(1));
         assert_ne!(audio(1), audio(2));
-        assert_eq!(griffin_lim(&vec![0.0; 129 * 20], 256, 64, 8, MOMENTUM, 1000, 1), vec![0.0; 1000]);
+        assert_eq!(
+            griffin_lim(&vec![0.0; 129 * 20], 256, 64, 8, MOMENTUM, 1000, 1),
+            vec![0.0; 1000]
+        );
     }
 }

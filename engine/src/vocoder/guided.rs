@@ -6,13 +6,15 @@ use crate::config::MelConfig;
 use crate::dsp::stft::{Complex32, Stft};
 use crate::image::MelImage;
 
-/// Griffin-Lim iterations after the gain. Note F1, notes that nobody asked for, and mel LSD on true targets | on the
-/// shipped model's (40 takes, `trainer evaluate vocoder --pieces 10 --seed 90001`): none .713, .57, 3.75 dB | .615, .74,
-/// 8.73; 2 iterations .718, .52, 3.15 | .605, .68, 8.59; 4 iterations .724, .51, 3.05 | .599, .67, 8.57; 8 iterations .719,
-/// .52, 2.98 | .613, .63, 8.57. They pay in notes that nobody asked for; each costs as much as the one before.
+/// Griffin-Lim iterations after the gain. Note F1, notes that nobody asked for, and mel LSD on true
+/// targets | on the shipped model's (40 takes, `trainer evaluate vocoder --pieces 10 --seed
+/// 90001`): none .713, .57, 3.75 dB | .615, .74, 8.73; 2 iterations .718, .52, 3.15 | .605, .68,
+/// 8.59; 4 iterations .724, .51, 3.05 | .599, .67, 8.57; 8 iterations .719, .52, 2.98 | .613, .63,
+/// 8.57. They pay in notes that nobody asked for; each costs as much as the one before.
 ///
-/// Magnitudes stay the gain's to the end. Letting them settle to what the phases make of them, with the mel held,
-/// brings LSD to 1.84 | 9.14, but note F1 to .596 | .524: between partials it builds tones that nobody asked for.
+/// Magnitudes stay the gain's to the end. Letting them settle to what the phases make of them, with
+/// the mel held, brings LSD to 1.84 | 9.14, but note F1 to .596 | .524: between partials it builds
+/// tones that nobody asked for.
 pub const DEFAULT_ITERATIONS: usize = 8;
 
 /// Frames overlap fourfold, as the model's do by default.
@@ -24,18 +26,19 @@ const LOUDEST: f32 = 1e4;
 /// One window to be played.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// The content at the host's rate, one slice of equal length a channel: the window and margins around it.
+    /// The content at the host's rate, one slice of equal length a channel: the window and margins
+    /// around it.
     ///
-    /// Outside of them the content counts as silent, so the first and last [`GuidedVocoder::n_fft`] samples
-    /// of the answer differ from what a longer span would give.
+    /// Outside of them the content counts as silent, so the first and last
+    /// [`GuidedVocoder::n_fft`] samples of the answer differ from what a longer span would give.
     pub channels: &'a [&'a [f32]],
-    /// Host sample since reset at which `channels` begin. STFT frames lie at multiples of the hop since
-    /// reset, so that overlapping windows share them.
+    /// Host sample since reset at which `channels` begin. STFT frames lie at multiples of the hop
+    /// since reset, so that overlapping windows share them.
     pub origin: i64,
     /// Host sample since reset, with fraction, of the centre of the images' frame 0.
     pub first_frame_position_samples: f64,
-    /// Linear gain at which the images were analysed (of [`crate::dsp::level::Level`]); the answer has the
-    /// level of `channels`.
+    /// Linear gain at which the images were analysed (of [`crate::dsp::level::Level`]); the answer
+    /// has the level of `channels`.
     pub gain: f32,
     /// The content's mel image.
     pub content: &'a MelImage,
@@ -83,8 +86,8 @@ impl GuidedVocoder {
         }
     }
 
-    /// Samples of an STFT frame at the host's rate: how far from the ends of a span the answer depends on
-    /// what lies beyond (a multiple of it with iterations, ever weaker).
+    /// Samples of an STFT frame at the host's rate: how far from the ends of a span the answer
+    /// depends on what lies beyond (a multiple of it with iterations, ever weaker).
     pub fn n_fft(&self) -> usize {
         self.stft.n_fft()
     }
@@ -99,7 +102,11 @@ impl GuidedVocoder {
         let len = request.channels.first().map_or(0, |c| c.len());
         assert!(request.channels.iter().all(|c| c.len() == len), "channels of one length");
         let (content, target) = (request.content, request.target);
-        assert_eq!((content.n_mels, content.frames), (target.n_mels, target.frames), "images of one size");
+        assert_eq!(
+            (content.n_mels, content.frames),
+            (target.n_mels, target.frames),
+            "images of one size"
+        );
         assert!(content.frames > 0, "images with frames");
         out.resize_with(request.channels.len(), Vec::new);
         let grid = Grid::over(request.origin, len, self.stft.n_fft(), self.stft.hop_length());
@@ -136,13 +143,18 @@ impl GuidedVocoder {
         self.refine.iter_mut().for_each(|refine| refine.magnitude.clear());
         for t in 0..grid.frames {
             let center = (grid.first_frame + t as i64) * self.stft.hop_length() as i64;
-            let position = (center as f64 - request.first_frame_position_samples) / self.image_hop_samples;
+            let position =
+                (center as f64 - request.first_frame_position_samples) / self.image_hop_samples;
             let frame = t * bins..(t + 1) * bins;
-            mean_power(&mut self.power, self.spectra.iter().map(|s| &s[frame.clone()]), |z| z.norm_sqr());
+            mean_power(&mut self.power, self.spectra.iter().map(|s| &s[frame.clone()]), |z| {
+                z.norm_sqr()
+            });
             self.law.shape(&images, position, &self.power, analysis, &mut self.gain);
             for (refine, spectrum) in self.refine.iter_mut().zip(&self.spectra) {
-                let shaped =
-                    spectrum[frame.clone()].iter().zip(&self.gain).map(|(x, g)| x.norm_sqr().sqrt() * g);
+                let shaped = spectrum[frame.clone()]
+                    .iter()
+                    .zip(&self.gain)
+                    .map(|(x, g)| x.norm_sqr().sqrt() * g);
                 refine.magnitude.extend(shaped);
             }
         }
@@ -189,7 +201,8 @@ impl Grid {
     }
 }
 
-/// The host's FFT length: the model's in seconds, rounded to a power of two or three times one, which are fast.
+/// The host's FFT length: the model's in seconds, rounded to a power of two or three times one,
+/// which are fast.
 fn host_n_fft(host_rate_hz: u32, mel: &MelConfig) -> usize {
     let ideal = mel.n_fft as f64 * f64::from(host_rate_hz) / f64::from(mel.sample_rate_hz);
     let sizes = (5..17).flat_map(|k| [1usize << k, 3 << (k - 1)]);

@@ -4,7 +4,8 @@ use crate::config::MelConfig;
 use crate::dsp::mel::MelFilterbank;
 use crate::image::MelImage;
 
-/// Updates after which the mel of the answer is within 0.2 dB of what was asked; 24 leave 4 dB in narrow low bands.
+/// Updates after which the mel of the answer is within 0.2 dB of what was asked; 24 leave 4 dB in
+/// narrow low bands.
 const UPDATES: usize = 100;
 
 /// Keeps ratios finite; below the image's floor by orders of magnitude.
@@ -13,8 +14,8 @@ const TINY: f32 = 1e-12;
 /// Non-negative magnitudes (`[frame][bin]`, `n_fft / 2 + 1` bins) whose mel image is `image`.
 ///
 /// Many spectra have the same mel; this is the smooth one that multiplicative updates for the
-/// Kullback-Leibler distance (Lee and Seung 2001) reach from a flat start. librosa's `mel_to_stft` minimises
-/// the squared error instead and so cares for loud bands only.
+/// Kullback-Leibler distance (Lee and Seung 2001) reach from a flat start. librosa's `mel_to_stft`
+/// minimises the squared error instead and so cares for loud bands only.
 ///
 /// # Panics
 /// If `image` has not `mel.n_mels` bands.
@@ -96,6 +97,8 @@ mod tests {
     #[test]
     fn the_floor_is_silence() {
         let config = MelConfig::default();
-        assert!(mel_to_magnitude(&MelImage::filled(128, 3, 0.0), &config).iter().all(|&x| x == 0.0));
+        assert!(
+            mel_to_magnitude(&MelImage::filled(128, 3, 0.0), &config).iter().all(|&x| x == 0.0)
+        );
     }
 }

@@ -43,8 +43,7 @@ impl DropTarget {
         self.hovering = None;
         let Some(path) = meant(paths) else { return false };
         let Some(wanted) = kind(path) else {
-            let known =
-                "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
+            let known = "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
             shared.say(Gravity::Warning, format!("{} is not {known}.", name(path)));
             return false;
         };
@@ -56,15 +55,26 @@ impl DropTarget {
     pub fn show(&self, ui: &Ui, rect: Rect) {
         let Some(path) = &self.hovering else { return };
         let (text, color) = match kind(path) {
-            Some(Wanted::Model) => (format!("Let go to play with the model {}", name(path)), theme::ACCENT),
+            Some(Wanted::Model) => {
+                (format!("Let go to play with the model {}", name(path)), theme::ACCENT)
+            }
             Some(_) => (format!("Let go to play in the sound of {}", name(path)), theme::ACCENT),
             None => (format!("{} cannot be opened here", name(path)), theme::WARNING),
         };
         let painter = ui.painter();
         painter.rect_filled(rect, theme::ROUNDING, Color32::from_black_alpha(210));
-        painter.rect_stroke(rect, theme::ROUNDING, egui::Stroke::new(2.0, color), StrokeKind::Inside);
+        painter.rect_stroke(
+            rect,
+            theme::ROUNDING,
+            egui::Stroke::new(2.0, color),
+            StrokeKind::Inside,
+        );
         let font = egui::FontId::proportional(20.0);
         let text = painter.layout(text, font, color, rect.width() - 40.0);
-        painter.galley(Align2::CENTER_CENTER.align_size_within_rect(text.size(), rect).min, text, color);
+        painter.galley(
+            Align2::CENTER_CENTER.align_size_within_rect(text.size(), rect).min,
+            text,
+            color,
+        );
     }
 }

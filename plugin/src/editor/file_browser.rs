@@ -1,4 +1,5 @@
-//! A list of folders and files inside of the window: no second window for a host to lose, no thread that outlives it.
+//! A list of folders and files inside of the window: no second window for a host to lose, no thread
+//! that outlives it.
 
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,8 @@ pub struct FileBrowser {
 impl FileBrowser {
     /// Opens the list in `folder`, or where the user's styles are kept if one is to be saved.
     pub fn new(wanted: Wanted, folder: PathBuf, my_styles: PathBuf) -> Self {
-        let mut browser = Self { wanted, folder, my_styles, typed: String::new(), entries: Ok(Vec::new()) };
+        let mut browser =
+            Self { wanted, folder, my_styles, typed: String::new(), entries: Ok(Vec::new()) };
         match wanted {
             Wanted::Save(_) => browser.enter_my_styles(),
             Wanted::Style | Wanted::Model => browser.read(),
@@ -107,7 +109,8 @@ impl FileBrowser {
 
     /// Draws the list; answers once the user has decided.
     pub fn show(&mut self, ui: &mut Ui) -> Option<Answer> {
-        let mut answer = ui.input(|input| input.key_pressed(Key::Escape)).then_some(Answer::Cancelled);
+        let mut answer =
+            ui.input(|input| input.key_pressed(Key::Escape)).then_some(Answer::Cancelled);
         ui.horizontal(|ui| {
             ui.label(RichText::new(self.wanted.title()).font(theme::NAME));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -205,7 +208,8 @@ fn entries(folder: &Path, extensions: &[&str]) -> std::io::Result<Vec<(PathBuf, 
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let extension = path.extension().map(|ext| ext.to_string_lossy().to_ascii_lowercase());
         let is_folder = path.is_dir();
-        if !hidden && (is_folder || extension.is_some_and(|ext| extensions.contains(&ext.as_str()))) {
+        if !hidden && (is_folder || extension.is_some_and(|ext| extensions.contains(&ext.as_str())))
+        {
             found.push((path, is_folder));
         }
     }
@@ -229,7 +233,8 @@ mod tests {
             std::fs::write(folder.join(name), "").expect("a file");
         }
         let mut browser = FileBrowser::new(Wanted::Style, folder.clone(), folder.join("styles"));
-        let names: Vec<String> = browser.entries.as_ref().expect("entries").iter().map(named).collect();
+        let names: Vec<String> =
+            browser.entries.as_ref().expect("entries").iter().map(named).collect();
         assert_eq!(names, ["zebra", "A.flac", "b.WAV"]);
         assert_eq!(browser.go(folder.join("zebra")), None);
         assert_eq!(browser.folder(), folder.join("zebra"));

@@ -1,4 +1,5 @@
-//! A knob for a parameter: drag, fine with Shift, arrow keys, double-click for the default, a click on the value to type it.
+//! A knob for a parameter: drag, fine with Shift, arrow keys, double-click for the default, a click
+//! on the value to type it.
 
 use std::f32::consts::PI;
 
@@ -6,8 +7,8 @@ use egui::epaint::PathShape;
 use egui::text::{CCursor, CCursorRange};
 use egui::text_edit::TextEditState;
 use egui::{
-    Align2, CursorIcon, Event, Id, Key, Pos2, Rect, Response, Sense, Stroke, TextEdit, Ui, Vec2, Widget,
-    pos2, vec2,
+    Align2, CursorIcon, Event, Id, Key, Pos2, Rect, Response, Sense, Stroke, TextEdit, Ui, Vec2,
+    Widget, pos2, vec2,
 };
 use nice_plug::prelude::{Param, ParamSetter};
 
@@ -41,7 +42,8 @@ impl<'a, P: Param> Knob<'a, P> {
         gesture::set(self.setter, self.param, self.param.preview_plain(normalized.clamp(0.0, 1.0)));
     }
 
-    /// Follows the pointer. The place of the hand is kept by itself, so that a parameter with steps can be dragged slowly.
+    /// Follows the pointer. The place of the hand is kept by itself, so that a parameter with steps
+    /// can be dragged slowly.
     fn drag(&self, ui: &Ui, response: &Response) {
         if response.drag_started() {
             self.setter.begin_set_parameter(self.param);
@@ -85,7 +87,11 @@ impl<'a, P: Param> Knob<'a, P> {
         let painter = ui.painter();
         let value = self.param.unmodulated_normalized_value();
         let lively = response.hovered() || response.dragged() || response.has_focus();
-        painter.circle_filled(centre, RADIUS - 5.0, if lively { theme::LINE } else { theme::RAISED });
+        painter.circle_filled(
+            centre,
+            RADIUS - 5.0,
+            if lively { theme::LINE } else { theme::RAISED },
+        );
         painter.add(arc(centre, 0.0, 1.0, Stroke::new(3.0, theme::RAISED)));
         // From the default, so that one sees at a glance what was changed and where to.
         let default = self.param.default_normalized_value();
@@ -101,7 +107,13 @@ impl<'a, P: Param> Knob<'a, P> {
         let Some(mut text) = editing else {
             let response = ui.interact(rect, id, Sense::click()).on_hover_cursor(CursorIcon::Text);
             let color = if response.hovered() { theme::TEXT } else { theme::FAINT };
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, self.shown(), theme::SMALL, color);
+            ui.painter().text(
+                rect.center(),
+                Align2::CENTER_CENTER,
+                self.shown(),
+                theme::SMALL,
+                color,
+            );
             if response.clicked() {
                 ui.data_mut(|data| data.insert_temp(id, self.shown()));
                 select_all(ui, id.with("field"), self.shown().chars().count());
@@ -142,10 +154,10 @@ impl<P: Param> Widget for Knob<'_, P> {
         self.drag(ui, &response);
         self.keys(ui, &response);
         self.draw(ui, &response, centre);
-        let value = Rect::from_center_size(pos2(rect.center().x, rect.bottom() - 10.0), vec2(SIZE.x, 18.0));
+        let value =
+            Rect::from_center_size(pos2(rect.center().x, rect.bottom() - 10.0), vec2(SIZE.x, 18.0));
         self.value(ui, value, id.with("value"));
-        let help =
-            "Drag (Shift: finer) or arrow keys; double-click for the default; click the value to type it.";
+        let help = "Drag (Shift: finer) or arrow keys; double-click for the default; click the value to type it.";
         response.on_hover_text(format!("{}\n{help}", self.explanation))
     }
 }

@@ -1,7 +1,8 @@
 //! The plugin's window: reads [`Shared`], sets [`LuthierParams`], asks by [`Request`].
 //!
-//! From top to bottom: name, meters and message; the styles; before and after; the controls; the status line. It draws
-//! as often as the screen does and touches nothing that the audio thread could wait for. Files can be let go over it.
+//! From top to bottom: name, meters and message; the styles; before and after; the controls; the
+//! status line. It draws as often as the screen does and touches nothing that the audio thread
+//! could wait for. Files can be let go over it.
 
 mod drop_target;
 mod file_browser;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{
-    Align, CentralPanel, Context, Frame as Ground, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2,
+    Align, CentralPanel, Context, Frame as Ground, Layout, Rect, RichText, Ui, UiBuilder, pos2,
+    vec2,
 };
 use nice_plug::context::gui::GuiContext;
 use nice_plug::prelude::ParamSetter;
@@ -45,7 +47,8 @@ const STYLES: f32 = 132.0;
 const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
 
-/// What a user must know who has chosen another latency: a host asks for it when it activates a plugin, and then trusts it.
+/// What a user must know who has chosen another latency: a host asks for it when it activates a
+/// plugin, and then trusts it.
 const RESTART: &str = "The new latency holds from when the host restarts the plugin, as it is asked to; where it does not, switch it off and on.";
 
 /// What is drawn.
@@ -146,7 +149,11 @@ impl EditorApp {
 
     fn header(&mut self, ui: &mut Ui, rect: Rect) {
         let painter = ui.painter();
-        let name = painter.layout_no_wrap("Luthier".into(), egui::FontId::proportional(22.0), theme::ACCENT);
+        let name = painter.layout_no_wrap(
+            "Luthier".into(),
+            egui::FontId::proportional(22.0),
+            theme::ACCENT,
+        );
         let place = pos2(rect.left(), rect.center().y - name.size().y / 2.0);
         let text_left = place.x + name.size().x + 20.0;
         painter.galley(place, name, theme::ACCENT);
@@ -185,7 +192,8 @@ impl EditorApp {
             sidechain: &self.meters[2],
         };
         if let Some(wanted) = picker.show(ui, rect) {
-            self.browser = Some(FileBrowser::new(wanted, self.folder.clone(), self.styles_folder.clone()));
+            self.browser =
+                Some(FileBrowser::new(wanted, self.folder.clone(), self.styles_folder.clone()));
         }
     }
 
@@ -254,7 +262,11 @@ impl EditorApp {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| self.latency(ui, setter));
         });
         let steps = [
-            (Steps::Two, "2", "The least computing time, and the nearest to the instrument's mean sound."),
+            (
+                Steps::Two,
+                "2",
+                "The least computing time, and the nearest to the instrument's mean sound.",
+            ),
             (Steps::Four, "4", "A fifth more computing time than 2."),
             (Steps::Ten, "10", "Twice the computing time of 2, a little more of chance."),
             (Steps::Fifty, "50", "For bounces: seven times the computing time of 2."),
@@ -302,7 +314,8 @@ impl EditorApp {
             ui.close();
         }
         if ui.button("Open a model file\u{2026}").clicked() {
-            self.browser = Some(FileBrowser::new(Wanted::Model, self.folder.clone(), PathBuf::new()));
+            self.browser =
+                Some(FileBrowser::new(Wanted::Model, self.folder.clone(), PathBuf::new()));
             ui.close();
         }
     }
@@ -318,7 +331,9 @@ impl EditorApp {
     fn follow_meters(&mut self, ui: &Ui) {
         let seconds = ui.input(|input| input.stable_dt).min(0.1);
         let meters = &self.shared.meters;
-        for (shown, peaks) in self.meters.iter_mut().zip([&meters.input, &meters.output, &meters.sidechain]) {
+        for (shown, peaks) in
+            self.meters.iter_mut().zip([&meters.input, &meters.output, &meters.sidechain])
+        {
             shown.follow(peaks, seconds);
         }
     }

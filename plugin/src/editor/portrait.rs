@@ -23,7 +23,8 @@ pub struct Portraits {
 }
 
 impl Portraits {
-    /// Makes one more. Called once a frame, so that the window stands at once and none of its frames is long.
+    /// Makes one more. Called once a frame, so that the window stands at once and none of its
+    /// frames is long.
     pub fn make_one(&mut self, context: &Context) {
         let index = self.made.len();
         if index < FACTORY.len() {
@@ -51,6 +52,7 @@ fn picture(audio: &Audio) -> engine::Result<MelImage> {
 /// The image with its lowest band below.
 fn color_image(image: &MelImage) -> ColorImage {
     let rows = (0..image.n_mels).rev();
-    let pixels = rows.flat_map(|mel| (0..image.frames).map(move |frame| theme::sound(image.at(mel, frame))));
+    let pixels =
+        rows.flat_map(|mel| (0..image.frames).map(move |frame| theme::sound(image.at(mel, frame))));
     ColorImage::new([image.frames, image.n_mels], pixels.collect())
 }

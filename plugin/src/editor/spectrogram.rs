@@ -1,8 +1,9 @@
-//! Before and after: two spectrograms that scroll with the music. What is heard now stands at a fixed line; right of it is
-//! what has been computed already and will be heard next.
+//! Before and after: two spectrograms that scroll with the music. What is heard now stands at a
+//! fixed line; right of it is what has been computed already and will be heard next.
 
 use egui::{
-    Align2, Color32, ColorImage, Context, Rect, Stroke, TextureHandle, TextureOptions, Ui, pos2, vec2,
+    Align2, Color32, ColorImage, Context, Rect, Stroke, TextureHandle, TextureOptions, Ui, pos2,
+    vec2,
 };
 
 use super::theme;
@@ -45,7 +46,8 @@ fn column_samples(sample_rate_hz: u32) -> f64 {
 }
 
 impl Spectrograms {
-    /// Draws both over `rect`, `after` being what the lower one is called; `position` is what is heard now.
+    /// Draws both over `rect`, `after` being what the lower one is called; `position` is what is
+    /// heard now.
     pub fn show(
         &mut self,
         ui: &Ui,
@@ -86,11 +88,23 @@ impl Spectrograms {
         let ground = Rect::from_min_size(corner, galley.size()).expand2(vec2(5.0, 2.0));
         painter.rect_filled(ground, theme::ROUNDING, theme::GROUND.gamma_multiply(0.8));
         painter.galley(corner, galley, theme::TEXT);
-        painter.text(pos2(now + 6.0, rect.top() + 8.0), Align2::LEFT_TOP, "next", theme::SMALL, theme::FAINT);
+        painter.text(
+            pos2(now + 6.0, rect.top() + 8.0),
+            Align2::LEFT_TOP,
+            "next",
+            theme::SMALL,
+            theme::FAINT,
+        );
     }
 
     /// Makes the textures new where the pictures have changed or a whole column has gone by.
-    fn draw(&mut self, context: &Context, pictures: &Pictures, first_column: i64, column_samples: f64) {
+    fn draw(
+        &mut self,
+        context: &Context,
+        pictures: &Pictures,
+        first_column: i64,
+        column_samples: f64,
+    ) {
         let wanted = Some((pictures.generation, first_column));
         if self.drawn == wanted {
             return;
@@ -101,7 +115,11 @@ impl Spectrograms {
             match self.textures.get_mut(i) {
                 Some(texture) => texture.set(image, TextureOptions::LINEAR),
                 None => {
-                    self.textures.push(context.load_texture("spectrogram", image, TextureOptions::LINEAR));
+                    self.textures.push(context.load_texture(
+                        "spectrogram",
+                        image,
+                        TextureOptions::LINEAR,
+                    ));
                 }
             }
         }
@@ -127,7 +145,8 @@ fn image(pictures: &Pictures, side: Side, first_column: i64, column_samples: f64
     image
 }
 
-/// The window that plays a host position, and its frame there. Where two overlap, the later one is what remains.
+/// The window that plays a host position, and its frame there. Where two overlap, the later one is
+/// what remains.
 fn column_of(pictures: &Pictures, position: f64) -> Option<(&Picture, usize)> {
     if position < 0.0 {
         return None;
@@ -160,7 +179,10 @@ mod tests {
         assert!(column_of(&pictures, -1.0).is_none());
         assert!(column_of(&pictures, 1900.0).is_none());
         let at = |position| column_of(&pictures, position).map(|(p, frame)| (p.after[0], frame));
-        assert_eq!((at(0.0), at(449.0), at(950.0)), (Some((0.25, 0)), Some((0.25, 4)), Some((0.75, 1))));
+        assert_eq!(
+            (at(0.0), at(449.0), at(950.0)),
+            (Some((0.25, 0)), Some((0.25, 4)), Some((0.75, 1)))
+        );
         // One column a frame: the lowest band lies at the foot.
         let image = image(&pictures, Side::Before, 0, 100.0);
         assert_eq!(image.size, [COLUMNS, 2]);

@@ -30,7 +30,8 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
             ui.painter().text(dot, Align2::CENTER_CENTER, "\u{b7}", theme::SMALL, theme::FAINT);
         }
         let galley = ui.painter().layout_no_wrap(item.text, theme::SMALL, item.color);
-        let place = Rect::from_min_size(pos2(left, rect.center().y - galley.size().y / 2.0), galley.size());
+        let place =
+            Rect::from_min_size(pos2(left, rect.center().y - galley.size().y / 2.0), galley.size());
         left = place.right() + GAP;
         ui.painter().galley(place.min, galley, item.color);
         let id = ui.scope_id().with(("status", i));
@@ -40,8 +41,11 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
 
 fn items(shared: &Shared) -> Vec<Item> {
     let (status, words) = (&shared.status, shared.words.lock().clone());
-    let item =
-        |text: String, meaning: &'static str| Item { text, color: theme::FAINT, meaning: meaning.into() };
+    let item = |text: String, meaning: &'static str| Item {
+        text,
+        color: theme::FAINT,
+        meaning: meaning.into(),
+    };
     let model = if words.model.is_empty() { "no model".to_string() } else { words.model };
     let mut items = vec![item(model, "The model that plays.")];
     if !words.device.is_empty() {
@@ -67,13 +71,15 @@ fn items(shared: &Shared) -> Vec<Item> {
     ));
     items.extend(troubles(status));
     if status.offline.load(Relaxed) {
-        items.push(item("rendering offline".into(), "Every window is waited for: nothing is late."));
+        items
+            .push(item("rendering offline".into(), "Every window is waited for: nothing is late."));
     }
     items
 }
 
 fn latency(status: &Status) -> String {
-    let (samples, rate) = (status.latency_samples.load(Relaxed), status.sample_rate_hz.load(Relaxed));
+    let (samples, rate) =
+        (status.latency_samples.load(Relaxed), status.sample_rate_hz.load(Relaxed));
     let ms = 1000.0 * f64::from(samples) / f64::from(rate.max(1));
     format!("latency {ms:.0} ms ({samples} samples)")
 }
@@ -103,7 +109,10 @@ mod tests {
     #[test]
     fn the_device_says_why_the_gpu_does_not_play() {
         let shared = Shared::default();
-        assert!(items(&shared).iter().all(|item| !item.meaning.contains("GPU")), "no model, no device");
+        assert!(
+            items(&shared).iter().all(|item| !item.meaning.contains("GPU")),
+            "no model, no device"
+        );
         shared.words.lock().device = "CPU, 7 threads".into();
         let device = |shared: &Shared| items(shared).swap_remove(1);
         assert_eq!(device(&shared).meaning, "Where the networks run.");

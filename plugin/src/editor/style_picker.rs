@@ -70,7 +70,12 @@ impl StylePicker<'_> {
             false if response.hovered() || response.has_focus() => (theme::FAINT, 1.0),
             false => (theme::LINE, 1.0),
         };
-        ui.painter().rect_stroke(card, theme::ROUNDING, Stroke::new(width, color), StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            card,
+            theme::ROUNDING,
+            Stroke::new(width, color),
+            StrokeKind::Inside,
+        );
         let place = pos2(card.center().x, card.bottom() - name_height(card) / 2.0);
         let text = if chosen { theme::ACCENT } else { theme::TEXT };
         let font = if card.height() >= TALL { theme::NAME } else { theme::SMALL };
@@ -96,10 +101,15 @@ impl StylePicker<'_> {
             _ if self.sidechain.sounds() => "listening".into(),
             _ => "send a track here".into(),
         };
-        let bar = Rect::from_min_size(pos2(rect.left(), rect.top() + 18.0), vec2(rect.width(), 3.0));
+        let bar =
+            Rect::from_min_size(pos2(rect.left(), rect.top() + 18.0), vec2(rect.width(), 3.0));
         let share = (seconds / SIDECHAIN_SECONDS[1]).clamp(0.0, 1.0);
         ui.painter().rect_filled(bar, 1.0, theme::RAISED);
-        ui.painter().rect_filled(bar.with_max_x(bar.left() + share * bar.width()), 1.0, theme::SIDECHAIN);
+        ui.painter().rect_filled(
+            bar.with_max_x(bar.left() + share * bar.width()),
+            1.0,
+            theme::SIDECHAIN,
+        );
         let place = pos2(rect.center().x, rect.top() + 36.0);
         ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
     }
@@ -118,9 +128,9 @@ impl StylePicker<'_> {
         let file = self.shared.words.lock().style_file.clone();
         let text = if file.is_empty() { "any recording".to_string() } else { shortened(&file, 16) };
         caption(ui, rect, &text);
-        let meaning =
-            "Read the style from a recording (WAV, FLAC, MP3 or OGG) or a saved style. The project keeps it.";
-        let open = switch::action(ui, upper(rect), "Open\u{2026}", meaning).then_some(Wanted::Style);
+        let meaning = "Read the style from a recording (WAV, FLAC, MP3 or OGG) or a saved style. The project keeps it.";
+        let open =
+            switch::action(ui, upper(rect), "Open\u{2026}", meaning).then_some(Wanted::Style);
         open.or(save(ui, rect, Keep::File, self.params.project.0.has(Keep::File)))
     }
 }
@@ -133,7 +143,8 @@ fn places(rect: Rect) -> Vec<(i32, Rect)> {
     let first_source = rect.left() + FACTORY_WIDTHS * (width + theme::GAP);
     let in_row = FACTORY.len().div_ceil(ROWS);
     let share = |whole: f32, parts: usize| (whole - NARROW_GAP * (parts - 1) as f32) / parts as f32;
-    let size = vec2(share(first_source - theme::GAP - rect.left(), in_row), share(rect.height(), ROWS));
+    let size =
+        vec2(share(first_source - theme::GAP - rect.left(), in_row), share(rect.height(), ROWS));
     let step = size + vec2(NARROW_GAP, NARROW_GAP);
     let factory = (0..FACTORY.len()).map(|i| {
         let corner = rect.min + vec2((i % in_row) as f32 * step.x, (i / in_row) as f32 * step.y);
@@ -177,7 +188,9 @@ fn upper(rect: Rect) -> Rect {
 
 fn meaning(slot: i32) -> &'static str {
     match slot {
-        SIDECHAIN => "Follow what another track plays into the sidechain input \"Style reference\".",
+        SIDECHAIN => {
+            "Follow what another track plays into the sidechain input \"Style reference\"."
+        }
         CAPTURED => "The sound that was captured from the sidechain.",
         FILE => "The sound of a recording.",
         _ => "Play on this instrument.",

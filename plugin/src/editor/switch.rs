@@ -22,7 +22,12 @@ fn button(ui: &mut Ui, text: &str, width: f32, on: bool) -> Response {
     };
     ui.painter().rect_filled(rect, theme::ROUNDING, fill);
     if response.has_focus() {
-        ui.painter().rect_stroke(rect, theme::ROUNDING, Stroke::new(1.0, theme::TEXT), StrokeKind::Inside);
+        ui.painter().rect_stroke(
+            rect,
+            theme::ROUNDING,
+            Stroke::new(1.0, theme::TEXT),
+            StrokeKind::Inside,
+        );
     }
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, text, theme::BODY, color);
     response

@@ -48,7 +48,8 @@ pub fn sound(level: f32) -> Color32 {
     let place = level * (SOUND.len() - 1) as f32;
     let below = (place as usize).min(SOUND.len() - 2);
     let share = place - below as f32;
-    let mixed = |i: usize| (SOUND[below][i] + (SOUND[below + 1][i] - SOUND[below][i]) * share) as u8;
+    let mixed =
+        |i: usize| (SOUND[below][i] + (SOUND[below + 1][i] - SOUND[below][i]) * share) as u8;
     Color32::from_rgb(mixed(0), mixed(1), mixed(2))
 }
 
@@ -84,7 +85,8 @@ mod tests {
             let c = f32::from(c) / 255.0;
             if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
-        let luminance = |c: Color32| 0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b());
+        let luminance =
+            |c: Color32| 0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b());
         let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
         a.max(b) / a.min(b)
     }
@@ -93,7 +95,11 @@ mod tests {
     fn every_text_can_be_read() {
         for ground in [GROUND, PANEL, RAISED] {
             for text in [TEXT, FAINT, ACCENT, WARNING, SIDECHAIN] {
-                assert!(contrast(text, ground) >= 4.5, "{text:?} on {ground:?}: {}", contrast(text, ground));
+                assert!(
+                    contrast(text, ground) >= 4.5,
+                    "{text:?} on {ground:?}: {}",
+                    contrast(text, ground)
+                );
             }
         }
     }

@@ -43,8 +43,8 @@ impl Bus {
     /// The pointer of a channel, advanced by `offset` samples; null where there is none.
     ///
     /// # Safety
-    /// If `channels` is not null, it points to `count` pointers, each of which is null or points to more than
-    /// `offset` samples.
+    /// If `channels` is not null, it points to `count` pointers, each of which is null or points to
+    /// more than `offset` samples.
     unsafe fn channel(self, index: usize, offset: usize) -> *mut f32 {
         if self.channels.is_null() || index >= self.count {
             return ptr::null_mut();
@@ -68,17 +68,23 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The channels of a piece of a block that begins at `offset`: what is missing reads as silence and is written to
-    /// nowhere.
+    /// The channels of a piece of a block that begins at `offset`: what is missing reads as silence
+    /// and is written to nowhere.
     ///
     /// # Safety
-    /// As [`Bus`] says, for a block longer than `offset`. The piece has at most [`MAX_BLOCK_SAMPLES`], and `scratch`
-    /// is prepared.
-    pub unsafe fn complete(inputs: [Bus; 2], output: Bus, offset: usize, scratch: &mut Scratch) -> Self {
+    /// As [`Bus`] says, for a block longer than `offset`. The piece has at most
+    /// [`MAX_BLOCK_SAMPLES`], and `scratch` is prepared.
+    pub unsafe fn complete(
+        inputs: [Bus; 2],
+        output: Bus,
+        offset: usize,
+        scratch: &mut Scratch,
+    ) -> Self {
         // Somebody may have written to what was meant to be read.
         scratch.silence.fill(0.0);
         let silence = scratch.silence.as_mut_ptr();
-        let or = |channel: *mut f32, other: *mut f32| if channel.is_null() { other } else { channel };
+        let or =
+            |channel: *mut f32, other: *mut f32| if channel.is_null() { other } else { channel };
         let mut channels =
             Self { inputs: [[silence; MAX_CHANNELS]; 2], output: [ptr::null_mut(); MAX_CHANNELS] };
         for c in 0..MAX_CHANNELS {
@@ -94,12 +100,18 @@ impl Channels {
         channels
     }
 
-    /// Gives a sidechain of another width than the main signal's `width` that width: what is mono is heard on both sides,
-    /// what is stereo as the mean of both.
+    /// Gives a sidechain of another width than the main signal's `width` that width: what is mono
+    /// is heard on both sides, what is stereo as the mean of both.
     ///
     /// # Safety
     /// As [`Self::complete`], which made this of the same bus, for a piece of `len` samples.
-    pub unsafe fn fit_sidechain(&mut self, bus: Bus, width: usize, len: usize, scratch: &mut Scratch) {
+    pub unsafe fn fit_sidechain(
+        &mut self,
+        bus: Bus,
+        width: usize,
+        len: usize,
+        scratch: &mut Scratch,
+    ) {
         let row = &mut self.inputs[1];
         if width > bus.count && bus.count == 1 {
             row[1] = row[0];

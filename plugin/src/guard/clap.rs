@@ -1,5 +1,5 @@
-//! The CLAP plugin: nice-plug's own behind a plugin structure of ours. Extensions find nice-plug through
-//! `plugin_data`, which is the same in both; ours are the calls that need a check.
+//! The CLAP plugin: nice-plug's own behind a plugin structure of ours. Extensions find nice-plug
+//! through `plugin_data`, which is the same in both; ours are the calls that need a check.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use clap_sys::audio_buffer::clap_audio_buffer;
 use clap_sys::events::{clap_input_events, clap_output_events};
-use clap_sys::ext::audio_ports::{CLAP_EXT_AUDIO_PORTS, clap_audio_port_info, clap_plugin_audio_ports};
+use clap_sys::ext::audio_ports::{
+    CLAP_EXT_AUDIO_PORTS, clap_audio_port_info, clap_plugin_audio_ports,
+};
 use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_param_info, clap_plugin_params};
 use clap_sys::ext::render::{
     CLAP_EXT_RENDER, CLAP_RENDER_OFFLINE, clap_plugin_render, clap_plugin_render_mode,
@@ -19,7 +21,9 @@ use clap_sys::ext::state::{CLAP_EXT_STATE, clap_plugin_state};
 use clap_sys::host::clap_host;
 use clap_sys::id::clap_id;
 use clap_sys::plugin::clap_plugin;
-use clap_sys::process::{CLAP_PROCESS_CONTINUE, CLAP_PROCESS_ERROR, clap_process, clap_process_status};
+use clap_sys::process::{
+    CLAP_PROCESS_CONTINUE, CLAP_PROCESS_ERROR, clap_process, clap_process_status,
+};
 use nice_plug::wrapper::clap::Wrapper;
 use parking_lot::Mutex;
 
@@ -29,7 +33,8 @@ use super::reach::Reach;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state, transport};
 use crate::Luthier;
 
-/// What a host holds. Begins with the plugin structure, so that a pointer to one is a pointer to the other.
+/// What a host holds. Begins with the plugin structure, so that a pointer to one is a pointer to
+/// the other.
 #[repr(C)]
 pub struct Guard {
     plugin: clap_plugin,
@@ -134,7 +139,8 @@ impl Guard {
     /// One of nice-plug's extensions.
     fn their_extension<T>(&self, id: &CStr) -> Option<&T> {
         let get = self.theirs().get_extension?;
-        // SAFETY: nice-plug answers with the extension of that name, which lives in the wrapper, or null.
+        // SAFETY: nice-plug answers with the extension of that name, which lives in the wrapper, or
+        // null.
         unsafe { get(self.inner, id.as_ptr()).cast::<T>().as_ref() }
     }
 
@@ -158,7 +164,8 @@ impl Guard {
 
     /// Asks nice-plug how many channels the chosen layout has.
     fn take_layout(&self) {
-        let Some(ports) = self.their_extension::<clap_plugin_audio_ports>(CLAP_EXT_AUDIO_PORTS) else {
+        let Some(ports) = self.their_extension::<clap_plugin_audio_ports>(CLAP_EXT_AUDIO_PORTS)
+        else {
             return;
         };
         // SAFETY: numbers, characters and pointers, for which zeros are values.
@@ -170,20 +177,28 @@ impl Guard {
     }
 
     /// # Safety
-    /// `block` holds the host's block of at least one sample, as long as told; the plugin is active.
-    unsafe fn process_pieces(&self, block: &clap_process, scratch: &mut Scratch) -> clap_process_status {
+    /// `block` holds the host's block of at least one sample, as long as told; the plugin is
+    /// active.
+    unsafe fn process_pieces(
+        &self,
+        block: &clap_process,
+        scratch: &mut Scratch,
+    ) -> clap_process_status {
         let Some(process) = self.theirs().process else { return CLAP_PROCESS_ERROR };
         // SAFETY: where the port arrays are not null, they have as many entries as told.
         let (inputs, output) = unsafe {
             let input = |index| bus(block.audio_inputs, block.audio_inputs_count, index);
             ([input(0), input(1)], bus(block.audio_outputs, block.audio_outputs_count, 0))
         };
-        let (width, most) = (self.channels.load(Ordering::SeqCst), self.max_block.load(Ordering::SeqCst));
+        let (width, most) =
+            (self.channels.load(Ordering::SeqCst), self.max_block.load(Ordering::SeqCst));
         let rate_hz = f64::from_bits(self.rate_hz.load(Ordering::SeqCst));
         let mut status = CLAP_PROCESS_CONTINUE;
         for start in (0..block.frames_count).step_by(most as usize) {
-            // SAFETY: `start` lies inside of the block, a piece is short enough, the scratch is prepared.
-            let mut channels = unsafe { Channels::complete(inputs, output, start as usize, scratch) };
+            // SAFETY: `start` lies inside of the block, a piece is short enough, the scratch is
+            // prepared.
+            let mut channels =
+                unsafe { Channels::complete(inputs, output, start as usize, scratch) };
             let len = (block.frames_count - start).min(most);
             // SAFETY: the same port and piece.
             unsafe { channels.fit_sidechain(inputs[1], width as usize, len as usize, scratch) };
@@ -201,12 +216,14 @@ impl Guard {
             let at;
             if start > 0 {
                 // SAFETY: null or a transport.
-                at = unsafe { block.transport.as_ref() }.map(|at| transport::later(at, start, rate_hz));
+                at = unsafe { block.transport.as_ref() }
+                    .map(|at| transport::later(at, start, rate_hz));
                 // Events belong to the first piece.
                 (piece.in_events, piece.out_events) = (ptr::null(), ptr::null());
                 piece.transport = at.as_ref().map_or(ptr::null(), ptr::from_ref);
                 let told = piece.steady_time >= 0;
-                piece.steady_time = piece.steady_time.saturating_add(if told { start.into() } else { 0 });
+                piece.steady_time =
+                    piece.steady_time.saturating_add(if told { start.into() } else { 0 });
             }
             // SAFETY: every channel of every port is there and as long as the piece.
             status = unsafe { process(self.inner, &piece) };
@@ -228,16 +245,24 @@ unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
     }
     // SAFETY: made by `create`; the host's last call.
     let guard = unsafe { Box::from_raw(plugin.cast_mut().cast::<Guard>()) };
-    // nice-plug's own `destroy` would take the host down if its background thread has died with tasks queued.
+    // nice-plug's own `destroy` would take the host down if its background thread has died with
+    // tasks queued.
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `plugin_data` is the wrapper that `create` let go of.
-        drop(unsafe { Arc::from_raw(guard.plugin.plugin_data.cast_const().cast::<Wrapper<Luthier>>()) });
+        drop(unsafe {
+            Arc::from_raw(guard.plugin.plugin_data.cast_const().cast::<Wrapper<Luthier>>())
+        });
     }));
     // The panic's own message may be what cannot be dropped.
     std::mem::forget(dropped);
 }
 
-unsafe extern "C" fn activate(plugin: *const clap_plugin, rate_hz: f64, min: u32, max: u32) -> bool {
+unsafe extern "C" fn activate(
+    plugin: *const clap_plugin,
+    rate_hz: f64,
+    min: u32,
+    max: u32,
+) -> bool {
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
     let Some(activate) = guard.theirs().activate else { return false };
@@ -268,8 +293,8 @@ unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
 
 /// On the audio thread, before it plays.
 unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
-    // A thread's first use of a loaded library's thread-local storage allocates, and nice-plug asks for the thread with the
-    // first parameter event: here it may, in `process` it may not.
+    // A thread's first use of a loaded library's thread-local storage allocates, and nice-plug asks
+    // for the thread with the first parameter event: here it may, in `process` it may not.
     std::hint::black_box(std::thread::current().id());
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
@@ -278,7 +303,10 @@ unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
     unsafe { start_processing(guard.inner) }
 }
 
-unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_process) -> clap_process_status {
+unsafe extern "C" fn process(
+    plugin: *const clap_plugin,
+    block: *const clap_process,
+) -> clap_process_status {
     // SAFETY: the host's call on our plugin, with a block or null.
     let (Some(guard), Some(block)) = (unsafe { (Guard::of(plugin), block.as_ref()) }) else {
         return CLAP_PROCESS_ERROR;
@@ -289,7 +317,8 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_proc
         return CLAP_PROCESS_CONTINUE;
     }
     // SAFETY: null or event lists, which outlive the call.
-    let (events, out_events) = unsafe { (InputEvents::new(block.in_events), complete_out(block.out_events)) };
+    let (events, out_events) =
+        unsafe { (InputEvents::new(block.in_events), complete_out(block.out_events)) };
     let block = clap_process { in_events: events.list(), out_events, ..*block };
     let Some(mut scratch) = guard.scratch.try_lock() else { return CLAP_PROCESS_ERROR };
     if !guard.active.load(Ordering::SeqCst) || !scratch.is_prepared() {
@@ -321,7 +350,8 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
     unsafe { get(guard.inner, id) }
 }
 
-/// At once, and again with the restart that nice-plug asks for: not every host grants it before it renders.
+/// At once, and again with the restart that nice-plug asks for: not every host grants it before it
+/// renders.
 unsafe extern "C" fn set_render(plugin: *const clap_plugin, mode: clap_plugin_render_mode) -> bool {
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
@@ -333,10 +363,16 @@ unsafe extern "C" fn set_render(plugin: *const clap_plugin, mode: clap_plugin_re
     render.and_then(|render| render.set).is_some_and(|set| unsafe { set(guard.inner, mode) })
 }
 
-unsafe extern "C" fn param_info(plugin: *const clap_plugin, index: u32, info: *mut clap_param_info) -> bool {
+unsafe extern "C" fn param_info(
+    plugin: *const clap_plugin,
+    index: u32,
+    info: *mut clap_param_info,
+) -> bool {
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
-    let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else { return false };
+    let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else {
+        return false;
+    };
     let (Some(count), Some(get_info)) = (params.count, params.get_info) else { return false };
     // SAFETY: nice-plug's functions on nice-plug's plugin, with an index in range.
     unsafe { index < count(guard.inner) && get_info(guard.inner, index, info) }
@@ -351,7 +387,9 @@ unsafe extern "C" fn value_to_text(
 ) -> bool {
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
-    let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else { return false };
+    let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else {
+        return false;
+    };
     let Some(to_text) = params.value_to_text else { return false };
     // SAFETY: room for at least the end of the text.
     capacity > 0 && !text.is_null() && unsafe { to_text(guard.inner, id, value, text, capacity) }
@@ -376,7 +414,8 @@ unsafe extern "C" fn load_state(
     stream: *const clap_sys::stream::clap_istream,
 ) -> bool {
     // SAFETY: the host's call on our plugin, with a stream or null.
-    let (Some(guard), Some(state)) = (unsafe { (Guard::of(plugin), clap_state::read(stream)) }) else {
+    let (Some(guard), Some(state)) = (unsafe { (Guard::of(plugin), clap_state::read(stream)) })
+    else {
         return false;
     };
     let extension = guard.their_extension::<clap_plugin_state>(CLAP_EXT_STATE);

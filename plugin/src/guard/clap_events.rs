@@ -3,11 +3,12 @@
 use std::ptr;
 
 use clap_sys::events::{
-    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT, clap_event_header, clap_input_events, clap_output_events,
+    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT, clap_event_header, clap_input_events,
+    clap_output_events,
 };
 
-/// A host's events without its transport changes. nice-plug splits a block where each of those says it is, beyond the
-/// block's end too, where it ends the process; and Luthier knows no transport.
+/// A host's events without its transport changes. nice-plug splits a block where each of those says
+/// it is, beyond the block's end too, where it ends the process; and Luthier knows no transport.
 #[repr(C)]
 pub struct InputEvents {
     /// Comes first, so that a pointer to the list is one to the whole.
@@ -60,7 +61,8 @@ unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const c
 /// `events` is null or a list.
 unsafe fn complete_in(events: *const clap_input_events) -> *const clap_input_events {
     // SAFETY: the caller's promise.
-    let complete = unsafe { events.as_ref() }.is_some_and(|list| list.size.is_some() && list.get.is_some());
+    let complete =
+        unsafe { events.as_ref() }.is_some_and(|list| list.size.is_some() && list.get.is_some());
     if complete { events } else { ptr::null() }
 }
 

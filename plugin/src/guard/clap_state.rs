@@ -23,7 +23,8 @@ pub unsafe fn read(stream: *const clap_istream) -> Option<Vec<u8>> {
     let mut chunk = vec![0u8; CHUNK_BYTES];
     loop {
         // SAFETY: the chunk has room for as many bytes as are asked for.
-        let count = unsafe { read(stream, chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as u64) };
+        let count =
+            unsafe { read(stream, chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as u64) };
         let bytes = usize::try_from(count).ok().and_then(|count| chunk.get(..count))?;
         state.extend_from_slice(bytes);
         if state.len() > MAX_STATE_BYTES {
@@ -49,12 +50,19 @@ struct Memory {
     position: usize,
 }
 
-unsafe extern "C" fn read_memory(stream: *const clap_istream, buffer: *mut c_void, size: u64) -> i64 {
+unsafe extern "C" fn read_memory(
+    stream: *const clap_istream,
+    buffer: *mut c_void,
+    size: u64,
+) -> i64 {
     // SAFETY: the stream that `with_stream` made; nobody else has its memory.
     let memory = unsafe { &mut *(*stream).ctx.cast::<Memory>() };
-    let count = (memory.content.len() - memory.position).min(usize::try_from(size).unwrap_or(usize::MAX));
+    let count =
+        (memory.content.len() - memory.position).min(usize::try_from(size).unwrap_or(usize::MAX));
     // SAFETY: nice-plug's buffer has room for `size` bytes, and `count` are left of ours.
-    unsafe { ptr::copy_nonoverlapping(memory.content.as_ptr().add(memory.position), buffer.cast(), count) };
+    unsafe {
+        ptr::copy_nonoverlapping(memory.content.as_ptr().add(memory.position), buffer.cast(), count)
+    };
     memory.position += count;
     count as i64
 }

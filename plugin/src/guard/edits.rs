@@ -13,8 +13,8 @@ struct Edit {
     block: u64,
 }
 
-/// The last edit of every parameter. While blocks go by they come with the blocks, and what is here is outdated; so it is
-/// where somebody has set the instance's own value since, in our window.
+/// The last edit of every parameter. While blocks go by they come with the blocks, and what is here
+/// is outdated; so it is where somebody has set the instance's own value since, in our window.
 #[derive(Default)]
 pub struct Edits {
     blocks: AtomicU64,
@@ -34,7 +34,8 @@ impl Edits {
         edits.push(Edit { hash, normalized, over: present, block: self.blocks.load(Relaxed) });
     }
 
-    /// What the host has set a parameter to since the last block, where the instance's value is still what it was.
+    /// What the host has set a parameter to since the last block, where the instance's value is
+    /// still what it was.
     pub fn get(&self, hash: u32, present: f64) -> Option<f64> {
         let block = self.blocks.load(Relaxed);
         let edits = self.edits.lock();
@@ -46,7 +47,8 @@ impl Edits {
     pub fn take(&self, present: impl Fn(u32) -> f64) -> Vec<(u32, f64)> {
         let block = self.blocks.load(Relaxed);
         let mut edits = self.edits.lock();
-        let waiting = edits.drain(..).filter(|edit| edit.block == block && edit.over == present(edit.hash));
+        let waiting =
+            edits.drain(..).filter(|edit| edit.block == block && edit.over == present(edit.hash));
         waiting.map(|edit| (edit.hash, edit.normalized)).collect()
     }
 

@@ -1,8 +1,10 @@
-//! Where the plugin's own file lies: what is shipped beside it is found there, whichever program has loaded it.
+//! Where the plugin's own file lies: what is shipped beside it is found there, whichever program
+//! has loaded it.
 
 use std::path::PathBuf;
 
-/// The folder of the file that this code was loaded from, with no link on the way; none where the system does not tell.
+/// The folder of the file that this code was loaded from, with no link on the way; none where the
+/// system does not tell.
 pub fn own_folder() -> Option<PathBuf> {
     Some(own_file()?.canonicalize().ok()?.parent()?.to_path_buf())
 }
@@ -20,7 +22,8 @@ fn own_file() -> Option<PathBuf> {
     if !found || info.dli_fname.is_null() {
         return None;
     }
-    // SAFETY: a name of the loader's, which lives as long as the file is loaded: while this code runs.
+    // SAFETY: a name of the loader's, which lives as long as the file is loaded: while this code
+    // runs.
     let name = unsafe { CStr::from_ptr(info.dli_fname) };
     Some(OsStr::from_bytes(name.to_bytes()).into())
 }
@@ -38,7 +41,8 @@ fn own_file() -> Option<PathBuf> {
     const PATH_MAX: usize = 1 << 15;
 
     let here: fn() -> Option<PathBuf> = own_folder;
-    let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    let flags =
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     let mut module = std::ptr::null_mut();
     // SAFETY: with this flag the name is an address; there is room for the answer.
     if unsafe { GetModuleHandleExW(flags, here as *const u16, &mut module) } == 0 {

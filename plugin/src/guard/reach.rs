@@ -1,7 +1,9 @@
-//! What the guard reaches of an instance past nice-plug: the host's present process mode, and parameters that wait.
+//! What the guard reaches of an instance past nice-plug: the host's present process mode, and
+//! parameters that wait.
 //!
-//! nice-plug hears of the mode at activation alone, and of a parameter that a host sets while it processes with the next
-//! block alone. Hosts change the mode with a block (Ardour's export) and save between blocks that never come.
+//! nice-plug hears of the mode at activation alone, and of a parameter that a host sets while it
+//! processes with the next block alone. Hosts change the mode with a block (Ardour's export) and
+//! save between blocks that never come.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,7 +23,8 @@ thread_local! {
 
 /// The VST3 id that nice-plug gives a parameter: its hash, of 31 bits.
 fn vst3_id(id: &str) -> u32 {
-    let hash = id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let hash =
+        id.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
     hash & !(1 << 31)
 }
 

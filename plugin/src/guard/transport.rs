@@ -1,8 +1,8 @@
 //! Where a host's transport is at a later piece of its block.
 
 use clap_sys::events::{
-    CLAP_TRANSPORT_HAS_BEATS_TIMELINE, CLAP_TRANSPORT_HAS_SECONDS_TIMELINE, CLAP_TRANSPORT_HAS_TEMPO,
-    CLAP_TRANSPORT_IS_PLAYING, clap_event_transport,
+    CLAP_TRANSPORT_HAS_BEATS_TIMELINE, CLAP_TRANSPORT_HAS_SECONDS_TIMELINE,
+    CLAP_TRANSPORT_HAS_TEMPO, CLAP_TRANSPORT_IS_PLAYING, clap_event_transport,
 };
 use clap_sys::fixedpoint::{CLAP_BEATTIME_FACTOR, CLAP_SECTIME_FACTOR};
 use vst3::Steinberg::Vst::ProcessContext;
@@ -30,8 +30,8 @@ pub fn later(transport: &clap_event_transport, samples: u32, rate_hz: f64) -> cl
     at
 }
 
-/// A VST3 host's transport after so many samples. One that stands still stays where it is, but for the time that always
-/// goes on.
+/// A VST3 host's transport after so many samples. One that stands still stays where it is, but for
+/// the time that always goes on.
 pub fn later_context(context: &ProcessContext, samples: usize) -> ProcessContext {
     let mut at = *context;
     // The constants' type differs between systems.
@@ -41,8 +41,10 @@ pub fn later_context(context: &ProcessContext, samples: usize) -> ProcessContext
         return at;
     }
     at.projectTimeSamples = at.projectTimeSamples.saturating_add(samples as i64);
-    if is(StatesAndFlags_::kProjectTimeMusicValid.into()) && is(StatesAndFlags_::kTempoValid.into()) {
-        at.projectTimeMusic += samples as f64 / context.sampleRate * context.tempo / SECONDS_A_MINUTE;
+    if is(StatesAndFlags_::kProjectTimeMusicValid.into()) && is(StatesAndFlags_::kTempoValid.into())
+    {
+        at.projectTimeMusic +=
+            samples as f64 / context.sampleRate * context.tempo / SECONDS_A_MINUTE;
     }
     at
 }
@@ -64,7 +66,10 @@ mod tests {
         assert_eq!(later(&transport, 24_000, 48_000.0).song_pos_seconds, 0);
         transport.flags |= CLAP_TRANSPORT_IS_PLAYING;
         let at = later(&transport, 24_000, 48_000.0);
-        assert_eq!((at.song_pos_seconds, at.song_pos_beats), (CLAP_SECTIME_FACTOR / 2, CLAP_BEATTIME_FACTOR));
+        assert_eq!(
+            (at.song_pos_seconds, at.song_pos_beats),
+            (CLAP_SECTIME_FACTOR / 2, CLAP_BEATTIME_FACTOR)
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The VST3 component: every call is forwarded to nice-plug's wrapper, some after a check ([`super::vst3_forward`] has
-//! the others).
+//! The VST3 component: every call is forwarded to nice-plug's wrapper, some after a check
+//! ([`super::vst3_forward`] has the others).
 
 use std::mem::{ManuallyDrop, zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +26,8 @@ const UNSET: SpeakerArrangement = SpeakerArrangement::MAX;
 /// nice-plug's wrapper with a check in front of it.
 pub struct Guard<P: Vst3Plugin> {
     pub(super) inner: ManuallyDrop<Wrapper<P>>,
-    /// Channels of main input and output, and of the sidechain as nice-plug sees it: equally many, 1 or 2.
+    /// Channels of main input and output, and of the sidechain as nice-plug sees it: equally many,
+    /// 1 or 2.
     channels: AtomicU32,
     /// The arrangement that the host gave the sidechain.
     sidechain: AtomicU64,
@@ -58,8 +59,8 @@ impl<P: Vst3Plugin> Class for Guard<P> {
 
 impl<P: Vst3Plugin> Drop for Guard<P> {
     fn drop(&mut self) {
-        // nice-plug's background thread may have died with tasks queued, and then its handle panics here, inside of
-        // the host's `release`.
+        // nice-plug's background thread may have died with tasks queued, and then its handle panics
+        // here, inside of the host's `release`.
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
             unsafe { ManuallyDrop::drop(&mut self.inner) }
@@ -95,7 +96,8 @@ impl<P: Vst3Plugin> Guard<P> {
         result
     }
 
-    /// Main input and output have the same width, 1 or 2; the sidechain may have any, and is fitted.
+    /// Main input and output have the same width, 1 or 2; the sidechain may have any, and is
+    /// fitted.
     ///
     /// # Safety
     /// As the interface asks: where the arrays are not null, they have as many entries as told.
@@ -118,7 +120,12 @@ impl<P: Vst3Plugin> Guard<P> {
         }
         // SAFETY: arrays of our own, as nice-plug knows them.
         let result = unsafe {
-            self.inner.setBusArrangements([main; 2].as_mut_ptr(), num_inputs, [out].as_mut_ptr(), num_outputs)
+            self.inner.setBusArrangements(
+                [main; 2].as_mut_ptr(),
+                num_inputs,
+                [out].as_mut_ptr(),
+                num_outputs,
+            )
         };
         if result == kResultOk {
             self.channels.store(width, Ordering::SeqCst);
@@ -169,15 +176,16 @@ impl<P: Vst3Plugin> Guard<P> {
         setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);
         self.max_block.store(setup.maxSamplesPerBlock as u32, Ordering::SeqCst);
         self.scratch.lock().prepare();
-        // nice-plug keeps the configuration before it reads the new process mode: the second call makes it fresh.
-        // SAFETY: a valid setup of our own.
+        // nice-plug keeps the configuration before it reads the new process mode: the second call
+        // makes it fresh. SAFETY: a valid setup of our own.
         unsafe {
             self.inner.setupProcessing(&mut setup);
             self.inner.setupProcessing(&mut setup)
         }
     }
 
-    /// The mode of what comes: some hosts set up in real time, and say with the blocks that they render.
+    /// The mode of what comes: some hosts set up in real time, and say with the blocks that they
+    /// render.
     fn tell_mode(&self, mode: int32) {
         if let Some(reach) = &self.reach {
             reach.set_offline(is_offline(mode) || self.offline.load(Ordering::SeqCst));
@@ -226,7 +234,8 @@ impl<P: Vst3Plugin> Guard<P> {
         let mut result = kResultOk;
         for start in (0..len).step_by(most) {
             let piece = (len - start).min(most);
-            // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is prepared.
+            // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is
+            // prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start, scratch) };
             let mut block = without_buses(data, piece as int32);
             let mut at;
@@ -272,7 +281,8 @@ impl<P: Vst3Plugin> Guard<P> {
         result
     }
 
-    /// Asks the host to activate us anew, where what plays is not what is wanted. For the host's main thread.
+    /// Asks the host to activate us anew, where what plays is not what is wanted. For the host's
+    /// main thread.
     fn ask_for_restart(&self) {
         let handler = self.handler.lock().clone();
         if let (Some(handler), Some(reach)) = (handler, &self.reach)
@@ -292,7 +302,8 @@ impl<P: Vst3Plugin> Guard<P> {
     /// `handler` is null or a handler.
     pub(super) unsafe fn set_handler(&self, handler: *mut IComponentHandler) -> tresult {
         // SAFETY: the caller's promise.
-        *self.handler.lock() = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
+        *self.handler.lock() =
+            unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
         // SAFETY: the host's call as it came.
         unsafe { self.inner.setComponentHandler(handler) }
     }

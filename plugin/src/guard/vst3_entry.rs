@@ -64,7 +64,8 @@ impl IPluginFactoryTrait for Factory {
         let guard = ComWrapper::new(Guard::<Luthier>::new());
         let Some(unknown) = guard.as_com_ref::<FUnknown>() else { return kResultFalse };
         let unknown = unknown.as_ptr();
-        // SAFETY: `guard` lives to the end of this function, and what is asked for holds a reference of its own.
+        // SAFETY: `guard` lives to the end of this function, and what is asked for holds a
+        // reference of its own.
         unsafe { ((*(*unknown).vtbl).queryInterface)(unknown, interface.cast::<TUID>(), object) }
     }
 }

@@ -13,7 +13,8 @@ use super::state::{MAX_STATE_BYTES, is_ours};
 /// How much is asked of a host at once.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// A state of ours from a host's stream, from its present position to its end; `None` for anything else.
+/// A state of ours from a host's stream, from its present position to its end; `None` for anything
+/// else.
 ///
 /// # Safety
 /// `stream` is null or a stream.
@@ -24,9 +25,11 @@ pub unsafe fn read(stream: *mut IBStream) -> Option<Vec<u8>> {
     let mut chunk = vec![0u8; CHUNK_BYTES];
     loop {
         let mut count = 0;
-        // SAFETY: the chunk has room for as many bytes as are asked for. Some hosts answer a good read with an
-        // error: only the count tells.
-        unsafe { stream.read(chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as int32, &mut count) };
+        // SAFETY: the chunk has room for as many bytes as are asked for. Some hosts answer a good
+        // read with an error: only the count tells.
+        unsafe {
+            stream.read(chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as int32, &mut count)
+        };
         let bytes = usize::try_from(count).ok().and_then(|count| chunk.get(..count))?;
         if bytes.is_empty() {
             return is_ours(&state).then_some(state);

@@ -55,7 +55,14 @@ impl Desk {
     }
 
     fn message(&self) -> String {
-        self.instance.shared.words.lock().message.take().map(|message| message.text).unwrap_or_default()
+        self.instance
+            .shared
+            .words
+            .lock()
+            .message
+            .take()
+            .map(|message| message.text)
+            .unwrap_or_default()
     }
 }
 
@@ -67,7 +74,8 @@ fn a_recording_becomes_the_file_style() {
     assert_eq!(desk.instance.shared.status.files.load(Relaxed), 1);
     let expected = desk.model().factory_style(3).expect("the violin");
     assert_eq!(desk.style().tokens, expected, "the same recording, the same style");
-    for (name, content) in [("silent.wav", None), ("text.wav", Some("text")), ("text.luthier", Some("text"))]
+    for (name, content) in
+        [("silent.wav", None), ("text.wav", Some("text")), ("text.luthier", Some("text"))]
     {
         let path = desk.file(name);
         content.map_or(Ok(()), |content| fs::write(&path, content)).expect("written");
@@ -96,7 +104,8 @@ fn another_model_plays_and_reads_the_projects_styles_again() {
     assert_eq!(after.tokens.model, desk.model().sha256());
     assert!(after.tokens.tokens != before.tokens.tokens);
     // Nothing was lost on the way but 8 bits' worth.
-    let change = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let change =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let fresh = desk.model().style(&factory::recording(3).expect("the violin")).expect("a style");
     let (from_levels, whole) =
         (change(&after.tokens.tokens, &fresh.tokens), change(&fresh.tokens, &before.tokens.tokens));

@@ -27,7 +27,8 @@ impl Bench {
 
     /// A window whose sidechain plays `samples`; the style that it is given.
     fn hear(&mut self, samples: &[f32], slot: i32, held: bool) -> Option<Arc<StyleTokens>> {
-        let settings = Settings { style_slot: slot as u16, style_held: held, ..Settings::default() };
+        let settings =
+            Settings { style_slot: slot as u16, style_held: held, ..Settings::default() };
         let window = WindowInput {
             index: 0,
             first_sample: 0,
@@ -49,7 +50,14 @@ impl Bench {
     }
 
     fn message(&self) -> String {
-        self.instance.shared.words.lock().message.clone().map(|message| message.text).unwrap_or_default()
+        self.instance
+            .shared
+            .words
+            .lock()
+            .message
+            .clone()
+            .map(|message| message.text)
+            .unwrap_or_default()
     }
 }
 
@@ -97,7 +105,12 @@ fn what_has_no_style_plays_dry_and_says_so() {
         assert_eq!(bench.hear(&[], slot, false), None);
         assert!(bench.message().contains(said), "{slot}: {}", bench.message());
     }
-    let tokens = StyleTokens { model: "another".into(), dim: 1, tokens: vec![0.0], ..StyleTokens::default() };
+    let tokens = StyleTokens {
+        model: "another".into(),
+        dim: 1,
+        tokens: vec![0.0],
+        ..StyleTokens::default()
+    };
     let style = KeptStyle {
         name: "Sax".into(),
         path: PathBuf::new(),

@@ -45,11 +45,15 @@ const CASES: [Case; 33] = [
     },
     Case {
         name: "sidechain without an array",
-        play: || odd(BLOCK, |p| (vec![p.port(0), RawPort { count: 2, channels: None }], vec![p.port(4)])),
+        play: || {
+            odd(BLOCK, |p| (vec![p.port(0), RawPort { count: 2, channels: None }], vec![p.port(4)]))
+        },
     },
     Case {
         name: "mono sidechain",
-        play: || odd(BLOCK, |p| (vec![p.port(0), RawPort { count: 1, ..p.port(2) }], vec![p.port(4)])),
+        play: || {
+            odd(BLOCK, |p| (vec![p.port(0), RawPort { count: 1, ..p.port(2) }], vec![p.port(4)]))
+        },
     },
     Case { name: "no inputs", play: || odd(BLOCK, |p| (vec![], vec![p.port(4)])) },
     Case { name: "no outputs", play: || odd(BLOCK, |p| (vec![p.port(0), p.port(2)], vec![])) },
@@ -62,7 +66,10 @@ const CASES: [Case; 33] = [
         name: "output of null pointers",
         play: || odd(BLOCK, |p| (vec![p.port(0), p.port(2)], vec![nulls()])),
     },
-    Case { name: "in place", play: || odd(BLOCK, |p| (vec![p.port(4), p.port(2)], vec![p.port(4)])) },
+    Case {
+        name: "in place",
+        play: || odd(BLOCK, |p| (vec![p.port(4), p.port(2)], vec![p.port(4)])),
+    },
     Case {
         name: "larger blocks than announced",
         play: || odd(2048, |p| (vec![p.port(0), p.port(2)], vec![p.port(4)])),
@@ -71,7 +78,10 @@ const CASES: [Case; 33] = [
         name: "huge blocks",
         play: || odd(ROOM as u32, |p| (vec![p.port(0), p.port(2)], vec![p.port(4)])),
     },
-    Case { name: "blocks of one sample", play: || odd(1, |p| (vec![p.port(0), p.port(2)], vec![p.port(4)])) },
+    Case {
+        name: "blocks of one sample",
+        play: || odd(1, |p| (vec![p.port(0), p.port(2)], vec![p.port(4)])),
+    },
     Case { name: "blocks of no samples", play: || odd(0, |_| (vec![], vec![])) },
     Case { name: "null arguments", play: null_arguments },
     Case { name: "no host", play: no_host },
@@ -220,11 +230,22 @@ fn odd_parameters() {
                 let params = plug.params();
                 let mut text = [0; 4];
                 for capacity in 0..4 {
-                    params.value_to_text.expect("text")(plug.plugin, id, value, text.as_mut_ptr(), capacity);
+                    params.value_to_text.expect("text")(
+                        plug.plugin,
+                        id,
+                        value,
+                        text.as_mut_ptr(),
+                        capacity,
+                    );
                 }
                 let mut parsed = 0.0;
                 for typed in [c"NaN", c"", c"1e999", c"\xff\xfe", c"-", c"999999999999"] {
-                    params.text_to_value.expect("value")(plug.plugin, id, typed.as_ptr(), &mut parsed);
+                    params.text_to_value.expect("value")(
+                        plug.plugin,
+                        id,
+                        typed.as_ptr(),
+                        &mut parsed,
+                    );
                 }
             }
         }
@@ -254,8 +275,9 @@ fn states() {
         let random: Vec<u8> = (0..len).map(|_| next()).collect();
         assert!(!plug.load(&random, None));
     }
-    let newer =
-        String::from_utf8(good[8..].to_vec()).expect("JSON").replace(r#"\"version\":1"#, r#"\"version\":2"#);
+    let newer = String::from_utf8(good[8..].to_vec())
+        .expect("JSON")
+        .replace(r#"\"version\":1"#, r#"\"version\":2"#);
     let mut bytes = (newer.len() as u64).to_le_bytes().to_vec();
     bytes.extend(newer.as_bytes());
     assert!(bytes.len() == good.len() && bytes != good && !plug.load(&bytes, None));
@@ -335,7 +357,10 @@ fn unknown_names() {
         assert!(entry().get_factory.expect("get_factory")(null()).is_null());
         let factory = factory();
         assert!(factory.get_plugin_descriptor.expect("descriptors")(factory, 7).is_null());
-        assert!(factory.create_plugin.expect("create")(factory, &host(), c"nonsense".as_ptr()).is_null());
+        assert!(
+            factory.create_plugin.expect("create")(factory, &host(), c"nonsense".as_ptr())
+                .is_null()
+        );
     }
     let plug = Plug::new();
     assert!(unsafe { call!(plug, get_extension, c"nonsense".as_ptr()) }.is_null());

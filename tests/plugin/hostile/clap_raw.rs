@@ -51,7 +51,8 @@ pub fn host() -> clap_host {
 /// The library's entry.
 pub fn entry() -> &'static clap_plugin_entry {
     unsafe {
-        let library: &'static Library = Box::leak(Box::new(Library::new(bundle::library()).expect("opened")));
+        let library: &'static Library =
+            Box::leak(Box::new(Library::new(bundle::library()).expect("opened")));
         let entry = *library.get::<*const clap_plugin_entry>(b"clap_entry").expect("an entry");
         assert!((*entry).init.expect("init")(c"/".as_ptr()));
         &*entry
@@ -158,7 +159,8 @@ impl Plug {
 
     /// Two of the buffers as a port.
     pub fn port(&mut self, first: usize) -> RawPort {
-        let channels = self.buffers[first..first + 2].iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
+        let channels =
+            self.buffers[first..first + 2].iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         RawPort { count: 2, channels: Some(channels) }
     }
 
@@ -195,7 +197,11 @@ impl Plug {
     }
 
     pub fn save(&self) -> Vec<u8> {
-        unsafe extern "C" fn write(stream: *const clap_ostream, data: *const c_void, size: u64) -> i64 {
+        unsafe extern "C" fn write(
+            stream: *const clap_ostream,
+            data: *const c_void,
+            size: u64,
+        ) -> i64 {
             unsafe {
                 let bytes = std::slice::from_raw_parts(data.cast::<u8>(), size as usize);
                 (*(*stream).ctx.cast::<Vec<u8>>()).extend_from_slice(bytes);
@@ -211,7 +217,11 @@ impl Plug {
     /// Loads a state from a stream that claims to have read so much, where told to.
     pub fn load(&self, bytes: &[u8], claims: Option<i64>) -> bool {
         struct Source<'a>(&'a [u8], Option<i64>);
-        unsafe extern "C" fn read(stream: *const clap_istream, buffer: *mut c_void, size: u64) -> i64 {
+        unsafe extern "C" fn read(
+            stream: *const clap_istream,
+            buffer: *mut c_void,
+            size: u64,
+        ) -> i64 {
             unsafe {
                 let source = &mut *(*stream).ctx.cast::<Source>();
                 let count = source.0.len().min(size as usize);
@@ -249,7 +259,10 @@ impl Events {
         unsafe extern "C" fn size(_: *const clap_input_events) -> u32 {
             1
         }
-        unsafe extern "C" fn get(list: *const clap_input_events, _: u32) -> *const clap_event_header {
+        unsafe extern "C" fn get(
+            list: *const clap_input_events,
+            _: u32,
+        ) -> *const clap_event_header {
             unsafe { (*list).ctx.cast_const().cast() }
         }
         let event = clap_event_param_value {

@@ -1,4 +1,5 @@
-//! Hosts that break the rules, each in a process of its own: whatever they do, the process ends as they want it to.
+//! Hosts that break the rules, each in a process of its own: whatever they do, the process ends as
+//! they want it to.
 
 // Breaking the rules is the point: there is nothing to say beside each call about why it were safe.
 #![allow(clippy::undocumented_unsafe_blocks)]

@@ -55,7 +55,9 @@ const CASES: [Case; 45] = [
     },
     Case {
         name: "sidechain without an array",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), RawBus { count: 2, channels: None }], vec![p.bus(4)])),
+        play: || {
+            odd(BLOCK, |p| (vec![p.bus(0), RawBus { count: 2, channels: None }], vec![p.bus(4)]))
+        },
     },
     Case {
         name: "mono sidechain",
@@ -81,16 +83,31 @@ const CASES: [Case; 45] = [
         play: || odd(BLOCK, |p| (vec![RawBus { count: -7, ..p.bus(0) }, p.bus(2)], vec![p.bus(4)])),
     },
     Case { name: "in place", play: || odd(BLOCK, |p| (vec![p.bus(4), p.bus(2)], vec![p.bus(4)])) },
-    Case { name: "sidechain in place", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(4)], vec![p.bus(4)])) },
+    Case {
+        name: "sidechain in place",
+        play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(4)], vec![p.bus(4)])),
+    },
     Case {
         name: "larger blocks than announced",
         play: || odd(2048, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
-    Case { name: "huge blocks", play: || odd(ROOM as i32, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
-    Case { name: "blocks of one sample", play: || odd(1, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
-    Case { name: "blocks of no samples", play: || odd(0, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
+    Case {
+        name: "huge blocks",
+        play: || odd(ROOM as i32, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+    },
+    Case {
+        name: "blocks of one sample",
+        play: || odd(1, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+    },
+    Case {
+        name: "blocks of no samples",
+        play: || odd(0, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+    },
     Case { name: "blocks of no samples and buses", play: || odd(0, |_| (vec![], vec![])) },
-    Case { name: "negative blocks", play: || odd(-5, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
+    Case {
+        name: "negative blocks",
+        play: || odd(-5, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+    },
     Case { name: "null block", play: null_arguments },
     Case { name: "processing that was not announced", play: not_announced },
     Case { name: "processing before setup", play: before_setup },
@@ -291,7 +308,12 @@ fn arrangements() {
         let (mut ins, mut outs) = (inputs.clone(), outputs.clone());
         let (num_ins, num_outs) = (ins.len() as i32, outs.len() as i32);
         let result = unsafe {
-            plug.processor.setBusArrangements(ins.as_mut_ptr(), num_ins, outs.as_mut_ptr(), num_outs)
+            plug.processor.setBusArrangements(
+                ins.as_mut_ptr(),
+                num_ins,
+                outs.as_mut_ptr(),
+                num_outs,
+            )
         };
         assert_eq!(result == kResultOk, fits, "{inputs:x?} {outputs:x?}");
         if fits {
@@ -312,8 +334,9 @@ fn mono_beside_stereo() {
     let module = Module::open();
     let mut plug = Plug::new(&module);
     let (mono, stereo) = (1u64 << 19, 3u64);
-    let result =
-        unsafe { plug.processor.setBusArrangements([mono, stereo].as_mut_ptr(), 2, [mono].as_mut_ptr(), 1) };
+    let result = unsafe {
+        plug.processor.setBusArrangements([mono, stereo].as_mut_ptr(), 2, [mono].as_mut_ptr(), 1)
+    };
     assert_eq!(result, kResultOk);
     plug.set_up(0, 48_000.0, BLOCK);
     plug.activate();
@@ -402,7 +425,8 @@ fn states() {
     plug.end();
 }
 
-/// A preset that is chosen while we play: the host trusts the latency that it was told, until it activates us again.
+/// A preset that is chosen while we play: the host trusts the latency that it was told, until it
+/// activates us again.
 fn state_of_another_latency() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
@@ -526,7 +550,10 @@ fn not_numbers() {
         for _ in 0..300 {
             let (main, side, out) = (plug.bus(0), plug.bus(2), plug.bus(4));
             plug.process(BLOCK, vec![main, side], vec![out], null_mut());
-            assert!(plug.buffers[4][..BLOCK as usize].iter().all(|x| x.is_normal() || *x == 0.0), "{odd}");
+            assert!(
+                plug.buffers[4][..BLOCK as usize].iter().all(|x| x.is_normal() || *x == 0.0),
+                "{odd}"
+            );
         }
     }
     plug.end();

@@ -114,7 +114,11 @@ impl IBStreamTrait for Stream {
         let bytes = self.bytes.borrow();
         let count = (bytes.len() - self.position.get()).min(len.max(0) as usize);
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr().add(self.position.get()), buffer.cast(), count);
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr().add(self.position.get()),
+                buffer.cast(),
+                count,
+            );
             if !read.is_null() {
                 *read = self.claims.unwrap_or(count as int32);
             }

@@ -73,8 +73,11 @@ impl Plug {
         unsafe {
             let (class, interface) = (module.class(), IComponent::IID);
             let mut object = null_mut();
-            let created =
-                module.factory.createInstance(class.as_ptr(), interface.as_ptr().cast(), &mut object);
+            let created = module.factory.createInstance(
+                class.as_ptr(),
+                interface.as_ptr().cast(),
+                &mut object,
+            );
             assert_eq!(created, kResultOk);
             let component = ComPtr::from_raw(object.cast::<IComponent>()).expect("a component");
             let processor = component.cast().expect("a processor");
@@ -148,7 +151,8 @@ impl Plug {
 
     /// Two of the buffers as a bus.
     pub fn bus(&mut self, first: usize) -> RawBus {
-        let channels = self.buffers[first..first + 2].iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
+        let channels =
+            self.buffers[first..first + 2].iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         RawBus { count: 2, channels: Some(channels) }
     }
 

@@ -25,7 +25,8 @@ impl Golden {
         let bytes = include_bytes!("../../golden/networks.safetensors");
         let (_, metadata) = SafeTensors::read_metadata(bytes).expect("metadata");
         let text = &metadata.metadata().as_ref().expect("metadata")["config"];
-        let mut parts: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).expect("config");
+        let mut parts: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(text).expect("config");
         let mut part = |name| parts.remove(name).expect("a part of the config");
         let config = ModelConfig {
             autoencoder: serde_json::from_value(part("autoencoder")).expect("autoencoder"),

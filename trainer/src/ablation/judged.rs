@@ -1,4 +1,5 @@
-//! What was found out about one row's model, and the file that remembers it: `evaluate compare` reads it too.
+//! What was found out about one row's model, and the file that remembers it: `evaluate compare`
+//! reads it too.
 
 use std::path::Path;
 
@@ -20,8 +21,10 @@ impl Key {
         let sha256 = |path: &Path| -> Result<String> {
             Ok(sha256_hex(&std::fs::read(path).with_context(|| path.display().to_string())?))
         };
-        let datasets: Vec<String> =
-            datasets.iter().map(|folder| sha256(&folder.join(DESCRIPTION_FILE))).collect::<Result<_>>()?;
+        let datasets: Vec<String> = datasets
+            .iter()
+            .map(|folder| sha256(&folder.join(DESCRIPTION_FILE)))
+            .collect::<Result<_>>()?;
         let (model, classifier) = (sha256(model)?, sha256(classifier)?);
         Ok(Self(json!({
             "model": model,

@@ -1,8 +1,9 @@
 //! `trainer ablate`: what each part of a recipe brings.
 //!
-//! The same training is run again and again with one thing changed, each time from nothing, and all the models are judged on the
-//! same pairs. A difference between two rows is paired with the pairs (bootstrap over pieces); how much of it is the luck of one
-//! training, a row that changes the seed alone tells.
+//! The same training is run again and again with one thing changed, each time from nothing, and all
+//! the models are judged on the same pairs. A difference between two rows is paired with the pairs
+//! (bootstrap over pieces); how much of it is the luck of one training, a row that changes the seed
+//! alone tells.
 
 mod judged;
 mod rows;
@@ -35,7 +36,8 @@ const STEPS: [usize; 2] = [1, 10];
 /// Trains a recipe with one thing changed at a time, and judges what came of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The rows: a TOML file of `[[row]]` with `folder`, `title`, `changes` and `autoencoder` (lists of `key=value`); the first is compared with.
+    /// The rows: a TOML file of `[[row]]` with `folder`, `title`, `changes` and `autoencoder`
+    /// (lists of `key=value`); the first is compared with.
     #[arg(long, value_name = "FILE")]
     pub rows: PathBuf,
     /// Run config that all rows share.
@@ -59,13 +61,15 @@ pub struct Args {
     /// Pairs of images of each set.
     #[arg(long, default_value_t = 200, value_parser = crate::evaluate::at_least_one)]
     pub items: usize,
-    /// Folder for a run folder of each row, `ablation.md` and `ablation.json`. What is there already is not done again.
+    /// Folder for a run folder of each row, `ablation.md` and `ablation.json`. What is there
+    /// already is not done again.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Where to train.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
-    /// Changes of the config that all rows share, `steps=1500`; the rows' own autoencoders have theirs.
+    /// Changes of the config that all rows share, `steps=1500`; the rows' own autoencoders have
+    /// theirs.
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -74,7 +78,9 @@ impl Args {
     /// The datasets whose test pieces are judged, with their names.
     fn sets(&self) -> Vec<(&'static str, &Path)> {
         let seen = ("unseen pieces", self.data.as_path());
-        std::iter::once(seen).chain(self.unseen.as_deref().map(|data| ("unseen soundfont", data))).collect()
+        std::iter::once(seen)
+            .chain(self.unseen.as_deref().map(|data| ("unseen soundfont", data)))
+            .collect()
     }
 
     fn run_folder(&self, row: &Row) -> Folder {
@@ -83,7 +89,8 @@ impl Args {
 
     /// Where the autoencoder of a row lies, that trains one of its own.
     fn autoencoder_folder(&self, row: &Row) -> Option<Folder> {
-        (!row.autoencoder.is_empty()).then(|| Folder::at(&self.run_folder(row).path().join("autoencoder")))
+        (!row.autoencoder.is_empty())
+            .then(|| Folder::at(&self.run_folder(row).path().join("autoencoder")))
     }
 }
 
@@ -126,7 +133,9 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
         for training in trainings(args, row) {
             let config = train::new_config(&training).with_context(|| row.folder.clone())?;
             let setup = Setup { config: &config, device: Device::Cpu, init: None };
-            for (term, weight) in [("style", config.loss.style), ("perceptual", config.loss.perceptual)] {
+            for (term, weight) in
+                [("style", config.loss.style), ("perceptual", config.loss.perceptual)]
+            {
                 setup.listener(term, weight, &mel).with_context(|| row.folder.clone())?;
             }
         }
@@ -144,13 +153,15 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
 /// What `trainer train` is asked for a row: its own autoencoder, if it has one, and its model.
 fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
     let training =
-        |model, config: &Option<PathBuf>, folder: &Folder, init: Option<PathBuf>, overrides| train::Args {
-            config: config.clone(),
-            init,
-            resume: folder.holds_a_run(),
-            device: args.device,
-            overrides,
-            ..train::Args::new(model, &args.data, folder.path())
+        |model, config: &Option<PathBuf>, folder: &Folder, init: Option<PathBuf>, overrides| {
+            train::Args {
+                config: config.clone(),
+                init,
+                resume: folder.holds_a_run(),
+                device: args.device,
+                overrides,
+                ..train::Args::new(model, &args.data, folder.path())
+            }
         };
     let own = args.autoencoder_folder(row);
     let init = own.as_ref().map_or_else(|| args.init.clone(), Folder::last);
@@ -190,12 +201,14 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
     if let Some(known) = judged::read(&file, &key)? {
         return Ok(known);
     }
-    let subject = Subject { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
+    let subject =
+        Subject { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
     let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new(), style_windows: Vec::new() };
     let mut tables = Vec::new();
     for (title, data) in sets {
         let session = Session::open(&subject, data)?;
-        tables.push((title, session.judge(Split::Test, args.items, &rows, &subject.sampling)?.table));
+        tables
+            .push((title, session.judge(Split::Test, args.items, &rows, &subject.sampling)?.table));
     }
     judged::write(&file, &key, &tables)?;
     judged::read(&file, &key)?.context("what was judged just now cannot be read")

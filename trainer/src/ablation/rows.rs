@@ -17,7 +17,8 @@ pub struct Row {
     /// What is changed of the config that all rows share, `key=value`.
     #[serde(default)]
     pub changes: Vec<String>,
-    /// What is changed of the autoencoder's config, `key=value`; where nothing is, all rows share one.
+    /// What is changed of the autoencoder's config, `key=value`; where nothing is, all rows share
+    /// one.
     #[serde(default)]
     pub autoencoder: Vec<String>,
 }
@@ -36,9 +37,18 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
     ensure!(!file.row.is_empty(), "{}: expected at least one [[row]], found none", name());
     let mut seen = BTreeSet::new();
     for Row { folder, .. } in &file.row {
-        let plain = !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        ensure!(plain, "{}: folder: expected letters, digits and hyphens, found `{folder}`", name());
-        ensure!(seen.insert(folder), "{}: folder: expected each once, found `{folder}` again", name());
+        let plain =
+            !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        ensure!(
+            plain,
+            "{}: folder: expected letters, digits and hyphens, found `{folder}`",
+            name()
+        );
+        ensure!(
+            seen.insert(folder),
+            "{}: folder: expected each once, found `{folder}` again",
+            name()
+        );
     }
     Ok(file.row)
 }
@@ -68,9 +78,18 @@ mod tests {
         for row in &rows[1..] {
             let both = [("ldm.toml", &row.changes), ("autoencoder.toml", &row.autoencoder)];
             for (config, changes) in both {
-                assert_eq!(changed(config, changes), !changes.is_empty(), "{}: {config}", row.folder);
+                assert_eq!(
+                    changed(config, changes),
+                    !changes.is_empty(),
+                    "{}: {config}",
+                    row.folder
+                );
             }
-            assert!(both.iter().any(|(_, changes)| !changes.is_empty()), "{}: what it is for", row.folder);
+            assert!(
+                both.iter().any(|(_, changes)| !changes.is_empty()),
+                "{}: what it is for",
+                row.folder
+            );
         }
     }
 

@@ -45,16 +45,17 @@ impl Figures {
             figures.of_copy.push(["LSD", "timbre"].map(|measure| own.over(copy, measure, SEED)));
             figures.sharpness.push(own.over(set.row(TRUTH)?, "modulation", SEED).value);
             figures.heard.push(own.mean("heard"));
-            figures
-                .of_first
-                .push(["LSD", "timbre", "modulation"].map(|measure| own.over(firsts, measure, SEED)));
+            figures.of_first.push(
+                ["LSD", "timbre", "modulation"].map(|measure| own.over(firsts, measure, SEED)),
+            );
         }
         Ok(figures)
     }
 
     fn line(&self) -> String {
-        let steps =
-            |cell: &dyn Fn(usize) -> String| (0..STEPS.len()).map(cell).collect::<Vec<_>>().join(" / ");
+        let steps = |cell: &dyn Fn(usize) -> String| {
+            (0..STEPS.len()).map(cell).collect::<Vec<_>>().join(" / ")
+        };
         let of_copy = |measure: usize| steps(&|i| figure(self.of_copy[i][measure].value));
         let last = self.of_first.last().expect("steps");
         format!(
@@ -71,7 +72,8 @@ impl Figures {
     }
 
     fn json(&self) -> Value {
-        let ratio = |r: &Ratio| json!({ "ratio": r.value, "interval": [r.interval.0, r.interval.1] });
+        let ratio =
+            |r: &Ratio| json!({ "ratio": r.value, "interval": [r.interval.0, r.interval.1] });
         let of_steps = |i: usize| {
             json!({
                 "steps": STEPS[i],

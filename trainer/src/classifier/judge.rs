@@ -56,7 +56,8 @@ impl Judge {
         &self.shape.instruments
     }
 
-    /// How probable each instrument is, for one image of this classifier's mel config; any number of frames from 8.
+    /// How probable each instrument is, for one image of this classifier's mel config; any number
+    /// of frames from 8.
     pub fn judge_image(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         if image.n_mels != self.shape.mel.n_mels {
             return Err(Error::invalid(
@@ -100,12 +101,16 @@ impl Judge {
         Ok(self.name(&probabilities))
     }
 
-    /// 1 where what `name` names is that instrument, 0 where another; NaN, and nothing is named, for an instrument that is
-    /// not among the labels.
+    /// 1 where what `name` names is that instrument, 0 where another; NaN, and nothing is named,
+    /// for an instrument that is not among the labels.
     ///
     /// # Errors
     /// As `name`.
-    pub fn hears(&mut self, instrument: &str, name: impl FnOnce(&mut Self) -> Result<String>) -> Result<f64> {
+    pub fn hears(
+        &mut self,
+        instrument: &str,
+        name: impl FnOnce(&mut Self) -> Result<String>,
+    ) -> Result<f64> {
         if !self.shape.instruments.iter().any(|known| known == instrument) {
             return Ok(f64::NAN);
         }
@@ -120,8 +125,9 @@ impl Judge {
     /// The recording's windows in which something sounds, at the level of the training images.
     fn images(&self, channels: &[Vec<f32>], rate_hz: u32) -> Result<Vec<MelImage>> {
         let frames = channels.first().map_or(0, Vec::len);
-        let mono: Vec<f32> =
-            (0..frames).map(|i| channels.iter().map(|c| c[i]).sum::<f32>() / channels.len() as f32).collect();
+        let mono: Vec<f32> = (0..frames)
+            .map(|i| channels.iter().map(|c| c[i]).sum::<f32>() / channels.len() as f32)
+            .collect();
         let signal = resampled(&mono, rate_hz, self.shape.mel.sample_rate_hz)?;
         let gain = level_gain(&signal);
         let mut front_end = MelFrontEnd::new(&self.shape.mel);
@@ -142,14 +148,20 @@ impl Judge {
 
 /// Linear gain that brings what sounds to the reference level.
 fn level_gain(signal: &[f32]) -> f32 {
-    let power = |block: &[f32]| block.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / block.len() as f64;
+    let power = |block: &[f32]| {
+        block.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / block.len() as f64
+    };
     let floor = 10f64.powf(SILENT_DBFS / 10.0);
     let (sum, count) = signal
         .chunks_exact(BLOCK_SAMPLES)
         .map(power)
         .filter(|p| *p > floor)
         .fold((0.0, 0u32), |(sum, count), p| (sum + p, count + 1));
-    if count == 0 { 1.0 } else { (10f64.powf(REFERENCE_DBFS / 10.0) * f64::from(count) / sum).sqrt() as f32 }
+    if count == 0 {
+        1.0
+    } else {
+        (10f64.powf(REFERENCE_DBFS / 10.0) * f64::from(count) / sum).sqrt() as f32
+    }
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {

@@ -1,9 +1,10 @@
 //! The instrument classifier: who is playing?
 //!
-//! It judges transfers (an independent ear: the transfer model never learns from its answers), and its features serve
-//! as the perceptual network of the autoencoder where no VGGish weights are at hand. It hears the log-mel images of its
-//! own [`MelConfig`], and it is trained with random changes of level, tilt and noise, so that it listens to the timbre
-//! and not to loudness, equalisation or the vocoder's noise floor.
+//! It judges transfers (an independent ear: the transfer model never learns from its answers), and
+//! its features serve as the perceptual network of the autoencoder where no VGGish weights are at
+//! hand. It hears the log-mel images of its own [`MelConfig`], and it is trained with random
+//! changes of level, tilt and noise, so that it listens to the timbre and not to loudness,
+//! equalisation or the vocoder's noise floor.
 
 pub mod judge;
 pub mod network;
@@ -39,7 +40,8 @@ impl ClassifierShape {
         if self.channels.is_empty() || self.channels.len() > 6 {
             return refuse("channels.len", "1 to 6", self.channels.len().to_string());
         }
-        if let Some(channels) = self.channels.iter().find(|c| **c == 0 || **c > 512 || **c % 8 != 0) {
+        if let Some(channels) = self.channels.iter().find(|c| **c == 0 || **c > 512 || **c % 8 != 0)
+        {
             return refuse("channels", "multiples of 8 up to 512", channels.to_string());
         }
         if self.instruments.is_empty() || self.instruments.len() > 64 {

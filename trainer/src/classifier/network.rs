@@ -19,8 +19,11 @@ impl<B: Backend> Classifier<B> {
     pub fn load(source: &mut B::Source<'_>, shape: &ClassifierShape) -> Result<Self> {
         let (mut c_in, mut stages) = (1, Vec::new());
         for (i, &c) in shape.channels.iter().enumerate() {
-            let conv =
-                B::load_conv(source, &format!("{CLASSIFIER}.down.{i}"), ConvSpec::conv(c_in, c, 3, 2))?;
+            let conv = B::load_conv(
+                source,
+                &format!("{CLASSIFIER}.down.{i}"),
+                ConvSpec::conv(c_in, c, 3, 2),
+            )?;
             stages.push((conv, B::load_norm(source, &format!("{CLASSIFIER}.norm.{i}"), c)?));
             c_in = c;
         }

@@ -75,14 +75,24 @@ impl ClassifierTask {
     }
 
     /// Images `(B, n_mels, frames, 1)` and labels `(B)`.
-    fn tensors(&self, refs: &[ImageRef], mut rng: Option<&mut ChaCha8Rng>) -> Result<(Tensor, Tensor)> {
+    fn tensors(
+        &self,
+        refs: &[ImageRef],
+        mut rng: Option<&mut ChaCha8Rng>,
+    ) -> Result<(Tensor, Tensor)> {
         let (n_mels, frames) = (self.shape.mel.n_mels, self.shape.frames);
         let mut pixels = Vec::with_capacity(refs.len() * n_mels * frames);
         for &at in refs {
             let start = pixels.len();
             self.dataset.extend_f32(at, &mut pixels);
             if let Some(rng) = rng.as_deref_mut() {
-                disguise(&mut pixels[start..], frames, self.shape.mel.range_db, &self.augmentation, rng);
+                disguise(
+                    &mut pixels[start..],
+                    frames,
+                    self.shape.mel.range_db,
+                    &self.augmentation,
+                    rng,
+                );
             }
         }
         let labels: Vec<u32> = refs.iter().map(|at| at.instrument as u32).collect();
@@ -100,7 +110,10 @@ impl ClassifierTask {
 /// Up to `count` windows of a split in which something sounds, spread evenly.
 fn sounding(dataset: &dyn ImageSet, split: Split, count: usize) -> Result<Vec<ImageRef>> {
     let all: Vec<_> = dataset.images(split).into_iter().filter(|at| dataset.sounds(*at)).collect();
-    anyhow::ensure!(!all.is_empty(), "dataset: expected windows that sound in split {split:?}, found none");
+    anyhow::ensure!(
+        !all.is_empty(),
+        "dataset: expected windows that sound in split {split:?}, found none"
+    );
     let count = count.clamp(1, all.len());
     Ok((0..count).map(|i| all[i * all.len() / count]).collect())
 }
@@ -138,8 +151,9 @@ impl Task for ClassifierTask {
 
     fn step(&mut self, step: u64) -> Result<Losses> {
         let rng = &mut step_rng(self.seed, step);
-        let refs: Vec<_> =
-            (0..self.batch).map(|_| self.training[rng.random_range(0..self.training.len())]).collect();
+        let refs: Vec<_> = (0..self.batch)
+            .map(|_| self.training[rng.random_range(0..self.training.len())])
+            .collect();
         let (images, labels) = self.tensors(&refs, Some(rng))?;
         let logits = self.logits(&images)?;
         let mut losses = Losses::default();
@@ -163,8 +177,10 @@ impl Task for ClassifierTask {
         }
         let cross_entropy = cross_entropy / refs.len() as f64;
         let accuracy = heard.iter().sum::<f64>() / refs.len() as f64;
-        let mut values =
-            BTreeMap::from([("cross_entropy".into(), cross_entropy), ("accuracy".into(), accuracy)]);
+        let mut values = BTreeMap::from([
+            ("cross_entropy".into(), cross_entropy),
+            ("accuracy".into(), accuracy),
+        ]);
         for ((name, heard), of) in
             self.shape.instruments.iter().zip(heard).zip(of).filter(|(_, of)| *of > 0.0)
         {

@@ -1,4 +1,5 @@
-//! Second-order filters by Robert Bristow-Johnson's "Cookbook formulae for audio EQ biquad filter coefficients".
+//! Second-order filters by Robert Bristow-Johnson's "Cookbook formulae for audio EQ biquad filter
+//! coefficients".
 
 use std::f32::consts::TAU;
 
@@ -38,7 +39,8 @@ impl Biquad {
             side * 2.0 * gain * (less - more * cos),
             gain * (more - less * cos - root),
         ];
-        let a = [more + less * cos + root, side * -2.0 * (less + more * cos), more + less * cos - root];
+        let a =
+            [more + less * cos + root, side * -2.0 * (less + more * cos), more + less * cos - root];
         Self::normalised(b, a)
     }
 
@@ -72,7 +74,8 @@ mod tests {
 
     /// Gain at a frequency by running a sine through.
     fn gain_db(filter: &Biquad, hz: f32) -> f32 {
-        let mut sine: Vec<f32> = (0..44_100).map(|n| (TAU * hz * n as f32 / 22_050.0).sin()).collect();
+        let mut sine: Vec<f32> =
+            (0..44_100).map(|n| (TAU * hz * n as f32 / 22_050.0).sin()).collect();
         filter.clone().run(&mut sine);
         let tail = &sine[22_050..];
         10.0 * (2.0 * tail.iter().map(|v| v * v).sum::<f32>() / tail.len() as f32).log10()

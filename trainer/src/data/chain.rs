@@ -71,7 +71,8 @@ impl Chain {
         vec![left, right]
     }
 
-    /// Runs a recording through everything but the tuning (which is the instrument's) and the mono switch.
+    /// Runs a recording through everything but the tuning (which is the instrument's) and the mono
+    /// switch.
     pub fn apply(&self, channels: &mut [Vec<f32>], sample_rate_hz: f32, noise: &mut ChaCha8Rng) {
         let gain = from_db(self.gain_db);
         for (side, channel) in channels.iter_mut().enumerate() {
@@ -94,7 +95,8 @@ impl Chain {
             filters.push(Biquad::low_shelf(sample_rate_hz, TILT_HZ, TILT_Q, -0.5 * self.tilt_db));
             filters.push(Biquad::high_shelf(sample_rate_hz, TILT_HZ, TILT_Q, 0.5 * self.tilt_db));
         }
-        filters.extend(self.bells.iter().map(|b| Biquad::bell(sample_rate_hz, b.hz, b.q, b.gain_db)));
+        filters
+            .extend(self.bells.iter().map(|b| Biquad::bell(sample_rate_hz, b.hz, b.q, b.gain_db)));
         filters
     }
 }
@@ -110,7 +112,8 @@ fn nearly_equal(left: &[f32], right: &[f32]) -> bool {
     left.iter().zip(right).all(|(l, r)| (l - r).abs() <= 1e-3 * peak)
 }
 
-/// White noise of triangular distribution with this RMS (a distribution cheap to draw; only its spectrum is heard).
+/// White noise of triangular distribution with this RMS (a distribution cheap to draw; only its
+/// spectrum is heard).
 fn add_noise(channel: &mut [f32], rms: f32, rng: &mut ChaCha8Rng) {
     // The difference of two uniform 16-bit numbers has variance 2 * 65536^2 / 12.
     let scale = rms * (6.0f32).sqrt() / 65_536.0;
@@ -145,15 +148,18 @@ mod tests {
         assert!((rms_db(&silence[0]) + 54.0).abs() < 0.1, "{} dB", rms_db(&silence[0]));
 
         let tilt = |hz: f32| {
-            let sine: Vec<f32> =
-                (0..22_050).map(|n| (std::f32::consts::TAU * hz * n as f32 / 22_050.0).sin()).collect();
+            let sine: Vec<f32> = (0..22_050)
+                .map(|n| (std::f32::consts::TAU * hz * n as f32 / 22_050.0).sin())
+                .collect();
             let mut tilted = vec![sine.clone()];
             let chain = Chain { tilt_db: 6.0, ..Chain::default() };
             chain.apply(&mut tilted, 22_050.0, &mut random::stream(0, "noise", 0));
             rms_db(&tilted[0][2000..]) - rms_db(&sine[2000..])
         };
         assert!(
-            (tilt(30.0) + 3.0).abs() < 0.3 && (tilt(9000.0) - 3.0).abs() < 0.3 && tilt(1000.0).abs() < 0.1
+            (tilt(30.0) + 3.0).abs() < 0.3
+                && (tilt(9000.0) - 3.0).abs() < 0.3
+                && tilt(1000.0).abs() < 0.1
         );
     }
 

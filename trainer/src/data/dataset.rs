@@ -83,7 +83,11 @@ impl SpectrogramDataset {
     pub fn renew(&mut self, renewed: RenewedSetup) {
         for (piece, images) in renewed.pieces {
             let entry = &self.description.pieces[piece];
-            let slot = entry.setups.iter().position(|s| *s == renewed.index).expect("a setup of the piece");
+            let slot = entry
+                .setups
+                .iter()
+                .position(|s| *s == renewed.index)
+                .expect("a setup of the piece");
             let first = slot * images.len();
             for (track, bytes) in self.tracks[piece][first..].iter_mut().zip(images) {
                 *track = Track::new(bytes, entry.chunks);
@@ -96,7 +100,10 @@ impl SpectrogramDataset {
         let entry = &self.description.pieces[at.piece];
         let slot = entry.setups.iter().position(|s| *s == at.setup).expect("a setup of the piece");
         let instruments = self.description.instruments_of(entry);
-        let place = instruments.iter().position(|i| *i == at.instrument).expect("an instrument of the piece");
+        let place = instruments
+            .iter()
+            .position(|i| *i == at.instrument)
+            .expect("an instrument of the piece");
         &self.tracks[at.piece][slot * instruments.len() + place]
     }
 
@@ -121,7 +128,12 @@ impl SpectrogramDataset {
                     continue;
                 }
                 for instrument in self.description.instruments_of(entry) {
-                    all.extend((0..entry.chunks).map(|chunk| ImageRef { piece, setup, instrument, chunk }));
+                    all.extend((0..entry.chunks).map(|chunk| ImageRef {
+                        piece,
+                        setup,
+                        instrument,
+                        chunk,
+                    }));
                 }
             }
         }
@@ -135,14 +147,17 @@ impl SpectrogramDataset {
         let scores = self.description.scores(piece, &self.folder)?;
         match entry.kind {
             PieceKind::Isolated => Ok(scores[chunk].clone()),
-            PieceKind::Continuous => Ok(scores[0].window(chunk as f32 * shape.hop_s, shape.window_s)),
+            PieceKind::Continuous => {
+                Ok(scores[0].window(chunk as f32 * shape.hop_s, shape.window_s))
+            }
         }
     }
 
     /// Counts and the use of the image range, in a few lines.
     pub fn summary(&self) -> String {
-        let counts = Split::ALL
-            .map(|s| format!("{:?} {} pieces, {} images", s, self.pieces(s).len(), self.images(s).len()));
+        let counts = Split::ALL.map(|s| {
+            format!("{:?} {} pieces, {} images", s, self.pieces(s).len(), self.images(s).len())
+        });
         let mut histogram = [0u64; 256];
         for byte in self.tracks.iter().flatten().flat_map(|t| t.bytes.iter().step_by(7)) {
             histogram[usize::from(*byte)] += 1;
@@ -188,7 +203,10 @@ impl ImageSet for SpectrogramDataset {
 fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> Result<Vec<Track>> {
     let path = entry.images_path(folder);
     let bytes = std::fs::read(&path).map_err(|e| {
-        Error::file(&path, format!("expected a rendered piece (run `trainer render` to the end), found: {e}"))
+        Error::file(
+            &path,
+            format!("expected a rendered piece (run `trainer render` to the end), found: {e}"),
+        )
     })?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(&path, e))?;
     let shape = [entry.chunks, description.mel.n_mels, description.window.frames];
@@ -245,7 +263,10 @@ pub struct Sound {
 }
 
 /// The pieces of a split that hold each sound: a style needs two of them.
-pub(super) fn pieces_by_sound(dataset: &SpectrogramDataset, split: Split) -> BTreeMap<Sound, Vec<usize>> {
+pub(super) fn pieces_by_sound(
+    dataset: &SpectrogramDataset,
+    split: Split,
+) -> BTreeMap<Sound, Vec<usize>> {
     let mut by_sound: BTreeMap<Sound, Vec<usize>> = BTreeMap::new();
     for piece in dataset.pieces(split) {
         let entry = &dataset.description.pieces[piece];

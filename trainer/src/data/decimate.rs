@@ -1,14 +1,16 @@
 //! 44.1 kHz to 22.05 kHz for whole signals.
 //!
-//! The synthesiser interpolates its 44.1-kHz samples linearly and filters nothing; asked for 22.05 kHz it folds
-//! everything above 11 kHz back into the image. So it plays at 44.1 kHz, and this filter halves the rate.
+//! The synthesiser interpolates its 44.1-kHz samples linearly and filters nothing; asked for 22.05
+//! kHz it folds everything above 11 kHz back into the image. So it plays at 44.1 kHz, and this
+//! filter halves the rate.
 
 use std::f64::consts::PI;
 
 /// Taps; odd, so that the delay is a whole number of samples and output n is input 2n.
 const TAPS: usize = 351;
-/// Middle of the transition band as a share of the input rate. As the engine's `Resampler`, the filter is flat to
-/// 0.95 of the new Nyquist frequency and done at that frequency; it is several times faster for this one ratio.
+/// Middle of the transition band as a share of the input rate. As the engine's `Resampler`, the
+/// filter is flat to 0.95 of the new Nyquist frequency and done at that frequency; it is several
+/// times faster for this one ratio.
 const CUTOFF: f64 = 10_750.0 / 44_100.0;
 /// Kaiser window shape for about 70 dB (Kaiser 1974: `0.1102 (A - 8.7)`).
 const KAISER_BETA: f64 = 6.76;
@@ -30,7 +32,8 @@ impl Decimator {
         let middle = (TAPS / 2) as f64;
         let tap = |n: usize| {
             let x = n as f64 - middle;
-            let sinc = if x == 0.0 { 2.0 * CUTOFF } else { (2.0 * PI * CUTOFF * x).sin() / (PI * x) };
+            let sinc =
+                if x == 0.0 { 2.0 * CUTOFF } else { (2.0 * PI * CUTOFF * x).sin() / (PI * x) };
             sinc * bessel_i0(KAISER_BETA * (1.0 - (x / middle).powi(2)).max(0.0).sqrt())
         };
         let taps: Vec<f64> = (0..TAPS).map(tap).collect();

@@ -1,10 +1,13 @@
 //! `trainer demo`: the clips that ship with the repository, played anew from soundfonts.
 //!
 //! - `presets/demo/piano.flac` and `.mid`: "Greensleeves" (traditional), FluidR3;
-//! - `presets/styles/<instrument>.flac`: one study of the built-in composer on each of [`instruments::SHIPPED_STYLES`], FluidR3;
-//! - `tests/fixtures/unseen_piano.flac` and `.mid`: the first bars of the prelude BWV 846 by J. S. Bach, TimGM6mb.
+//! - `presets/styles/<instrument>.flac`: one study of the built-in composer on each of
+//!   [`instruments::SHIPPED_STYLES`], FluidR3;
+//! - `tests/fixtures/unseen_piano.flac` and `.mid`: the first bars of the prelude BWV 846 by J. S.
+//!   Bach, TimGM6mb.
 //!
-//! None of them is a piece of a training set, and TimGM6mb shares no samples with the soundfonts that train.
+//! None of them is a piece of a training set, and TimGM6mb shares no samples with the soundfonts
+//! that train.
 
 use std::path::{Path, PathBuf};
 
@@ -81,7 +84,8 @@ fn clip(bank: &SoundBank, program: u8, score: &Score, path: &Path, mono: bool) -
         vec![left, right]
     };
     let all = || channels.iter().flatten();
-    let rms = (all().map(|v| f64::from(v * v)).sum::<f64>() / all().count().max(1) as f64).sqrt() as f32;
+    let rms =
+        (all().map(|v| f64::from(v * v)).sum::<f64>() / all().count().max(1) as f64).sqrt() as f32;
     let peak = all().fold(0.0f32, |p, v| p.max(v.abs()));
     let gain = (10.0f32.powf(CLIP_DBFS / 20.0) / rms.max(1e-9)).min(PEAK / peak.max(1e-9));
     let fade_samples = FADE_S * SYNTH_RATE_HZ as f32;
@@ -100,12 +104,15 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     let interleaved: Vec<i32> = (0..channels[0].len())
         .flat_map(|n| channels.iter().map(move |c| (c[n] * scale).round() as i32))
         .collect();
-    let source = MemSource::from_samples(&interleaved, channels.len(), BITS, SYNTH_RATE_HZ as usize);
-    let config =
-        flacenc::config::Encoder::default().into_verified().map_err(|(_, e)| Error::file(path, e))?;
+    let source =
+        MemSource::from_samples(&interleaved, channels.len(), BITS, SYNTH_RATE_HZ as usize);
+    let config = flacenc::config::Encoder::default()
+        .into_verified()
+        .map_err(|(_, e)| Error::file(path, e))?;
     let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .map_err(|e| Error::file(path, e))?;
-    // The smallest block does not count the last one (RFC 9639, 8.2); a header that counts it is taken for variable blocks.
+    // The smallest block does not count the last one (RFC 9639, 8.2); a header that counts it is
+    // taken for variable blocks.
     stream
         .stream_info_mut()
         .set_block_sizes(config.block_size, config.block_size)
@@ -141,7 +148,8 @@ fn play(written: &[Written], beat_s: f32, name: &str) -> Score {
     Score::new(notes, end_s + RING_S)
 }
 
-/// The first strain of "Greensleeves" (England, 16th century) over broken chords; a beat is an eighth.
+/// The first strain of "Greensleeves" (England, 16th century) over broken chords; a beat is an
+/// eighth.
 fn greensleeves() -> Score {
     const MELODY: [(f32, u8); 31] = [
         (1.0, 69), // the upbeat
@@ -176,13 +184,14 @@ fn greensleeves() -> Score {
         (1.0, 71),
         (1.5, 72),
     ];
-    const CADENCE: [(f32, u8); 6] = [(0.5, 71), (1.0, 69), (1.5, 68), (0.5, 66), (1.0, 68), (4.0, 69)];
+    const CADENCE: [(f32, u8); 6] =
+        [(0.5, 71), (1.0, 69), (1.5, 68), (0.5, 66), (1.0, 68), (4.0, 69)];
     const A_MINOR: [u8; 3] = [57, 60, 64];
     const G_MAJOR: [u8; 3] = [55, 59, 62];
     const E_MAJOR: [u8; 3] = [56, 59, 64];
     let chords: [[u8; 3]; 14] = [
-        A_MINOR, A_MINOR, G_MAJOR, G_MAJOR, A_MINOR, A_MINOR, E_MAJOR, E_MAJOR, A_MINOR, A_MINOR, G_MAJOR,
-        G_MAJOR, A_MINOR, E_MAJOR,
+        A_MINOR, A_MINOR, G_MAJOR, G_MAJOR, A_MINOR, A_MINOR, E_MAJOR, E_MAJOR, A_MINOR, A_MINOR,
+        G_MAJOR, G_MAJOR, A_MINOR, E_MAJOR,
     ];
     let mut written: Vec<Written> = Vec::new();
     let mut beat = 0.0;
@@ -235,6 +244,9 @@ mod tests {
         }
         let piano = instruments::by_name("piano").unwrap();
         let (low, high) = compose::study(SEED, STYLE_S, &piano).key_range().unwrap();
-        assert!(low <= 60 && high >= 80 && low >= 55 && high <= 88, "the study's keys {low} to {high}");
+        assert!(
+            low <= 60 && high >= 80 && low >= 55 && high <= 88,
+            "the study's keys {low} to {high}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `dataset.json`: everything that a dataset is made from, and nothing that depends on when or where.
+//! `dataset.json`: everything that a dataset is made from, and nothing that depends on when or
+//! where.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,8 @@ impl Split {
         }
     }
 
-    /// The split of all that a file holds, by its bytes alone: no seed and no dataset moves it to another side.
+    /// The split of all that a file holds, by its bytes alone: no seed and no dataset moves it to
+    /// another side.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
         let head = digest.first_chunk::<8>().expect("a SHA-256 digest has 32 bytes");
@@ -69,7 +71,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The pool: so many setups a soundfont, the first of each with typical programs and no chain at all.
+    /// The pool: so many setups a soundfont, the first of each with typical programs and no chain
+    /// at all.
     pub fn pool(
         seed: u64,
         banks: &[SoundBank],
@@ -99,7 +102,8 @@ impl Setup {
 
     /// Programs and a chain of chance.
     pub fn draw(rng: &mut ChaCha8Rng, soundfont: usize, instruments: &[Instrument]) -> Self {
-        let program = |i: &Instrument| *i.programs.choose(rng).expect("every instrument has a program");
+        let program =
+            |i: &Instrument| *i.programs.choose(rng).expect("every instrument has a program");
         let programs = instruments.iter().map(program).collect();
         Self { soundfont, programs, chain: Chain::draw(rng) }
     }
@@ -141,7 +145,8 @@ pub struct PieceEntry {
     pub chunks: usize,
     /// The two setups it is rendered in (indices into [`Description::setups`]).
     pub setups: [usize; 2],
-    /// The instruments that it is rendered on (indices into [`Description::instruments`], in order); none stands for all.
+    /// The instruments that it is rendered on (indices into [`Description::instruments`], in
+    /// order); none stands for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instruments: Vec<usize>,
     /// Where its notes come from.
@@ -214,7 +219,9 @@ impl Description {
             return Err("expected windows of 1 frame and more, found 0".into());
         }
         for (i, setup) in self.setups.iter().enumerate() {
-            if setup.soundfont >= self.soundfonts.len() || setup.programs.len() != self.instruments.len() {
+            if setup.soundfont >= self.soundfonts.len()
+                || setup.programs.len() != self.instruments.len()
+            {
                 return Err(format!(
                     "expected setups[{i}] to fit the soundfonts and instruments, found {setup:?}"
                 ));
@@ -247,16 +254,21 @@ impl Description {
         if entry.instruments.is_empty() {
             return Ok(self.shape);
         }
-        let instruments = entry.instruments.iter().map(|i| instruments::by_name(&self.instruments[*i]));
-        let (lowest_key, highest_key) = instruments::common_range(&instruments.collect::<Result<Vec<_>>>()?)?;
+        let instruments =
+            entry.instruments.iter().map(|i| instruments::by_name(&self.instruments[*i]));
+        let (lowest_key, highest_key) =
+            instruments::common_range(&instruments.collect::<Result<Vec<_>>>()?)?;
         Ok(PieceShape { lowest_key, highest_key, ..self.shape })
     }
 
-    /// The scores of piece number `index`, one for all its windows or one each (`folder` is the dataset's).
+    /// The scores of piece number `index`, one for all its windows or one each (`folder` is the
+    /// dataset's).
     pub fn scores(&self, index: usize, folder: &Path) -> Result<Vec<Score>> {
         let entry = &self.pieces[index];
         match entry.source {
-            Source::Composed => Ok(compose::piece(self.seed, entry.id, &self.shape_of(entry)?).scores),
+            Source::Composed => {
+                Ok(compose::piece(self.seed, entry.id, &self.shape_of(entry)?).scores)
+            }
             Source::Midi(_) => {
                 let path = entry.score_path(folder);
                 let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
@@ -265,7 +277,8 @@ impl Description {
         }
     }
 
-    /// Writes `dataset.json`, or checks that the one that is there says the same (so that a run is resumed, never mixed).
+    /// Writes `dataset.json`, or checks that the one that is there says the same (so that a run is
+    /// resumed, never mixed).
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
         if path.exists() {
@@ -295,7 +308,10 @@ mod tests {
         let splits: Vec<_> = (0..4000).map(|id| Split::of(1, id)).collect();
         let share = |split| splits.iter().filter(|s| **s == split).count() as f64 / 4000.0;
         assert!((share(Split::Train) - 0.9).abs() < 0.02, "{}", share(Split::Train));
-        assert!((share(Split::Validation) - 0.05).abs() < 0.012 && (share(Split::Test) - 0.05).abs() < 0.012);
+        assert!(
+            (share(Split::Validation) - 0.05).abs() < 0.012
+                && (share(Split::Test) - 0.05).abs() < 0.012
+        );
         // More pieces never move an old one, another seed does.
         assert!((0..4000).any(|id| Split::of(2, id) != splits[id as usize]));
     }

@@ -35,13 +35,14 @@ impl Ensemble {
         &self.instruments
     }
 
-    /// The keys of a dataset's pieces, where all instruments play all of them; those of the regulars, where guests come.
+    /// The keys of a dataset's pieces, where all instruments play all of them; those of the
+    /// regulars, where guests come.
     pub fn range(&self) -> Result<(u8, u8)> {
         instruments::common_range(&self.instruments[..self.regulars])
     }
 
-    /// Who plays piece `id`, as indices in order: half of the regulars and as many guests as they make room for, with
-    /// [`instruments::NARROWEST_RANGE`] in common. Empty where all play.
+    /// Who plays piece `id`, as indices in order: half of the regulars and as many guests as they
+    /// make room for, with [`instruments::NARROWEST_RANGE`] in common. Empty where all play.
     pub fn players(&self, seed: u64, id: u64) -> Result<Vec<usize>> {
         let (all, regulars) = (self.instruments.len(), self.regulars);
         if all == regulars {
@@ -52,7 +53,8 @@ impl Ensemble {
         let rng = &mut random::stream(seed, "players", id);
         for _ in 0..PATIENCE {
             let mut players = index::sample(rng, regulars, stay).into_vec();
-            players.extend(index::sample(rng, all - regulars, come).into_iter().map(|i| regulars + i));
+            players
+                .extend(index::sample(rng, all - regulars, come).into_iter().map(|i| regulars + i));
             players.sort_unstable();
             let chosen: Vec<Instrument> = players.iter().map(|&i| self.instruments[i]).collect();
             if instruments::common_range(&chosen).is_ok() {
@@ -83,7 +85,11 @@ mod tests {
         for id in 0..800 {
             let players = ensemble.players(1, id).unwrap();
             assert_eq!(players, ensemble.players(1, id).unwrap());
-            assert_eq!((players.len(), players.iter().filter(|i| **i < 4).count()), (4, 2), "{players:?}");
+            assert_eq!(
+                (players.len(), players.iter().filter(|i| **i < 4).count()),
+                (4, 2),
+                "{players:?}"
+            );
             let chosen: Vec<_> = players.iter().map(|&i| ensemble.instruments()[i]).collect();
             assert!(instruments::common_range(&chosen).is_ok());
             players.iter().for_each(|&i| seen[i] += 1);
@@ -96,6 +102,11 @@ mod tests {
         let four = names(&DEFAULT_INSTRUMENTS);
         let ensemble = Ensemble::new(&four, &[]).unwrap();
         assert_eq!(ensemble.players(1, 0).unwrap(), Vec::<usize>::new());
-        assert!(Ensemble::new(&four, &names(&["cello", "harp"])).unwrap_err().to_string().contains("harp"));
+        assert!(
+            Ensemble::new(&four, &names(&["cello", "harp"]))
+                .unwrap_err()
+                .to_string()
+                .contains("harp")
+        );
     }
 }

@@ -12,8 +12,8 @@ const DAMPED_DB: f32 = -60.0;
 /// One gesture; before and after it, pitch and level are as the notes alone have them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gesture {
-    /// When it begins, in seconds from the start; negative in a [`super::score::Score::window`] when it began before the
-    /// window.
+    /// When it begins, in seconds from the start; negative in a [`super::score::Score::window`]
+    /// when it began before the window.
     pub onset_s: f32,
     /// How long it lasts, in seconds.
     pub duration_s: f32,
@@ -31,14 +31,16 @@ pub enum Motion {
     Vibrato {
         /// Oscillations a second; players make 4 to 7.
         rate_hz: f32,
-        /// How far the pitch goes up, and how far down, in cents; 10 is hardly heard, 60 is a singer's.
+        /// How far the pitch goes up, and how far down, in cents; 10 is hardly heard, 60 is a
+        /// singer's.
         depth_cents: f32,
         /// How long the depth grows, in seconds.
         fade_in_s: f32,
     },
     /// Moves the level along a contour in decibels, 0 at most: MIDI's expression only takes away.
     Swell(Contour),
-    /// A hand comes down: within the gesture's duration everything that sounds goes silent, and stays so.
+    /// A hand comes down: within the gesture's duration everything that sounds goes silent, and
+    /// stays so.
     Damping,
 }
 
@@ -95,7 +97,8 @@ impl Gesture {
         let (cents, level_db) = match self.motion {
             Motion::Bend(contour) => (contour.at(age_s, left_s), 0.0),
             Motion::Vibrato { rate_hz, depth_cents, fade_in_s } => {
-                let depth_cents = depth_cents * share(age_s, fade_in_s) * share(left_s, VIBRATO_REST_S);
+                let depth_cents =
+                    depth_cents * share(age_s, fade_in_s) * share(left_s, VIBRATO_REST_S);
                 (depth_cents * (TAU * rate_hz * age_s).sin(), 0.0)
             }
             Motion::Swell(contour) => (0.0, contour.at(age_s, left_s)),
@@ -137,8 +140,15 @@ mod tests {
     fn a_bend_goes_stays_and_comes_back() {
         let contour = Contour { from: -50.0, to: 150.0, slide_s: 0.2, return_s: 0.4 };
         let bend = [Gesture { onset_s: 1.0, duration_s: 2.0, motion: Motion::Bend(contour) }];
-        let course =
-            [(0.99, 0.0), (1.0, -50.0), (1.1, 50.0), (1.2, 150.0), (2.6, 150.0), (2.8, 75.0), (3.0, 0.0)];
+        let course = [
+            (0.99, 0.0),
+            (1.0, -50.0),
+            (1.1, 50.0),
+            (1.2, 150.0),
+            (2.6, 150.0),
+            (2.8, 75.0),
+            (3.0, 0.0),
+        ];
         for (time_s, cents) in course {
             near(Inflection::at(&bend, time_s).cents, cents);
             near(Inflection::at(&bend, time_s).level_db, 0.0);
@@ -155,7 +165,8 @@ mod tests {
         let vibrato = Motion::Vibrato { rate_hz: 5.0, depth_cents: 40.0, fade_in_s: 0.5 };
         let up = Motion::Bend(Contour { from: 100.0, to: 100.0, slide_s: 0.0, return_s: 0.0 });
         let soft = Motion::Swell(Contour { from: -6.0, to: -6.0, slide_s: 0.0, return_s: 0.0 });
-        let all = [vibrato, up, soft].map(|motion| Gesture { onset_s: 0.0, duration_s: 4.0, motion });
+        let all =
+            [vibrato, up, soft].map(|motion| Gesture { onset_s: 0.0, duration_s: 4.0, motion });
         near(Inflection::at(&all, 1.05).cents, 140.0);
         near(Inflection::at(&all, 0.25).cents, 100.0 + 0.5 * 40.0);
         near(Inflection::at(&all, 1.05).level_db, -6.0);

@@ -13,7 +13,8 @@ use super::decimate::Decimator;
 use super::score::Score;
 use super::synth::Player;
 
-/// RMS to which the sounding part of a take is brought before its chain: the level at which the engine works.
+/// RMS to which the sounding part of a take is brought before its chain: the level at which the
+/// engine works.
 const NOMINAL_DBFS: f32 = -20.0;
 /// Blocks below this are not sounding.
 const SILENT_DBFS: f32 = -60.0;
@@ -38,7 +39,8 @@ impl Imager {
         Self { mel: mel.clone(), window: *window, decimator: Decimator::new(), front_end }
     }
 
-    /// The images of every window of a piece, each `n_mels * frames` bytes (`round(255 v)`), one after the other.
+    /// The images of every window of a piece, each `n_mels * frames` bytes (`round(255 v)`), one
+    /// after the other.
     pub fn images(
         &mut self,
         piece: &Piece,
@@ -49,7 +51,9 @@ impl Imager {
     ) -> Result<Vec<u8>> {
         let frames = match piece.kind {
             PieceKind::Isolated => self.window.frames,
-            PieceKind::Continuous => (piece.chunks - 1) * self.window.hop_frames + self.window.frames,
+            PieceKind::Continuous => {
+                (piece.chunks - 1) * self.window.hop_frames + self.window.frames
+            }
         };
         let samples = frames * self.mel.hop_length + self.mel.n_fft / 2;
         let mut takes: Vec<Take> = Vec::with_capacity(piece.scores.len());
@@ -65,7 +69,14 @@ impl Imager {
     }
 
     /// Plays a score and halves the rate.
-    fn take(&self, score: &Score, player: &mut Player, program: u8, chain: &Chain, samples: usize) -> Take {
+    fn take(
+        &self,
+        score: &Score,
+        player: &mut Player,
+        program: u8,
+        chain: &Chain,
+        samples: usize,
+    ) -> Take {
         let stereo = player.play(score, program, chain.tuning_cents, 2 * samples);
         let channels = chain.channels(stereo.left, stereo.right);
         channels.iter().map(|c| self.decimator.halve(c)).collect()
@@ -85,7 +96,8 @@ impl Imager {
             level.push(&news);
             heard = end;
             let first_center = (k * hop_samples) as isize;
-            let image = self.front_end.image(&channels, first_center, self.window.frames, level.gain());
+            let image =
+                self.front_end.image(&channels, first_center, self.window.frames, level.gain());
             bytes.extend(quantised(&image));
         }
         bytes
@@ -97,7 +109,8 @@ fn quantised(image: &MelImage) -> impl Iterator<Item = u8> {
     image.data.iter().map(|v| (v * 255.0).round() as u8)
 }
 
-/// Brings the sounding part of all takes of a piece together to -20 dBFS, as a recording engineer would.
+/// Brings the sounding part of all takes of a piece together to -20 dBFS, as a recording engineer
+/// would.
 pub(super) fn master(takes: &mut [Take]) {
     let mut power = 0.0f64;
     let mut blocks = 0usize;
@@ -105,7 +118,8 @@ pub(super) fn master(takes: &mut [Take]) {
     for take in takes.iter() {
         for start in (0..take[0].len()).step_by(LOUDNESS_BLOCK_SAMPLES) {
             let end = (start + LOUDNESS_BLOCK_SAMPLES).min(take[0].len());
-            let squares = |c: &Vec<f32>| c[start..end].iter().map(|v| f64::from(v * v)).sum::<f64>();
+            let squares =
+                |c: &Vec<f32>| c[start..end].iter().map(|v| f64::from(v * v)).sum::<f64>();
             let block = take.iter().map(squares).sum::<f64>() / ((end - start) * take.len()) as f64;
             if block > silent {
                 power += block;
@@ -116,6 +130,7 @@ pub(super) fn master(takes: &mut [Take]) {
     if blocks == 0 {
         return;
     }
-    let gain = (10.0f64.powf(f64::from(NOMINAL_DBFS) / 10.0) / (power / blocks as f64)).sqrt() as f32;
+    let gain =
+        (10.0f64.powf(f64::from(NOMINAL_DBFS) / 10.0) / (power / blocks as f64)).sqrt() as f32;
     takes.iter_mut().flatten().flatten().for_each(|v| *v *= gain);
 }

@@ -24,8 +24,8 @@ const fn instrument(
     Instrument { name, programs, lowest_key, highest_key }
 }
 
-/// Every instrument that can be rendered. Ranges are those of orchestration books (concert pitch); of electronic ones, of
-/// their usual keyboards.
+/// Every instrument that can be rendered. Ranges are those of orchestration books (concert pitch);
+/// of electronic ones, of their usual keyboards.
 pub const INSTRUMENTS: &[Instrument] = &[
     instrument("piano", &[0], 21, 108),
     instrument("guitar", &[24, 25], 40, 88),
@@ -103,7 +103,8 @@ pub const SHIPPED_STYLES: [&str; 12] = [
 /// Programs, by General MIDI's families, that are struck or plucked.
 const DECAYING: [std::ops::Range<u8>; 5] = [0..16, 24..40, 45..48, 104..109, 112..120];
 
-/// Whether a General MIDI program (counted from 0) is struck or plucked: its notes die by themselves.
+/// Whether a General MIDI program (counted from 0) is struck or plucked: its notes die by
+/// themselves.
 pub fn decays(program: u8) -> bool {
     DECAYING.iter().any(|family| family.contains(&program))
 }
@@ -134,8 +135,8 @@ pub fn by_names(names: &[String], but: &[Instrument]) -> Result<Vec<Instrument>>
     names.iter().map(|name| by_name(name)).collect()
 }
 
-/// Semitones from the lowest to the highest key that instruments must share: a melody and its accompaniment, a chord's tones
-/// apart, have room there.
+/// Semitones from the lowest to the highest key that instruments must share: a melody and its
+/// accompaniment, a chord's tones apart, have room there.
 pub const NARROWEST_RANGE: u8 = 18;
 
 /// The keys that all of them have.

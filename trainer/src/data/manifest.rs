@@ -1,4 +1,5 @@
-//! Manifests: fixed lists of pairs as CSV, for programs that judge a model on the same ones as others (`trainer evaluate` draws its own by seed).
+//! Manifests: fixed lists of pairs as CSV, for programs that judge a model on the same ones as
+//! others (`trainer evaluate` draws its own by seed).
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ pub fn write(
     let mut text = format!("{HEADER}\n");
     for index in 0..count as u64 {
         let pair = pairs.pair(index);
-        let [content, style, target] = [pair.content, pair.style, pair.target].map(|r| name(dataset, r));
+        let [content, style, target] =
+            [pair.content, pair.style, pair.target].map(|r| name(dataset, r));
         writeln!(text, "{content},{style},{target}").expect("writing to a string");
     }
     whole_file::write(path(folder, split), text)
@@ -53,7 +55,10 @@ pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
             Some(&[content, style, target]) => Ok(Pair { content, style, target, disguise: None }),
             _ => Err(Error::file(
                 path,
-                format!("expected three images of the dataset in line {}, found {line}", number + 1),
+                format!(
+                    "expected three images of the dataset in line {}, found {line}",
+                    number + 1
+                ),
             )),
         }
     };
@@ -78,7 +83,8 @@ fn parse(dataset: &SpectrogramDataset, name: &str) -> Option<ImageRef> {
     let piece = description.pieces.iter().position(|p| p.id == id)?;
     let instrument = description.instruments.iter().position(|i| i == instrument_name)?;
     let entry = &description.pieces[piece];
-    let played = entry.setups.contains(&setup) && description.instruments_of(entry).contains(&instrument);
+    let played =
+        entry.setups.contains(&setup) && description.instruments_of(entry).contains(&instrument);
     let known = parts.next().is_none() && played && chunk < entry.chunks;
     known.then_some(ImageRef { piece, setup, instrument, chunk })
 }

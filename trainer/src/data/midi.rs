@@ -1,4 +1,5 @@
-//! MIDI files as scores, both ways: notes alone. Pitch bends, controllers and a score's gestures are left out.
+//! MIDI files as scores, both ways: notes alone. Pitch bends, controllers and a score's gestures
+//! are left out.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,12 @@ fn notes_of(track: &[TrackEvent], clock: &Clock, notes: &mut Vec<Note>) {
             let onset_s = clock.seconds(start);
             let duration_s = clock.seconds(tick) - onset_s;
             if duration_s > 0.0 {
-                notes.push(Note { onset_s: onset_s as f32, duration_s: duration_s as f32, key, velocity });
+                notes.push(Note {
+                    onset_s: onset_s as f32,
+                    duration_s: duration_s as f32,
+                    key,
+                    velocity,
+                });
             }
         }
         if velocity > 0 {
@@ -114,8 +120,9 @@ impl Clock {
         tempi.sort_by_key(|t| t.0);
         let mut spans: Vec<(u64, f64, f64)> = Vec::with_capacity(tempi.len());
         for (tick, tempo_us) in tempi {
-            let start_s =
-                spans.last().map_or(0.0, |(from, at_s, tick_s)| at_s + (tick - from) as f64 * tick_s);
+            let start_s = spans
+                .last()
+                .map_or(0.0, |(from, at_s, tick_s)| at_s + (tick - from) as f64 * tick_s);
             spans.push((tick, start_s, f64::from(tempo_us) * 1e-6 / ticks_a_beat));
         }
         Self { spans }
@@ -128,7 +135,8 @@ impl Clock {
     }
 }
 
-/// Moves a score by whole semitones to where most of its notes lie in `low..=high`, and folds the rest in by octaves.
+/// Moves a score by whole semitones to where most of its notes lie in `low..=high`, and folds the
+/// rest in by octaves.
 pub fn fit_range(score: &Score, low: u8, high: u8) -> Score {
     let outside = |shift: i32| {
         let keys = score.notes.iter().map(|n| i32::from(n.key) + shift);
@@ -145,7 +153,10 @@ pub fn fit_range(score: &Score, low: u8, high: u8) -> Score {
         }
         key.clamp(i32::from(low), i32::from(high)) as u8
     };
-    Score::new(score.notes.iter().map(|n| Note { key: fold(n.key), ..*n }).collect(), score.length_s)
+    Score::new(
+        score.notes.iter().map(|n| Note { key: fold(n.key), ..*n }).collect(),
+        score.length_s,
+    )
 }
 
 /// Writes a score as a MIDI file of one track (480 ticks a beat, 120 beats a minute, channel 1).
@@ -187,14 +198,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mid");
         let note = |onset_s, duration_s, key, velocity| Note { onset_s, duration_s, key, velocity };
-        let score =
-            Score::new(vec![note(0.5, 0.25, 60, 80), note(0.5, 1.0, 64, 90), note(0.75, 0.5, 60, 1)], 1.5);
+        let score = Score::new(
+            vec![note(0.5, 0.25, 60, 80), note(0.5, 1.0, 64, 90), note(0.75, 0.5, 60, 1)],
+            1.5,
+        );
         write(&path, &score).unwrap();
         let back = read(&files(folder.path()).unwrap()[0]).unwrap();
         assert_eq!(back.notes.len(), 3);
         for (a, b) in score.notes.iter().zip(&back.notes) {
             assert_eq!((a.key, a.velocity), (b.key, b.velocity));
-            assert!((a.onset_s - b.onset_s).abs() < 1e-3 && (a.duration_s - b.duration_s).abs() < 2e-3);
+            assert!(
+                (a.onset_s - b.onset_s).abs() < 1e-3 && (a.duration_s - b.duration_s).abs() < 2e-3
+            );
         }
     }
 
@@ -223,7 +238,8 @@ mod tests {
         smf.write_std(&mut bytes).unwrap();
         let score = parse(&bytes).unwrap();
         assert_eq!(score.notes.len(), 1);
-        // Struck at tick 50 (1 s a beat), released at tick 200: half a beat at 1 s and one beat at 0.25 s later.
+        // Struck at tick 50 (1 s a beat), released at tick 200: half a beat at 1 s and one beat at
+        // 0.25 s later.
         assert!((score.notes[0].onset_s - 0.5).abs() < 1e-6);
         assert!((score.notes[0].duration_s - 0.75).abs() < 1e-6, "{:?}", score.notes[0]);
     }

@@ -1,15 +1,18 @@
-//! Data: scores (notes, and [gestures](gesture)), the soundfonts that play them, and the aligned datasets made of both.
+//! Data: scores (notes, and [gestures](gesture)), the soundfonts that play them, and the aligned
+//! datasets made of both.
 //!
 //! ```text
 //! compose | midi -> Score -> synth (a soundfont's program) -> decimate -> chain -> Level -> MelFrontEnd -> images
 //! images -> SpectrogramDataset -> SpectrogramPairDataset -> (content, style, target)
 //! ```
 //!
-//! A *setup* is a soundfont and a recording chain. Every piece is rendered on all its instruments in two setups of a pool:
-//! the content comes from one of them, the target from one of them, and the style from another piece in exactly the
-//! target's setup and instrument. So the chain belongs to the style, and the target is the truth.
+//! A *setup* is a soundfont and a recording chain. Every piece is rendered on all its instruments
+//! in two setups of a pool: the content comes from one of them, the target from one of them, and
+//! the style from another piece in exactly the target's setup and instrument. So the chain belongs
+//! to the style, and the target is the truth.
 //!
-//! [`recordings`] makes datasets of recordings instead, without a truth; [`image_set::ImageSet`] is what both have in common.
+//! [`recordings`] makes datasets of recordings instead, without a truth; [`image_set::ImageSet`] is
+//! what both have in common.
 
 pub mod biquad;
 pub mod chain;

@@ -6,11 +6,13 @@ use engine::{Error, Result};
 
 use super::pitch;
 
-/// So many semitones beside its name a note is another note; a piano's tuning and an old one's stay below.
+/// So many semitones beside its name a note is another note; a piano's tuning and an old one's stay
+/// below.
 const MISTUNED: f32 = 0.4;
 /// What the measure may take a note for, semitones: octaves below it, itself, and its partials.
 const HEARD_AS: [f32; 6] = [-24.0, -12.0, 0.0, 12.0, 19.02, 24.0];
-/// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods say.
+/// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods
+/// say.
 const JUDGED: RangeInclusive<u8> = 34..=88;
 /// Fewer notes do not tell in which octave an instrument's names are.
 const FEWEST: usize = 4;
@@ -20,14 +22,16 @@ const KEYS: RangeInclusive<i32> = 0..=127;
 /// A note's pitch against its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard {
-    /// What the measure takes the note for, semitones above its name: one of a few octaves and partials, 0 for itself.
+    /// What the measure takes the note for, semitones above its name: one of a few octaves and
+    /// partials, 0 for itself.
     pub interval: f32,
     /// Semitones that are left.
     pub beside: f32,
 }
 
 impl Heard {
-    /// The pitch of a recording that is called by a key; none where it is not clear or the key is so low or high that it says nothing.
+    /// The pitch of a recording that is called by a key; none where it is not clear or the key is
+    /// so low or high that it says nothing.
     pub fn of(key: u8, recording: &[f32], rate_hz: u32) -> Option<Self> {
         if !JUDGED.contains(&key) {
             return None;
@@ -43,11 +47,12 @@ impl Heard {
     }
 }
 
-/// Refuses an instrument whose notes sound in another octave than they are called: libraries disagree on which C is C4, and it would
-/// teach that a transfer moves by octaves.
+/// Refuses an instrument whose notes sound in another octave than they are called: libraries
+/// disagree on which C is C4, and it would teach that a transfer moves by octaves.
 ///
 /// # Errors
-/// If there are four notes or more, and three in four of them are one interval away from their names.
+/// If there are four notes or more, and three in four of them are one interval away from their
+/// names.
 pub fn check_octave(instrument: &str, notes: impl Iterator<Item = Heard>) -> Result<()> {
     let mut heard: Vec<f32> = notes.map(|note| note.interval).collect();
     heard.sort_by(f32::total_cmp);
@@ -84,7 +89,9 @@ pub fn key(name: &str) -> Option<u8> {
         _ => (0, rest),
     };
     let octave = (-1..=9).find(|number| octave == number.to_string())?;
-    u8::try_from(12 * (octave + 1) + step + shift).ok().filter(|key| KEYS.contains(&i32::from(*key)))
+    u8::try_from(12 * (octave + 1) + step + shift)
+        .ok()
+        .filter(|key| KEYS.contains(&i32::from(*key)))
 }
 
 #[cfg(test)]

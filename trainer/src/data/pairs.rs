@@ -27,11 +27,13 @@ pub struct Pair {
     pub style: ImageRef,
     /// The content's notes in the style's instrument and setup.
     pub target: ImageRef,
-    /// The seed of the timbre that the content is given where it is the target itself; see [`super::recordings::disguise`].
+    /// The seed of the timbre that the content is given where it is the target itself; see
+    /// [`super::recordings::disguise`].
     pub disguise: Option<u64>,
 }
 
-/// Draws pairs from one split: all ordered pairs of a piece's instruments alike, some with the same instrument twice.
+/// Draws pairs from one split: all ordered pairs of a piece's instruments alike, some with the same
+/// instrument twice.
 pub struct SpectrogramPairDataset<D> {
     dataset: D,
     seed: u64,
@@ -64,7 +66,8 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         };
         let targets: Vec<Target> = styled.into_iter().flat_map(windows).collect();
         if targets.is_empty() {
-            let found = format!("{} pieces of {} sounds", dataset.pieces(split).len(), by_sound.len());
+            let found =
+                format!("{} pieces of {} sounds", dataset.pieces(split).len(), by_sound.len());
             let expected = "two pieces that share a setup and an instrument";
             return Err(Error::invalid(format!("{split:?} split"), expected, found));
         }
@@ -76,12 +79,14 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         &self.dataset
     }
 
-    /// Pair number `index` of the seed's endless sequence: a resumed run goes on with the pairs it would have seen.
+    /// Pair number `index` of the seed's endless sequence: a resumed run goes on with the pairs it
+    /// would have seen.
     pub fn pair(&self, index: u64) -> Pair {
         self.sample(&mut random::stream(self.seed, "pair", index))
     }
 
-    /// The first `count` pairs of that sequence between different instruments; fewer where such pairs are very rare.
+    /// The first `count` pairs of that sequence between different instruments; fewer where such
+    /// pairs are very rare.
     pub fn of_two_instruments(&self, count: usize) -> Vec<Pair> {
         let drawn = (0..20 * count as u64).map(|index| self.pair(index));
         drawn.filter(|pair| pair.content.instrument != pair.target.instrument).take(count).collect()
@@ -113,7 +118,8 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         let entry = &description.pieces[piece];
         let has_style = |i: &usize| self.by_sound[&Sound { setup, instrument: *i }].len() > 1;
         let mut instruments = description.instruments_of(entry).into_iter().filter(has_style);
-        let instrument = instruments.nth(rng.random_range(0..styled)).expect("as many as were counted");
+        let instrument =
+            instruments.nth(rng.random_range(0..styled)).expect("as many as were counted");
         ImageRef { piece, setup, instrument, chunk: rng.random_range(0..entry.chunks) }
     }
 
@@ -132,8 +138,10 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
     pub fn style_of(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
         let ImageRef { setup, instrument, .. } = target;
         let pieces = &self.by_sound[&Sound { setup, instrument }];
-        let own =
-            pieces.iter().position(|p| *p == target.piece).expect("a target is one of its sound's pieces");
+        let own = pieces
+            .iter()
+            .position(|p| *p == target.piece)
+            .expect("a target is one of its sound's pieces");
         let mut draw = || {
             let piece = pieces[(own + rng.random_range(1..pieces.len())) % pieces.len()];
             let chunk = rng.random_range(0..self.dataset.description.pieces[piece].chunks);

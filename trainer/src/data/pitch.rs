@@ -1,5 +1,5 @@
-//! The pitch of a recorded note, by YIN (de Cheveigné and Kawahara, "YIN, a fundamental frequency estimator for speech and
-//! music", JASA 111(4), 2002, steps 2 to 5).
+//! The pitch of a recorded note, by YIN (de Cheveigné and Kawahara, "YIN, a fundamental frequency
+//! estimator for speech and music", JASA 111(4), 2002, steps 2 to 5).
 
 /// Lowest pitch that is looked for, just below the piano's lowest key.
 const LOWEST_HZ: f32 = 26.0;
@@ -11,18 +11,22 @@ const WINDOW_S: f32 = 0.1;
 const FROM_S: f32 = 0.08;
 /// From one look to the next.
 const HOP_S: f32 = 0.1;
-/// A period is the first whose normalised difference is less (step 4; the paper has .1, which passes over more of the notes that have noise in them).
+/// A period is the first whose normalised difference is less (step 4; the paper has .1, which
+/// passes over more of the notes that have noise in them).
 const THRESHOLD: f32 = 0.15;
 /// Looks, of which most must agree.
 const LOOKS: usize = 3;
 /// So far apart looks still agree, semitones.
 const AGREE: f32 = 0.2;
 
-/// Pitch of a note as a MIDI key with fractions (69 is 440 Hz); none where it is too short or has no clear one.
+/// Pitch of a note as a MIDI key with fractions (69 is 440 Hz); none where it is too short or has
+/// no clear one.
 pub fn key(note: &[f32], rate_hz: u32) -> Option<f32> {
     let samples = |seconds: f32| (seconds * rate_hz as f32) as usize;
-    let looks = (0..LOOKS).filter_map(|i| period(note.get(samples(FROM_S + i as f32 * HOP_S)..)?, rate_hz));
-    let mut keys: Vec<f32> = looks.map(|p| 69.0 + 12.0 * (rate_hz as f32 / p / 440.0).log2()).collect();
+    let looks =
+        (0..LOOKS).filter_map(|i| period(note.get(samples(FROM_S + i as f32 * HOP_S)..)?, rate_hz));
+    let mut keys: Vec<f32> =
+        looks.map(|p| 69.0 + 12.0 * (rate_hz as f32 / p / 440.0).log2()).collect();
     keys.sort_by(f32::total_cmp);
     keys.windows(LOOKS / 2 + 1).find(|some| some[LOOKS / 2] - some[0] < AGREE).map(|some| some[0])
 }
@@ -69,7 +73,8 @@ mod tests {
         for rate_hz in [22_050, 44_100, 48_000] {
             for expected in [24.0, 40.1, 57.0, 69.4, 84.0, 96.9] {
                 let found =
-                    key(&note(440.0 * ((expected - 69.0) / 12.0f32).exp2(), rate_hz), rate_hz).unwrap();
+                    key(&note(440.0 * ((expected - 69.0) / 12.0f32).exp2(), rate_hz), rate_hz)
+                        .unwrap();
                 assert!((found - expected).abs() < 0.05, "{expected} at {rate_hz} Hz: {found}");
             }
         }

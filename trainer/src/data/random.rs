@@ -1,10 +1,12 @@
-//! Seeded random streams, one for each thing that is drawn, so that nothing depends on the order of drawing.
+//! Seeded random streams, one for each thing that is drawn, so that nothing depends on the order of
+//! drawing.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// A random stream of its own for `(seed, what, id)`: the same on every machine, whatever else was drawn.
+/// A random stream of its own for `(seed, what, id)`: the same on every machine, whatever else was
+/// drawn.
 pub fn stream(seed: u64, what: &str, id: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(digest(seed, what, id))
 }

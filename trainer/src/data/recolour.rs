@@ -1,8 +1,8 @@
 //! Another recording of a sound, made of its image: an equaliser and a noise floor of chance.
 //!
-//! A dataset has as many recording chains as it has setups, a score of them; a model that is to read the colour of any recording
-//! has to meet more. In the log-mel domain an equaliser is a sum and stationary noise a sum of powers, so that new colours
-//! cost no rendering.
+//! A dataset has as many recording chains as it has setups, a score of them; a model that is to
+//! read the colour of any recording has to meet more. In the log-mel domain an equaliser is a sum
+//! and stationary noise a sum of powers, so that new colours cost no rendering.
 
 use std::f32::consts::PI;
 use std::ops::Range;
@@ -19,14 +19,16 @@ use super::random;
 const EQUALISER_DB: [f32; 7] = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0];
 /// How many recordings have a noise floor of their own.
 const NOISY: f64 = 0.35;
-/// Mean level of such a floor in the middle of the mel axis, in the dB of a mel spectrogram (white noise of -60 dBFS has -42).
+/// Mean level of such a floor in the middle of the mel axis, in the dB of a mel spectrogram (white
+/// noise of -60 dBFS has -42).
 const NOISE_DB: Range<f32> = -60.0..-34.0;
 /// Slope of the floor from one end of the mel axis to the other, dB.
 const NOISE_TILT_DB: f32 = 14.0;
-/// Deviation of the level of white noise in one bin of a spectrogram, dB (of an exponential variate).
+/// Deviation of the level of white noise in one bin of a spectrogram, dB (of an exponential
+/// variate).
 const ONE_BIN_DB: f32 = 5.57;
-/// How much of noise one frame shares with the next: the square of the correlation of Hann windows that overlap by three
-/// quarters.
+/// How much of noise one frame shares with the next: the square of the correlation of Hann windows
+/// that overlap by three quarters.
 const NOISE_MEMORY: f32 = 0.43;
 /// What lies below this value of an image is near the floor.
 const FLOORS_EDGE: f32 = 0.1;
@@ -48,7 +50,8 @@ pub struct Colour {
 impl Recolouring {
     /// For images of a mel config.
     pub fn new(mel: &MelConfig) -> Self {
-        let centres = MelFilterbank::new(mel.sample_rate_hz as f32, mel.n_fft, mel.n_mels).band_centers_hz();
+        let centres =
+            MelFilterbank::new(mel.sample_rate_hz as f32, mel.n_fft, mel.n_mels).band_centers_hz();
         let last = centres.len() - 1;
         let width = |band: usize| {
             let (below, above) = (band.saturating_sub(1), (band + 1).min(last));
@@ -62,25 +65,34 @@ impl Recolouring {
         let rng = &mut random::stream(seed, "colour", 0);
         let strength: f32 = rng.random();
         let cosines_db = EQUALISER_DB.map(|most| strength * rng.random_range(-most..most));
-        let noise = rng.random_bool(NOISY).then(|| (rng.random_range(NOISE_DB), rng.random_range(-1.0..1.0)));
+        let noise = rng
+            .random_bool(NOISY)
+            .then(|| (rng.random_range(NOISE_DB), rng.random_range(-1.0..1.0)));
         let place = |band: usize| (band as f32 + 0.5) / self.mel.n_mels as f32;
         let gain_db = |band: usize| {
             let cosines = cosines_db.iter().enumerate();
             cosines.map(|(k, a)| a * (PI * (k + 1) as f32 * place(band)).cos()).sum()
         };
         let floor_db = |(level_db, tilt): (f32, f32)| {
-            (0..self.mel.n_mels).map(|band| level_db + tilt * NOISE_TILT_DB * (place(band) - 0.5)).collect()
+            (0..self.mel.n_mels)
+                .map(|band| level_db + tilt * NOISE_TILT_DB * (place(band) - 0.5))
+                .collect()
         };
-        Colour { gain_db: (0..self.mel.n_mels).map(gain_db).collect(), noise_db: noise.map(floor_db) }
+        Colour {
+            gain_db: (0..self.mel.n_mels).map(gain_db).collect(),
+            noise_db: noise.map(floor_db),
+        }
     }
 
-    /// Gives an image a colour, at the level that it had; `seed` is the noise's. What lies on the image's floor stays there
-    /// unless the noise is louder, and what lies just above is raised by little: below it nothing is known.
+    /// Gives an image a colour, at the level that it had; `seed` is the noise's. What lies on the
+    /// image's floor stays there unless the noise is louder, and what lies just above is raised by
+    /// little: below it nothing is known.
     pub fn recolour(&self, image: &mut MelImage, colour: &Colour, seed: u64) {
-        let level_db =
-            10.0 * (self.power(image, |_| 0.0) / self.power(image, |band| colour.gain_db[band])).log10();
+        let level_db = 10.0
+            * (self.power(image, |_| 0.0) / self.power(image, |band| colour.gain_db[band])).log10();
         for (row, gain_db) in image.data.chunks_exact_mut(image.frames).zip(&colour.gain_db) {
-            let change = (gain_db + if level_db.is_finite() { level_db } else { 0.0 }) / self.mel.range_db;
+            let change =
+                (gain_db + if level_db.is_finite() { level_db } else { 0.0 }) / self.mel.range_db;
             for value in row.iter_mut().filter(|value| **value > 0.0) {
                 let share = if change > 0.0 { (*value / FLOORS_EDGE).min(1.0) } else { 1.0 };
                 *value = (*value + share * change).clamp(0.0, 1.0);
@@ -140,7 +152,9 @@ mod tests {
     /// Partials over silence.
     fn music(mel: &MelConfig) -> MelImage {
         let mut image = MelImage::filled(mel.n_mels, 64, 0.0);
-        for (band, row) in image.data.chunks_exact_mut(64).enumerate().filter(|(band, _)| band % 3 > 0) {
+        for (band, row) in
+            image.data.chunks_exact_mut(64).enumerate().filter(|(band, _)| band % 3 > 0)
+        {
             row.iter_mut().for_each(|value| *value = 0.9 - 0.004 * band as f32);
         }
         image
@@ -158,11 +172,14 @@ mod tests {
             changed += usize::from(gain_db.iter().any(|gain| gain.abs() > 3.0));
             let mut image = plain.clone();
             recolouring.recolour(&mut image, &Colour { gain_db, noise_db: None }, 1);
-            let level_db =
-                10.0 * (recolouring.power(&image, |_| 0.0) / recolouring.power(&plain, |_| 0.0)).log10();
+            let level_db = 10.0
+                * (recolouring.power(&image, |_| 0.0) / recolouring.power(&plain, |_| 0.0)).log10();
             assert!(level_db.abs() < 0.5, "seed {seed}: {level_db} dB");
             let silent = plain.data.iter().zip(&image.data).filter(|(before, _)| **before == 0.0);
-            assert!(silent.into_iter().all(|(_, after)| *after == 0.0), "what lies on the floor stays there");
+            assert!(
+                silent.into_iter().all(|(_, after)| *after == 0.0),
+                "what lies on the floor stays there"
+            );
         }
         assert!(changed > 30, "most colours are heard: {changed}");
     }
@@ -170,7 +187,8 @@ mod tests {
     #[test]
     fn noise_is_where_nothing_is_and_as_loud_as_it_says() {
         let (recolouring, mel) = recolouring();
-        let colour = Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-40.0; mel.n_mels]) };
+        let colour =
+            Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-40.0; mel.n_mels]) };
         let mut image = music(&mel);
         recolouring.recolour(&mut image, &colour, 7);
         let rows: Vec<&[f32]> = image.data.chunks_exact(64).collect();
@@ -189,7 +207,8 @@ mod tests {
     fn noise_is_as_restless_in_the_first_frame_as_in_the_others() {
         let (recolouring, mel) = recolouring();
         // Far from the floor, where nothing is cut off.
-        let colour = Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-10.0; mel.n_mels]) };
+        let colour =
+            Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-10.0; mel.n_mels]) };
         let mut squares = [0.0f32; 3];
         for seed in 0..300 {
             let mut image = MelImage::filled(mel.n_mels, 3, 0.0);

@@ -11,7 +11,9 @@ use safetensors::tensor::TensorView;
 
 use super::compose::{self, Piece, PieceKind, PieceShape};
 use super::dataset::SpectrogramDataset;
-use super::description::{Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name};
+use super::description::{
+    Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name,
+};
 use super::ensemble::Ensemble;
 use super::imager::Imager;
 use super::instruments;
@@ -25,7 +27,8 @@ use super::synth::SoundBank;
 /// Pairs in each manifest.
 const MANIFEST_PAIRS: usize = 512;
 
-/// Renders an aligned dataset: the same notes on every instrument, in several soundfonts and recording chains.
+/// Renders an aligned dataset: the same notes on every instrument, in several soundfonts and
+/// recording chains.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Folder of the dataset; a run that was stopped goes on where it was.
@@ -37,8 +40,8 @@ pub struct Args {
     /// Instruments by name.
     #[arg(long, num_args = 1.., default_values = instruments::DEFAULT_INSTRUMENTS)]
     pub instruments: Vec<String>,
-    /// More instruments, or `all` others: every piece is then played by half of `--instruments` and as many of these, so
-    /// that many sounds cost no more than few.
+    /// More instruments, or `all` others: every piece is then played by half of `--instruments`
+    /// and as many of these, so that many sounds cost no more than few.
     #[arg(long, num_args = 1..)]
     pub guests: Vec<String>,
     /// Pieces from the built-in composer.
@@ -136,7 +139,8 @@ impl Session {
             args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
         let shape = PieceShape {
             expressive: args.expressive,
-            ..PieceShape::new(&mel, &window, ensemble.range()?).with_max_chunks(args.max_chunks.max(1))
+            ..PieceShape::new(&mel, &window, ensemble.range()?)
+                .with_max_chunks(args.max_chunks.max(1))
         };
         let mut description = Description {
             format: FORMAT_VERSION,
@@ -158,7 +162,9 @@ impl Session {
         let mut pieces: Vec<PieceEntry> = composed.collect::<Result<_>>()?;
         let mut excerpts = Vec::new();
         if let Some(folder) = &args.midi {
-            for Excerpt { score, source, split } in midi_excerpts(folder, args.midi_excerpts, &shape)? {
+            for Excerpt { score, source, split } in
+                midi_excerpts(folder, args.midi_excerpts, &shape)?
+            {
                 let id = args.pieces + excerpts.len() as u64;
                 let mut entry = entry(args, id, &ensemble, description.setups.len(), source)?;
                 entry.split = args.split.unwrap_or(split);
@@ -175,9 +181,12 @@ impl Session {
         Ok(Self { renderer: Renderer::new(description, banks), excerpts, composed: args.pieces })
     }
 
-    /// The notes of pieces that cannot be composed again. Others than those that are there are refused: images that are kept play the old ones.
+    /// The notes of pieces that cannot be composed again. Others than those that are there are
+    /// refused: images that are kept play the old ones.
     fn write_scores(&self, folder: &Path) -> Result<()> {
-        for entry in self.renderer.description.pieces.iter().filter(|p| p.source != Source::Composed) {
+        for entry in
+            self.renderer.description.pieces.iter().filter(|p| p.source != Source::Composed)
+        {
             let path = entry.score_path(folder);
             std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
@@ -202,10 +211,13 @@ impl Session {
     fn piece(&self, entry: &PieceEntry) -> Result<Piece> {
         let description = &self.renderer.description;
         Ok(match entry.source {
-            Source::Composed => compose::piece(description.seed, entry.id, &description.shape_of(entry)?),
-            Source::Midi(_) => {
-                continuous(self.excerpts[(entry.id - self.composed) as usize].clone(), &description.shape)
+            Source::Composed => {
+                compose::piece(description.seed, entry.id, &description.shape_of(entry)?)
             }
+            Source::Midi(_) => continuous(
+                self.excerpts[(entry.id - self.composed) as usize].clone(),
+                &description.shape,
+            ),
         })
     }
 
@@ -222,8 +234,13 @@ impl Session {
                 let key = (entry.id * 1000 + index as u64) * 1000 + i as u64;
                 random::stream(description.seed, "noise", key)
             };
-            let images =
-                self.renderer.images(&mut imager, entry, &piece, &description.setups[index], noise)?;
+            let images = self.renderer.images(
+                &mut imager,
+                entry,
+                &piece,
+                &description.setups[index],
+                noise,
+            )?;
             let names = description.instruments_of(entry).into_iter();
             let names = names.map(|i| tensor_name(index, &description.instruments[i]));
             tensors.extend(names.zip(images));
@@ -244,7 +261,13 @@ fn write_tensors(path: &Path, tensors: &[(String, Vec<u8>)], shape: &[usize]) ->
 }
 
 /// A piece of which nothing is known yet but who plays it, where and on which side.
-fn entry(args: &Args, id: u64, ensemble: &Ensemble, pool: usize, source: Source) -> Result<PieceEntry> {
+fn entry(
+    args: &Args,
+    id: u64,
+    ensemble: &Ensemble,
+    pool: usize,
+    source: Source,
+) -> Result<PieceEntry> {
     Ok(PieceEntry {
         id,
         split: args.split.unwrap_or_else(|| Split::of(args.seed, id)),
@@ -270,7 +293,8 @@ struct Excerpt {
     split: Split,
 }
 
-/// Up to `excerpts` stretches of every MIDI file below a folder, spread over its length, inside the common range.
+/// Up to `excerpts` stretches of every MIDI file below a folder, spread over its length, inside the
+/// common range.
 fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<Excerpt>> {
     let mut found = Vec::new();
     for path in midi::files(folder)? {
@@ -303,7 +327,10 @@ mod tests {
     #[test]
     fn excerpts_of_a_long_file_are_pieces_of_whole_windows() {
         let shape = PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88));
-        assert_eq!(continuous(Score::new(Vec::new(), shape.continuous_s(5) + 0.5), &shape).chunks, 5);
+        assert_eq!(
+            continuous(Score::new(Vec::new(), shape.continuous_s(5) + 0.5), &shape).chunks,
+            5
+        );
         assert_eq!(continuous(Score::new(Vec::new(), 1.0), &shape).chunks, 1);
         assert_eq!(continuous(Score::new(Vec::new(), 500.0), &shape).chunks, shape.max_chunks);
         assert_eq!(continuous(Score::default(), &shape).kind, PieceKind::Continuous);

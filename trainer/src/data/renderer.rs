@@ -1,4 +1,5 @@
-//! Images of a dataset's pieces: what [`super::render`] writes to disk and [`super::renewal`] gives to training.
+//! Images of a dataset's pieces: what [`super::render`] writes to disk and [`super::renewal`] gives
+//! to training.
 
 use std::path::{Path, PathBuf};
 
@@ -46,8 +47,8 @@ impl Renderer {
         Ok(Piece { kind: entry.kind, chunks: entry.chunks, scores })
     }
 
-    /// A piece in a setup, on each of its instruments in order: `chunks * n_mels * frames` bytes. `noise` is the recording
-    /// noise of an instrument, by its index.
+    /// A piece in a setup, on each of its instruments in order: `chunks * n_mels * frames` bytes.
+    /// `noise` is the recording noise of an instrument, by its index.
     pub fn images(
         &self,
         imager: &mut Imager,
@@ -59,7 +60,9 @@ impl Renderer {
         let mut player = self.bank(setup).player()?;
         let instruments = self.description.instruments_of(entry).into_iter();
         instruments
-            .map(|i| imager.images(piece, &mut player, setup.programs[i], &setup.chain, &mut noise(i)))
+            .map(|i| {
+                imager.images(piece, &mut player, setup.programs[i], &setup.chain, &mut noise(i))
+            })
             .collect()
     }
 }

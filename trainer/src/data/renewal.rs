@@ -1,12 +1,13 @@
 //! Sounds that are made while training (on-the-fly rendering).
 //!
-//! A dataset has a score of setups, and a model learns them by heart before it learns to read sounds. Here one setup after the other
-//! is replaced by a new one, of another recording chain and other programs, in which all training pieces that have it are
-//! played anew, beside the training and before they are asked for. Notes, players and sides of the pieces stay, so whatever was
+//! A dataset has a score of setups, and a model learns them by heart before it learns to read
+//! sounds. Here one setup after the other is replaced by a new one, of another recording chain and
+//! other programs, in which all training pieces that have it are played anew, beside the training
+//! and before they are asked for. Notes, players and sides of the pieces stay, so whatever was
 //! paired stays paired; the plain setups stay too, and what validation and tests look at.
 //!
-//! Which sounds training has depends on the step alone: it waits where rendering is late, and a resumed run makes those that
-//! it had again.
+//! Which sounds training has depends on the step alone: it waits where rendering is late, and a
+//! resumed run makes those that it had again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +56,8 @@ struct Background {
 }
 
 impl Renewal {
-    /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every` steps of `steps`, rendered by so
-    /// many threads beside the training.
+    /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every`
+    /// steps of `steps`, rendered by so many threads beside the training.
     ///
     /// # Errors
     /// If a file cannot be read, a soundfont is missing, or no setup has a recording chain.
@@ -69,10 +70,17 @@ impl Renewal {
     ) -> Result<Self> {
         let renderer = Renderer::open(folder, soundfonts, "renewal.soundfonts")?;
         let workshop = Arc::new(Workshop::new(renderer, folder, threads)?);
-        Ok(Self { workshop, every, last: steps.saturating_sub(1) / every, taken: None, background: None })
+        Ok(Self {
+            workshop,
+            every,
+            last: steps.saturating_sub(1) / every,
+            taken: None,
+            background: None,
+        })
     }
 
-    /// Gives `take` the setups that have changed since the step that was asked for before; steps are asked for in order.
+    /// Gives `take` the setups that have changed since the step that was asked for before; steps
+    /// are asked for in order.
     ///
     /// # Errors
     /// If a piece cannot be rendered.
@@ -83,7 +91,8 @@ impl Renewal {
             self.background = Some(Background::start(&self.workshop, wanted..self.last));
             return Ok(());
         };
-        let background = self.background.as_ref().expect("started when the first step was asked for");
+        let background =
+            self.background.as_ref().expect("started when the first step was asked for");
         (taken..wanted).try_for_each(|_| background.next().map(&mut take))
     }
 }
@@ -107,7 +116,9 @@ impl Background {
 
     fn next(&self) -> Result<RenewedSetup> {
         let received = self.renewed.as_ref().and_then(|renewed| renewed.recv().ok());
-        received.unwrap_or_else(|| Err(Error::invalid("renewal", "another setup", "a thread that ended")))
+        received.unwrap_or_else(|| {
+            Err(Error::invalid("renewal", "another setup", "a thread that ended"))
+        })
     }
 }
 
@@ -125,7 +136,8 @@ impl Drop for Background {
 /// The training pieces that have a setup.
 fn trained_in(description: &Description, setup: usize) -> Vec<usize> {
     let pieces = description.pieces.iter().enumerate();
-    let trained = pieces.filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&setup));
+    let trained =
+        pieces.filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&setup));
     trained.map(|(index, _)| index).collect()
 }
 
@@ -143,11 +155,16 @@ impl Workshop {
     fn new(renderer: Renderer, folder: &Path, threads: usize) -> Result<Self> {
         let Description { setups, instruments, .. } = &renderer.description;
         let recorded = (0..setups.len()).filter(|index| setups[*index].chain != Chain::default());
-        let renewable: Vec<usize> =
-            recorded.filter(|index| !trained_in(&renderer.description, *index).is_empty()).collect();
+        let renewable: Vec<usize> = recorded
+            .filter(|index| !trained_in(&renderer.description, *index).is_empty())
+            .collect();
         if renewable.is_empty() {
             let expected = "a dataset whose training pieces have setups with a recording chain";
-            return Err(Error::invalid("renewal.every", expected, format!("{} setups", setups.len())));
+            return Err(Error::invalid(
+                "renewal.every",
+                expected,
+                format!("{} setups", setups.len()),
+            ));
         }
         let instruments: Vec<Instrument> =
             instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
@@ -164,14 +181,17 @@ impl Workshop {
         Ok(Self { instruments, renewable, threads, folder: folder.to_path_buf(), renderer })
     }
 
-    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its pieces; on the threads of the caller's
-    /// pool.
+    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its
+    /// pieces; on the threads of the caller's pool.
     fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RenewedSetup> {
         let description = &self.renderer.description;
         let index = self.renewable[(number % self.renewable.len() as u64) as usize];
         let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
-        let setup =
-            Setup::draw(&mut random::stream(seed, "renewed setup", number), soundfont, &self.instruments);
+        let setup = Setup::draw(
+            &mut random::stream(seed, "renewed setup", number),
+            soundfont,
+            &self.instruments,
+        );
         let render = |piece: &usize| -> Result<(usize, Vec<Vec<u8>>)> {
             cancel.check()?;
             let entry = &description.pieces[*piece];
@@ -187,7 +207,8 @@ impl Workshop {
         Ok(RenewedSetup { index, setup, pieces })
     }
 
-    /// Every setup as a resumed run had it last, before number `next`; on all cores, for nothing is trained meanwhile.
+    /// Every setup as a resumed run had it last, before number `next`; on all cores, for nothing is
+    /// trained meanwhile.
     fn renew_before(&self, next: u64, mut take: impl FnMut(RenewedSetup)) -> Result<()> {
         let first = next.saturating_sub(self.renewable.len() as u64);
         if first < next {

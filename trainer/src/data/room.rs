@@ -1,5 +1,5 @@
-//! A small synthetic room: Schroeder's reverberator (parallel combs, then allpasses; JAES 10, 1962) with
-//! Moorer's damping in the combs (Computer Music Journal 3, 1979).
+//! A small synthetic room: Schroeder's reverberator (parallel combs, then allpasses; JAES 10, 1962)
+//! with Moorer's damping in the combs (Computer Music Journal 3, 1979).
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -54,8 +54,9 @@ impl Room {
 
     /// The wet part; for white noise its power is about that of the signal.
     fn reverberation(&self, signal: &[f32], sample_rate_hz: f32, side: usize) -> Vec<f32> {
-        let samples =
-            |ms: f32| (((ms + SPREAD_MS * side as f32) * self.size * 1e-3 * sample_rate_hz) as usize).max(1);
+        let samples = |ms: f32| {
+            (((ms + SPREAD_MS * side as f32) * self.size * 1e-3 * sample_rate_hz) as usize).max(1)
+        };
         let mut wet = vec![0.0; signal.len()];
         for ms in COMBS_MS {
             self.comb(signal, &mut wet, samples(ms), sample_rate_hz);

@@ -1,8 +1,9 @@
 //! `trainer sample`: a soundfont of notes that somebody recorded.
 //!
-//! Soundfonts share their samples with each other more often than their names say; recorded notes of single instruments are
-//! published in great number. From `<instrument>/<note>.wav`, `.flac`, `.mp3` or `.ogg`, a file a note (`C4` is the middle C), comes a
-//! soundfont as `render` wants it: every program that it knows. Those that nobody recorded are synthetic ones ([`synthetic`]).
+//! Soundfonts share their samples with each other more often than their names say; recorded notes
+//! of single instruments are published in great number. From `<instrument>/<note>.wav`, `.flac`,
+//! `.mp3` or `.ogg`, a file a note (`C4` is the middle C), comes a soundfont as `render` wants it:
+//! every program that it knows. Those that nobody recorded are synthetic ones ([`synthetic`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -30,11 +31,12 @@ const LONGEST_DECAY_S: f32 = 6.0;
 /// Shortest.
 const SHORTEST_DECAY_S: f32 = 0.05;
 
-/// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs that they lack.
+/// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs
+/// that they lack.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Folder of `<instrument>/<note>.<ending>`: an instrument that `render` knows, a note as A3, C#4, Cs4 or Bb2 (C4 is key 60), WAV, FLAC, MP3
-    /// or OGG.
+    /// Folder of `<instrument>/<note>.<ending>`: an instrument that `render` knows, a note as A3,
+    /// C#4, Cs4 or Bb2 (C4 is key 60), WAV, FLAC, MP3 or OGG.
     #[arg(long, value_name = "DIR")]
     pub notes: PathBuf,
     /// The SF2 file.
@@ -57,8 +59,8 @@ struct Note {
 /// Makes the soundfont and writes it; says which files are no notes.
 ///
 /// # Errors
-/// If a folder is not named after an instrument, one has no note or is called by another octave than it sounds in, or a file cannot be
-/// read or written.
+/// If a folder is not named after an instrument, one has no note or is called by another octave
+/// than it sounds in, or a file cannot be read or written.
 pub fn run(args: &Args) -> Result<()> {
     let (mut presets, left_out) = recorded(&args.notes)?;
     left_out.iter().for_each(|line| println!("left out: {line}"));
@@ -80,7 +82,10 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
     let mut left_out: Vec<String> =
         found.skipped.iter().map(|s| format!("{}: {}", s.file, s.reason)).collect();
     let mut of_instrument: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
-    found.sources.iter().for_each(|source| of_instrument.entry(&source.instrument).or_default().push(source));
+    found
+        .sources
+        .iter()
+        .for_each(|source| of_instrument.entry(&source.instrument).or_default().push(source));
     let mut presets = Vec::new();
     for (name, files) in of_instrument {
         let instrument = instruments::by_name(name).map_err(|e| Error::file(&files[0].path, e))?;
@@ -150,7 +155,9 @@ fn begun(audio: &Audio) -> Vec<f32> {
 
 /// What a key plays: a sound that dies, or one that goes on; none where there is too little of it.
 fn sound(recording: &[f32], rate_hz: u32, decays: bool) -> Option<Sustained> {
-    if peak(recording) < SMALLEST_PEAK || recording.len() < (SHORTEST_DECAY_S * rate_hz as f32) as usize {
+    if peak(recording) < SMALLEST_PEAK
+        || recording.len() < (SHORTEST_DECAY_S * rate_hz as f32) as usize
+    {
         return None;
     }
     if !decays {
@@ -230,21 +237,28 @@ mod tests {
         let out = folder.path().join("sampled.sf2");
         run(&Args { notes, out: out.clone(), seed: 1 }).unwrap();
         let bank = SoundBank::open(&out).unwrap();
-        instruments::programs().into_iter().for_each(|program| bank.check_program(program).unwrap());
+        instruments::programs()
+            .into_iter()
+            .for_each(|program| bank.check_program(program).unwrap());
         let second = SYNTH_RATE_HZ as usize;
         let played = |program: u8, key: u8| {
             let note = score::Note { onset_s: 0.0, duration_s: 5.0, key, velocity: 100 };
             bank.player().unwrap().play(&Score::new(vec![note], 5.0), program, 0.0, 5 * second).left
         };
-        let rms = |part: &[f32]| (part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32).sqrt();
+        let rms =
+            |part: &[f32]| (part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32).sqrt();
         for key in [62, 69, 80] {
             let sound = played(40, key);
-            assert!(rms(&sound[..second / 50]) > 0.2 * rms(&sound[second..2 * second]), "begins at once");
+            assert!(
+                rms(&sound[..second / 50]) > 0.2 * rms(&sound[second..2 * second]),
+                "begins at once"
+            );
             let held = rms(&sound[4 * second..]) / rms(&sound[second..2 * second]);
             assert!((0.9..1.1).contains(&held), "key {key}: {held}");
             let period = SYNTH_RATE_HZ as f32 / (440.0 * ((f32::from(key) - 69.0) / 12.0).exp2());
             let steady = &sound[4 * second..][..16_384];
-            let correlation = |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
+            let correlation =
+                |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
             assert!(correlation(period.round() as usize) > 0.8 * correlation(0), "key {key}");
             assert!(
                 correlation((period / 2.0).round() as usize) < 0.3 * correlation(0),
@@ -280,7 +294,10 @@ mod tests {
             record(folder.path(), "violin", note, hz(key));
         }
         let message = recorded(folder.path()).err().unwrap().to_string();
-        assert!(message.contains("violin") && message.contains("4 of 5 notes +12 semitones"), "{message}");
+        assert!(
+            message.contains("violin") && message.contains("4 of 5 notes +12 semitones"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -290,7 +307,8 @@ mod tests {
         let message = recorded(folder.path()).err().unwrap().to_string();
         assert!(message.contains("theremin") && message.contains("violin"), "{message}");
         std::fs::rename(folder.path().join("theremin"), folder.path().join("oboe")).unwrap();
-        std::fs::rename(folder.path().join("oboe/A4.wav"), folder.path().join("oboe/long.wav")).unwrap();
+        std::fs::rename(folder.path().join("oboe/A4.wav"), folder.path().join("oboe/long.wav"))
+            .unwrap();
         let message = recorded(folder.path()).err().unwrap().to_string();
         assert!(message.contains("oboe") && message.contains("C#4"), "{message}");
         let silence = Audio { sample_rate_hz: RATE_HZ, channels: vec![vec![0.0; 88_200]; 2] };

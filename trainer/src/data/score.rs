@@ -1,5 +1,5 @@
-//! A score: which note sounds when, how long and how hard, and what the player does to it. Everything else is the
-//! instrument's.
+//! A score: which note sounds when, how long and how hard, and what the player does to it.
+//! Everything else is the instrument's.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,8 @@ const RESTRIKE_GAP_S: f32 = 0.02;
 /// One note.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Note {
-    /// When the key goes down, in seconds from the start; negative in a [`Score::window`] when the note was
-    /// struck before the window began.
+    /// When the key goes down, in seconds from the start; negative in a [`Score::window`] when the
+    /// note was struck before the window began.
     pub onset_s: f32,
     /// How long the key stays down, in seconds.
     pub duration_s: f32,
@@ -34,7 +34,8 @@ impl Note {
     }
 }
 
-/// Notes sorted by onset, then key; no two notes of one key overlap, and none is held beyond a damping.
+/// Notes sorted by onset, then key; no two notes of one key overlap, and none is held beyond a
+/// damping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The notes.
@@ -47,8 +48,8 @@ pub struct Score {
 }
 
 impl Score {
-    /// Sorts the notes, drops those that start after the end, and shortens a note that would still sound when its
-    /// own key is struck again.
+    /// Sorts the notes, drops those that start after the end, and shortens a note that would still
+    /// sound when its own key is struck again.
     pub fn new(mut notes: Vec<Note>, length_s: f32) -> Self {
         notes.retain(|n| n.onset_s < length_s && n.velocity > 0);
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s).then(a.key.cmp(&b.key)));
@@ -68,8 +69,8 @@ impl Score {
         Self { notes: kept, length_s, gestures: Vec::new() }
     }
 
-    /// The score played with these gestures instead of its own: where a hand damps them, keys go up. A damping while a
-    /// note begins is left out, because no hand strikes and damps at once.
+    /// The score played with these gestures instead of its own: where a hand damps them, keys go
+    /// up. A damping while a note begins is left out, because no hand strikes and damps at once.
     pub fn with_gestures(mut self, mut gestures: Vec<Gesture>) -> Self {
         let damps = |g: &&Gesture| g.motion == Motion::Damping;
         gestures.retain(|g| !damps(&g) || !self.notes.iter().any(|n| g.spans(n.onset_s)));
@@ -82,7 +83,8 @@ impl Score {
         Self { gestures, ..self }
     }
 
-    /// The notes that sound in `[start_s, start_s + length_s)` and the gestures that go on there, in that window's own time.
+    /// The notes that sound in `[start_s, start_s + length_s)` and the gestures that go on there,
+    /// in that window's own time.
     pub fn window(&self, start_s: f32, length_s: f32) -> Self {
         let inside = |onset_s: f32, end_s: f32| onset_s < start_s + length_s && end_s > start_s;
         let notes = self.notes.iter().filter(|n| inside(n.onset_s, n.end_s()));
@@ -102,7 +104,8 @@ impl Score {
 
     /// The most notes that are held at once.
     pub fn polyphony(&self) -> usize {
-        let held = |at: f32| self.notes.iter().filter(|n| n.onset_s <= at && n.end_s() > at).count();
+        let held =
+            |at: f32| self.notes.iter().filter(|n| n.onset_s <= at && n.end_s() > at).count();
         self.notes.iter().map(|n| held(n.onset_s)).max().unwrap_or(0)
     }
 }
@@ -118,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_key_is_released_before_it_is_struck_again() {
-        let score = Score::new(vec![note(1.0, 1.0, 60), note(0.0, 5.0, 60), note(0.5, 5.0, 64)], 4.0);
+        let score =
+            Score::new(vec![note(1.0, 1.0, 60), note(0.0, 5.0, 60), note(0.5, 5.0, 64)], 4.0);
         assert_eq!(score.notes.iter().map(|n| n.key).collect::<Vec<_>>(), [60, 64, 60]);
         assert!(score.notes[0].end_s() < 1.0, "{:?}", score.notes[0]);
         assert_eq!(score.polyphony(), 2);
@@ -126,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_window_keeps_what_sounds_and_tells_what_began_before() {
-        let score = Score::new(vec![note(0.0, 0.5, 60), note(0.5, 2.0, 62), note(3.0, 1.0, 64)], 5.0);
+        let score =
+            Score::new(vec![note(0.0, 0.5, 60), note(0.5, 2.0, 62), note(3.0, 1.0, 64)], 5.0);
         let window = score.window(1.0, 1.5);
         assert_eq!(window.notes.len(), 1);
         assert!((window.notes[0].onset_s + 0.5).abs() < 1e-6);
@@ -140,8 +145,11 @@ mod tests {
     fn a_window_keeps_what_is_done_in_it() {
         let bend = Contour { from: 0.0, to: 100.0, slide_s: 0.2, return_s: 0.2 };
         let bend = |onset_s| Gesture { onset_s, duration_s: 1.0, motion: Motion::Bend(bend) };
-        let score =
-            Score::new(vec![note(0.0, 5.0, 60)], 5.0).with_gestures(vec![bend(3.0), bend(0.5), bend(0.0)]);
+        let score = Score::new(vec![note(0.0, 5.0, 60)], 5.0).with_gestures(vec![
+            bend(3.0),
+            bend(0.5),
+            bend(0.0),
+        ]);
         assert_eq!(score.gestures, [bend(0.0), bend(0.5), bend(3.0)]);
         let window = score.window(1.0, 1.5);
         assert_eq!(window.gestures, [bend(-0.5)]);
@@ -162,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_score_without_gestures_reads_and_writes_as_before_there_were_any() {
-        let text = r#"{"notes":[{"onset_s":0.5,"duration_s":1.0,"key":60,"velocity":80}],"length_s":2.0}"#;
+        let text =
+            r#"{"notes":[{"onset_s":0.5,"duration_s":1.0,"key":60,"velocity":80}],"length_s":2.0}"#;
         let score: Score = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&score).unwrap(), text);
         let damped = score.with_gestures(vec![damping(1.0)]);

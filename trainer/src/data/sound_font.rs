@@ -18,7 +18,8 @@ const SAMPLES_MAX: usize = (u32::MAX / 2) as usize - (1 << 24);
 const PEAK: f32 = 20_000.0;
 /// Keeps silence finite where a sound is brought to a peak; what is below it is silence.
 pub const SMALLEST_PEAK: f32 = 1e-6;
-/// Samples of a loop's beginning that follow its end: whoever interpolates reads past it (7.10 asks for eight).
+/// Samples of a loop's beginning that follow its end: whoever interpolates reads past it (7.10 asks
+/// for eight).
 pub const PAST_LOOP: usize = 16;
 
 /// A sound under General MIDI programs of bank 0.
@@ -49,7 +50,8 @@ pub struct Zone {
     pub envelope: Envelope,
 }
 
-/// Volume over time (8.1.2): times in timecents, `1200 log2 s`, the sustain in centibels below the peak.
+/// Volume over time (8.1.2): times in timecents, `1200 log2 s`, the sustain in centibels below the
+/// peak.
 #[derive(Clone, Copy)]
 pub struct Envelope {
     /// To the peak.
@@ -64,7 +66,8 @@ pub struct Envelope {
 
 impl Envelope {
     /// Of samples that swell and decay by themselves.
-    pub const AS_RECORDED: Self = Self { attack: -12_000, decay: -12_000, sustain: 0, release: -2_400 };
+    pub const AS_RECORDED: Self =
+        Self { attack: -12_000, decay: -12_000, sustain: 0, release: -2_400 };
 }
 
 /// The keys that lie nearest to each of some root keys, which ascend; together they are all keys.
@@ -91,7 +94,10 @@ pub fn peak(sound: &[f32]) -> f32 {
 pub fn fade_out(sound: &mut [f32]) {
     let len = sound.len() / 20;
     let start = sound.len() - len;
-    sound[start..].iter_mut().enumerate().for_each(|(i, value)| *value *= 1.0 - i as f32 / len as f32);
+    sound[start..]
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, value)| *value *= 1.0 - i as f32 / len as f32);
 }
 
 /// Writes a soundfont.
@@ -101,7 +107,10 @@ pub fn fade_out(sound: &mut [f32]) {
 pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
     let zones = presets.iter().map(|preset| preset.zones.len()).sum::<usize>();
     if zones > ZONES_MAX {
-        return Err(Error::file(path, format!("expected {ZONES_MAX} zones at most, found {zones}")));
+        return Err(Error::file(
+            path,
+            format!("expected {ZONES_MAX} zones at most, found {zones}"),
+        ));
     }
     let samples = presets
         .iter()
@@ -109,15 +118,21 @@ pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
         .map(|zone| zone.samples.len() + PADDING)
         .sum::<usize>();
     if samples > SAMPLES_MAX {
-        return Err(Error::file(path, format!("expected {SAMPLES_MAX} samples at most, found {samples}")));
+        return Err(Error::file(
+            path,
+            format!("expected {SAMPLES_MAX} samples at most, found {samples}"),
+        ));
     }
     whole_file::write(path, bytes(name, presets))
 }
 
 /// A soundfont's bytes.
 pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
-    let info =
-        [chunk(b"ifil", &words(&[2, 1])), chunk(b"isng", b"EMU8000\0"), chunk(b"INAM", &terminated(name))];
+    let info = [
+        chunk(b"ifil", &words(&[2, 1])),
+        chunk(b"isng", b"EMU8000\0"),
+        chunk(b"INAM", &terminated(name)),
+    ];
     let zones = presets.iter().flat_map(|preset| &preset.zones);
     let padded = zones.flat_map(|zone| zone.samples.iter().copied().chain([0; PADDING]));
     let samples: Vec<u8> = padded.flat_map(i16::to_le_bytes).collect();
@@ -130,8 +145,8 @@ pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
     chunk(b"RIFF", &body.concat())
 }
 
-/// The nine lists of the articulation data (section 7): one zone a program, as many as there are a preset's instrument, which its programs
-/// share.
+/// The nine lists of the articulation data (section 7): one zone a program, as many as there are a
+/// preset's instrument, which its programs share.
 #[derive(Default)]
 struct Articulation {
     phdr: Vec<u8>,
@@ -159,8 +174,12 @@ impl Articulation {
             lists.inst.extend([label.clone(), words(&[zones])].concat());
             for zone in &preset.zones {
                 lists.ibag.extend(words(&[(lists.igen.len() / 4) as u16, 0]));
-                lists.igen.extend(zone.generators(zones).iter().flat_map(|(g, v)| words(&[*g, *v])));
-                lists.shdr.extend(zone.header(&name(&format!("{} {}", zone.root_key, preset.name)), start));
+                lists
+                    .igen
+                    .extend(zone.generators(zones).iter().flat_map(|(g, v)| words(&[*g, *v])));
+                lists.shdr.extend(
+                    zone.header(&name(&format!("{} {}", zone.root_key, preset.name)), start),
+                );
                 start += (zone.samples.len() + PADDING) as u32;
                 zones += 1;
             }
@@ -213,7 +232,8 @@ impl Zone {
     /// Where the sample lies (7.10): start, end, loop, rate, key, correction, link, mono.
     fn header(&self, label: &[u8], start: u32) -> Vec<u8> {
         let end = start + self.samples.len() as u32;
-        let [loop_start, loop_end] = self.loops.map_or([start, end], |ends| ends.map(|at| start + at));
+        let [loop_start, loop_end] =
+            self.loops.map_or([start, end], |ends| ends.map(|at| start + at));
         let numbers = [start, end, loop_start, loop_end, self.rate_hz];
         let numbers: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         [label.to_vec(), numbers, vec![self.root_key, 0], words(&[0, 1])].concat()

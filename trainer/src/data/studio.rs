@@ -1,4 +1,5 @@
-//! The studio in which a dataset was rendered, to hear its pieces as audio: images alone cannot be listened to.
+//! The studio in which a dataset was rendered, to hear its pieces as audio: images alone cannot be
+//! listened to.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ pub struct Studio {
 }
 
 impl Studio {
-    /// For the dataset in a folder, with the soundfonts that it was rendered with among `soundfonts`.
+    /// For the dataset in a folder, with the soundfonts that it was rendered with among
+    /// `soundfonts`.
     ///
     /// # Errors
     /// If the dataset or a soundfont cannot be read, or one is missing.
@@ -34,7 +36,8 @@ impl Studio {
         &self.renderer.description
     }
 
-    /// The first `seconds` of piece number `index` as one score; isolated windows follow each other.
+    /// The first `seconds` of piece number `index` as one score; isolated windows follow each
+    /// other.
     pub fn score(&self, index: usize, seconds: f32) -> Result<Score> {
         let scores = self.description().scores(index, &self.folder)?;
         if self.description().pieces[index].kind == PieceKind::Continuous {
@@ -51,11 +54,19 @@ impl Studio {
         Ok(score.window(0.0, seconds))
     }
 
-    /// A score on an instrument in a setup (indices into the description), as long as it is, at [`SYNTH_RATE_HZ`].
+    /// A score on an instrument in a setup (indices into the description), as long as it is, at
+    /// [`SYNTH_RATE_HZ`].
     ///
-    /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before it: a transfer
-    /// keeps its input's level, whatever the target's was. Every `take` has a recording noise of its own.
-    pub fn record(&self, score: &Score, setup: usize, instrument: usize, take: u64) -> Result<Audio> {
+    /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before
+    /// it: a transfer keeps its input's level, whatever the target's was. Every `take` has a
+    /// recording noise of its own.
+    pub fn record(
+        &self,
+        score: &Score,
+        setup: usize,
+        instrument: usize,
+        take: u64,
+    ) -> Result<Audio> {
         let (number, setup) = (setup, &self.description().setups[setup]);
         let chain = &setup.chain;
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;

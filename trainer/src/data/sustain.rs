@@ -1,7 +1,8 @@
 //! A recorded tone that goes on for as long as its key is down: a loop that closes without a seam.
 //!
-//! The loop's end is where the tone resembles its beginning the most; from beginning to end the level is brought back to where it
-//! was, and the last tenth of a second fades into what lies before the beginning.
+//! The loop's end is where the tone resembles its beginning the most; from beginning to end the
+//! level is brought back to where it was, and the last tenth of a second fades into what lies
+//! before the beginning.
 
 use std::ops::Range;
 
@@ -21,7 +22,8 @@ const SEARCH_S: f32 = 0.06;
 const BLOCK_S: f32 = 0.05;
 /// Blocks weaker than this against the loudest, -30 dB, are not of the tone.
 const SILENT: f32 = 0.03;
-/// A player has stopped where a block is this much weaker than the tone is in the middle, -10 dB; what is as much louder has not begun to last.
+/// A player has stopped where a block is this much weaker than the tone is in the middle, -10 dB;
+/// what is as much louder has not begun to last.
 const STOPPED: f32 = 0.3;
 /// So long before it is weak a tone has been let go, or bow and breath have begun to leave it.
 const LETTING_GO_S: f32 = 0.25;
@@ -49,8 +51,10 @@ pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
         product / (lead_rms * rms(tail) * fade as f32).max(f32::MIN_POSITIVE)
     };
     let ends = latest - samples(SEARCH_S)..=latest;
-    let (end, likeness) =
-        ends.map(|end| (end, likeness(end))).max_by(|a, b| a.1.total_cmp(&b.1)).expect("a range of ends");
+    let (end, likeness) = ends
+        .map(|end| (end, likeness(end)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .expect("a range of ends");
     let mut looped = tone[..end].to_vec();
     level(&mut looped, start..end, lead_rms / rms(&tone[end - fade..end]).max(f32::MIN_POSITIVE));
     for (i, (value, before)) in looped[end - fade..].iter_mut().zip(lead).enumerate() {
@@ -72,7 +76,8 @@ fn steady_end(tone: &[f32], rate_hz: u32) -> usize {
     let attack = (ATTACK_S / BLOCK_S) as usize;
     let Some(steady) = levels.get(attack..) else { return 0 };
     let loudest = levels.iter().fold(0.0, |a: f32, b| a.max(*b));
-    let mut sounding: Vec<f32> = steady.iter().copied().filter(|level| *level > SILENT * loudest).collect();
+    let mut sounding: Vec<f32> =
+        steady.iter().copied().filter(|level| *level > SILENT * loudest).collect();
     sounding.sort_by(f32::total_cmp);
     let Some(&middle) = sounding.get(sounding.len() / 2) else { return 0 };
     let as_loud = |level: &&f32| **level > STOPPED * middle && STOPPED * **level < middle;
@@ -98,12 +103,14 @@ mod tests {
 
     const RATE_HZ: u32 = 22_050;
 
-    /// Harmonics under vibrato that swell, lose `loss_db` a second, are let go after `seconds`, and three seconds of silence.
+    /// Harmonics under vibrato that swell, lose `loss_db` a second, are let go after `seconds`, and
+    /// three seconds of silence.
     fn bowed(hz: f32, seconds: f32, loss_db: f32) -> Vec<f32> {
         let sample = |i: usize| {
             let t = i as f32 / RATE_HZ as f32;
             let swing = 0.3 * (TAU * 5.3 * t).sin();
-            let tone = (1..6).map(|n| ((n as f32) * (TAU * hz * t + swing)).sin() / n as f32).sum::<f32>();
+            let tone =
+                (1..6).map(|n| ((n as f32) * (TAU * hz * t + swing)).sin() / n as f32).sum::<f32>();
             let level = (1.0 - (-t / 0.05).exp()) * 10.0f32.powf(-loss_db * t / 20.0);
             let release = if t < seconds { 1.0 } else { (-(t - seconds) / 0.1).exp() };
             0.2 * level * release * tone
@@ -119,13 +126,16 @@ mod tests {
             let Sustained { samples, loops } = sustained(&tone, RATE_HZ).unwrap();
             let [start, end] = loops.unwrap().map(|at| at as usize);
             assert!(
-                end as f32 <= seconds.min(LONGEST_S) * RATE_HZ as f32 && samples.len() == end + PAST_LOOP
+                end as f32 <= seconds.min(LONGEST_S) * RATE_HZ as f32
+                    && samples.len() == end + PAST_LOOP
             );
             // Twice round: no step at the seam is larger than the steps inside.
             let twice = [&samples[start..end], &samples[start..end]].concat();
             let steps: Vec<f32> = twice.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
-            let (seam, inside) =
-                (steps[end - start - 1], steps[..end - start - 1].iter().fold(0.0, |a, &b| f32::max(a, b)));
+            let (seam, inside) = (
+                steps[end - start - 1],
+                steps[..end - start - 1].iter().fold(0.0, |a, &b| f32::max(a, b)),
+            );
             assert!(seam <= inside, "{hz} Hz: {seam} {inside}");
             let levels: Vec<f32> = twice.chunks_exact(RATE_HZ as usize / 10).map(rms).collect();
             let (least, most) =
@@ -136,7 +146,8 @@ mod tests {
 
     #[test]
     fn what_hardly_sounds_has_no_loop() {
-        for tone in [Vec::new(), vec![0.0; 50_000], bowed(440.0, 0.6, 0.0), bowed(440.0, 3.0, 60.0)] {
+        for tone in [Vec::new(), vec![0.0; 50_000], bowed(440.0, 0.6, 0.0), bowed(440.0, 3.0, 60.0)]
+        {
             assert!(sustained(&tone, RATE_HZ).is_none(), "{} samples", tone.len());
         }
     }

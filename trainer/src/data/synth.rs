@@ -62,7 +62,8 @@ impl SoundBank {
         let given = given.iter().map(|path| Self::open(path)).collect::<Result<Vec<_>>>()?;
         let find = |id: &SoundFontId| {
             let bank = given.iter().find(|bank| bank.id == *id).cloned();
-            let found = given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
+            let found =
+                given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
             let found = if given.is_empty() { "none".to_string() } else { found };
             let expected = format!("the dataset's {} (SHA-256 {})", id.file, id.sha256);
             bank.ok_or_else(|| Error::invalid(field, expected, found))
@@ -70,14 +71,22 @@ impl SoundBank {
         wanted.iter().map(find).collect()
     }
 
-    /// Refuses a program that the soundfont lacks (the synthesiser would silently play another one).
+    /// Refuses a program that the soundfont lacks (the synthesiser would silently play another
+    /// one).
     pub fn check_program(&self, program: u8) -> Result<()> {
         let presets = self.font.get_presets();
-        if presets.iter().any(|p| p.get_bank_number() == 0 && p.get_patch_number() == i32::from(program)) {
+        if presets
+            .iter()
+            .any(|p| p.get_bank_number() == 0 && p.get_patch_number() == i32::from(program))
+        {
             return Ok(());
         }
         let expected = format!("a preset for General MIDI program {program} (counted from 0)");
-        Err(Error::invalid(&self.id.file, expected, format!("{} presets without it", presets.len())))
+        Err(Error::invalid(
+            &self.id.file,
+            expected,
+            format!("{} presets without it", presets.len()),
+        ))
     }
 
     /// A player for one thread.
@@ -108,9 +117,15 @@ pub struct Player {
 impl Player {
     /// Plays a score with a General MIDI program, detuned by `tuning_cents` (±100), for `samples`.
     ///
-    /// No reverb, no chorus, and nothing left over from the score before. Gestures are played alike on every instrument, at
-    /// the beginning of each block.
-    pub fn play(&mut self, score: &Score, program: u8, tuning_cents: f32, samples: usize) -> Stereo {
+    /// No reverb, no chorus, and nothing left over from the score before. Gestures are played alike
+    /// on every instrument, at the beginning of each block.
+    pub fn play(
+        &mut self,
+        score: &Score,
+        program: u8,
+        tuning_cents: f32,
+        samples: usize,
+    ) -> Stereo {
         self.synthesizer.reset();
         self.send([0xC0, i32::from(program), 0]);
         self.tune(tuning_cents);
@@ -140,21 +155,24 @@ impl Player {
         self.synthesizer.process_midi_message(0, status, first, second);
     }
 
-    /// Registered parameter 1 (MIDI 1.0, "channel fine tuning"): 14 bits, 8192 is in tune, ±100 cents.
+    /// Registered parameter 1 (MIDI 1.0, "channel fine tuning"): 14 bits, 8192 is in tune, ±100
+    /// cents.
     fn tune(&mut self, cents: f32) {
         self.register(1, centred(8192.0 * cents / 100.0));
     }
 
-    /// Sets a registered parameter of MIDI 1.0 to 14 bits; number 0 is the pitch bend range, semitones above and cents
-    /// below the 7th bit.
+    /// Sets a registered parameter of MIDI 1.0 to 14 bits; number 0 is the pitch bend range,
+    /// semitones above and cents below the 7th bit.
     fn register(&mut self, number: i32, value: i32) {
-        for (controller, data) in [(0x65, 0), (0x64, number), (0x06, value >> 7), (0x26, value & 0x7f)] {
+        for (controller, data) in
+            [(0x65, 0), (0x64, number), (0x06, value >> 7), (0x26, value & 0x7f)]
+        {
             self.send([0xB0, controller, data]);
         }
     }
 
-    /// Pitch bend (MIDI 1.0: 14 bits, the low half first) and expression (controllers 11 and 43: 14 bits; General MIDI asks
-    /// for 40 dB a decade).
+    /// Pitch bend (MIDI 1.0: 14 bits, the low half first) and expression (controllers 11 and 43: 14
+    /// bits; General MIDI asks for 40 dB a decade).
     fn inflect(&mut self, Inflection { cents, level_db }: Inflection) {
         let bend = centred(8192.0 * cents / (100 * BEND_SEMITONES) as f32);
         self.send([0xE0, bend & 0x7f, bend >> 7]);
@@ -195,7 +213,8 @@ fn seconds(block: usize) -> f32 {
 
 /// All events in order; at the same time keys go up, and hands have damped, before keys go down.
 fn events(score: &Score) -> Vec<Event> {
-    let block = |s: f32| (s.max(0.0) * SYNTH_RATE_HZ as f32 / BLOCK_SAMPLES as f32).round() as usize;
+    let block =
+        |s: f32| (s.max(0.0) * SYNTH_RATE_HZ as f32 / BLOCK_SAMPLES as f32).round() as usize;
     let mut events: Vec<Event> = Vec::with_capacity(2 * score.notes.len());
     for n in &score.notes {
         events.push(Event::key(block(n.onset_s), n.key, n.velocity));

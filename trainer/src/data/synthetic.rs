@@ -1,9 +1,10 @@
 //! `trainer synthesise`: a soundfont of instruments that nobody ever built.
 //!
-//! Recorded soundfonts have a sound or two for each instrument, and a model that is to read sounds it never heard learns from
-//! few. Here every program is additive synthesis of chance: how partials fall off, what resonates, how the attack and the decay
-//! go, vibrato, several players, breath. Struck and plucked programs decay, the others sustain, as General MIDI's do;
-//! nothing else of an instrument's name is meant.
+//! Recorded soundfonts have a sound or two for each instrument, and a model that is to read sounds
+//! it never heard learns from few. Here every program is additive synthesis of chance: how partials
+//! fall off, what resonates, how the attack and the decay go, vibrato, several players, breath.
+//! Struck and plucked programs decay, the others sustain, as General MIDI's do; nothing else of an
+//! instrument's name is meant.
 
 use std::f32::consts::TAU;
 use std::path::PathBuf;
@@ -31,12 +32,14 @@ const ROOTS: std::ops::RangeInclusive<u8> = 22..=106;
 const ROOT_STEP: u8 = 4;
 /// Length of a sound that decays.
 const DECAYING_S: f32 = 3.0;
-/// Where a sound that sustains begins its loop. Loops last a second, so that every whole number of Hz fits.
+/// Where a sound that sustains begins its loop. Loops last a second, so that every whole number of
+/// Hz fits.
 const LOOP_START_S: f32 = 0.6;
 /// Time constant of the slowest swell: it is over when the loop begins.
 const LONGEST_ATTACK_S: f32 = 0.12;
 
-/// Writes a soundfont of synthetic instruments, one under every General MIDI program that `render` knows.
+/// Writes a soundfont of synthetic instruments, one under every General MIDI program that `render`
+/// knows.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The SF2 file.
@@ -128,27 +131,43 @@ impl Instrument {
             stretch: if decays && rng.random_bool(0.2) { rng.random_range(1.1..1.8) } else { 1.0 },
             stiffness: if decays { log(rng, 1e-6, 1e-3) } else { 0.0 },
             players: if rng.random_bool(0.35) { rng.random_range(2..4) } else { 1 },
-            vibrato: (!decays && rng.random_bool(0.6))
-                .then(|| Vibrato { hz: rng.random_range(4.0f32..7.0).round(), depth: log(rng, 1e-3, 0.015) }),
-            noise_db: if decays { rng.random_range(-45.0..-12.0) } else { rng.random_range(-60.0..-20.0) },
+            vibrato: (!decays && rng.random_bool(0.6)).then(|| Vibrato {
+                hz: rng.random_range(4.0f32..7.0).round(),
+                depth: log(rng, 1e-3, 0.015),
+            }),
+            noise_db: if decays {
+                rng.random_range(-45.0..-12.0)
+            } else {
+                rng.random_range(-60.0..-20.0)
+            },
         }
     }
 
     fn preset(&self) -> Preset {
         let roots: Vec<u8> = ROOTS.step_by(usize::from(ROOT_STEP)).collect();
-        let zones =
-            roots.iter().zip(nearest_keys(&roots)).map(|(root, keys)| self.zone(*root, keys)).collect();
+        let zones = roots
+            .iter()
+            .zip(nearest_keys(&roots))
+            .map(|(root, keys)| self.zone(*root, keys))
+            .collect();
         Preset { name: format!("synthetic {}", self.program), programs: vec![self.program], zones }
     }
 
     fn zone(&self, root: u8, keys: [u8; 2]) -> Zone {
         let hz = 440.0 * ((f32::from(root) - 69.0) / 12.0).exp2();
-        let rng =
-            &mut random::stream(self.seed, "synthetic zone", u64::from(self.program) * 128 + u64::from(root));
+        let rng = &mut random::stream(
+            self.seed,
+            "synthetic zone",
+            u64::from(self.program) * 128 + u64::from(root),
+        );
         let loop_start = (LOOP_START_S * RATE_HZ as f32) as u32;
         let (mut sound, played_hz, loops) = match self.decay_s {
             Some(decay_s) => (self.decaying(hz, decay_s, rng), hz, None),
-            None => (self.sustaining(hz.round(), rng), hz.round(), Some([loop_start, loop_start + RATE_HZ])),
+            None => (
+                self.sustaining(hz.round(), rng),
+                hz.round(),
+                Some([loop_start, loop_start + RATE_HZ]),
+            ),
         };
         if loops.is_some() {
             sound.extend_from_within(loop_start as usize..loop_start as usize + PAST_LOOP);
@@ -166,7 +185,8 @@ impl Instrument {
 
     /// Amplitude of partial `n` at a frequency.
     fn amplitude(&self, n: usize, hz: f32) -> f32 {
-        let bell = |r: &Resonance| r.gain_db * (-((hz.log2() - r.octave) / r.width_octaves).powi(2)).exp();
+        let bell =
+            |r: &Resonance| r.gain_db * (-((hz.log2() - r.octave) / r.width_octaves).powi(2)).exp();
         let body_db: f32 = self.body.iter().map(bell).sum();
         let even_db = if n.is_multiple_of(2) { self.even_db } else { 0.0 };
         (n as f32).powf(-self.fall) * from_db(body_db + even_db)
@@ -177,10 +197,12 @@ impl Instrument {
         let mut sound = vec![0.0; (DECAYING_S * RATE_HZ as f32) as usize];
         let decay_s = decay_s * (-(hz / 261.6).log2() / self.decay_octaves).exp2();
         for _ in 0..self.players {
-            let detuned = hz * (rng.random_range(-4.0f32..4.0) * (self.players - 1) as f32 / 1200.0).exp2();
+            let detuned =
+                hz * (rng.random_range(-4.0f32..4.0) * (self.players - 1) as f32 / 1200.0).exp2();
             for n in 1.. {
                 let n_f = n as f32;
-                let partial_hz = detuned * n_f.powf(self.stretch) * (1.0 + self.stiffness * n_f * n_f).sqrt();
+                let partial_hz =
+                    detuned * n_f.powf(self.stretch) * (1.0 + self.stiffness * n_f * n_f).sqrt();
                 if partial_hz > HIGHEST_HZ {
                     break;
                 }
@@ -208,7 +230,8 @@ impl Instrument {
         sound
     }
 
-    /// Harmonics of whole numbers of Hz, so that a loop of a second closes, and breath that comes again every second.
+    /// Harmonics of whole numbers of Hz, so that a loop of a second closes, and breath that comes
+    /// again every second.
     fn sustaining(&self, hz: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut sound = vec![0.0; (LOOP_START_S * RATE_HZ as f32) as usize + RATE_HZ as usize];
         for player in 0..self.players {
@@ -216,8 +239,12 @@ impl Instrument {
             let count = ((HIGHEST_HZ / player_hz) as usize).max(1);
             let harmonics: Vec<[f32; 2]> = (1..=count)
                 .map(|n| {
-                    let amplitude = self.amplitude(n, n as f32 * player_hz) * rng.random_range(0.6..1.0);
-                    [amplitude, (self.attack_s * (1.0 + self.spread * n as f32)).min(LONGEST_ATTACK_S)]
+                    let amplitude =
+                        self.amplitude(n, n as f32 * player_hz) * rng.random_range(0.6..1.0);
+                    [
+                        amplitude,
+                        (self.attack_s * (1.0 + self.spread * n as f32)).min(LONGEST_ATTACK_S),
+                    ]
                 })
                 .collect();
             let swing = rng.random_range(0.0..TAU);
@@ -246,7 +273,8 @@ impl Instrument {
     }
 }
 
-/// How far a partial has turned at a sample, whole turns left out while they are exact: f32 has no room for them.
+/// How far a partial has turned at a sample, whole turns left out while they are exact: f32 has no
+/// room for them.
 fn turns(hz: f32, sample: usize) -> f32 {
     (f64::from(hz) * sample as f64 / f64::from(RATE_HZ)).fract() as f32
 }
@@ -294,7 +322,8 @@ mod tests {
             for zone in zones.iter().step_by(5) {
                 let [start, end] = zone.loops.expect("a loop").map(|at| at as usize);
                 let around = |at: usize| zone.samples[at - 8..at + 8].iter().map(|v| f32::from(*v));
-                let apart = around(start).zip(around(end)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let apart =
+                    around(start).zip(around(end)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(apart < 1000.0, "{apart}");
                 let hz = 440.0 * ((f32::from(zone.root_key) - 69.0) / 12.0).exp2();
                 let played_hz = hz.round() * (f32::from(zone.tune_cents) / 1200.0).exp2();
@@ -303,7 +332,8 @@ mod tests {
             let struck = presets(seed, &[PIANO]).remove(0).zones.remove(10);
             assert!(struck.loops.is_none());
             let before_fade = struck.samples.len() * 9 / 10;
-            let (attack, end) = (&struck.samples[..2000], &struck.samples[before_fade - 2000..before_fade]);
+            let (attack, end) =
+                (&struck.samples[..2000], &struck.samples[before_fade - 2000..before_fade]);
             assert!(rms(end) < 0.7 * rms(attack), "{} {}", rms(end), rms(attack));
         }
     }
@@ -315,11 +345,14 @@ mod tests {
         sound_font::write(&path, "synthetic", &presets(1, &[VIOLIN])).unwrap();
         let bank = SoundBank::open(&path).unwrap();
         for key in [48, 60, 77] {
-            let score = Score::new(vec![Note { onset_s: 0.0, duration_s: 2.0, key, velocity: 90 }], 2.0);
-            let sound = bank.player().unwrap().play(&score, VIOLIN, 0.0, 2 * SYNTH_RATE_HZ as usize);
+            let score =
+                Score::new(vec![Note { onset_s: 0.0, duration_s: 2.0, key, velocity: 90 }], 2.0);
+            let sound =
+                bank.player().unwrap().play(&score, VIOLIN, 0.0, 2 * SYNTH_RATE_HZ as usize);
             let steady = &sound.left[SYNTH_RATE_HZ as usize..][..16_384];
             let period = SYNTH_RATE_HZ as f32 / (440.0 * ((f32::from(key) - 69.0) / 12.0).exp2());
-            let correlation = |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
+            let correlation =
+                |lag: usize| steady.iter().zip(&steady[lag..]).map(|(a, b)| a * b).sum::<f32>();
             let most = correlation(0);
             assert!(most > 0.0 && correlation(period.round() as usize) > 0.8 * most, "key {key}");
         }

@@ -1,7 +1,8 @@
 //! Another take of a score: what nobody hears the difference of, and every image shows.
 //!
-//! Two takes differ in how partials of different notes meet, and in the recording's noise. None of that is told by a content, so a
-//! transfer cannot be expected to be nearer to one take than two takes are to each other, but where it is their mean.
+//! Two takes differ in how partials of different notes meet, and in the recording's noise. None of
+//! that is told by a content, so a transfer cannot be expected to be nearer to one take than two
+//! takes are to each other, but where it is their mean.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +26,8 @@ pub fn another(score: &Score, rng: &mut ChaCha8Rng) -> Score {
             ..*note
         }
     };
-    Score::new(score.notes.iter().map(note).collect(), score.length_s).with_gestures(score.gestures.clone())
+    Score::new(score.notes.iter().map(note).collect(), score.length_s)
+        .with_gestures(score.gestures.clone())
 }
 
 #[cfg(test)]

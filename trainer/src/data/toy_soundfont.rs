@@ -1,6 +1,7 @@
 //! A soundfont of a few kilobytes, made here: for tests and for machines without a real one.
 //!
-//! Each default instrument is one period of a few harmonics, looped, under an envelope that strikes or swells.
+//! Each default instrument is one period of a few harmonics, looped, under an envelope that strikes
+//! or swells.
 
 use std::f32::consts::TAU;
 use std::path::Path;

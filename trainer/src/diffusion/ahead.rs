@@ -1,4 +1,5 @@
-//! Makes the next step's batch while this step's is trained on: whatever a step leaves of the cores is used.
+//! Makes the next step's batch while this step's is trained on: whatever a step leaves of the cores
+//! is used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -32,7 +33,9 @@ impl Ahead {
             Some((number, drawn)) if number == step => drawn,
             _ => self.begin(step),
         };
-        let drawn = drawn.join().unwrap_or_else(|_| Err(anyhow!("the thread that makes batches is lost")))?;
+        let drawn = drawn
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("the thread that makes batches is lost")))?;
         if step + 1 < self.steps {
             self.next = Some((step + 1, self.begin(step + 1)));
         }

@@ -80,7 +80,8 @@ pub enum Role {
 }
 
 impl Draw {
-    /// The seed of an image's own noise floor: not the diffusion's, or the noise would tell what the target holds.
+    /// The seed of an image's own noise floor: not the diffusion's, or the noise would tell what
+    /// the target holds.
     pub fn seed_of(&self, role: Role) -> u64 {
         noise::step_seed(self.noise_seed, role as usize)
     }
@@ -184,7 +185,10 @@ impl BatchValues {
             noisy: tensor(self.noisy, (count, h, w, c))?,
             content: tensor(self.content, (count, h, w, c))?,
             mask: tensor(self.mask, (count, h, w, MASK_CHANNELS))?,
-            timestep: tensor(self.timestep, (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM))?,
+            timestep: tensor(
+                self.timestep,
+                (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM),
+            )?,
             style: as_batch(&self.styles, device)?,
             profile: tensor(self.profiles, (count, h, 1, statistics))?,
             keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
@@ -196,8 +200,9 @@ impl BatchValues {
     }
 }
 
-/// Weight of a prediction's error at a timestep (Hang et al. 2023, arXiv 2303.09556, section 3.4): `min(SNR, gamma)` of the clean latent's
-/// error, as that of the noise or of v; 1 where gamma is 0. Under v at zero SNR it is 0: nothing is learnt there.
+/// Weight of a prediction's error at a timestep (Hang et al. 2023, arXiv 2303.09556, section 3.4):
+/// `min(SNR, gamma)` of the clean latent's error, as that of the noise or of v; 1 where gamma is 0.
+/// Under v at zero SNR it is 0: nothing is learnt there.
 pub fn min_snr_weight(forward: &ForwardDiffusion, timestep: usize, gamma: f64) -> f64 {
     if gamma == 0.0 {
         return 1.0;

@@ -28,7 +28,8 @@ struct Given {
 pub struct Drawn {
     pub draws: Vec<Draw>,
     pub values: BatchValues,
-    /// The examples' targets, where the style loss compares with them: of the sounds that this step has, which the next may renew.
+    /// The examples' targets, where the style loss compares with them: of the sounds that this
+    /// step has, which the next may renew.
     pub targets: Vec<MelImage>,
 }
 
@@ -53,7 +54,8 @@ fn renewal(config: &RunConfig, examples: &Mixture) -> Result<Option<Renewal>> {
         "renewal.every: expected one dataset that `trainer render` made, found recordings or several"
     );
     let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
-    let renewal = Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
+    let renewal =
+        Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
     Ok(Some(renewal.context("renewal")?))
 }
 
@@ -83,7 +85,8 @@ impl Batches {
         let draw = |_| Draw::random(rng, &self.config.diffusion, &self.config.model);
         let draws: Vec<Draw> = pairs.iter().map(draw).collect();
         let compared = if self.config.loss.style > 0.0 { &pairs[..] } else { &[] };
-        let targets = compared.iter().zip(&draws).map(|(pair, draw)| self.target(pair, draw)).collect();
+        let targets =
+            compared.iter().zip(&draws).map(|(pair, draw)| self.target(pair, draw)).collect();
         Ok(Drawn { values: self.of(&pairs, &draws)?, draws, targets })
     }
 
@@ -95,11 +98,15 @@ impl Batches {
             plain.extend((draw.content_colour.or(pair.disguise).is_none()).then_some(pair.content));
         }
         self.latents.keep(&self.examples, &plain)?;
-        let given: Vec<Given> =
-            pairs.par_iter().zip(draws).map(|(pair, draw)| self.given(pair, draw)).collect::<Result<_>>()?;
+        let given: Vec<Given> = pairs
+            .par_iter()
+            .zip(draws)
+            .map(|(pair, draw)| self.given(pair, draw))
+            .collect::<Result<_>>()?;
         let mut values = BatchValues::new(self.latents.dims());
         for (Given { content, target, .. }, draw) in given.iter().zip(draws) {
-            let weight = min_snr_weight(&self.forward, draw.timestep, self.config.diffusion.min_snr_gamma);
+            let weight =
+                min_snr_weight(&self.forward, draw.timestep, self.config.diffusion.min_snr_gamma);
             values.push(draw, &self.forward, weight, [content, target]);
         }
         let styles = given.into_iter().map(|given| given.style).collect();
@@ -113,7 +120,11 @@ impl Batches {
             (None, None) => self.latents.kept(pair.content),
             (_, colour) => {
                 let content = self.examples.content(pair);
-                self.latents.of_image(&self.coloured(content, colour, draw.seed_of(Role::Content)))?
+                self.latents.of_image(&self.coloured(
+                    content,
+                    colour,
+                    draw.seed_of(Role::Content),
+                ))?
             }
         };
         let target = match draw.target_colour {
@@ -130,7 +141,11 @@ impl Batches {
 
     /// An example's target, in its colour.
     fn target(&self, pair: &Pair, draw: &Draw) -> MelImage {
-        self.coloured(self.examples.mel_image(pair.target), draw.target_colour, draw.seed_of(Role::Target))
+        self.coloured(
+            self.examples.mel_image(pair.target),
+            draw.target_colour,
+            draw.seed_of(Role::Target),
+        )
     }
 
     fn coloured(&self, mut image: MelImage, colour: Option<u64>, noise_seed: u64) -> MelImage {

@@ -40,7 +40,9 @@ impl Examples {
         if !RecordingsDescription::describes(folder) {
             let data = Box::new(SpectrogramDataset::open(folder)?);
             // Training draws by the run's own generator: this seed is never asked.
-            return Ok(Self::Aligned { training: SpectrogramPairDataset::new(data, Split::Train, 0)? });
+            return Ok(Self::Aligned {
+                training: SpectrogramPairDataset::new(data, Split::Train, 0)?,
+            });
         }
         let data = RecordingDataset::open(folder)?;
         let training = UnpairedDataset::new(&data, Split::Train)?;
@@ -78,11 +80,13 @@ impl Examples {
         }
     }
 
-    /// The same `count` examples at every validation: with a true target, content and target of different instruments.
+    /// The same `count` examples at every validation: with a true target, content and target of
+    /// different instruments.
     pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
         match self {
             Self::Aligned { training } => {
-                let pairs = SpectrogramPairDataset::new(training.dataset(), Split::Validation, seed)?;
+                let pairs =
+                    SpectrogramPairDataset::new(training.dataset(), Split::Validation, seed)?;
                 Ok(pairs.of_two_instruments(count))
             }
             Self::Unpaired { data, .. } => {
@@ -102,12 +106,16 @@ impl Examples {
         image
     }
 
-    /// What a model file says of what it was trained on: the soundfonts, or how many recordings and how they were read.
+    /// What a model file says of what it was trained on: the soundfonts, or how many recordings and
+    /// how they were read.
     pub fn provenance(&self) -> (&'static str, Value) {
         match self {
-            Self::Aligned { training } => ("soundfonts", json!(training.dataset().description.soundfonts)),
+            Self::Aligned { training } => {
+                ("soundfonts", json!(training.dataset().description.soundfonts))
+            }
             Self::Unpaired { data, .. } => {
-                let (settings, count) = (&data.description.settings, data.description.recordings.len());
+                let (settings, count) =
+                    (&data.description.settings, data.description.recordings.len());
                 ("recordings", json!({ "count": count, "settings": settings }))
             }
         }

@@ -14,8 +14,9 @@ use engine::nn::packed::{Packed, TensorSource};
 use crate::images::as_batch;
 use crate::weights::fill;
 
-/// No gradient passes it: it runs on the CPU, wherever the training does. It is the playing engine's, or, on a machine that multiplies bf16 many
-/// times as fast as f32 and is asked to, the training's own.
+/// No gradient passes it: it runs on the CPU, wherever the training does. It is the playing
+/// engine's, or, on a machine that multiplies bf16 many times as fast as f32 and is asked to, the
+/// training's own.
 pub enum FrozenEncoder {
     Packed(SpectrogramEncoder<Packed>),
     Rounded(Candle, SpectrogramEncoder<Candle>),

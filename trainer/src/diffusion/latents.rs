@@ -30,7 +30,12 @@ pub struct Latents {
 impl Latents {
     /// The autoencoder of a checkpoint; its variables are constants here.
     /// Images are encoded in bf16 where products are to be of it.
-    pub fn new(base: &Checkpoint, config: &ModelConfig, ops: &Candle, bf16: Option<Bf16>) -> Result<Self> {
+    pub fn new(
+        base: &Checkpoint,
+        config: &ModelConfig,
+        ops: &Candle,
+        bf16: Option<Bf16>,
+    ) -> Result<Self> {
         let encoder = FrozenEncoder::new(base, &config.autoencoder, bf16)?;
         let mut frozen = ParamStore::frozen(ops.device());
         fill(&mut frozen, &base.tensors);
@@ -51,8 +56,8 @@ impl Latents {
 
     /// Encodes what was not asked for before.
     ///
-    /// Every image goes through the encoder alone: a latent must not depend on the company it was encoded in, or a
-    /// resumed run, which asks in another order, would differ in the last bit.
+    /// Every image goes through the encoder alone: a latent must not depend on the company it was
+    /// encoded in, or a resumed run, which asks in another order, would differ in the last bit.
     pub fn keep(&mut self, data: &dyn ImageSet, wanted: &[ImageRef]) -> Result<()> {
         let mut new: Vec<ImageRef> =
             wanted.iter().copied().filter(|at| !self.known.contains_key(at)).collect();
@@ -77,7 +82,8 @@ impl Latents {
         self.known[&at].iter().map(|value| value.to_f32()).collect()
     }
 
-    /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that are kept.
+    /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that
+    /// are kept.
     pub fn of_image(&self, image: &MelImage) -> Result<Vec<f32>> {
         Ok(self.encode(image)?.iter().map(|value| value.to_f32()).collect())
     }
@@ -89,7 +95,11 @@ impl Latents {
     fn standardised(&self, latent: &[f32]) -> Vec<f16> {
         let LatentStats { mean, std } = &self.statistics;
         let channels = mean.iter().zip(std).cycle();
-        latent.iter().zip(channels).map(|(v, (mean, std))| f16::from_f32((v - mean) / std)).collect()
+        latent
+            .iter()
+            .zip(channels)
+            .map(|(v, (mean, std))| f16::from_f32((v - mean) / std))
+            .collect()
     }
 
     /// Standardised latents `(B, H, W, C)` -> images `(B, n_mels, frames, 1)`, not clipped.
@@ -100,8 +110,8 @@ impl Latents {
         Ok(self.decoder.forward(ops, &raw)?)
     }
 
-    /// Weight of each channel's error: `std^power`, scaled to mean 1 (a channel that spreads wide moves the image more
-    /// than one that does not).
+    /// Weight of each channel's error: `std^power`, scaled to mean 1 (a channel that spreads wide
+    /// moves the image more than one that does not).
     pub fn channel_weights(&self, power: f64, ops: &Candle) -> Result<Tensor> {
         let raw: Vec<f64> = self.statistics.std.iter().map(|s| f64::from(*s).powf(power)).collect();
         let mean = raw.iter().sum::<f64>() / raw.len() as f64;

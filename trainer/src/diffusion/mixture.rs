@@ -16,7 +16,8 @@ use crate::data::image_set::ImageSet;
 use crate::data::pairs::Pair;
 use crate::data::renewal::RenewedSetup;
 
-/// One dataset or several: pieces are counted through all of them, and instruments of one name are one.
+/// One dataset or several: pieces are counted through all of them, and instruments of one name are
+/// one.
 pub struct Mixture {
     parts: Vec<Part>,
     /// Of all parts, in the order in which they come.
@@ -34,7 +35,11 @@ struct Part {
 
 impl Part {
     fn outside(&self, at: ImageRef) -> ImageRef {
-        ImageRef { piece: at.piece + self.first_piece, instrument: self.instruments[at.instrument], ..at }
+        ImageRef {
+            piece: at.piece + self.first_piece,
+            instrument: self.instruments[at.instrument],
+            ..at
+        }
     }
 
     fn inside(&self, at: ImageRef) -> ImageRef {
@@ -79,7 +84,8 @@ impl Mixture {
             })
         };
         let instruments = images.instruments().iter().map(&mut number).collect();
-        let first_piece = self.parts.last().map_or(0, |part| part.first_piece + part.examples.pieces());
+        let first_piece =
+            self.parts.last().map_or(0, |part| part.first_piece + part.examples.pieces());
         self.parts.push(Part { examples, first_piece, instruments });
         Ok(())
     }

@@ -51,8 +51,9 @@ pub struct DiffusionTask {
 }
 
 impl DiffusionTask {
-    /// The setup's model file is a trained autoencoder, or a whole model, whose denoiser is then trained on; where the data
-    /// have other instruments than it knew, its instrument head starts anew.
+    /// The setup's model file is a trained autoencoder, or a whole model, whose denoiser is then
+    /// trained on; where the data have other instruments than it knew, its instrument head starts
+    /// anew.
     pub fn new(setup: &Setup<'_>) -> Result<Self> {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let autoencoder =
@@ -89,7 +90,18 @@ impl DiffusionTask {
         let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
         let batches = Batches::new(config.clone(), examples, latents)?;
         let ahead = Ahead::new(batches, config.steps)?;
-        Ok(Self { config, base, ahead, forward, channel_weights, listener, validation, store, ops, nets })
+        Ok(Self {
+            config,
+            base,
+            ahead,
+            forward,
+            channel_weights,
+            listener,
+            validation,
+            store,
+            ops,
+            nets,
+        })
     }
 
     /// The batch of examples that are judged.
@@ -100,8 +112,8 @@ impl DiffusionTask {
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
     fn predict(&mut self, batch: &Batch) -> Result<(Tensor, Tensor)> {
         let style = self.nets.style.forward(&mut self.ops, &batch.style)?;
-        let [tokens, pooled, profile] =
-            [&style.tokens, &style.pooled, &batch.profile].map(|kept| kept.broadcast_mul(&batch.keep_style));
+        let [tokens, pooled, profile] = [&style.tokens, &style.pooled, &batch.profile]
+            .map(|kept| kept.broadcast_mul(&batch.keep_style));
         let read = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
         let (content, mask, timestep) = (&batch.content, &batch.mask, &batch.timestep);
         let conditions = Conditions { content, mask, timestep, style: &read };
@@ -126,8 +138,8 @@ impl DiffusionTask {
         Ok(pairs.iter().zip(outputs).map(row).collect())
     }
 
-    /// Distance of the feature statistics of the decoded estimates and of the targets (the reports' style loss, with its
-    /// gradient).
+    /// Distance of the feature statistics of the decoded estimates and of the targets (the reports'
+    /// style loss, with its gradient).
     fn style_loss(
         &mut self,
         batch: &Batch,
@@ -135,13 +147,15 @@ impl DiffusionTask {
         targets: &[MelImage],
         prediction: &Tensor,
     ) -> Result<Tensor> {
-        // An estimate is linear in the noisy latent and the prediction: two unit inputs tell the coefficients.
+        // An estimate is linear in the noisy latent and the prediction: two unit inputs tell the
+        // coefficients.
         let coefficients = draws.iter().map(|draw| {
             let mut out = [0.0; 2];
             self.forward.x0(&[1.0, 0.0], &[0.0, 1.0], draw.timestep, &mut out);
             out
         });
-        let (of_noisy, of_prediction): (Vec<f32>, Vec<f32>) = coefficients.map(|[a, b]| (a, b)).unzip();
+        let (of_noisy, of_prediction): (Vec<f32>, Vec<f32>) =
+            coefficients.map(|[a, b]| (a, b)).unzip();
         let column = |values| Tensor::from_vec(values, (draws.len(), 1, 1, 1), self.ops.device());
         let estimate = batch
             .noisy
@@ -156,8 +170,10 @@ impl DiffusionTask {
 
     /// The clean latent that a prediction stands for.
     fn estimate(&self, batch: &Batch, prediction: &Tensor, timestep: usize) -> Result<Tensor> {
-        let (x_t, prediction) =
-            (batch.noisy.flatten_all()?.to_vec1::<f32>()?, prediction.flatten_all()?.to_vec1::<f32>()?);
+        let (x_t, prediction) = (
+            batch.noisy.flatten_all()?.to_vec1::<f32>()?,
+            prediction.flatten_all()?.to_vec1::<f32>()?,
+        );
         let mut x0 = vec![0.0; x_t.len()];
         self.forward.x0(&x_t, &prediction, timestep, &mut x0);
         Ok(Tensor::from_vec(x0, batch.noisy.shape(), self.ops.device())?)
@@ -166,11 +182,13 @@ impl DiffusionTask {
     /// Diffusion loss and label accuracy over validation pairs at fixed timesteps.
     fn validation_loss(&mut self, pairs: &[Pair]) -> Result<(f64, f64)> {
         let steps = self.config.model.diffusion.train_timesteps;
-        let draws: Vec<Draw> = (0..pairs.len()).map(|i| Draw::plain((i * 7919) % steps, i as u64)).collect();
+        let draws: Vec<Draw> =
+            (0..pairs.len()).map(|i| Draw::plain((i * 7919) % steps, i as u64)).collect();
         let batch = self.batch(pairs, &draws)?;
         let (prediction, logits) = self.predict(&batch)?;
-        let loss =
-            self.prediction_loss(&batch, &prediction, &batch.weight.ones_like()?)?.to_scalar::<f32>()?;
+        let loss = self
+            .prediction_loss(&batch, &prediction, &batch.weight.ones_like()?)?
+            .to_scalar::<f32>()?;
         let right = logits
             .argmax(1)?
             .eq(&batch.labels)?
@@ -181,7 +199,12 @@ impl DiffusionTask {
     }
 
     /// Mean squared error of the prediction outside the prefix, channels and timesteps weighted.
-    fn prediction_loss(&self, batch: &Batch, prediction: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    fn prediction_loss(
+        &self,
+        batch: &Batch,
+        prediction: &Tensor,
+        weight: &Tensor,
+    ) -> Result<Tensor> {
         let error = prediction
             .sub(&batch.target)?
             .sqr()?
@@ -211,7 +234,9 @@ impl Task for DiffusionTask {
             self.prediction_loss(&batch, &prediction, &batch.weight)
         })?;
         losses.add("label", weights.label, || Ok(label::label(&logits, &batch.labels)?))?;
-        losses.add("style", weights.style, || self.style_loss(&batch, &draws, &targets, &prediction))?;
+        losses.add("style", weights.style, || {
+            self.style_loss(&batch, &draws, &targets, &prediction)
+        })?;
         Ok(losses)
     }
 
@@ -249,7 +274,8 @@ impl Task for DiffusionTask {
         let pairs: Vec<Pair> = self.validation.iter().take(6).copied().collect();
         let names = self.config.model.style.instruments.clone();
         let images = self.one_step(&pairs)?;
-        let name = |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
+        let name =
+            |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
         let rows = pairs.iter().zip(images).map(|(p, images)| (name(p), images.to_vec())).collect();
         Ok(Some(Panels {
             columns: ["content", "style", "target", "output (1 step)"].map(String::from).to_vec(),

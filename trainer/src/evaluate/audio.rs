@@ -1,7 +1,8 @@
 //! `trainer evaluate audio`: what a listener gets, beside baselines.
 //!
-//! Pieces of a split are recorded again in their setups ([`Studio`]), played through the very stream of `cargo xtask
-//! transfer`, transcribed, and compared with the score and with the same piece on the target instrument.
+//! Pieces of a split are recorded again in their setups ([`Studio`]), played through the very
+//! stream of `cargo xtask transfer`, transcribed, and compared with the score and with the same
+//! piece on the target instrument.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -51,8 +52,9 @@ const MATCHED: &str = "spectral-envelope match";
 /// The row of the true target played once more: how near two recordings of the very same are.
 const RETAKEN: &str = "true target, another take";
 
-/// The row of what a producer does without a transfer: the content's notes, transcribed, on a sampler. Here it is the target's own, behind its
-/// own recording chain, which no listener to the content has.
+/// The row of what a producer does without a transfer: the content's notes, transcribed, on a
+/// sampler. Here it is the target's own, behind its own recording chain, which no listener to the
+/// content has.
 const SAMPLED: &str = "transcribed content on the target's own sampler";
 
 /// What the table says.
@@ -100,8 +102,8 @@ pub struct Args {
     /// Without the rows of other latencies and of Griffin-Lim: more clips in the same time.
     #[arg(long)]
     pub brief: bool,
-    /// What `--json` wrote of the same clips: the rows that no model made are taken from it, in two thirds of the time. The true target's is measured
-    /// anew, and has to be the same.
+    /// What `--json` wrote of the same clips: the rows that no model made are taken from it, in
+    /// two thirds of the time. The true target's is measured anew, and has to be the same.
     #[arg(long, value_name = "FILE")]
     pub baselines: Option<PathBuf>,
     /// Also writes the table, with an interval for every figure, as JSON.
@@ -172,8 +174,11 @@ pub fn judge(args: &Args) -> Result<Table> {
     };
     let items = session.items()?;
     // Clips know nothing of each other: the table is the same on one core and on many.
-    let rows: Vec<_> =
-        items.par_iter().enumerate().map(|(clip, item)| session.rows(clip, item)).collect::<Result<_>>()?;
+    let rows: Vec<_> = items
+        .par_iter()
+        .enumerate()
+        .map(|(clip, item)| session.rows(clip, item))
+        .collect::<Result<_>>()?;
     let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
     for (item, rows) in items.iter().zip(rows) {
         table.push_all(item.piece, rows);
@@ -213,11 +218,12 @@ impl Session<'_> {
         let piece = pieces[number % pieces.len()];
         let players = self.players(piece);
         let mut next = pairs.iter().cycle().skip(number % pairs.len());
-        let played = |pair: &&(usize, usize)| players.contains(&pair.0) && players.contains(&pair.1);
+        let played =
+            |pair: &&(usize, usize)| players.contains(&pair.0) && players.contains(&pair.1);
         let &(from, to) = next.find(played).expect("a piece of three instruments");
         let setups = self.studio.description().pieces[piece].setups;
-        let [content, target] =
-            [from, to].map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
+        let [content, target] = [from, to]
+            .map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
         let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
         let others: Vec<usize> = players.into_iter().filter(|i| ![from, to].contains(i)).collect();
         Item {
@@ -276,7 +282,8 @@ impl Session<'_> {
             (COPY.into(), content.clone()),
             (RETAKEN.into(), retaken),
             (MATCHED.into(), envelope::matched(content, style)),
-            // Another recording than the truth's: the same noise would bring it nearer than any sampler is.
+            // Another recording than the truth's: the same noise would bring it nearer than any
+            // sampler is.
             (SAMPLED.into(), self.record(&heard, item.target, 2)?),
         ])
     }
@@ -284,14 +291,16 @@ impl Session<'_> {
     /// The audio of the rows that the model makes.
     fn outputs(&self, item: &Item, take: &Take) -> Result<Vec<(String, Audio)>> {
         let Take { content, truth, style, .. } = take;
-        let other = self.record(&take.studied, Sound { instrument: item.other, ..item.target }, 0)?;
+        let other =
+            self.record(&take.studied, Sound { instrument: item.other, ..item.target }, 0)?;
         let ceiling = ceiling::played(self.listener.networks(), content, truth)?;
         let mut outputs = vec![("autoencoder and vocoder on the true target".to_string(), ceiling)];
         let settings = self.args.subject.sampling.settings();
-        let mut play = |name: String, style: &Audio, settings: &Settings, mode: LatencyMode| -> Result<()> {
-            outputs.push((name, self.listener.transferred(content, style, settings, mode)?));
-            Ok(())
-        };
+        let mut play =
+            |name: String, style: &Audio, settings: &Settings, mode: LatencyMode| -> Result<()> {
+                outputs.push((name, self.listener.transferred(content, style, settings, mode)?));
+                Ok(())
+            };
         for &steps in &self.args.steps {
             let settings = Settings { steps, ..settings.clone() };
             play(row_name(steps), style, &settings, LatencyMode::Quality)?;
@@ -303,7 +312,12 @@ impl Session<'_> {
             let plain = Settings { vocoder: VocoderKind::GriffinLim, ..settings.clone() };
             play("Luthier, Griffin-Lim".into(), style, &plain, LatencyMode::Quality)?;
         }
-        play("Luthier, another instrument's style".into(), &other, &settings, LatencyMode::Quality)?;
+        play(
+            "Luthier, another instrument's style".into(),
+            &other,
+            &settings,
+            LatencyMode::Quality,
+        )?;
         Ok(outputs)
     }
 
@@ -311,7 +325,8 @@ impl Session<'_> {
         let Take { score, content, truth, .. } = take;
         let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
         let grid = engine::pipeline::grid(self.listener.playable.config(), content.sample_rate_hz)?;
-        let joins = (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
+        let joins =
+            (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
         Ok(Reference {
             content,
             truth,
@@ -349,13 +364,15 @@ impl Session<'_> {
     }
 }
 
-/// How far the level 1.5 s into long notes is from the true target's, in dB; NaN without such notes. Notes that the clip cuts before are none:
-/// beyond its end both are silent.
+/// How far the level 1.5 s into long notes is from the true target's, in dB; NaN without such
+/// notes. Notes that the clip cuts before are none: beyond its end both are silent.
 fn sustain_error_db(audio: &Audio, asked: &[Note], truth: &Audio) -> f64 {
     let end_s = truth.frames() as f64 / f64::from(truth.sample_rate_hz);
-    let heard = |note: &&Note| note.onset_s + SUSTAINED_S + f64::from(LEVEL_S) < note.offset_s.min(end_s);
+    let heard =
+        |note: &&Note| note.onset_s + SUSTAINED_S + f64::from(LEVEL_S) < note.offset_s.min(end_s);
     let long = asked.iter().filter(heard);
-    let level = |audio: &Audio, at_s: f64| level_db(&audio.channels, at_s as f32, audio.sample_rate_hz);
+    let level =
+        |audio: &Audio, at_s: f64| level_db(&audio.channels, at_s as f32, audio.sample_rate_hz);
     let errors = long.map(|note| {
         let at_s = note.onset_s + SUSTAINED_S;
         (level(audio, at_s) - level(truth, at_s)).abs()
@@ -385,13 +402,19 @@ mod tests {
 
     #[test]
     fn a_note_that_the_clip_cuts_before_its_level_is_looked_at_is_no_long_note() {
-        let note =
-            |onset_s: f64, duration_s: f64| Note { onset_s, offset_s: onset_s + duration_s, pitch: 69.0 };
+        let note = |onset_s: f64, duration_s: f64| Note {
+            onset_s,
+            offset_s: onset_s + duration_s,
+            pitch: 69.0,
+        };
         let (truth, louder) = (tone(0.5), tone(0.25));
         let error = |notes: &[Note]| sustain_error_db(&louder, notes, &truth);
         assert!((error(&[note(0.1, 1.9)]) - 6.02).abs() < 0.05);
         assert!((error(&[note(0.1, 1.9), note(1.0, 3.0), note(0.45, 3.0)]) - 6.02).abs() < 0.05);
-        assert!(error(&[note(1.0, 3.0)]).is_nan(), "beyond the end both are silent, which says nothing");
+        assert!(
+            error(&[note(1.0, 3.0)]).is_nan(),
+            "beyond the end both are silent, which says nothing"
+        );
         assert!(error(&[note(0.1, 1.0)]).is_nan(), "a short one");
     }
 }

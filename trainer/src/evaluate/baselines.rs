@@ -1,4 +1,5 @@
-//! Rows that no model made, out of an earlier evaluation of the same clips: a third of what an evaluation takes.
+//! Rows that no model made, out of an earlier evaluation of the same clips: a third of what an
+//! evaluation takes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,8 @@ pub struct Baselines {
 }
 
 impl Baselines {
-    /// Reads what `--json` wrote: the row of `first`, which is measured anew, and those of `others`, which are not.
+    /// Reads what `--json` wrote: the row of `first`, which is measured anew, and those of
+    /// `others`, which are not.
     ///
     /// # Errors
     /// If the file cannot be read or lacks a row.
@@ -40,12 +42,16 @@ impl Baselines {
             compare::same_figure(known, (!value.is_nan()).then_some(*value))
         };
         if self.first.piece(clip) != Some(piece) || !measured.iter().all(same) {
-            let expected =
-                format!("expected the clips of this evaluation, found another as number {}", clip + 1);
+            let expected = format!(
+                "expected the clips of this evaluation, found another as number {}",
+                clip + 1
+            );
             return Err(Error::file(&self.path, expected));
         }
         let row = |row: &compare::Row| {
-            let value = |(name, _): &(&'static str, f64)| (*name, row.value(name, clip).unwrap_or(f64::NAN));
+            let value = |(name, _): &(&'static str, f64)| {
+                (*name, row.value(name, clip).unwrap_or(f64::NAN))
+            };
             (row.name.clone(), measured.iter().map(value).collect())
         };
         Ok(self.others.iter().map(row).collect())
@@ -58,7 +64,8 @@ mod tests {
     use crate::evaluate::table::{Column, Form, Table};
     use crate::evaluate::write_json;
 
-    const COLUMNS: [Column; 2] = [Column::new("F1", "f1", Form::Mean), Column::new("LSD", "lsd", Form::Mean)];
+    const COLUMNS: [Column; 2] =
+        [Column::new("F1", "f1", Form::Mean), Column::new("LSD", "lsd", Form::Mean)];
 
     #[test]
     fn clips_are_known_again_and_others_refused() {
@@ -75,9 +82,18 @@ mod tests {
         assert_eq!((rows[0].0.as_str(), rows[0].1[0]), ("copy", ("f1", 0.5)));
         assert!(rows[0].1[1].1.is_nan(), "what could not be measured still cannot");
         for (clip, piece, f1) in [(1, 3, 0.75), (1, 4, 0.5), (2, 4, 0.75)] {
-            let error = known.of_clip(clip, piece, &vec![("f1", f1), ("lsd", 0.0)]).unwrap_err().to_string();
+            let error = known
+                .of_clip(clip, piece, &vec![("f1", f1), ("lsd", 0.0)])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("before.json") && error.contains("this evaluation"), "{error}");
         }
-        assert!(Baselines::read(&path, "truth", &["played"]).err().unwrap().to_string().contains("`played`"));
+        assert!(
+            Baselines::read(&path, "truth", &["played"])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("`played`")
+        );
     }
 }

@@ -36,15 +36,23 @@ pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) 
     Ok(Audio { sample_rate_hz: rate_hz, channels })
 }
 
-/// The target's image of every window that a stream of so many host samples has, at the target's own level.
-fn images(config: &ModelConfig, grid: &Grid, truth: &Audio, samples: usize) -> Result<Vec<MelImage>> {
+/// The target's image of every window that a stream of so many host samples has, at the target's
+/// own level.
+fn images(
+    config: &ModelConfig,
+    grid: &Grid,
+    truth: &Audio,
+    samples: usize,
+) -> Result<Vec<MelImage>> {
     let mut channels = truth.at_rate(config.mel.sample_rate_hz)?.channels;
     let windows = (0..).take_while(|k| grid.segment(*k).start < samples as u64);
-    let (mut level, mut front_end) = (Level::new(config.mel.sample_rate_hz), MelFrontEnd::new(&config.mel));
+    let (mut level, mut front_end) =
+        (Level::new(config.mel.sample_rate_hz), MelFrontEnd::new(&config.mel));
     let mut heard = 0;
     let image = |k| {
         let first_center = grid.first_model_sample(k);
-        let end = (first_center + (config.window.frames * config.mel.hop_length) as i64).max(0) as usize;
+        let end =
+            (first_center + (config.window.frames * config.mel.hop_length) as i64).max(0) as usize;
         for channel in &mut channels {
             channel.resize(channel.len().max(end), 0.0);
         }
@@ -85,7 +93,13 @@ impl TransferModel for Oracle {
         self.networks.decode(&latent, dims)
     }
 
-    fn denoise(&mut self, noisy: &[f32], _: LatentDims, _: usize, guides: &[Guide]) -> Result<Vec<Vec<f32>>> {
+    fn denoise(
+        &mut self,
+        noisy: &[f32],
+        _: LatentDims,
+        _: usize,
+        guides: &[Guide],
+    ) -> Result<Vec<Vec<f32>>> {
         Ok(vec![vec![0.0; noisy.len()]; guides.len()])
     }
 }
@@ -97,7 +111,12 @@ struct Told {
 }
 
 impl WindowProcessor for Told {
-    fn process(&mut self, window: &WindowInput, out: &mut WindowOutput, cancel: &Cancel) -> Result<()> {
+    fn process(
+        &mut self,
+        window: &WindowInput,
+        out: &mut WindowOutput,
+        cancel: &Cancel,
+    ) -> Result<()> {
         self.window.store(window.index as usize, Relaxed);
         self.pipeline.process(window, out, cancel)
     }

@@ -3,14 +3,16 @@
 use engine::audio_file::Audio;
 use engine::dsp::stft::Stft;
 
-/// Frequencies that count: from A1, below which bins are wider than semitones, to the end of the piano.
+/// Frequencies that count: from A1, below which bins are wider than semitones, to the end of the
+/// piano.
 const RANGE_HZ: std::ops::Range<f32> = 55.0..4400.0;
 /// A window of at least this long.
 const WINDOW_S: f32 = 0.15;
 /// Frames this far below the loudest of their recording are pauses.
 const PAUSE: f32 = 1e-4;
 
-/// Cosine of the angle between the chromas (12 pitch classes), mean over the times at which both sound; 0 to 1.
+/// Cosine of the angle between the chromas (12 pitch classes), mean over the times at which both
+/// sound; 0 to 1.
 ///
 /// Chroma after Bartsch and Wakefield 2005: magnitudes of an STFT, summed over octaves.
 pub fn chroma_cosine(a: &Audio, b: &Audio) -> f64 {
@@ -31,7 +33,9 @@ fn chroma(audio: &Audio) -> Vec<Option<[f32; 12]>> {
     let n_fft = ((WINDOW_S * rate_hz) as usize).next_power_of_two();
     let class = |bin: usize| {
         let hz = bin as f32 * rate_hz / n_fft as f32;
-        RANGE_HZ.contains(&hz).then(|| (12.0 * (hz / 440.0).log2()).round().rem_euclid(12.0) as usize)
+        RANGE_HZ
+            .contains(&hz)
+            .then(|| (12.0 * (hz / 440.0).log2()).round().rem_euclid(12.0) as usize)
     };
     let classes: Vec<Option<usize>> = (0..=n_fft / 2).map(class).collect();
     let (mut stft, mut spectrum) = (Stft::new(n_fft, n_fft / 4), Vec::new());
@@ -57,7 +61,8 @@ mod tests {
     fn tones(keys: &[i32]) -> Audio {
         let hz = |key: i32| 440.0 * ((key - 69) as f32 / 12.0).exp2();
         let sample = |i| {
-            let sine = |key: &i32| 0.1 * (std::f32::consts::TAU * hz(*key) * i as f32 / 22_050.0).sin();
+            let sine =
+                |key: &i32| 0.1 * (std::f32::consts::TAU * hz(*key) * i as f32 / 22_050.0).sin();
             keys.iter().map(sine).sum()
         };
         Audio { sample_rate_hz: 22_050, channels: vec![(0..22_050).map(sample).collect()] }

@@ -1,7 +1,7 @@
 //! `trainer evaluate compare`: whether one evaluation is better than another of the same clips.
 //!
-//! Two means of the same clips move together with the clips; their ratio does not. So the interval is that of the ratio, by
-//! resampling pieces once for both (paired bootstrap, Efron 1979).
+//! Two means of the same clips move together with the clips; their ratio does not. So the interval
+//! is that of the ratio, by resampling pieces once for both (paired bootstrap, Efron 1979).
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::bootstrap::{mean, ratio_interval};
 use super::write_json;
 
-/// Compares two evaluations of the same clips: what `--json` of `transfer`, `audio` or `recordings` wrote, or two `report.json`.
+/// Compares two evaluations of the same clips: what `--json` of `transfer`, `audio` or `recordings`
+/// wrote, or two `report.json`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The one that is compared with.
@@ -38,7 +39,8 @@ pub struct Row {
     measures: serde_json::Map<String, Value>,
 }
 
-/// The mean of a measure over another row's, with the 95 % interval of clips that both could measure.
+/// The mean of a measure over another row's, with the 95 % interval of clips that both could
+/// measure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
     /// The ratio of the means.
@@ -47,7 +49,8 @@ pub struct Ratio {
     pub interval: (f64, f64),
 }
 
-/// Rows that every table begins with and no model made: true target and content, or style and content.
+/// Rows that every table begins with and no model made: true target and content, or style and
+/// content.
 const BASELINES: usize = 2;
 /// How far figures of the same clip may lie apart: processors round differently.
 const SAME: f64 = 1e-3;
@@ -59,7 +62,10 @@ impl Row {
         let clips = own.iter().zip(&others).zip(&self.pieces);
         let both = clips.filter_map(|((a, b), piece)| Some((((*a)?, (*b)?), *piece)));
         let ((own, others), pieces): ((Vec<f64>, Vec<f64>), Vec<usize>) = both.unzip();
-        Ratio { value: mean(&own) / mean(&others), interval: ratio_interval(&own, &others, &pieces, seed) }
+        Ratio {
+            value: mean(&own) / mean(&others),
+            interval: ratio_interval(&own, &others, &pieces, seed),
+        }
     }
 
     /// The mean of a measure where it could be measured; no number where it could not.
@@ -70,8 +76,11 @@ impl Row {
 
     /// A measure's value in each clip; none where it could not be measured.
     fn values(&self, measure: &str) -> Vec<Option<f64>> {
-        let values =
-            self.measures.get(measure).and_then(|measure| measure.get("values")).and_then(Value::as_array);
+        let values = self
+            .measures
+            .get(measure)
+            .and_then(|measure| measure.get("values"))
+            .and_then(Value::as_array);
         values.map_or_else(Vec::new, |values| values.iter().map(Value::as_f64).collect())
     }
 
@@ -85,7 +94,8 @@ impl Row {
         self.pieces.get(clip).copied()
     }
 
-    /// Whether a mean of it has a ratio: that of a measure with signs, as how much louder something is, may be 0.
+    /// Whether a mean of it has a ratio: that of a measure with signs, as how much louder something
+    /// is, may be 0.
     fn is_magnitude(&self, measure: &str) -> bool {
         self.values(measure).into_iter().flatten().all(|value| value >= 0.0)
     }
@@ -146,7 +156,8 @@ pub fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
     let value: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
     let rows = |value: &Value| -> Result<Vec<Row>> {
         let expected = "expected rows with pieces, as this version's --json writes them";
-        serde_json::from_value(value.clone()).map_err(|e| Error::file(path, format!("{expected}: {e}")))
+        serde_json::from_value(value.clone())
+            .map_err(|e| Error::file(path, format!("{expected}: {e}")))
     };
     let Some(sets) = value.get("sets").and_then(Value::as_array) else {
         return Ok(vec![(String::new(), rows(&value)?)]);
@@ -168,16 +179,20 @@ pub fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
 
 /// Every measure of every row that both have.
 fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
-    let same = before.iter().zip(after).take(BASELINES).all(|(a, b)| a.name == b.name && a.agrees(b));
+    let same =
+        before.iter().zip(after).take(BASELINES).all(|(a, b)| a.name == b.name && a.agrees(b));
     if !same {
-        let expected =
-            format!("the clips of {}: its first rows need no model and differ here", args.before.display());
+        let expected = format!(
+            "the clips of {}: its first rows need no model and differ here",
+            args.before.display()
+        );
         return Err(Error::file(&args.after, format!("expected {expected}")));
     }
     let mut changes = Vec::new();
     for row in before {
         let Some(other) = after.iter().find(|other| other.name == row.name) else { continue };
-        let magnitudes = row.measures.keys().filter(|m| row.is_magnitude(m) && other.is_magnitude(m));
+        let magnitudes =
+            row.measures.keys().filter(|m| row.is_magnitude(m) && other.is_magnitude(m));
         for measure in magnitudes.filter(|measure| other.measures.contains_key(*measure)) {
             changes.push(Change {
                 row: row.name.clone(),
@@ -206,7 +221,8 @@ fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
     measures.iter().for_each(|name| write!(text, " {name} |").expect("a string takes it"));
     text += &format!("\n|---|{}\n", "---|".repeat(measures.len()));
     for row in rows {
-        let of_row = |name: &&String| changes.iter().find(|c| c.row == row.name && c.measure == **name);
+        let of_row =
+            |name: &&String| changes.iter().find(|c| c.row == row.name && c.measure == **name);
         let cells: String = measures.iter().map(|name| cell(of_row(name))).collect();
         writeln!(text, "| {} |{cells}", row.name).expect("a string takes it");
     }
@@ -240,7 +256,11 @@ mod tests {
         let path = folder.join(name);
         let row = |name: &str, values: Value| json!({ "name": name, "pieces": pieces, "measures": { "LSD": { "values": values } } });
         let fixed: Vec<f64> = pieces.iter().map(|piece| 1.0 + *piece as f64).collect();
-        let rows = json!([row("truth", json!(fixed)), row("copy", json!(fixed)), row("ours", json!(values))]);
+        let rows = json!([
+            row("truth", json!(fixed)),
+            row("copy", json!(fixed)),
+            row("ours", json!(values))
+        ]);
         std::fs::write(&path, rows.to_string()).unwrap();
         path
     }
@@ -253,8 +273,14 @@ mod tests {
     fn clips_are_paired_and_those_that_one_side_could_not_measure_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let pieces = [0, 1, 2, 3];
-        let before = file(folder.path(), "a.json", &pieces, &[Some(1.0), Some(10.0), Some(100.0), None]);
-        let after = file(folder.path(), "b.json", &pieces, &[Some(1.5), Some(15.0), Some(150.0), Some(7.0)]);
+        let before =
+            file(folder.path(), "a.json", &pieces, &[Some(1.0), Some(10.0), Some(100.0), None]);
+        let after = file(
+            folder.path(),
+            "b.json",
+            &pieces,
+            &[Some(1.5), Some(15.0), Some(150.0), Some(7.0)],
+        );
         let args = args(before, after);
         let (a, b) = (tables(&args.before).unwrap(), tables(&args.after).unwrap());
         let found = changes(&a[0].1, &b[0].1, &args).unwrap();

@@ -1,4 +1,5 @@
-//! Figures by the instruments that a transfer leads from and to: a bowed note tells where it ends, a harp's does not.
+//! Figures by the instruments that a transfer leads from and to: a bowed note tells where it ends,
+//! a harp's does not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,7 +24,8 @@ impl fmt::Display for Direction {
     }
 }
 
-/// One row of a table from every instrument and one to every instrument, of which there are [`FEWEST`] pairs at least; `directions` is that of each clip.
+/// One row of a table from every instrument and one to every instrument, of which there are
+/// [`FEWEST`] pairs at least; `directions` is that of each clip.
 pub fn markdown(table: &Table, directions: &[Direction], row: &str) -> String {
     type End = fn(&Direction) -> &str;
     let ends: [(&str, End); 2] = [("from", |d| &d.from), ("to", |d| &d.to)];

@@ -18,8 +18,8 @@ pub fn mel_lsd_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
     (squares.sum::<f64>() / a.data.len() as f64).sqrt()
 }
 
-/// Spectral convergence (Arik, Jun and Diamos 2018): the norm of the difference of two magnitude spectrograms
-/// over the norm of the expected one.
+/// Spectral convergence (Arik, Jun and Diamos 2018): the norm of the difference of two magnitude
+/// spectrograms over the norm of the expected one.
 pub struct SpectralConvergence {
     stft: Stft,
     got: Vec<Complex32>,
@@ -55,8 +55,8 @@ const RESOLUTIONS: [usize; 3] = [512, 1024, 2048];
 /// Magnitudes below this share of the loudest are alike (-80 dB).
 const FLOOR: f32 = 1e-4;
 
-/// Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over three resolutions of spectral convergence and
-/// of the mean absolute difference of log magnitudes (natural logarithm).
+/// Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over three resolutions of
+/// spectral convergence and of the mean absolute difference of log magnitudes (natural logarithm).
 pub struct MultiResolution {
     stfts: Vec<Stft>,
 }
@@ -68,14 +68,21 @@ impl Default for MultiResolution {
 }
 
 impl MultiResolution {
-    /// Of `got`, brought to the level of `expected`, from `expected`; 0 for the same sound at any level.
+    /// Of `got`, brought to the level of `expected`, from `expected`; 0 for the same sound at any
+    /// level.
     pub fn of(&mut self, got: &[f32], expected: &[f32]) -> f64 {
         let len = got.len().min(expected.len());
-        let rms = |x: &[f32]| (x[..len].iter().map(|x| f64::from(x * x)).sum::<f64>() / len as f64).sqrt();
+        let rms = |x: &[f32]| {
+            (x[..len].iter().map(|x| f64::from(x * x)).sum::<f64>() / len as f64).sqrt()
+        };
         let gain = (rms(expected) / rms(got).max(1e-12)) as f32;
         let got: Vec<f32> = got[..len].iter().map(|x| x * gain).collect();
         let count = self.stfts.len() as f64;
-        self.stfts.iter_mut().map(|stft| at_one_resolution(stft, &got, &expected[..len])).sum::<f64>() / count
+        self.stfts
+            .iter_mut()
+            .map(|stft| at_one_resolution(stft, &got, &expected[..len]))
+            .sum::<f64>()
+            / count
     }
 }
 
@@ -115,8 +122,8 @@ mod tests {
         assert!((mel_lsd_db(&a, &b, 80.0) - 8.0).abs() < 1e-4);
         let tone: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.1).sin()).collect();
         let half: Vec<f32> = tone.iter().map(|x| x * 0.5).collect();
-        let convergence =
-            SpectralConvergence::default().of(std::slice::from_ref(&half), std::slice::from_ref(&tone));
+        let convergence = SpectralConvergence::default()
+            .of(std::slice::from_ref(&half), std::slice::from_ref(&tone));
         assert!((convergence - 0.5).abs() < 1e-3, "{convergence}");
         let mut resolutions = MultiResolution::default();
         assert!(resolutions.of(&half, &tone) < 1e-3, "level-free");

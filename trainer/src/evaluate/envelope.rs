@@ -1,4 +1,5 @@
-//! What a musician's match equaliser does: one gain for each frequency, from the mean spectra of two recordings.
+//! What a musician's match equaliser does: one gain for each frequency, from the mean spectra of
+//! two recordings.
 
 use engine::audio_file::Audio;
 use engine::dsp::filterbank::MelFilterbank;
@@ -18,7 +19,8 @@ pub fn matched(content: &Audio, style: &Audio) -> Audio {
     let rate_hz = content.sample_rate_hz as f32;
     let bank = MelFilterbank::with_range(rate_hz, N_FFT, BANDS, 0.0, rate_hz / 2.0);
     let mut stft = Stft::new(N_FFT, HOP);
-    let (is_db, wanted_db) = (bands_db(content, &bank, &mut stft), bands_db(style, &bank, &mut stft));
+    let (is_db, wanted_db) =
+        (bands_db(content, &bank, &mut stft), bands_db(style, &bank, &mut stft));
     let gain_db: Vec<f32> = is_db
         .iter()
         .zip(wanted_db)
@@ -30,7 +32,8 @@ pub fn matched(content: &Audio, style: &Audio) -> Audio {
         10f32.powf(db / 20.0)
     };
     let gains: Vec<f32> = bank.bin_positions().into_iter().map(bin_gain).collect();
-    let channels = content.channels.iter().map(|channel| filtered(channel, &gains, &mut stft)).collect();
+    let channels =
+        content.channels.iter().map(|channel| filtered(channel, &gains, &mut stft)).collect();
     Audio { sample_rate_hz: content.sample_rate_hz, channels }
 }
 

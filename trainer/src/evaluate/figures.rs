@@ -1,4 +1,5 @@
-//! The student reports' figures 1 and 3 to 6, made with this model: what its networks do, one by one.
+//! The student reports' figures 1 and 3 to 6, made with this model: what its networks do, one by
+//! one.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ use super::transfer::Session;
 use crate::data::description::Split;
 use crate::plot::Panels;
 
-/// What is left of the signal's power where the reports' schedule ends: from there their model sampled.
+/// What is left of the signal's power where the reports' schedule ends: from there their model
+/// sampled.
 const REPORTS_ALPHA_BAR: f64 = 0.132;
 /// A fair draw: nothing but noise is given.
 const TEMPERATURE: f32 = 1.0;
@@ -33,7 +35,8 @@ pub struct Figure {
 /// Name, then content, style and true target.
 type Example = (String, [MelImage; 3]);
 
-/// All of them but figure 6 (transfer at several step counts), which is the picture of the report's sets.
+/// All of them but figure 6 (transfer at several step counts), which is the picture of the report's
+/// sets.
 pub const FIGURES: [Figure; 3] = [
     Figure {
         file: "figure-1-reconstruction.png",
@@ -66,16 +69,27 @@ pub fn draw(session: &Session, steps: &[usize], seed: u64, folder: &Path) -> Res
     Ok(())
 }
 
-fn reconstruction(player: &mut Player, examples: &[Example], _: &[usize], _: u64) -> Result<Panels> {
+fn reconstruction(
+    player: &mut Player,
+    examples: &[Example],
+    _: &[usize],
+    _: u64,
+) -> Result<Panels> {
     let rows = examples.iter().map(|(name, [content, _, target])| {
-        let (of_content, of_target) = (player.reconstructed(content)?, player.reconstructed(target)?);
+        let (of_content, of_target) =
+            (player.reconstructed(content)?, player.reconstructed(target)?);
         Ok((name.clone(), vec![content.clone(), of_content, target.clone(), of_target]))
     });
     let columns = ["content", "reconstructed", "true target", "reconstructed"];
     Ok(Panels { columns: columns.map(String::from).to_vec(), rows: rows.collect::<Result<_>>()? })
 }
 
-fn forward_pass(player: &mut Player, examples: &[Example], _: &[usize], seed: u64) -> Result<Panels> {
+fn forward_pass(
+    player: &mut Player,
+    examples: &[Example],
+    _: &[usize],
+    seed: u64,
+) -> Result<Panels> {
     let diffusion = ForwardDiffusion::new(&player.transfer.model().config().diffusion)?;
     let signal = |t: usize| diffusion.schedule().signal_and_noise(t).0.powi(2);
     let steps = diffusion.schedule().len();
@@ -85,8 +99,13 @@ fn forward_pass(player: &mut Player, examples: &[Example], _: &[usize], seed: u6
         let [content, style, target] = images.clone();
         Ok((name.clone(), vec![content, style, noisy, output, target]))
     });
-    let columns =
-        ["content", "style", &format!("noisy, t = {timestep} of {steps}"), "one pass", "true target"];
+    let columns = [
+        "content",
+        "style",
+        &format!("noisy, t = {timestep} of {steps}"),
+        "one pass",
+        "true target",
+    ];
     Ok(Panels { columns: columns.map(String::from).to_vec(), rows: rows.collect::<Result<_>>()? })
 }
 
@@ -112,11 +131,18 @@ fn denoised_once(
     Ok([player.transfer.decode(&noisy)?, player.transfer.decode(&output)?])
 }
 
-fn generation(player: &mut Player, examples: &[Example], steps: &[usize], seed: u64) -> Result<Panels> {
+fn generation(
+    player: &mut Player,
+    examples: &[Example],
+    steps: &[usize],
+    seed: u64,
+) -> Result<Panels> {
     let rows = examples.iter().map(|(name, [_, style, _])| {
-        let (tokens, mut images) = (player.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
+        let (tokens, mut images) =
+            (player.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
         for &steps in steps {
-            let settings = Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
+            let settings =
+                Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
             let model = player.transfer.model();
             images.push(generate_image(
                 model,
@@ -129,7 +155,7 @@ fn generation(player: &mut Player, examples: &[Example], steps: &[usize], seed: 
         }
         Ok((name.clone(), images))
     });
-    let columns =
-        std::iter::once("style".to_string()).chain(steps.iter().map(|steps| format!("steps: {steps}")));
+    let columns = std::iter::once("style".to_string())
+        .chain(steps.iter().map(|steps| format!("steps: {steps}")));
     Ok(Panels { columns: columns.collect(), rows: rows.collect::<Result<_>>()? })
 }

@@ -68,7 +68,8 @@ impl Listener {
         let networks = Executed::new(self.playable.model(), Packed::default()).in_mode(mode);
         let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
         let grid = pipeline.grid().clone();
-        let (channels, report) = render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
+        let (channels, report) =
+            render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
         report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
         Ok(Audio { sample_rate_hz: rate_hz, channels })
     }

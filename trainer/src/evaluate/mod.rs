@@ -64,7 +64,10 @@ impl FromArgMatches for Args {
         }
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
@@ -107,7 +110,9 @@ pub fn seconds(text: &str) -> std::result::Result<f32, String> {
 /// That, with the value.
 pub fn distinct<T: PartialEq + Display>(option: &'static str, values: &[T]) -> Result<()> {
     match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
-        Some((_, twice)) => Err(Error::invalid(option, "every value once", format!("{twice} twice"))),
+        Some((_, twice)) => {
+            Err(Error::invalid(option, "every value once", format!("{twice} twice")))
+        }
         None => Ok(()),
     }
 }
@@ -140,7 +145,8 @@ fn publish(table: &Table, of: &str, sampling: &Sampling, json: Option<&Path>) ->
     json.map_or(Ok(()), |path| write_json(path, &table.json()))
 }
 
-/// Writes a table's figures; their folder is made, for they took too long to be lost for the want of one.
+/// Writes a table's figures; their folder is made, for they took too long to be lost for the want
+/// of one.
 pub fn write_json(path: &Path, value: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;

@@ -4,13 +4,15 @@ use engine::image::MelImage;
 
 /// Root mean square change of all bands from one frame to the next, in dB.
 ///
-/// Attacks, vibrato and beating are fast modulation; the mean of all possible outputs has none of what they disagree on. Compare
-/// with the truth's: more is noise, less is blur.
+/// Attacks, vibrato and beating are fast modulation; the mean of all possible outputs has none of
+/// what they disagree on. Compare with the truth's: more is noise, less is blur.
 pub fn fast_modulation_db(image: &MelImage, range_db: f32) -> f64 {
     let squares: f64 = image
         .data
         .chunks_exact(image.frames)
-        .flat_map(|row| row.windows(2).map(|pair| f64::from((pair[1] - pair[0]) * range_db).powi(2)))
+        .flat_map(|row| {
+            row.windows(2).map(|pair| f64::from((pair[1] - pair[0]) * range_db).powi(2))
+        })
         .sum();
     (squares / (image.n_mels * (image.frames - 1).max(1)) as f64).sqrt()
 }

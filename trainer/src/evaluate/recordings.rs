@@ -1,8 +1,10 @@
-//! `trainer evaluate recordings`: any folder of real recordings, each played in the sound of another instrument's.
+//! `trainer evaluate recordings`: any folder of real recordings, each played in the sound of
+//! another instrument's.
 //!
-//! Nobody knows what the true target would be. What can be said: whether the content's notes are still there, whether the
-//! sound moved towards the style's recording, and what the judge hears. The first row, in the place of the truth, is the
-//! style's recording itself, which plays something else.
+//! Nobody knows what the true target would be. What can be said: whether the content's notes are
+//! still there, whether the sound moved towards the style's recording, and what the judge hears.
+//! The first row, in the place of the truth, is the style's recording itself, which plays something
+//! else.
 
 use std::path::PathBuf;
 
@@ -92,12 +94,18 @@ pub fn judge(args: &Args) -> Result<Table> {
 }
 
 /// What one recording adds to every row of the table.
-fn rows(listener: &Listener, args: &Args, sources: &[Source], number: usize) -> Result<Vec<(String, Row)>> {
+fn rows(
+    listener: &Listener,
+    args: &Args,
+    sources: &[Source],
+    number: usize,
+) -> Result<Vec<(String, Row)>> {
     let style = other_instrument(sources, number).ok_or_else(|| {
         let found = format!("{} alone", sources[number].instrument);
         Error::invalid("--recordings", "recordings of two instruments", found)
     })?;
-    let (content, sound) = (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
+    let (content, sound) =
+        (excerpt(&sources[number], args.seconds)?, excerpt(style, args.seconds)?);
     let outputs = outputs(listener, args, &content, &sound)?;
     let reference = Reference {
         content_notes: listener.notes(&content)?,
@@ -105,8 +113,9 @@ fn rows(listener: &Listener, args: &Args, sources: &[Source], number: usize) -> 
         instrument: style.instrument.clone(),
         content,
     };
-    let measured =
-        outputs.into_par_iter().map(|(name, audio)| Ok((name, measured(listener, &audio, &reference)?)));
+    let measured = outputs
+        .into_par_iter()
+        .map(|(name, audio)| Ok((name, measured(listener, &audio, &reference)?)));
     measured.collect()
 }
 
@@ -114,13 +123,15 @@ fn rows(listener: &Listener, args: &Args, sources: &[Source], number: usize) -> 
 fn other_instrument(sources: &[Source], number: usize) -> Option<&Source> {
     let others: Vec<&Source> =
         sources.iter().filter(|other| other.instrument != sources[number].instrument).collect();
-    // Files are sorted by instrument: a stride that shares no factor with most counts visits all of them.
+    // Files are sorted by instrument: a stride that shares no factor with most counts visits all of
+    // them.
     others.get(number * 7 % others.len().max(1)).copied()
 }
 
 /// The beginning of a recording, from its first sound.
 fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
-    let audio = reference::read_seconds(Reader::open(&source.path)?, &source.file, f64::from(seconds))?;
+    let audio =
+        reference::read_seconds(Reader::open(&source.path)?, &source.file, f64::from(seconds))?;
     let sounds = |i: usize| audio.channels.iter().any(|c| c[i].abs() > 1e-3);
     let first = (0..audio.frames()).find(|&i| sounds(i)).unwrap_or(0);
     let last = (first + (seconds * audio.sample_rate_hz as f32) as usize).min(audio.frames());
@@ -128,7 +139,12 @@ fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
     Ok(Audio { channels, ..audio })
 }
 
-fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> Result<Vec<(String, Audio)>> {
+fn outputs(
+    listener: &Listener,
+    args: &Args,
+    content: &Audio,
+    sound: &Audio,
+) -> Result<Vec<(String, Audio)>> {
     let mut outputs = vec![
         ("the style's recording".to_string(), sound.clone()),
         ("content copy".into(), content.clone()),
@@ -139,8 +155,10 @@ fn outputs(listener: &Listener, args: &Args, content: &Audio, sound: &Audio) -> 
     ];
     for &steps in &args.steps {
         let settings = Settings { steps, ..args.subject.sampling.settings() };
-        outputs
-            .push((row_name(steps), listener.transferred(content, sound, &settings, LatencyMode::Quality)?));
+        outputs.push((
+            row_name(steps),
+            listener.transferred(content, sound, &settings, LatencyMode::Quality)?,
+        ));
     }
     Ok(outputs)
 }

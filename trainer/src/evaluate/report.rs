@@ -131,8 +131,13 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
     let judged = session.judge(Split::Test, args.items, &args.rows, &args.subject.sampling)?;
     draw(args, &judged, &args.out.join(material.picture))?;
     let mut text = format!("\n## {}\n\n", material.title);
-    writeln!(text, "The model's images, {} pairs ([pictures]({})):\n", judged.table.len(), material.picture)
-        .expect("a string takes it");
+    writeln!(
+        text,
+        "The model's images, {} pairs ([pictures]({})):\n",
+        judged.table.len(),
+        material.picture
+    )
+    .expect("a string takes it");
     text += &judged.table.markdown();
     text += &judged.apart(&row_name(args.subject.sampling.settings().steps));
     let times: Vec<String> =
@@ -196,7 +201,8 @@ fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
 
 /// The row of the report's table 3 that has a meaning here, and what became of its two scores.
 fn table_3(session: &Session) -> Result<(String, Value)> {
-    let (train, test) = (session.reconstruction_mse(Split::Train)?, session.reconstruction_mse(Split::Test)?);
+    let (train, test) =
+        (session.reconstruction_mse(Split::Train)?, session.reconstruction_mse(Split::Test)?);
     let say = |mse: Option<f64>| mse.map_or("-".to_string(), |mse| format!("{mse:.6}"));
     let text = format!(
         "\n## The student report's table 3\n\n| | its training | its validation | here, training | here, test |\n|---|---|---|---|---|\n\

@@ -1,4 +1,5 @@
-//! Where an image's error lies: in what it has of the sound's envelope, of its partials, or of their movement.
+//! Where an image's error lies: in what it has of the sound's envelope, of its partials, or of
+//! their movement.
 
 use engine::image::MelImage;
 
@@ -40,7 +41,11 @@ impl Residual {
     /// # Panics
     /// If the images differ in size.
     pub fn of(output: &MelImage, target: &MelImage, range_db: f32) -> Self {
-        assert_eq!((output.n_mels, output.frames), (target.n_mels, target.frames), "images of one size");
+        assert_eq!(
+            (output.n_mels, output.frames),
+            (target.n_mels, target.frames),
+            "images of one size"
+        );
         let (pixels, size) = (output.data.iter().zip(&target.data), [output.n_mels, output.frames]);
         let error: Vec<f64> = pixels.map(|(a, b)| f64::from(a - b) * f64::from(range_db)).collect();
         let whole = mean_square(&without_means(&error, size, size));
@@ -63,7 +68,11 @@ fn mean_square(values: &[f64]) -> f64 {
 }
 
 /// An image without the means of its blocks of so many bands and frames.
-fn without_means(image: &[f64], [bands, frames]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f64> {
+fn without_means(
+    image: &[f64],
+    [bands, frames]: [usize; 2],
+    [height, width]: [usize; 2],
+) -> Vec<f64> {
     let mut left = image.to_vec();
     for top in (0..bands).step_by(height) {
         for first in (0..frames).step_by(width) {
@@ -100,14 +109,21 @@ mod tests {
     #[test]
     fn each_kind_of_error_is_found_in_its_part() {
         let close = |found: Residual, expected: [f64; 4]| {
-            let parts = [found.envelope_db, found.partials_db, found.movement_db, found.equalised_db];
-            assert!(parts.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2), "{parts:?}, {expected:?}");
+            let parts =
+                [found.envelope_db, found.partials_db, found.movement_db, found.equalised_db];
+            assert!(
+                parts.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-2),
+                "{parts:?}, {expected:?}"
+            );
         };
         close(residual(|_, _| 7.0).1, [0.0; 4]);
         close(residual(|band, _| 3.0 * sign(band < 16)).1, [3.0, 0.0, 0.0, 0.0]);
         close(residual(|_, frame| 3.0 * sign(frame < 8)).1, [3.0, 0.0, 0.0, 3.0]);
         close(residual(|band, _| 5.0 * sign(band % 2 == 0)).1, [0.0, 5.0, 0.0, 0.0]);
-        close(residual(|band, frame| 5.0 * sign((band % 2 == 0) == (frame < 8))).1, [0.0, 5.0, 0.0, 5.0]);
+        close(
+            residual(|band, frame| 5.0 * sign((band % 2 == 0) == (frame < 8))).1,
+            [0.0, 5.0, 0.0, 5.0],
+        );
         close(residual(|band, frame| 2.0 * sign((band + frame) % 2 == 0)).1, [0.0, 0.0, 2.0, 2.0]);
     }
 

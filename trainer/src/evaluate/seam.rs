@@ -8,10 +8,12 @@ use engine::dsp::stft::{Complex32, Stft};
 const N_FFT: usize = 1024;
 const HOP: usize = N_FFT / 4;
 
-/// Spectral flux at the joins (host samples) over the median flux of the whole recording; 1 is like everywhere.
+/// Spectral flux at the joins (host samples) over the median flux of the whole recording; 1 is like
+/// everywhere.
 ///
-/// The flux of a frame is what its magnitudes rise by, all bins together (Dixon 2006). Music rises at joins too when a note begins
-/// there: compare with the true target at the same places. 0 without joins or sound.
+/// The flux of a frame is what its magnitudes rise by, all bins together (Dixon 2006). Music rises
+/// at joins too when a note begins there: compare with the true target at the same places. 0
+/// without joins or sound.
 pub fn seam_flux(audio: &Audio, joins: &[Range<u64>]) -> f64 {
     let flux = flux(&audio.mono());
     let frame = |sample: u64| (sample as usize / HOP).min(flux.len());
@@ -48,8 +50,10 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / (1 << 24) as f32 - 0.5
         };
-        let smooth =
-            Audio { sample_rate_hz: 44_100, channels: vec![(0..88_200).map(|_| 0.01 * noise()).collect()] };
+        let smooth = Audio {
+            sample_rate_hz: 44_100,
+            channels: vec![(0..88_200).map(|_| 0.01 * noise()).collect()],
+        };
         let mut clicked = smooth.clone();
         clicked.channels[0][44_100] += 1.0;
         let joins = vec![std::ops::Range { start: 43_000, end: 45_000 }];

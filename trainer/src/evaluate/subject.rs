@@ -10,7 +10,8 @@ pub struct Subject {
     /// Model file.
     #[arg(long)]
     pub model: PathBuf,
-    /// Classifier that judges; it must have been trained on other data than the model's losses listen through.
+    /// Classifier that judges; it must have been trained on other data than the model's losses
+    /// listen through.
     #[arg(long)]
     pub classifier: PathBuf,
     /// How the model draws.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::bootstrap::{mean, mean_interval, ratio_interval};
 
-/// One output's measures by name; what cannot be measured in a clip is NaN and left out of the mean.
+/// One output's measures by name; what cannot be measured in a clip is NaN and left out of the
+/// mean.
 pub type Row = Vec<(&'static str, f64)>;
 
 /// One measure's values, one a clip.
@@ -97,10 +98,12 @@ impl Table {
         self.pieces.is_empty()
     }
 
-    /// A row's values of a measure where the row and `beside` (another row of it) could be measured, and their pieces.
+    /// A row's values of a measure where the row and `beside` (another row of it) could be
+    /// measured, and their pieces.
     fn values(&self, row: usize, beside: usize, measure: &str) -> (Vec<f64>, Vec<f64>, Vec<usize>) {
         let series = |row: usize| {
-            let found = self.rows.get(row).and_then(|row| row.1.iter().find(|(name, _)| *name == measure));
+            let found =
+                self.rows.get(row).and_then(|row| row.1.iter().find(|(name, _)| *name == measure));
             found.map_or(&[][..], |(_, values)| values.as_slice())
         };
         let clips = series(row).iter().zip(series(beside)).zip(&self.pieces);
@@ -126,19 +129,26 @@ impl Table {
             Form::Mean => (mean(&own), None),
             Form::MeanInterval => (mean(&own), Some(mean_interval(&own, &pieces, self.seed))),
             Form::OfTruth => (mean(&own) / mean(&others), None),
-            Form::OfCopy => {
-                (mean(&own) / mean(&others), Some(ratio_interval(&own, &others, &pieces, self.seed)))
-            }
+            Form::OfCopy => (
+                mean(&own) / mean(&others),
+                Some(ratio_interval(&own, &others, &pieces, self.seed)),
+            ),
         }
     }
 
     /// The table of some of the clips.
     pub fn part(&self, keep: impl Fn(usize) -> bool) -> Self {
         fn kept<T: Copy>(values: &[T], keep: &impl Fn(usize) -> bool) -> Vec<T> {
-            values.iter().enumerate().filter(|(clip, _)| keep(*clip)).map(|(_, value)| *value).collect()
+            values
+                .iter()
+                .enumerate()
+                .filter(|(clip, _)| keep(*clip))
+                .map(|(_, value)| *value)
+                .collect()
         }
         let series = |(name, values): &Series| (*name, kept(values, &keep));
-        let rows = self.rows.iter().map(|(name, row)| (name.clone(), row.iter().map(series).collect()));
+        let rows =
+            self.rows.iter().map(|(name, row)| (name.clone(), row.iter().map(series).collect()));
         Self { pieces: kept(&self.pieces, &keep), rows: rows.collect(), ..*self }
     }
 
@@ -156,7 +166,9 @@ impl Table {
     /// What stands above the rows.
     pub fn heading(&self) -> String {
         let mut text = String::from("| |");
-        self.columns.iter().for_each(|c| write!(text, " {} |", c.title).expect("a string takes it"));
+        self.columns
+            .iter()
+            .for_each(|c| write!(text, " {} |", c.title).expect("a string takes it"));
         text + "\n|---|" + &"---|".repeat(self.columns.len()) + "\n"
     }
 
@@ -171,8 +183,8 @@ impl Table {
         format!("| {title} |{}\n", cells.collect::<String>())
     }
 
-    /// Every measure's mean with its 95 % interval over pieces, and its values (null where it could not be measured), by row;
-    /// [`super::compare`] reads it.
+    /// Every measure's mean with its 95 % interval over pieces, and its values (null where it could
+    /// not be measured), by row; [`super::compare`] reads it.
     pub fn json(&self) -> Value {
         let measure = |row: usize, (name, all): &Series| {
             let (values, _, pieces) = self.values(row, row, name);
@@ -211,7 +223,9 @@ mod tests {
     fn a_clip_that_cannot_be_measured_is_left_out_on_both_sides() {
         let mut table = Table::new(&COLUMNS, 1);
         for (piece, (truth, copy, ours)) in
-            [(1.0, 10.0, 5.0), (f64::NAN, 30.0, f64::NAN), (3.0, 20.0, 10.0)].into_iter().enumerate()
+            [(1.0, 10.0, 5.0), (f64::NAN, 30.0, f64::NAN), (3.0, 20.0, 10.0)]
+                .into_iter()
+                .enumerate()
         {
             table.push("truth".into(), piece, vec![("lsd", 0.0), ("level", truth)]);
             table.push("copy".into(), piece, vec![("lsd", copy), ("level", 1.0)]);
@@ -243,7 +257,10 @@ mod tests {
         }
         let part = table.part(|clip| clip > 1);
         assert_eq!(part.len(), 2);
-        assert_eq!(part.line_of("ours", "two"), "| two | 2.50 | 0.250 (0.200 to 0.300) | 1.000 |\n");
+        assert_eq!(
+            part.line_of("ours", "two"),
+            "| two | 2.50 | 0.250 (0.200 to 0.300) | 1.000 |\n"
+        );
         assert!(part.line_of("theirs", "none").is_empty() && table.part(|_| false).is_empty());
     }
 }

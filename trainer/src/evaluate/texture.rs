@@ -1,4 +1,5 @@
-//! Figures by what a window asks for: a chord is harder to turn than a line, and a bent note than a straight one.
+//! Figures by what a window asks for: a chord is harder to turn than a line, and a bent note than a
+//! straight one.
 
 use super::table::Table;
 use crate::data::score::Score;

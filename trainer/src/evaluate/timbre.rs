@@ -9,8 +9,9 @@ const PAUSE: f32 = 0.45;
 
 /// Distance of the MFCCs' means and standard deviations over the frames that sound, in dB.
 ///
-/// The coefficients are the orthonormal cosine transform of the image's bands in dB (Davis and Mermelstein 1980; Logan 2000 for music),
-/// the first 13 without the level: what stays of a spectrum's envelope. Their statistics do not know when what is played.
+/// The coefficients are the orthonormal cosine transform of the image's bands in dB (Davis and
+/// Mermelstein 1980; Logan 2000 for music), the first 13 without the level: what stays of a
+/// spectrum's envelope. Their statistics do not know when what is played.
 pub fn timbre_distance_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
     let (a, b) = (statistics(a), statistics(b));
     let squares = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
@@ -33,16 +34,20 @@ fn statistics(image: &MelImage) -> Vec<f64> {
     }
     let count = f64::max(count, 1.0);
     let means = sums.map(|sum| sum / count);
-    let deviations =
-        means.iter().zip(&squares).map(|(mean, square)| (square / count - mean * mean).max(0.0).sqrt());
+    let deviations = means
+        .iter()
+        .zip(&squares)
+        .map(|(mean, square)| (square / count - mean * mean).max(0.0).sqrt());
     means.iter().copied().chain(deviations).collect()
 }
 
-/// Coefficient `k` of the orthonormal DCT-II, over the square root of the bands: of the image's own scale.
+/// Coefficient `k` of the orthonormal DCT-II, over the square root of the bands: of the image's own
+/// scale.
 fn coefficient(image: &MelImage, frame: usize, k: usize) -> f64 {
     let bands = image.n_mels as f64;
     let cosine = |mel: usize| (std::f64::consts::PI * (mel as f64 + 0.5) * k as f64 / bands).cos();
-    let sum = (0..image.n_mels).map(|mel| f64::from(image.at(mel, frame)) * cosine(mel)).sum::<f64>();
+    let sum =
+        (0..image.n_mels).map(|mel| f64::from(image.at(mel, frame)) * cosine(mel)).sum::<f64>();
     sum * std::f64::consts::SQRT_2 / bands
 }
 

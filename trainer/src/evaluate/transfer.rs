@@ -1,7 +1,7 @@
 //! `trainer evaluate transfer`: what the model makes of pieces that it never saw, beside baselines.
 //!
-//! Judged on the model's images, before the vocoder: [`super::vocoder`] measures what comes after, [`super::audio`] all of
-//! it.
+//! Judged on the model's images, before the vocoder: [`super::vocoder`] measures what comes after,
+//! [`super::audio`] all of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,7 +82,8 @@ pub struct Rows {
     pub style_windows: Vec<usize>,
 }
 
-/// As many windows as are in the longest reference that is listened to when a model plays, 12 s. Here they are of any pieces of the sound.
+/// As many windows as are in the longest reference that is listened to when a model plays, 12 s.
+/// Here they are of any pieces of the sound.
 const REFERENCE_WINDOWS: usize = 4;
 
 /// What a row asks of the model.
@@ -125,8 +126,12 @@ impl Rows {
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
     let Args { subject, split, .. } = args;
-    let judged =
-        Session::open(subject, &args.data)?.judge(*split, args.items, &args.rows, &subject.sampling)?;
+    let judged = Session::open(subject, &args.data)?.judge(
+        *split,
+        args.items,
+        &args.rows,
+        &subject.sampling,
+    )?;
     let of = format!("pairs of the {split:?} split");
     publish(&judged.table, &of, &subject.sampling, args.json.as_deref())?;
     println!("{}", judged.apart(&row_name(subject.sampling.settings().steps)));
@@ -152,9 +157,11 @@ pub struct Judged {
     pub directions: Vec<Direction>,
     /// What each pair's window asks for.
     pub textures: Vec<Texture>,
-    /// The first pairs: name, then content, style, true target and the model's row for each step count.
+    /// The first pairs: name, then content, style, true target and the model's row for each step
+    /// count.
     pub examples: Vec<(String, Vec<MelImage>)>,
-    /// Mean time of one window, in ms, by step count: encode, denoise, decode, with every core at a window of its own.
+    /// Mean time of one window, in ms, by step count: encode, denoise, decode, with every core at
+    /// a window of its own.
     pub window_ms: Vec<(usize, f64)>,
 }
 
@@ -219,7 +226,13 @@ impl Session {
     ///
     /// # Errors
     /// If a row is asked for twice, the split has no pairs, or a network fails.
-    pub fn judge(&self, split: Split, items: usize, rows: &Rows, sampling: &Sampling) -> Result<Judged> {
+    pub fn judge(
+        &self,
+        split: Split,
+        items: usize,
+        rows: &Rows,
+        sampling: &Sampling,
+    ) -> Result<Judged> {
         rows.check()?;
         let dataset = SpectrogramPairDataset::new(&self.data, split, sampling.seed)?;
         let pairs = dataset.of_two_instruments(items);
@@ -259,17 +272,25 @@ impl Session {
         Ok(judged)
     }
 
-    fn judge_pair(&self, number: usize, asked: &Questions, player: &mut Player) -> Result<JudgedPair> {
+    fn judge_pair(
+        &self,
+        number: usize,
+        asked: &Questions,
+        player: &mut Player,
+    ) -> Result<JudgedPair> {
         let pair = &asked.pairs[number];
         let [content, style, target] = self.images(pair);
         let mut outputs = baselines(player, [&content, &style, &target])?;
-        let windows: Vec<MelImage> = asked.styles[number].iter().map(|at| self.data.mel_image(*at)).collect();
+        let windows: Vec<MelImage> =
+            asked.styles[number].iter().map(|at| self.data.mel_image(*at)).collect();
         let (own, tokens) = (outputs.len(), player.style_tokens(&windows[..1])?);
         let mut window_ms = Vec::with_capacity(asked.questions.len());
         for Question { name, settings, windows: count } in &asked.questions {
-            let longer = (*count > 1).then(|| player.style_tokens(&windows[..*count])).transpose()?;
+            let longer =
+                (*count > 1).then(|| player.style_tokens(&windows[..*count])).transpose()?;
             let start = Instant::now();
-            let made = player.transferred(&content, longer.as_ref().unwrap_or(&tokens), settings)?;
+            let made =
+                player.transferred(&content, longer.as_ref().unwrap_or(&tokens), settings)?;
             outputs.push((name.clone(), made));
             window_ms.push(1e3 * start.elapsed().as_secs_f64());
         }
@@ -288,8 +309,9 @@ impl Session {
             let images = [content, style, target.clone()].into_iter().chain(made);
             (self.direction(pair).to_string(), images.collect())
         });
-        let rows =
-            outputs.iter().map(|(name, output)| Ok((name.clone(), self.measured(output, &target, pair)?)));
+        let rows = outputs
+            .iter()
+            .map(|(name, output)| Ok((name.clone(), self.measured(output, &target, pair)?)));
         Ok(JudgedPair {
             rows: rows.collect::<Result<_>>()?,
             texture: Texture::of(&self.data.score(pair.content.piece, pair.content.chunk)?),
@@ -298,19 +320,22 @@ impl Session {
         })
     }
 
-    /// Mean squared error of the autoencoder over some of a split's sounding images; none where the split has none.
+    /// Mean squared error of the autoencoder over some of a split's sounding images; none where the
+    /// split has none.
     ///
     /// # Errors
     /// If a network fails.
     pub fn reconstruction_mse(&self, split: Split) -> Result<Option<f64>> {
         let images = self.data.images(split);
         let every = images.len().div_ceil(RECONSTRUCTIONS).max(1);
-        let sounding: Vec<_> = images.into_iter().step_by(every).filter(|at| self.data.sounds(*at)).collect();
+        let sounding: Vec<_> =
+            images.into_iter().step_by(every).filter(|at| self.data.sounds(*at)).collect();
         let (mut errors, player) = (Vec::new(), &mut self.player()?);
         for at in sounding {
             let image = self.data.mel_image(at);
             let output = player.reconstructed(&image)?;
-            let squares = image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
+            let squares =
+                image.data.iter().zip(&output.data).map(|(a, b)| f64::from(a - b).powi(2));
             errors.push(squares.sum::<f64>() / image.data.len() as f64);
         }
         Ok((!errors.is_empty()).then(|| mean(&errors)))
@@ -321,7 +346,8 @@ impl Session {
     /// # Errors
     /// If the split has no pairs.
     pub fn examples(&self, split: Split, seed: u64) -> Result<Vec<(String, [MelImage; 3])>> {
-        let pairs = SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
+        let pairs =
+            SpectrogramPairDataset::new(&self.data, split, seed)?.of_two_instruments(EXAMPLES);
         Ok(pairs.iter().map(|pair| (self.direction(pair).to_string(), self.images(pair))).collect())
     }
 
@@ -331,8 +357,8 @@ impl Session {
     }
 
     fn direction(&self, pair: &Pair) -> Direction {
-        let [from, to] =
-            [pair.content, pair.target].map(|at| self.data.description.instruments[at.instrument].clone());
+        let [from, to] = [pair.content, pair.target]
+            .map(|at| self.data.description.instruments[at.instrument].clone());
         Direction { from, to }
     }
 
@@ -356,7 +382,8 @@ impl Session {
 }
 
 impl Judged {
-    /// What a row of the table is by what windows ask for, and by instrument, and where every row's error lies; nothing where there is no such row.
+    /// What a row of the table is by what windows ask for, and by instrument, and where every row's
+    /// error lies; nothing where there is no such row.
     pub fn apart(&self, row: &str) -> String {
         if self.table.line_of(row, row).is_empty() {
             return String::new();
@@ -395,7 +422,8 @@ fn baselines(
     ])
 }
 
-/// What a musician's match equaliser does: the content under the difference of the two mean spectra.
+/// What a musician's match equaliser does: the content under the difference of the two mean
+/// spectra.
 fn match_envelope(content: &MelImage, style: &MelImage) -> MelImage {
     let mean = |image: &MelImage, mel: usize| {
         (0..image.frames).map(|f| image.at(mel, f)).sum::<f32>() / image.frames as f32
@@ -418,6 +446,10 @@ mod tests {
         let style = MelImage { n_mels: 2, frames: 1, data: vec![0.5, 0.4] };
         let matched = match_envelope(&content, &style);
         let expected = [0.4, 0.6, 0.4, 0.4];
-        assert!(matched.data.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{:?}", matched.data);
+        assert!(
+            matched.data.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{:?}",
+            matched.data
+        );
     }
 }

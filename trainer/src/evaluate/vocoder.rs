@@ -1,9 +1,10 @@
 //! `trainer evaluate vocoder`: the way from a mel image to audio, with a perfect model before it.
 //!
-//! The same score is rendered on two instruments. The *true* image of the target, in 8 bits, is turned to audio in
-//! several ways and compared with the true target and the score. What is lost here, no model can win back. A model's own
-//! image of the target, which is blurred and sometimes wrong, is judged in the same ways: a law that believes every
-//! band may be best for the one and bad for the other.
+//! The same score is rendered on two instruments. The *true* image of the target, in 8 bits, is
+//! turned to audio in several ways and compared with the true target and the score. What is lost
+//! here, no model can win back. A model's own image of the target, which is blurred and sometimes
+//! wrong, is judged in the same ways: a law that believes every band may be best for the one and
+//! bad for the other.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,7 +35,8 @@ use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::basic_pitch::BasicPitch;
 use crate::transcription::{Note, SHORTEST_NOTE_S};
 
-/// Content and target: what decays becomes what sounds on, and the other way round, and near and far pairs.
+/// Content and target: what decays becomes what sounds on, and the other way round, and near and
+/// far pairs.
 const PAIRS: [(&str, &str); 4] =
     [("piano", "violin"), ("guitar", "harp"), ("violin", "piano"), ("harp", "violin")];
 /// RMS of every take.
@@ -118,7 +120,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut bench = Bench::new()?;
     let mut model = args.model.as_ref().map(|path| Imagination::open(path)).transpose()?;
     let mut player = SoundBank::open(&args.soundfont)?.player()?;
-    let (mut on_truth, mut on_model) = ([Tally::default(); WAYS.len()], [Tally::default(); WAYS.len()]);
+    let (mut on_truth, mut on_model) =
+        ([Tally::default(); WAYS.len()], [Tally::default(); WAYS.len()]);
     let mut images_db = Vec::new();
     let scores = scores(args)?;
     for (i, score) in scores.iter().enumerate() {
@@ -202,7 +205,8 @@ impl Imagination {
             copy_columns(content, start, &mut window, 0, own);
             let latent = self.transfer.encode(&window)?;
             let (settings, cancel) = (Settings::default(), Cancel::default());
-            let latent = self.transfer.denoise(&latent, &style, start as i64, &settings, &cancel)?;
+            let latent =
+                self.transfer.denoise(&latent, &style, start as i64, &settings, &cancel)?;
             copy_columns(&self.transfer.decode(&latent)?, 0, &mut image, start, own);
         }
         Ok(image)
@@ -280,7 +284,9 @@ impl Bench {
         to.lsd_db += mel_lsd_db(&image, &self.image(&truth.model_rate), self.mel.range_db);
         to.convergence += self.convergence.of(&audio.channels, &truth.audio.channels);
         let long = score.notes.iter().filter(|n| n.duration_s > SUSTAINED_S + 0.1);
-        for at_s in long.map(|n| n.onset_s + SUSTAINED_S).filter(|&s| s > 0.0 && s + 0.1 < score.length_s) {
+        for at_s in
+            long.map(|n| n.onset_s + SUSTAINED_S).filter(|&s| s > 0.0 && s + 0.1 < score.length_s)
+        {
             let level = |audio: &Audio| level_db(&audio.channels, at_s, SYNTH_RATE_HZ);
             to.level_error_db += (level(audio) - level(&truth.audio)).abs();
             to.long_notes += 1.0;
@@ -293,7 +299,8 @@ impl Bench {
         match way {
             Way::ContentCopy => Ok(content.audio.channels.clone()),
             Way::Guided(iterations) => {
-                let channels: Vec<&[f32]> = content.audio.channels.iter().map(Vec::as_slice).collect();
+                let channels: Vec<&[f32]> =
+                    content.audio.channels.iter().map(Vec::as_slice).collect();
                 let mut out = Vec::new();
                 let request = Request {
                     channels: &channels,

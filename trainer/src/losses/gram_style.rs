@@ -1,4 +1,5 @@
-//! Style as statistics of features (Gatys et al. 2016): which features sound together, wherever they sound.
+//! Style as statistics of features (Gatys et al. 2016): which features sound together, wherever
+//! they sound.
 
 use candle_core::{Result, Tensor};
 
@@ -12,8 +13,8 @@ pub fn gram(features: &Tensor) -> Result<Tensor> {
 
 /// Mean over layers of the mean squared difference of Gram matrices.
 ///
-/// Layers are `(B, H, W, C)` of one network for the output and for the target; heights and widths may differ between
-/// the two. Gradients flow into `output` alone if `target` is detached.
+/// Layers are `(B, H, W, C)` of one network for the output and for the target; heights and widths
+/// may differ between the two. Gradients flow into `output` alone if `target` is detached.
 pub fn gram_style(output: &[Tensor], target: &[Tensor]) -> Result<Tensor> {
     let distances = output
         .iter()

@@ -1,9 +1,10 @@
 //! Pull of a deterministic latent's distribution towards N(0, 1).
 //!
-//! The reports' encoder gives one number per position, not a mean and a variance, so there is no posterior to compare;
-//! penalising `|z|^2` alone would shrink the latent to a point. Instead the batch itself is the sample: each channel's
-//! mean and variance over batch and positions are the moments of a Gaussian, and the loss is its Kullback-Leibler
-//! divergence from N(0, 1), `(m^2 + s^2 - 1 - ln s^2) / 2`, which is 0 exactly for zero mean and unit variance.
+//! The reports' encoder gives one number per position, not a mean and a variance, so there is no
+//! posterior to compare; penalising `|z|^2` alone would shrink the latent to a point. Instead the
+//! batch itself is the sample: each channel's mean and variance over batch and positions are the
+//! moments of a Gaussian, and the loss is its Kullback-Leibler divergence from N(0, 1), `(m^2 + s^2
+//!   - 1 - ln s^2) / 2`, which is 0 exactly for zero mean and unit variance.
 
 use candle_core::{Result, Tensor};
 

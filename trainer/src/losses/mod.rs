@@ -1,7 +1,7 @@
 //! Loss terms, and their weighted sum.
 //!
-//! Every term is a function of candle tensors that gives a scalar; its gradient is checked against finite differences
-//! in `tests/learning/gradients.rs`.
+//! Every term is a function of candle tensors that gives a scalar; its gradient is checked against
+//! finite differences in `tests/learning/gradients.rs`.
 
 mod feature_network;
 pub mod gram_style;

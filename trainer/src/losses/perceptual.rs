@@ -12,27 +12,33 @@ const POWER_FLOOR: f64 = 1e-6;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelWeights {
-    /// As it comes: `mean((a - b)^2) / mean(b^2)` of a layer, so that no layer speaks louder than another. Loud channels and
-    /// places count more.
+    /// As it comes: `mean((a - b)^2) / mean(b^2)` of a layer, so that no layer speaks louder than
+    /// another. Loud channels and places count more.
     #[default]
     Uniform,
-    /// As in LPIPS (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a perceptual metric*, eq. 1): at
-    /// every place the features are brought to length 1 over their channels, then the squared differences are summed over
-    /// channels and averaged over places. The learnt weights `w` of that paper are 1, with which it is twice the cosine
-    /// distance: they were fitted to people who looked at pictures, and nobody has fitted them to VGGish.
+    /// As in LPIPS (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a
+    /// perceptual metric*, eq. 1): at every place the features are brought to length 1 over their
+    /// channels, then the squared differences are summed over channels and averaged over places.
+    /// The learnt weights `w` of that paper are 1, with which it is twice the cosine distance: they
+    /// were fitted to people who looked at pictures, and nobody has fitted them to VGGish.
     Lpips,
 }
 
 /// Mean over layers of the distance that `channels` says.
 ///
-/// Layers are `(B, H, W, C)`, the same network's features of the output and of the target, equal shapes pairwise; the
-/// target's are taken as constants.
-pub fn perceptual(output: &[Tensor], target: &[Tensor], channels: ChannelWeights) -> Result<Tensor> {
+/// Layers are `(B, H, W, C)`, the same network's features of the output and of the target, equal
+/// shapes pairwise; the target's are taken as constants.
+pub fn perceptual(
+    output: &[Tensor],
+    target: &[Tensor],
+    channels: ChannelWeights,
+) -> Result<Tensor> {
     let distance = match channels {
         ChannelWeights::Uniform => relative,
         ChannelWeights::Lpips => between_directions,
     };
-    let distances = output.iter().zip(target).map(|(output, target)| distance(output, &target.detach()));
+    let distances =
+        output.iter().zip(target).map(|(output, target)| distance(output, &target.detach()));
     mean(distances.collect::<Result<Vec<_>>>()?)
 }
 

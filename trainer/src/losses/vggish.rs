@@ -11,19 +11,26 @@ use super::feature_network::FeatureNetwork;
 use super::gram_style::gram_style;
 use super::perceptual::{ChannelWeights, perceptual};
 
-/// The reports' feature loss: perceptual and style distance in the features of a frozen network, which is VGGish, or our
-/// instrument classifier where nobody gave VGGish's weights (they are not ours to ship).
+/// The reports' feature loss: perceptual and style distance in the features of a frozen network,
+/// which is VGGish, or our instrument classifier where nobody gave VGGish's weights (they are not
+/// ours to ship).
 pub struct VggishFeatureLoss {
     network: FeatureNetwork,
     channels: ChannelWeights,
 }
 
 impl VggishFeatureLoss {
-    /// Reads the network's file; its weights are constants. `mel` is the config of the images to compare.
+    /// Reads the network's file; its weights are constants. `mel` is the config of the images to
+    /// compare.
     ///
     /// # Errors
     /// As [`VggishFeatureLoss::new`], or if the file cannot be read.
-    pub fn read(path: &Path, mel: &MelConfig, channels: ChannelWeights, device: &Device) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        mel: &MelConfig,
+        channels: ChannelWeights,
+        device: &Device,
+    ) -> Result<Self> {
         Self::new(Checkpoint::read(path)?, mel, channels, device)
     }
 

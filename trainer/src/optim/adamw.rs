@@ -1,8 +1,9 @@
 //! AdamW (Loshchilov and Hutter 2019), in place and resumable.
 //!
-//! Weight decay is decoupled and touches matrices and kernels only (rank >= 2): pulling biases and normalisation scales
-//! to zero helps nobody. candle's own optimiser decays everything, does not clip, keeps its moments to itself and takes
-//! 140 to 290 ms a step for 12 M parameters; one pass over each tensor takes 12. Broad matrices can be moved by [`muon`](super::muon) instead.
+//! Weight decay is decoupled and touches matrices and kernels only (rank >= 2): pulling biases and
+//! normalisation scales to zero helps nobody. candle's own optimiser decays everything, does not
+//! clip, keeps its moments to itself and takes 140 to 290 ms a step for 12 M parameters; one pass
+//! over each tensor takes 12. Broad matrices can be moved by [`muon`](super::muon) instead.
 
 use std::collections::HashMap;
 
@@ -55,8 +56,13 @@ impl AdamW {
         self.steps
     }
 
-    /// Moves every variable that has a gradient. A gradient that is not finite moves nothing, and says so.
-    pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> candle_core::Result<StepReport> {
+    /// Moves every variable that has a gradient. A gradient that is not finite moves nothing, and
+    /// says so.
+    pub fn step(
+        &mut self,
+        gradients: &GradStore,
+        learning_rate: f64,
+    ) -> candle_core::Result<StepReport> {
         let gradient_norm = clip::global_norm(gradients, &self.parameters)?;
         if !gradient_norm.is_finite() {
             return Ok(StepReport { gradient_norm, applied: false });
@@ -81,14 +87,16 @@ impl AdamW {
         Ok(StepReport { gradient_norm, applied: true })
     }
 
-    /// The moments as `first.NAME` and `second.NAME`, or `momentum.NAME` of what Muon moves, in the shapes of their variables.
+    /// The moments as `first.NAME` and `second.NAME`, or `momentum.NAME` of what Muon moves, in the
+    /// shapes of their variables.
     pub fn state(&self) -> candle_core::Result<Vec<(String, Tensor)>> {
-        let tensors = self.slots.iter().map(Slot::state).collect::<candle_core::Result<Vec<_>>>()?;
+        let tensors =
+            self.slots.iter().map(Slot::state).collect::<candle_core::Result<Vec<_>>>()?;
         Ok(tensors.into_iter().flatten().collect())
     }
 
-    /// Goes on from a saved [`state`](Self::state) after `steps` steps. One optimiser cannot read what the other remembers: a run that
-    /// began with Muon goes on with it.
+    /// Goes on from a saved [`state`](Self::state) after `steps` steps. One optimiser cannot read
+    /// what the other remembers: a run that began with Muon goes on with it.
     pub fn restore(&mut self, tensors: &HashMap<String, Tensor>, steps: u64) -> anyhow::Result<()> {
         self.slots.iter_mut().try_for_each(|slot| slot.restore(tensors))?;
         self.steps = steps;
@@ -102,13 +110,15 @@ mod tests {
 
     use super::*;
 
-    /// Variables with a broad matrix among them, moved by so many steps of pseudo-gradients from the `first` on.
+    /// Variables with a broad matrix among them, moved by so many steps of pseudo-gradients from
+    /// the `first` on.
     fn moved(optimiser: &mut AdamW, parameters: &Parameters, steps: std::ops::Range<usize>) {
         for step in steps {
             // The gradient of a sum of products is the other factor.
             let product = |(_, var): &(String, Var)| {
-                let values: Vec<f32> =
-                    (0..var.elem_count()).map(|i| ((i * i % 977 + step) as f32 * 0.71).sin()).collect();
+                let values: Vec<f32> = (0..var.elem_count())
+                    .map(|i| ((i * i % 977 + step) as f32 * 0.71).sin())
+                    .collect();
                 let other = Tensor::from_vec(values, var.shape(), var.device()).unwrap();
                 (var.as_tensor() * other).unwrap().sum_all().unwrap()
             };
@@ -124,8 +134,12 @@ mod tests {
             let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.3).cos()).collect();
             Var::from_vec(values, dims, &Device::Cpu).unwrap()
         };
-        let shapes: [(&str, &[usize]); 4] =
-            [("bias", &[64]), ("broad", &[64, 96]), ("kernel", &[64, 8, 3, 3]), ("narrow", &[32, 96])];
+        let shapes: [(&str, &[usize]); 4] = [
+            ("bias", &[64]),
+            ("broad", &[64, 96]),
+            ("kernel", &[64, 8, 3, 3]),
+            ("narrow", &[32, 96]),
+        ];
         shapes.map(|(name, dims)| (name.to_string(), var(dims))).to_vec()
     }
 
@@ -149,7 +163,8 @@ mod tests {
         for name in ["broad", "kernel"] {
             let before = values(&parameters(), name);
             let after = values(&by_muon, name);
-            let squares = before.iter().zip(&after).map(|(b, a)| (a - b * (1.0 - 0.01 * 0.01)).powi(2));
+            let squares =
+                before.iter().zip(&after).map(|(b, a)| (a - b * (1.0 - 0.01 * 0.01)).powi(2));
             let rms = (squares.sum::<f32>() / before.len() as f32).sqrt();
             assert!((0.5..1.1).contains(&(rms / (0.2 * 0.01))), "{name}: {rms}");
             assert_ne!(values(&by_adamw, name), after);
@@ -177,7 +192,10 @@ mod tests {
         }
         // What one optimiser remembers means nothing to the other.
         let mut other = AdamW::new(&halves, AdamWConfig::default()).unwrap();
-        let error = other.restore(&second.state().unwrap().into_iter().collect(), 6).unwrap_err().to_string();
+        let error = other
+            .restore(&second.state().unwrap().into_iter().collect(), 6)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("first.broad") && error.contains("muon_momentum"), "{error}");
     }
 }

@@ -5,7 +5,8 @@ use candle_core::{CpuStorage, DType, Storage, Tensor};
 
 use super::Parameters;
 
-/// Values summed in f32 before they join the f64 total: short enough to lose nothing, long enough to vectorise.
+/// Values summed in f32 before they join the f64 total: short enough to lose nothing, long enough
+/// to vectorise.
 const BLOCK: usize = 1024;
 
 /// The L2 norm of all gradients taken as one vector; variables without a gradient count as zero.

@@ -16,13 +16,14 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Global gradient norm above which gradients are scaled down.
     pub clip_norm: f64,
-    /// Momentum of [`muon`](super::muon), which then moves the hidden matrices: weights with at least [`MUON_SIDE`] output channels and as many numbers
-    /// for each; 0 leaves them to AdamW.
+    /// Momentum of [`muon`](super::muon), which then moves the hidden matrices: weights with at
+    /// least [`MUON_SIDE`] output channels and as many numbers for each; 0 leaves them to AdamW.
     #[serde(default)]
     pub muon_momentum: f64,
 }
 
-/// The outputs of networks (a latent's channels, an instrument head's labels) have fewer, and stay with AdamW.
+/// The outputs of networks (a latent's channels, an instrument head's labels) have fewer, and stay
+/// with AdamW.
 pub const MUON_SIDE: usize = 64;
 
 impl Default for AdamWConfig {

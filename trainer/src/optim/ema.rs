@@ -1,4 +1,5 @@
-//! Exponential moving average of the weights (Polyak and Juditsky 1992), with a decay that warms up.
+//! Exponential moving average of the weights (Polyak and Juditsky 1992), with a decay that warms
+//! up.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ pub struct Ema {
 impl Ema {
     /// Starts at the variables' values. `decay` is in `[0, 1)`; 0 follows exactly.
     pub fn new(parameters: &Parameters, decay: f64) -> candle_core::Result<Self> {
-        let average = parameters.iter().map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().copy()?));
+        let average =
+            parameters.iter().map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().copy()?));
         Ok(Self {
             decay,
             average: average.collect::<candle_core::Result<_>>()?,

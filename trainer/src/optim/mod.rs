@@ -1,7 +1,7 @@
 //! What turns gradients into better weights.
 //!
-//! Everything here takes the trained variables as a list *sorted by name*, so that norms are summed in the same order
-//! in every run and a saved state finds its tensors again.
+//! Everything here takes the trained variables as a list *sorted by name*, so that norms are summed
+//! in the same order in every run and a saved state finds its tensors again.
 
 pub mod adamw;
 pub mod clip;

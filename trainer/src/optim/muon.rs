@@ -1,8 +1,10 @@
-//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum of a matrix, made orthogonal.
+//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum of a matrix, made
+//! orthogonal.
 //!
-//! A gradient's few large singular values move a matrix in few directions; with all of them brought to one, it moves in all. The
-//! iteration is Newton and Schulz's with Jordan's coefficients: five rounds bring singular values to .7 to 1.2. Its size is scaled to that of
-//! AdamW's updates (Liu et al. 2025, arXiv 2502.16982), so that one learning rate and one decay serve both.
+//! A gradient's few large singular values move a matrix in few directions; with all of them brought
+//! to one, it moves in all. The iteration is Newton and Schulz's with Jordan's coefficients: five
+//! rounds bring singular values to .7 to 1.2. Its size is scaled to that of AdamW's updates (Liu et
+//! al. 2025, arXiv 2502.16982), so that one learning rate and one decay serve both.
 
 use candle_core::{Result, Tensor};
 use engine::nn::candle::bf16::{Bf16, Part, product};
@@ -17,7 +19,8 @@ const UPDATE_RMS: f64 = 0.2;
 /// Keeps a gradient of zeros finite.
 const SMALLEST_NORM: f64 = 1e-12;
 
-/// Rows of a symmetric product that are computed together: fewer waste less above the diagonal, more keep the matrix product fast.
+/// Rows of a symmetric product that are computed together: fewer waste less above the diagonal,
+/// more keep the matrix product fast.
 const SYMMETRIC_ROWS: usize = 64;
 
 /// Columns that are mirrored together.
@@ -38,14 +41,22 @@ pub fn update(momentum: &Tensor) -> Result<Tensor> {
 
 /// The same in the host's memory, `momentum (rows, columns)`, on one thread.
 ///
-/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied twice in all, in bf16 where that is given.
-/// The Gram matrix of a rounded momentum still has no negative direction, and the polynomial is rounded when it is whole, which turns the
-/// update by about as much again. The rounds themselves need the precision of f32: with TF32's three digits, which a GPU may take, errors of
-/// small directions grow from one to the next.
-pub fn update_on_host(momentum: &[f32], rows: usize, columns: usize, bf16: Option<Bf16>) -> Vec<f32> {
-    let squares = momentum.chunks(1024).map(|block| f64::from(block.iter().map(|v| v * v).sum::<f32>()));
+/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied
+/// twice in all, in bf16 where that is given. The Gram matrix of a rounded momentum still has no
+/// negative direction, and the polynomial is rounded when it is whole, which turns the
+/// update by about as much again. The rounds themselves need the precision of f32: with TF32's
+/// three digits, which a GPU may take, errors of small directions grow from one to the next.
+pub fn update_on_host(
+    momentum: &[f32],
+    rows: usize,
+    columns: usize,
+    bf16: Option<Bf16>,
+) -> Vec<f32> {
+    let squares =
+        momentum.chunks(1024).map(|block| f64::from(block.iter().map(|v| v * v).sum::<f32>()));
     let scale = 1.0 / (squares.sum::<f64>().sqrt() + SMALLEST_NORM);
-    let (by_row, by_column) = (Matrix::rows(momentum, columns), Matrix::transposed(momentum, columns));
+    let (by_row, by_column) =
+        (Matrix::rows(momentum, columns), Matrix::transposed(momentum, columns));
     let short = rows.min(columns);
     let mut gram = match rows <= columns {
         true => symmetric(short, columns, by_row, by_column, bf16),
@@ -66,11 +77,15 @@ pub fn update_on_host(momentum: &[f32], rows: usize, columns: usize, bf16: Optio
 /// The product of all rounds' polynomials, for the Gram matrix of the first.
 fn polynomial_of(mut gram: Vec<f32>, n: usize) -> Vec<f32> {
     let [a, b, c] = COEFFICIENTS.map(|v| v as f32);
-    let times = |x: &[f32], y: &[f32]| symmetric(n, n, Matrix::rows(x, n), Matrix::rows(y, n), None);
+    let times =
+        |x: &[f32], y: &[f32]| symmetric(n, n, Matrix::rows(x, n), Matrix::rows(y, n), None);
     let mut product: Option<Vec<f32>> = None;
     for round in 0..ROUNDS {
         let mut polynomial = times(&gram, &gram);
-        polynomial.iter_mut().zip(&gram).for_each(|(square, gram)| *square = b * gram + c * *square);
+        polynomial
+            .iter_mut()
+            .zip(&gram)
+            .for_each(|(square, gram)| *square = b * gram + c * *square);
         polynomial.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal += a);
         if round + 1 < ROUNDS {
             gram = times(&times(&polynomial, &gram), &polynomial);
@@ -83,8 +98,8 @@ fn polynomial_of(mut gram: Vec<f32>, n: usize) -> Vec<f32> {
     product.unwrap_or_default()
 }
 
-/// A product `a (n, k) b (k, n)` that is known to be symmetric, as one of polynomials of one matrix is: what lies above the diagonal's
-/// blocks is copied from below.
+/// A product `a (n, k) b (k, n)` that is known to be symmetric, as one of polynomials of one matrix
+/// is: what lies above the diagonal's blocks is copied from below.
 fn symmetric(n: usize, k: usize, a: Matrix<'_>, b: Matrix<'_>, bf16: Option<Bf16>) -> Vec<f32> {
     let mut out = vec![0.0; n * n];
     match bf16 {
@@ -101,7 +116,8 @@ fn symmetric(n: usize, k: usize, a: Matrix<'_>, b: Matrix<'_>, bf16: Option<Bf16
     out
 }
 
-/// Copies what lies below the diagonal to above it, block by block: whole columns would leave the cache between two values of a line of it.
+/// Copies what lies below the diagonal to above it, block by block: whole columns would leave the
+/// cache between two values of a line of it.
 fn mirror(square: &mut [f32], n: usize) {
     for first in (0..n).step_by(MIRRORED) {
         for row in first..n {
@@ -117,7 +133,8 @@ fn size(rows: usize, columns: usize) -> f64 {
     UPDATE_RMS * (rows.max(columns) as f64).sqrt()
 }
 
-/// The iteration as it is written: every round multiplies the long side twice, and sees what the round before left.
+/// The iteration as it is written: every round multiplies the long side twice, and sees what the
+/// round before left.
 fn by_rounds(x: &Tensor) -> Result<Tensor> {
     let [a, b, c] = COEFFICIENTS;
     let mut x = x.clone();
@@ -144,8 +161,12 @@ mod tests {
     fn on_host(momentum: &Tensor) -> Tensor {
         let (rows, columns) = momentum.flatten_from(1).unwrap().dims2().unwrap();
         let values = momentum.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        Tensor::from_vec(update_on_host(&values, rows, columns, None), momentum.shape(), &Device::Cpu)
-            .unwrap()
+        Tensor::from_vec(
+            update_on_host(&values, rows, columns, None),
+            momentum.shape(),
+            &Device::Cpu,
+        )
+        .unwrap()
     }
 
     /// Singular values by nalgebra's own decomposition.
@@ -153,7 +174,11 @@ mod tests {
         let matrix = weight.flatten_from(1).unwrap();
         let (rows, columns) = matrix.dims2().unwrap();
         let values = matrix.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        nalgebra::DMatrix::from_row_slice(rows, columns, &values).singular_values().iter().copied().collect()
+        nalgebra::DMatrix::from_row_slice(rows, columns, &values)
+            .singular_values()
+            .iter()
+            .copied()
+            .collect()
     }
 
     #[test]
@@ -171,7 +196,8 @@ mod tests {
                 "{dims:?}: {before:?} to {after:?}"
             );
             // The same singular vectors: what was largest along itself stays positive there.
-            let along = (update * &momentum).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            let along =
+                (update * &momentum).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let nuclear: f32 = before.iter().sum();
             assert!((along / (unit * nuclear) - 1.0).abs() < 0.3, "{along}");
         }
@@ -189,9 +215,12 @@ mod tests {
 
     #[test]
     fn products_of_rounded_values_turn_an_update_by_little() {
-        let Some(bf16) = Bf16::detect() else { return println!("skipped: this CPU multiplies no bf16") };
+        let Some(bf16) = Bf16::detect() else {
+            return println!("skipped: this CPU multiplies no bf16");
+        };
         for (rows, columns) in [(64, 600), (130, 130), (300, 70)] {
-            let momentum = pseudo(&[rows, columns]).flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let momentum =
+                pseudo(&[rows, columns]).flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let [exact, rounded] =
                 [None, Some(bf16)].map(|bf16| update_on_host(&momentum, rows, columns, bf16));
             let square = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>();
@@ -205,7 +234,9 @@ mod tests {
     fn a_gradient_of_zeros_moves_nothing() {
         let zeros = pseudo(&[8, 8]).zeros_like().unwrap();
         for update in [update(&zeros).unwrap(), on_host(&zeros)] {
-            assert!(update.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| *v == 0.0));
+            assert!(
+                update.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| *v == 0.0)
+            );
         }
     }
 }

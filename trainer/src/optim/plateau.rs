@@ -1,4 +1,5 @@
-//! Learning rate that falls when validation stops improving: torch's `ReduceLROnPlateau` in mode `min`.
+//! Learning rate that falls when validation stops improving: torch's `ReduceLROnPlateau` in mode
+//! `min`.
 
 use serde::{Deserialize, Serialize};
 
@@ -57,9 +58,12 @@ impl Plateau {
         self.learning_rate
     }
 
-    /// Takes a validation metric (less is better). One that is not a number counts as no improvement.
+    /// Takes a validation metric (less is better). One that is not a number counts as no
+    /// improvement.
     pub fn observe(&mut self, config: &PlateauConfig, metric: f64) {
-        if self.best.is_none_or(|best| metric < best * (1.0 - config.threshold)) && metric.is_finite() {
+        if self.best.is_none_or(|best| metric < best * (1.0 - config.threshold))
+            && metric.is_finite()
+        {
             self.best = Some(metric);
             self.bad = 0;
         } else {

@@ -65,10 +65,13 @@ impl Schedule {
         match rule {
             Rule::Constant => learning_rate * warmup(step, warmup_steps),
             Rule::Plateau => self.plateau.learning_rate() * warmup(step, warmup_steps),
-            Rule::WarmupCosine => {
-                WarmupCosine { peak: learning_rate, floor, warmup_steps, total_steps: self.total_steps }
-                    .at(step)
+            Rule::WarmupCosine => WarmupCosine {
+                peak: learning_rate,
+                floor,
+                warmup_steps,
+                total_steps: self.total_steps,
             }
+            .at(step),
         }
     }
 
@@ -82,7 +85,8 @@ impl Schedule {
         &self.plateau
     }
 
-    /// Goes on from a saved state; where the rate that the config names is another one now, from that one.
+    /// Goes on from a saved state; where the rate that the config names is another one now, from
+    /// that one.
     pub fn restore(&mut self, state: Plateau) {
         self.plateau = state.from_rate(self.config.learning_rate);
     }
@@ -107,9 +111,14 @@ mod tests {
         schedule.observe(1.0);
         assert_eq!(schedule.learning_rate(9), 0.2);
         for (learning_rate, expected) in [(0.4, 0.2), (0.04, 0.02)] {
-            let mut resumed = Schedule::new(ScheduleConfig { learning_rate, ..config.clone() }, 100);
+            let mut resumed =
+                Schedule::new(ScheduleConfig { learning_rate, ..config.clone() }, 100);
             resumed.restore(schedule.state().clone());
-            assert!((resumed.learning_rate(9) - expected).abs() < 1e-12, "{}", resumed.learning_rate(9));
+            assert!(
+                (resumed.learning_rate(9) - expected).abs() < 1e-12,
+                "{}",
+                resumed.learning_rate(9)
+            );
         }
         // By the same rate to the bit, also where its falls do not divide out.
         for factor in [0.1, 0.3, 0.7] {
@@ -122,7 +131,8 @@ mod tests {
             assert_eq!(resumed.state(), fallen.state());
         }
         // A state of before does not say where it began.
-        let old: Plateau = serde_json::from_str("{\"learning_rate\":0.1,\"best\":1.0,\"bad\":0}").unwrap();
+        let old: Plateau =
+            serde_json::from_str("{\"learning_rate\":0.1,\"best\":1.0,\"bad\":0}").unwrap();
         schedule.restore(old);
         assert_eq!(schedule.learning_rate(9), 0.1);
     }

@@ -59,9 +59,13 @@ impl Slot {
         let update = if self.decays { *update } else { update.without_decay() };
         match &mut self.moments {
             Moments::Host { first, second } => update.on_host(&self.var, gradient, first, second),
-            Moments::Device { first, second } => update.on_device(&self.var, gradient, first, second),
+            Moments::Device { first, second } => {
+                update.on_device(&self.var, gradient, first, second)
+            }
             Moments::HostMomentum(momentum) => update.muon_on_host(&self.var, gradient, momentum),
-            Moments::DeviceMomentum(momentum) => update.muon_on_device(&self.var, gradient, momentum),
+            Moments::DeviceMomentum(momentum) => {
+                update.muon_on_device(&self.var, gradient, momentum)
+            }
         }
     }
 
@@ -101,7 +105,9 @@ impl Moments {
     fn from_tensors(first: Tensor, second: Tensor, device: &Device) -> candle_core::Result<Self> {
         Ok(match device.is_cpu() {
             true => Self::Host { first: values(first)?, second: values(second)? },
-            false => Self::Device { first: first.to_device(device)?, second: second.to_device(device)? },
+            false => {
+                Self::Device { first: first.to_device(device)?, second: second.to_device(device)? }
+            }
         })
     }
 
@@ -115,8 +121,12 @@ impl Moments {
     fn tensors(&self, var: &Var) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
         let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
         Ok(match self {
-            Self::Host { first, second } => vec![("first", tensor(first)?), ("second", tensor(second)?)],
-            Self::Device { first, second } => vec![("first", first.clone()), ("second", second.clone())],
+            Self::Host { first, second } => {
+                vec![("first", tensor(first)?), ("second", tensor(second)?)]
+            }
+            Self::Device { first, second } => {
+                vec![("first", first.clone()), ("second", second.clone())]
+            }
             Self::HostMomentum(momentum) => vec![("momentum", tensor(momentum)?)],
             Self::DeviceMomentum(momentum) => vec![("momentum", momentum.clone())],
         })

@@ -1,4 +1,5 @@
-//! The numbers of one step, and what they do to a variable: in one pass on the CPU, by tensor operations elsewhere.
+//! The numbers of one step, and what they do to a variable: in one pass on the CPU, by tensor
+//! operations elsewhere.
 
 use candle_core::{Tensor, Var};
 use engine::nn::candle::Bf16;
@@ -30,7 +31,8 @@ pub struct Update {
 impl Update {
     /// Those of step `steps` (the first is 1); gradients are multiplied with `gradient_factor`.
     pub fn new(config: &AdamWConfig, learning_rate: f64, steps: u64, gradient_factor: f64) -> Self {
-        let correction = |beta: f64| (1.0 / (1.0 - beta.powi(steps.min(i32::MAX as u64) as i32))) as f32;
+        let correction =
+            |beta: f64| (1.0 / (1.0 - beta.powi(steps.min(i32::MAX as u64) as i32))) as f32;
         Self {
             beta1: config.beta1 as f32,
             beta2: config.beta2 as f32,
@@ -70,8 +72,8 @@ impl Update {
                 let gradient = gradient * self.gradient_factor;
                 *first = self.beta1 * *first + (1.0 - self.beta1) * gradient;
                 *second = self.beta2 * *second + (1.0 - self.beta2) * gradient * gradient;
-                let direction =
-                    *first * self.correction1 / ((*second * self.correction2).sqrt() + self.epsilon);
+                let direction = *first * self.correction1
+                    / ((*second * self.correction2).sqrt() + self.epsilon);
                 *value = *value * self.keep - self.learning_rate * direction;
             }
         })
@@ -127,10 +129,13 @@ impl Update {
         };
         *first = blend(first, &gradient, self.beta1)?;
         *second = blend(second, &gradient.sqr()?, self.beta2)?;
-        let denominator =
-            second.affine(f64::from(self.correction2), 0.0)?.sqrt()?.affine(1.0, f64::from(self.epsilon))?;
-        let direction =
-            first.affine(f64::from(self.learning_rate * self.correction1), 0.0)?.div(&denominator)?;
+        let denominator = second
+            .affine(f64::from(self.correction2), 0.0)?
+            .sqrt()?
+            .affine(1.0, f64::from(self.epsilon))?;
+        let direction = first
+            .affine(f64::from(self.learning_rate * self.correction1), 0.0)?
+            .div(&denominator)?;
         var.set(&var.as_detached_tensor().affine(f64::from(self.keep), 0.0)?.sub(&direction)?)
     }
 }
@@ -159,7 +164,8 @@ mod tests {
             update.on_host(&fused, &gradient, first_on_host, second_on_host).unwrap();
             update.on_device(&plain, &gradient, &mut first, &mut second).unwrap();
         }
-        let difference = (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        let difference =
+            (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
         assert!(difference.to_scalar::<f32>().unwrap() < 1e-6);
     }
 
@@ -170,15 +176,18 @@ mod tests {
         let var = || Var::from_slice(&start, (80, 96), &Device::Cpu).unwrap();
         let (fused, plain) = (var(), var());
         let (mut on_host, mut momentum) = (vec![0.0; start.len()], plain.zeros_like().unwrap());
-        let config = AdamWConfig { weight_decay: 0.1, muon_momentum: 0.95, ..AdamWConfig::default() };
+        let config =
+            AdamWConfig { weight_decay: 0.1, muon_momentum: 0.95, ..AdamWConfig::default() };
         for step in 1..=5 {
-            let gradient: Vec<f32> = (0..start.len()).map(|i| ((i * i * step) as f32).cos()).collect();
+            let gradient: Vec<f32> =
+                (0..start.len()).map(|i| ((i * i * step) as f32).cos()).collect();
             let gradient = Tensor::from_slice(&gradient, (80, 96), &Device::Cpu).unwrap();
             let update = Update::new(&config, 0.01, step as u64, 0.5);
             update.muon_on_host(&fused, &gradient, &mut on_host).unwrap();
             update.muon_on_device(&plain, &gradient, &mut momentum).unwrap();
         }
-        let difference = (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        let difference =
+            (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
         assert!(difference.to_scalar::<f32>().unwrap() < 1e-4, "{difference}");
     }
 }

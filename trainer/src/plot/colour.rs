@@ -1,6 +1,7 @@
 //! From values to colours.
 
-/// Nine points of matplotlib's `magma` (CC0), evenly spaced from 0 to 1; between them it is interpolated.
+/// Nine points of matplotlib's `magma` (CC0), evenly spaced from 0 to 1; between them it is
+/// interpolated.
 const MAGMA: [[u8; 3]; 9] = [
     [0, 0, 4],
     [28, 16, 68],

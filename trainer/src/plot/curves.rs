@@ -44,35 +44,50 @@ impl Curves {
             }
             root.present().map_err(|error| anyhow::anyhow!("chart: {error}"))?;
         }
-        let picture =
-            RgbImage::from_raw(width, height, pixels).context("chart: the buffer has the wrong size")?;
+        let picture = RgbImage::from_raw(width, height, pixels)
+            .context("chart: the buffer has the wrong size")?;
         let mut bytes = Vec::new();
-        picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("chart")?;
+        picture
+            .write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png)
+            .context("chart")?;
         Ok(whole_file::write(path, &bytes)?)
     }
 }
 
-fn draw_chart(area: &Area, title: &str, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
-    let points = || curves.iter().flat_map(|curve| &curve.points).filter(|point| point.1.is_finite());
+fn draw_chart(
+    area: &Area,
+    title: &str,
+    curves: &[Curve],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let points =
+        || curves.iter().flat_map(|curve| &curve.points).filter(|point| point.1.is_finite());
     let range = |pick: fn(&(f64, f64)) -> f64| {
-        let (low, high) =
-            points().map(pick).fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = points()
+            .map(pick)
+            .fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
         if low > high { (0.0, 1.0) } else { (low, high) }
     };
     let ((first, last), (low, high)) = (range(|p| p.0), range(|p| p.1));
     let last = if last > first { last } else { first + 1.0 };
     let mut builder = ChartBuilder::on(area);
-    builder.caption(title, (font::FAMILY, 18)).margin(8).x_label_area_size(28).y_label_area_size(64);
+    builder
+        .caption(title, (font::FAMILY, 18))
+        .margin(8)
+        .x_label_area_size(28)
+        .y_label_area_size(64);
     if low > 0.0 && high > 10.0 * low {
         let y = (low / 1.05..high * 1.05).log_scale();
         draw_lines(builder.build_cartesian_2d(first..last, y)?, curves, is_one_two_or_five)
     } else {
         let pad = 0.05 * (high - low).max(1e-6);
-        draw_lines(builder.build_cartesian_2d(first..last, low - pad..high + pad)?, curves, |_| true)
+        draw_lines(builder.build_cartesian_2d(first..last, low - pad..high + pad)?, curves, |_| {
+            true
+        })
     }
 }
 
-/// Whether a number is 1, 2 or 5 times a power of ten: of a decade's ten lines, those whose labels do not touch.
+/// Whether a number is 1, 2 or 5 times a power of ten: of a decade's ten lines, those whose labels
+/// do not touch.
 fn is_one_two_or_five(value: f64) -> bool {
     let mantissa = value / 10f64.powf((value.log10() + 1e-9).floor());
     [1.0, 2.0, 5.0].iter().any(|wanted| (mantissa - wanted).abs() < 1e-6)
@@ -123,19 +138,26 @@ mod tests {
 
     #[test]
     fn three_lines_of_a_decade_have_labels() {
-        let lines = (-3..3).flat_map(|power| (1..10).map(move |digit| f64::from(digit) * 10f64.powi(power)));
+        let lines = (-3..3)
+            .flat_map(|power| (1..10).map(move |digit| f64::from(digit) * 10f64.powi(power)));
         assert_eq!(lines.filter(|line| is_one_two_or_five(*line)).count(), 6 * 3);
     }
 
     #[test]
     fn draws_what_a_run_can_throw_at_it() {
         let folder = tempfile::tempdir().unwrap();
-        let curve = |name: &str, points: &[(f64, f64)]| Curve { name: name.into(), points: points.to_vec() };
+        let curve = |name: &str, points: &[(f64, f64)]| Curve {
+            name: name.into(),
+            points: points.to_vec(),
+        };
         let curves = Curves {
             charts: vec![
                 (
                     "falls".into(),
-                    vec![curve("a", &[(1.0, 1.0), (2.0, 1e-4)]), curve("b", &[(1.0, f64::NAN), (2.0, 0.5)])],
+                    vec![
+                        curve("a", &[(1.0, 1.0), (2.0, 1e-4)]),
+                        curve("b", &[(1.0, f64::NAN), (2.0, 0.5)]),
+                    ],
                 ),
                 ("one point at zero".into(), vec![curve("a", &[(1.0, 0.0)])]),
                 ("empty".into(), vec![]),

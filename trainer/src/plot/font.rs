@@ -11,7 +11,8 @@ pub const FAMILY: &str = "sans-serif";
 pub fn register() -> anyhow::Result<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let bytes = epaint_default_fonts::UBUNTU_LIGHT;
-    let registered = REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, bytes).is_ok());
+    let registered =
+        REGISTERED.get_or_init(|| register_font(FAMILY, FontStyle::Normal, bytes).is_ok());
     anyhow::ensure!(*registered, "pictures: the font could not be read");
     Ok(())
 }

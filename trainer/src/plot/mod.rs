@@ -1,4 +1,5 @@
-//! Pictures as PNG: spectrogram panels and curves, with a font of our own (no screen, no system font).
+//! Pictures as PNG: spectrogram panels and curves, with a font of our own (no screen, no system
+//! font).
 
 pub mod colour;
 pub mod curves;

@@ -35,14 +35,18 @@ impl Panels {
         let mut picture = RgbImage::from_pixel(width, height, Rgb([255; 3]));
         for (r, (_, images)) in self.rows.iter().enumerate() {
             for (c, image) in images.iter().enumerate() {
-                let (x, y) =
-                    (GAP + c as u32 * (cell_width + GAP), TEXT + r as u32 * (cell_height + TEXT) + TEXT);
+                let (x, y) = (
+                    GAP + c as u32 * (cell_width + GAP),
+                    TEXT + r as u32 * (cell_height + TEXT) + TEXT,
+                );
                 paint(&mut picture, image, x, y);
             }
         }
         let picture = self.label(picture, cell_width, cell_height)?;
         let mut bytes = Vec::new();
-        picture.write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
+        picture
+            .write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png)
+            .context("picture")?;
         Ok(whole_file::write(path, &bytes)?)
     }
 

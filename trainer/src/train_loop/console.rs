@@ -14,9 +14,13 @@ impl Console {
     /// Starts at `done` of `steps`; says nothing where `quiet`.
     pub fn new(done: u64, steps: u64, quiet: bool) -> Self {
         let bar = (!quiet).then(|| {
-            let bar =
-                if std::io::stderr().is_terminal() { ProgressBar::new(steps) } else { ProgressBar::hidden() };
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}").expect("a valid template");
+            let bar = if std::io::stderr().is_terminal() {
+                ProgressBar::new(steps)
+            } else {
+                ProgressBar::hidden()
+            };
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")
+                .expect("a valid template");
             bar.set_style(style);
             bar.set_position(done);
             bar

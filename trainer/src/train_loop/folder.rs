@@ -1,4 +1,5 @@
-//! A run's folder: `config.toml`, `log.jsonl`, `last.safetensors`, `best.safetensors`, `state.safetensors`, pictures.
+//! A run's folder: `config.toml`, `log.jsonl`, `last.safetensors`, `best.safetensors`,
+//! `state.safetensors`, pictures.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -23,7 +24,8 @@ impl Folder {
         Self { path: path.to_path_buf() }
     }
 
-    /// A new run's folder. One that already holds a run, or what is left of one, is refused: it would be lost.
+    /// A new run's folder. One that already holds a run, or what is left of one, is refused: it
+    /// would be lost.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self::at(path);
         anyhow::ensure!(
@@ -39,7 +41,8 @@ impl Folder {
             );
         }
         std::fs::create_dir_all(path).with_context(|| format!("run folder {}", path.display()))?;
-        std::fs::write(folder.log(), "").with_context(|| format!("run folder {}", path.display()))?;
+        std::fs::write(folder.log(), "")
+            .with_context(|| format!("run folder {}", path.display()))?;
         Ok(folder)
     }
 
@@ -109,14 +112,16 @@ impl Folder {
     pub fn append(&self, line: &Value) -> Result<()> {
         let path = self.log();
         let context = || format!("log {}", path.display());
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).with_context(context)?;
+        let mut file =
+            OpenOptions::new().create(true).append(true).open(&path).with_context(context)?;
         writeln!(file, "{line}").with_context(context)
     }
 
     /// The log's lines; one that is not JSON (a crash while writing) is skipped.
     pub fn lines(&self) -> Result<Vec<Value>> {
         let path = self.log();
-        let text = std::fs::read_to_string(&path).with_context(|| format!("log {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("log {}", path.display()))?;
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
@@ -125,7 +130,10 @@ impl Folder {
         if !self.log().exists() {
             return Ok(());
         }
-        let kept = self.lines()?.into_iter().filter(|line| line["step"].as_u64().is_some_and(|s| s <= step));
+        let kept = self
+            .lines()?
+            .into_iter()
+            .filter(|line| line["step"].as_u64().is_some_and(|s| s <= step));
         let text: String = kept.map(|line| format!("{line}\n")).collect();
         Ok(whole_file::write(self.log(), text.as_bytes())?)
     }

@@ -1,7 +1,8 @@
 //! A training run: steps, validation, log, checkpoints, exact resume.
 //!
-//! Everything random in step `n` comes from a generator keyed by (seed, n). So a run that is stopped and resumed makes
-//! the same weights, bit for bit on one device, as one that never stopped.
+//! Everything random in step `n` comes from a generator keyed by (seed, n). So a run that is
+//! stopped and resumed makes the same weights, bit for bit on one device, as one that never
+//! stopped.
 
 pub mod console;
 pub mod folder;
@@ -117,11 +118,15 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(task: &dyn Task, config: &'a RunConfig, options: &Options) -> Result<Self> {
-        let folder = if options.resume { Folder::open(&options.out)? } else { Folder::create(&options.out)? };
+        let folder = if options.resume {
+            Folder::open(&options.out)?
+        } else {
+            Folder::create(&options.out)?
+        };
         let parameters = optim::sorted(task.parameters())?;
         anyhow::ensure!(!parameters.is_empty(), "{}: nothing to train", task.name());
-        let mut optimiser =
-            AdamW::new(&parameters, config.optimiser.clone())?.with_products(config.bf16_products());
+        let mut optimiser = AdamW::new(&parameters, config.optimiser.clone())?
+            .with_products(config.bf16_products());
         let mut ema = Ema::new(&parameters, config.ema_decay)?;
         let mut schedule = Schedule::new(config.schedule.clone(), config.steps);
         let frozen = frozen_sha256(task)?;
@@ -179,7 +184,8 @@ impl<'a> Run<'a> {
     fn step(&mut self, task: &mut dyn Task) -> Result<()> {
         let step = self.progress.step;
         let losses = task.step(step).with_context(|| format!("step {step}"))?;
-        let total = losses.total().with_context(|| format!("{}: every loss weight is 0", task.name()))?;
+        let total =
+            losses.total().with_context(|| format!("{}: every loss weight is 0", task.name()))?;
         let gradients = total.backward().with_context(|| format!("step {step}, backward"))?;
         let report = self.optimiser.step(&gradients, self.schedule.learning_rate(step))?;
         self.skipped = if report.applied { 0 } else { self.skipped + 1 };
@@ -215,7 +221,13 @@ impl<'a> Run<'a> {
     }
 
     /// What is done with the averaged weights in place of the trained ones.
-    fn averaged(&mut self, task: &mut dyn Task, validate: bool, panels: bool, save: bool) -> Result<()> {
+    fn averaged(
+        &mut self,
+        task: &mut dyn Task,
+        validate: bool,
+        panels: bool,
+        save: bool,
+    ) -> Result<()> {
         self.ema.swap()?;
         let done = self.with_average(task, validate, panels, save);
         self.ema.swap()?;
@@ -223,13 +235,21 @@ impl<'a> Run<'a> {
         done
     }
 
-    fn with_average(&mut self, task: &mut dyn Task, validate: bool, panels: bool, save: bool) -> Result<()> {
+    fn with_average(
+        &mut self,
+        task: &mut dyn Task,
+        validate: bool,
+        panels: bool,
+        save: bool,
+    ) -> Result<()> {
         if validate {
             self.validate(task)?;
         }
         if panels {
             if let Some(panels) = task.panels().context("panels")? {
-                panels.draw(&self.folder.path().join(format!("panels-{:06}.png", self.progress.step)))?;
+                panels.draw(
+                    &self.folder.path().join(format!("panels-{:06}.png", self.progress.step)),
+                )?;
             }
             report::draw_curves(&self.folder)?;
         }
@@ -253,7 +273,9 @@ impl<'a> Run<'a> {
         let text: Vec<String> =
             metrics.values.iter().map(|(name, value)| format!("{name} {value:.5}")).collect();
         self.console.line(&format!("step {}: {}", self.progress.step, text.join(", ")));
-        if metrics.monitor.is_finite() && self.progress.best.is_none_or(|best| metrics.monitor < best) {
+        if metrics.monitor.is_finite()
+            && self.progress.best.is_none_or(|best| metrics.monitor < best)
+        {
             self.progress.best = Some(metrics.monitor);
             task.export(&self.folder.best(), &self.record(task)).context("best checkpoint")?;
         }
@@ -262,10 +284,22 @@ impl<'a> Run<'a> {
 
     fn save_state(&mut self, task: &dyn Task) -> Result<()> {
         self.progress.optimiser_steps = self.optimiser.steps();
-        state::save(&self.folder.state(), &self.progress, &self.parameters, &self.optimiser, &self.ema)?;
+        state::save(
+            &self.folder.state(),
+            &self.progress,
+            &self.parameters,
+            &self.optimiser,
+            &self.ema,
+        )?;
         if self.config.shards {
             let luggage = Luggage { config: self.config, frozen: task.frozen() };
-            shards::save(&self.folder.shards(), &self.progress, &self.parameters, &self.ema, &luggage)?;
+            shards::save(
+                &self.folder.shards(),
+                &self.progress,
+                &self.parameters,
+                &self.ema,
+                &luggage,
+            )?;
         }
         Ok(())
     }
@@ -297,16 +331,20 @@ fn data_sha256(config: &RunConfig) -> Option<String> {
     Some(sha256_hex(hashes.as_bytes()))
 }
 
-/// The run config without the model's part, which the file carries anyway, and with names in place of paths: where
-/// things lie on the maker's disk is nobody's business.
+/// The run config without the model's part, which the file carries anyway, and with names in place
+/// of paths: where things lie on the maker's disk is nobody's business.
 fn training_config(config: &RunConfig) -> Value {
-    let name = |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name =
+        |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let names = |paths: &[String]| paths.iter().map(|path| name(path)).collect();
     let config = RunConfig {
         data: name(&config.data),
         init: name(&config.init),
         feature_network: name(&config.feature_network),
-        renewal: RenewalTraining { soundfonts: names(&config.renewal.soundfonts), ..config.renewal },
+        renewal: RenewalTraining {
+            soundfonts: names(&config.renewal.soundfonts),
+            ..config.renewal
+        },
         diffusion: DiffusionTraining {
             further_data: names(&config.diffusion.further_data),
             ..config.diffusion

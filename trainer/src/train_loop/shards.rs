@@ -1,8 +1,9 @@
-//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB, with the run's config
-//! and what it stands on. The folder is all that `--resume` needs beside the data.
+//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB,
+//! with the run's config and what it stands on. The folder is all that `--resume` needs beside the
+//! data.
 //!
-//! For places that take only small files. The moments are not kept: a run that is resumed from shards starts them
-//! anew, and is close to the run that never stopped, not equal to it.
+//! For places that take only small files. The moments are not kept: a run that is resumed from
+//! shards starts them anew, and is close to the run that never stopped, not equal to it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,8 @@ pub struct Luggage<'a> {
     pub frozen: Option<Checkpoint>,
 }
 
-/// Writes `folder/shard-NNN.safetensors` and the luggage; what was there before is replaced as a whole.
+/// Writes `folder/shard-NNN.safetensors` and the luggage; what was there before is replaced as a
+/// whole.
 pub fn save(
     folder: &Path,
     progress: &Progress,
@@ -52,7 +54,8 @@ pub fn save(
     ema: &Ema,
     luggage: &Luggage,
 ) -> Result<()> {
-    let weights = parameters.iter().map(|(name, var)| (format!("weight.{name}"), var.as_detached_tensor()));
+    let weights =
+        parameters.iter().map(|(name, var)| (format!("weight.{name}"), var.as_detached_tensor()));
     let mut tensors = weights.chain(ema.state()).collect::<Vec<_>>();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let shards = pack(tensors)?;
@@ -65,7 +68,12 @@ pub fn save(
     whole_file::write(config(&fresh), luggage.config.to_toml()?.as_bytes())?;
     if let Some(checkpoint) = &luggage.frozen {
         let bytes = checkpoint.to_bytes(Precision::F16).with_context(context)?;
-        anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: what is frozen has {} bytes", context(), bytes.len());
+        anyhow::ensure!(
+            bytes.len() <= MAX_BYTES,
+            "{}: what is frozen has {} bytes",
+            context(),
+            bytes.len()
+        );
         whole_file::write(frozen(&fresh), &bytes)?;
     }
     let count = shards.len().to_string();
@@ -73,7 +81,12 @@ pub fn save(
         let mut metadata = state::metadata(progress)?;
         metadata.insert(COUNT.to_string(), count.clone());
         let bytes = safetensors::serialize(shard, Some(metadata)).with_context(context)?;
-        anyhow::ensure!(bytes.len() <= MAX_BYTES, "{}: shard {i} has {} bytes", context(), bytes.len());
+        anyhow::ensure!(
+            bytes.len() <= MAX_BYTES,
+            "{}: shard {i} has {} bytes",
+            context(),
+            bytes.len()
+        );
         whole_file::write(fresh.join(format!("{PREFIX}{i:03}.safetensors")), &bytes)?;
     }
     if folder.exists() {
@@ -88,7 +101,9 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .with_context(context)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+        })
         .collect();
     files.sort();
     let (mut tensors, mut found) = (HashMap::new(), None);
@@ -111,9 +126,15 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
             tensors.insert(name, tensor.to_dtype(DType::F32)?);
         }
     }
-    let (mut progress, count) = found.with_context(|| format!("{}: no shard is there", context()))?;
+    let (mut progress, count) =
+        found.with_context(|| format!("{}: no shard is there", context()))?;
     let count = count.with_context(|| format!("{}: metadata `{COUNT}` is missing", context()))?;
-    anyhow::ensure!(count == files.len(), "{}: expected {count} files, found {}", context(), files.len());
+    anyhow::ensure!(
+        count == files.len(),
+        "{}: expected {count} files, found {}",
+        context(),
+        files.len()
+    );
     state::check_task(&progress, task).with_context(context)?;
     state::restore_weights(&tensors, parameters).with_context(context)?;
     ema.restore(&tensors).with_context(context)?;
@@ -126,7 +147,10 @@ fn pack(tensors: Vec<(String, Tensor)>) -> Result<Vec<Vec<(String, Tensor)>>> {
     let (mut shards, mut room) = (Vec::<Vec<_>>::new(), 0);
     for (name, tensor) in tensors {
         let bytes = 2 * tensor.elem_count();
-        anyhow::ensure!(bytes <= MAX_BYTES - HEADER_BYTES, "shards: `{name}` alone has {bytes} bytes");
+        anyhow::ensure!(
+            bytes <= MAX_BYTES - HEADER_BYTES,
+            "shards: `{name}` alone has {bytes} bytes"
+        );
         if bytes > room || shards.is_empty() {
             shards.push(Vec::new());
             room = MAX_BYTES - HEADER_BYTES;

@@ -1,4 +1,5 @@
-//! A stopped run: weights, moments, average and the few numbers that go with them, in one safetensors file.
+//! A stopped run: weights, moments, average and the few numbers that go with them, in one
+//! safetensors file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,10 +20,12 @@ const KEY: &str = "luthier_training_state";
 pub struct Progress {
     /// The task; another one's state is refused.
     pub task: String,
-    /// SHA-256 of what the run stands on ([`super::Task::frozen`], in f16): it cannot go on over anything else.
+    /// SHA-256 of what the run stands on ([`super::Task::frozen`], in f16): it cannot go on over
+    /// anything else.
     #[serde(default)]
     pub frozen: Option<String>,
-    /// SHA-256 of what the run's datasets say of themselves; none in states of before, which do not say.
+    /// SHA-256 of what the run's datasets say of themselves; none in states of before, which do
+    /// not say.
     #[serde(default)]
     pub data: Option<String>,
     /// Steps made.
@@ -54,7 +57,8 @@ pub fn save(
         .chain(ema.state())
         .collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    let bytes = safetensors::serialize(tensors, Some(metadata(progress)?)).context("training state")?;
+    let bytes =
+        safetensors::serialize(tensors, Some(metadata(progress)?)).context("training state")?;
     Ok(whole_file::write(path, &bytes)?)
 }
 
@@ -70,7 +74,8 @@ pub fn load(
     let bytes = std::fs::read(path).with_context(context)?;
     let (progress, _) = read_progress(&bytes).with_context(context)?;
     check_task(&progress, task).with_context(context)?;
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).with_context(context)?;
+    let tensors =
+        candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).with_context(context)?;
     restore_weights(&tensors, parameters).with_context(context)?;
     optimiser.restore(&tensors, progress.optimiser_steps).with_context(context)?;
     ema.restore(&tensors).with_context(context)?;
@@ -92,15 +97,23 @@ pub(super) fn read_progress(bytes: &[u8]) -> Result<(Progress, HashMap<String, S
 
 /// Refuses another task's state.
 pub(super) fn check_task(progress: &Progress, task: &str) -> Result<()> {
-    anyhow::ensure!(progress.task == task, "expected a run of `{task}`, found one of `{}`", progress.task);
+    anyhow::ensure!(
+        progress.task == task,
+        "expected a run of `{task}`, found one of `{}`",
+        progress.task
+    );
     Ok(())
 }
 
 /// Sets every variable to its `weight.NAME`.
-pub(super) fn restore_weights(tensors: &HashMap<String, Tensor>, parameters: &Parameters) -> Result<()> {
+pub(super) fn restore_weights(
+    tensors: &HashMap<String, Tensor>,
+    parameters: &Parameters,
+) -> Result<()> {
     for (name, var) in parameters {
-        let tensor =
-            tensors.get(&format!("weight.{name}")).with_context(|| format!("`weight.{name}` is missing"))?;
+        let tensor = tensors
+            .get(&format!("weight.{name}"))
+            .with_context(|| format!("`weight.{name}` is missing"))?;
         anyhow::ensure!(
             tensor.dims() == var.dims(),
             "`weight.{name}`: expected shape {:?}, found {:?}",

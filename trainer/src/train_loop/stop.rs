@@ -17,7 +17,8 @@ pub struct Stop {
 impl Stop {
     /// Stops when a file `stop` appears in the run folder (it is taken away), or after `minutes`.
     pub fn new(folder: &Path, minutes: Option<f64>) -> Self {
-        let deadline = minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+        let deadline =
+            minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
         Self { file: folder.join("stop"), deadline }
     }
 
@@ -57,6 +58,7 @@ impl Stop {
 
     /// Seconds until the clock stops the run.
     pub fn seconds_left(&self) -> Option<f64> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
     }
 }

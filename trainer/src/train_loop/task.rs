@@ -28,7 +28,8 @@ pub struct Record {
     pub metrics: serde_json::Value,
 }
 
-/// Something that can be trained: it owns data and networks, the loop owns time, optimiser and files.
+/// Something that can be trained: it owns data and networks, the loop owns time, optimiser and
+/// files.
 pub trait Task {
     /// `autoencoder`, `ldm` or `classifier`.
     fn name(&self) -> &'static str;
@@ -37,8 +38,8 @@ pub trait Task {
     fn parameters(&self) -> Parameters;
 
     /// The losses of one step's batch; steps are asked for in order. Everything random comes from
-    /// [`step_rng`](super::step_rng), which depends on the seed and the step alone; the task keeps no other state that changes from step
-    /// to step, else a resumed run would differ.
+    /// [`step_rng`](super::step_rng), which depends on the seed and the step alone; the task keeps
+    /// no other state that changes from step to step, else a resumed run would differ.
     fn step(&mut self, step: u64) -> Result<Losses>;
 
     /// Judges the current weights on data that is never trained on, the same data at every call.

@@ -1,8 +1,8 @@
 //! Basic Pitch: how probable is each key of a piano at each time?
 //!
-//! R. M. Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription and Multipitch
-//! Estimation", ICASSP 2022. The network takes two seconds at once; windows overlap by 30 frames, of which half are
-//! cut from either side, as in the authors' package.
+//! R. M. Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription
+//! and Multipitch Estimation", ICASSP 2022. The network takes two seconds at once; windows overlap
+//! by 30 frames, of which half are cut from either side, as in the authors' package.
 
 use engine::audio_file::Audio;
 use engine::dsp::resample::resampled;
@@ -44,8 +44,10 @@ impl BasicPitch {
         let model = Model::load_static_slice(NETWORK).map_err(|e| failed(&e))?;
         let node = |name| model.node_id(name).map_err(|e| failed(&e));
         let (notes, onsets) = (node(NOTE_OUTPUT)?, node(ONSET_OUTPUT)?);
-        let input =
-            *model.input_ids().first().ok_or_else(|| Error::Compute("Basic Pitch: no input".into()))?;
+        let input = *model
+            .input_ids()
+            .first()
+            .ok_or_else(|| Error::Compute("Basic Pitch: no input".into()))?;
         Ok(Self { model, input, notes, onsets })
     }
 
@@ -78,7 +80,8 @@ impl BasicPitch {
         let lead = OVERLAP_FRAMES / 2 * FRAME_SAMPLES;
         let mut posteriors = Posteriors::default();
         for start in (0..lead + signal.len()).step_by(HOP_SAMPLES) {
-            let sample = |i: usize| (start + i).checked_sub(lead).and_then(|at| signal.get(at)).copied();
+            let sample =
+                |i: usize| (start + i).checked_sub(lead).and_then(|at| signal.get(at)).copied();
             let window: Vec<f32> = (0..WINDOW_SAMPLES).map(|i| sample(i).unwrap_or(0.0)).collect();
             self.append(window, &mut posteriors)?;
         }
@@ -91,11 +94,14 @@ impl BasicPitch {
     /// Runs one window and appends the frames that are its own.
     fn append(&self, window: Vec<f32>, to: &mut Posteriors) -> Result<()> {
         let input = Value::from_shape([1, WINDOW_SAMPLES, 1], window).map_err(|e| failed(&e))?;
-        let outputs = self.model.run_n(vec![(self.input, input.into())], [self.notes, self.onsets], None);
+        let outputs =
+            self.model.run_n(vec![(self.input, input.into())], [self.notes, self.onsets], None);
         let own = OVERLAP_FRAMES / 2 * KEYS..(WINDOW_FRAMES - OVERLAP_FRAMES / 2) * KEYS;
-        for (value, out) in outputs.map_err(|e| failed(&e))?.into_iter().zip([&mut to.notes, &mut to.onsets])
+        for (value, out) in
+            outputs.map_err(|e| failed(&e))?.into_iter().zip([&mut to.notes, &mut to.onsets])
         {
-            let (shape, data): ([usize; 3], Vec<f32>) = value.into_shape_vec().map_err(|e| failed(&e))?;
+            let (shape, data): ([usize; 3], Vec<f32>) =
+                value.into_shape_vec().map_err(|e| failed(&e))?;
             if shape != [1, WINDOW_FRAMES, KEYS] {
                 return Err(Error::Compute(format!("Basic Pitch: an answer of shape {shape:?}")));
             }
@@ -121,7 +127,8 @@ mod tests {
         for (i, x) in signal[at(onset_s)..at(end_s)].iter_mut().enumerate() {
             let time = i as f64 / f64::from(RATE_HZ);
             let sine = |h: f64| (std::f64::consts::TAU * hz * h * time).sin() / h;
-            *x += (0.1 * (-2.0 * time).exp() * (1..5).map(|h| sine(f64::from(h))).sum::<f64>()) as f32;
+            *x += (0.1 * (-2.0 * time).exp() * (1..5).map(|h| sine(f64::from(h))).sum::<f64>())
+                as f32;
         }
     }
 
@@ -139,7 +146,9 @@ mod tests {
         // So bare a sound has overtones that are taken for notes too.
         assert_eq!(agreement(&played, &heard).found, 3, "{heard:?}");
         assert!(
-            heard.iter().all(|n| played.iter().any(|p| [0.0, 12.0, 24.0].contains(&(n.pitch - p.pitch))))
+            heard
+                .iter()
+                .all(|n| played.iter().any(|p| [0.0, 12.0, 24.0].contains(&(n.pitch - p.pitch))))
         );
     }
 

@@ -4,8 +4,9 @@
 //! audio -> BasicPitch (windows, ONNX network) -> Posteriors -> NoteCreation -> notes -> agreement with a score
 //! ```
 //!
-//! The transcriber is Spotify's Basic Pitch (`trainer/models/basic-pitch`); the figures are `mir_eval`'s. All of it gives
-//! what the Python packages give (`tests/reference/transcription.rs`).
+//! The transcriber is Spotify's Basic Pitch (`trainer/models/basic-pitch`); the figures are
+//! `mir_eval`'s. All of it gives what the Python packages give
+//! (`tests/reference/transcription.rs`).
 
 pub mod agreement;
 pub mod basic_pitch;
@@ -14,7 +15,8 @@ pub mod posteriors;
 
 use crate::data::score;
 
-/// What is cut off later than this after its onset cannot be asked for: the transcriber does not take it for a note.
+/// What is cut off later than this after its onset cannot be asked for: the transcriber does not
+/// take it for a note.
 pub const SHORTEST_NOTE_S: f32 = 0.2;
 
 /// A note that a score asks for or a transcriber heard.

@@ -1,8 +1,9 @@
-//! From posteriors to notes, as Basic Pitch's authors do it (`basic_pitch.note_creation`, version 0.4.0).
+//! From posteriors to notes, as Basic Pitch's authors do it (`basic_pitch.note_creation`, version
+//! 0.4.0).
 //!
-//! From every peak of the onsets, last first, a key is followed until it is quiet for a while; what a note covers
-//! is taken away, a semitone around it too. Then the *melodia trick* (after Salamon and Gómez 2012): what is
-//! left is followed from its loudest point both ways.
+//! From every peak of the onsets, last first, a key is followed until it is quiet for a while; what
+//! a note covers is taken away, a semitone around it too. Then the *melodia trick* (after Salamon
+//! and Gómez 2012): what is left is followed from its loudest point both ways.
 
 use super::Note;
 use super::posteriors::{
@@ -67,7 +68,8 @@ impl NoteCreation {
         self.frame_notes(posteriors).into_iter().map(seconds).collect()
     }
 
-    /// The notes as the package writes them to a MIDI file, velocities 127 times their amplitudes, in a score of `length_s`.
+    /// The notes as the package writes them to a MIDI file, velocities 127 times their amplitudes,
+    /// in a score of `length_s`.
     pub fn score(&self, posteriors: &Posteriors, length_s: f32) -> Score {
         let played = |n: FrameNote| {
             let (onset_s, end_s) = (frame_time_s(n.start), frame_time_s(n.end));
@@ -82,7 +84,8 @@ impl NoteCreation {
         Score::new(self.frame_notes(posteriors).into_iter().map(played).collect(), length_s)
     }
 
-    /// The notes in frames: those with an onset, last first, then those of the melodia trick, loudest first.
+    /// The notes in frames: those with an onset, last first, then those of the melodia trick,
+    /// loudest first.
     pub fn frame_notes(&self, posteriors: &Posteriors) -> Vec<FrameNote> {
         let frames = posteriors.frames();
         if frames < 3 {
@@ -139,7 +142,8 @@ pub fn frame_time_s(frame: usize) -> f64 {
     frame as f64 * frame_s - (frame_s * surplus_frames + DRIFT_S) * (frame / WINDOW_FRAMES) as f64
 }
 
-/// The onsets, or the rises of the notes where those are larger; rises are scaled to the onsets' maximum.
+/// The onsets, or the rises of the notes where those are larger; rises are scaled to the onsets'
+/// maximum.
 fn with_rises(posteriors: &Posteriors) -> Vec<f64> {
     let note = |frame: usize, key: usize| f64::from(posteriors.notes[frame * KEYS + key]);
     let mut rises = vec![0.0; posteriors.notes.len()];
@@ -152,8 +156,14 @@ fn with_rises(posteriors: &Posteriors) -> Vec<f64> {
     }
     let largest_onset = posteriors.onsets.iter().fold(0.0, |a, &b| f64::max(a, f64::from(b)));
     let largest_rise = rises.iter().copied().fold(0.0, f64::max);
-    let scaled = |rise: f64| if largest_rise > 0.0 { largest_onset * rise / largest_rise } else { 0.0 };
-    posteriors.onsets.iter().zip(rises).map(|(&onset, rise)| f64::from(onset).max(scaled(rise))).collect()
+    let scaled =
+        |rise: f64| if largest_rise > 0.0 { largest_onset * rise / largest_rise } else { 0.0 };
+    posteriors
+        .onsets
+        .iter()
+        .zip(rises)
+        .map(|(&onset, rise)| f64::from(onset).max(scaled(rise)))
+        .collect()
 }
 
 /// What no note has taken yet.
@@ -219,7 +229,8 @@ mod tests {
 
     /// One key that sounds from frame 20 to 49 and begins at 20.
     fn posteriors(onset: f32) -> Posteriors {
-        let mut posteriors = Posteriors { notes: vec![0.0; 100 * KEYS], onsets: vec![0.0; 100 * KEYS] };
+        let mut posteriors =
+            Posteriors { notes: vec![0.0; 100 * KEYS], onsets: vec![0.0; 100 * KEYS] };
         (20..50).for_each(|frame| posteriors.notes[frame * KEYS + 39] = 0.8);
         posteriors.onsets[20 * KEYS + 39] = onset;
         posteriors
@@ -246,10 +257,14 @@ mod tests {
 
     #[test]
     fn what_has_no_onset_is_found_by_the_melodia_trick_alone() {
-        let without = NoteCreation { infer_onsets: false, melodia_trick: false, ..NoteCreation::default() };
+        let without =
+            NoteCreation { infer_onsets: false, melodia_trick: false, ..NoteCreation::default() };
         assert_eq!(without.frame_notes(&posteriors(0.2)), []);
         let with = NoteCreation { melodia_trick: true, ..without };
         let notes = with.frame_notes(&posteriors(0.2));
-        assert!(notes.len() == 1 && notes[0].key == 60 && notes[0].start.abs_diff(20) <= 1, "{notes:?}");
+        assert!(
+            notes.len() == 1 && notes[0].key == 60 && notes[0].start.abs_diff(20) <= 1,
+            "{notes:?}"
+        );
     }
 }

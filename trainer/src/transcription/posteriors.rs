@@ -30,7 +30,8 @@ impl Posteriors {
         self.notes.len() / KEYS
     }
 
-    /// How surely a MIDI key sounds, on average over some frames; the package's amplitude of a note.
+    /// How surely a MIDI key sounds, on average over some frames; the package's amplitude of a
+    /// note.
     pub fn amplitude(&self, frames: Range<usize>, key: u8) -> f32 {
         let (count, column) = (frames.len().max(1), usize::from(key - LOWEST_KEY));
         frames.map(|frame| self.notes[frame * KEYS + column]).sum::<f32>() / count as f32

@@ -11,8 +11,8 @@ use super::pth::Pth;
 
 /// Converts VGGish weights in torch's format (.pth) for `feature_network`.
 ///
-/// Made for torchvggish's `vggish-10086976.pth`: tensors features.0 to features.13. Its embedding layers are left out, because
-/// no loss listens to them.
+/// Made for torchvggish's `vggish-10086976.pth`: tensors features.0 to features.13. Its embedding
+/// layers are left out, because no loss listens to them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// State dict of torchvggish's network.

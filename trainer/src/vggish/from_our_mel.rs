@@ -11,9 +11,9 @@ use super::front_end::{
 };
 use super::{BANDS, FRAMES, RATE_HZ};
 
-/// Mean magnitude of the frames of 25 ms inside one of ours (93 ms), as a part of what its mean power lets expect. For
-/// stationary noise it is `sqrt(pi) / 2` = .89; notes begin and decay within the frame. Measured: .65 to .75 is best on
-/// `presets/demo` and `presets/styles`.
+/// Mean magnitude of the frames of 25 ms inside one of ours (93 ms), as a part of what its mean
+/// power lets expect. For stationary noise it is `sqrt(pi) / 2` = .89; notes begin and decay within
+/// the frame. Measured: .65 to .75 is best on `presets/demo` and `presets/styles`.
 const MEAN_MAGNITUDE: f64 = 0.7;
 /// Farther than this from a tone the window hears nothing that counts: 70 dB less.
 const LOBE_HZ: f64 = 500.0;
@@ -21,18 +21,20 @@ const LOBE_HZ: f64 = 500.0;
 const HEARD: [f64; 2] = [-1.0, 2.0];
 /// Keeps the square root's slope finite.
 const POWER_FLOOR: f64 = 1e-12;
-/// So many frames (in a window of 3 s 2 x 3) are left between examples, rather than heard by one more.
+/// So many frames (in a window of 3 s 2 x 3) are left between examples, rather than heard by one
+/// more.
 const UNHEARD_FRAMES: usize = 9;
 
 /// The map for images of one [`MelConfig`].
 ///
-/// An image's dB become mel power; VGGish's shorter window smears the power of each of our bands over its 257
-/// frequencies; their magnitudes are summed into its bands; `log(mel + 0.01)` is interpolated linearly from our frames
-/// (23.2 ms) to its frames (10 ms).
+/// An image's dB become mel power; VGGish's shorter window smears the power of each of our bands
+/// over its 257 frequencies; their magnitudes are summed into its bands; `log(mel + 0.01)` is
+/// interpolated linearly from our frames (23.2 ms) to its frames (10 ms).
 ///
-/// What our frames of 93 ms do not hold cannot come back: onsets are softer than VGGish knows them. On piano, guitar,
-/// harp and violin at -20 dBFS the correlation with its own front end is .95 to .97, the mean difference .29 to .49 nepers
-/// (its values' standard deviation is 1.4 to 2.0); `tests/reference/vggish.rs` measures it.
+/// What our frames of 93 ms do not hold cannot come back: onsets are softer than VGGish knows them.
+/// On piano, guitar, harp and violin at -20 dBFS the correlation with its own front end is .95 to
+/// .97, the mean difference .29 to .49 nepers (its values' standard deviation is 1.4 to 2.0);
+/// `tests/reference/vggish.rs` measures it.
 pub struct FromOurMel {
     mel: MelConfig,
     device: Device,
@@ -50,7 +52,8 @@ impl FromOurMel {
     pub fn new(mel: &MelConfig, device: &Device) -> Result<Self> {
         Ok(Self {
             smear: Tensor::from_vec(smear(mel), (mel.n_mels, BINS), device)?,
-            bands: Tensor::from_vec(band_weights(), (BINS, BANDS), device)?.affine(MEAN_MAGNITUDE, 0.0)?,
+            bands: Tensor::from_vec(band_weights(), (BINS, BANDS), device)?
+                .affine(MEAN_MAGNITUDE, 0.0)?,
             mel: mel.clone(),
             device: device.clone(),
         })
@@ -58,8 +61,9 @@ impl FromOurMel {
 
     /// Log-mel frames: `image (B, n_mels, T, 1)` -> `(B, F, 64)`.
     ///
-    /// Frame `j` is centred where VGGish centres it in audio that begins at the centre of our first frame: after
-    /// `12.5 + 10 j` ms. `F` counts those that lie between our first and our last frame.
+    /// Frame `j` is centred where VGGish centres it in audio that begins at the centre of our first
+    /// frame: after `12.5 + 10 j` ms. `F` counts those that lie between our first and our last
+    /// frame.
     ///
     /// # Errors
     /// If the image has other bands than the config.
@@ -78,7 +82,8 @@ impl FromOurMel {
             .exp()?;
         let magnitude = power.matmul(&self.smear)?.affine(1.0, POWER_FLOOR)?.sqrt()?;
         let log = magnitude.matmul(&self.bands)?.affine(1.0, LOG_OFFSET)?.log()?;
-        let columns = log.reshape((b, t, BANDS))?.transpose(1, 2)?.contiguous()?.reshape((b * BANDS, t))?;
+        let columns =
+            log.reshape((b, t, BANDS))?.transpose(1, 2)?.contiguous()?.reshape((b * BANDS, t))?;
         let (between, count) = self.between(t);
         let between = Tensor::from_vec(between, (t, count), &self.device)?;
         Ok(columns.matmul(&between)?.reshape((b, BANDS, count))?.transpose(1, 2)?.contiguous()?)
@@ -94,7 +99,8 @@ impl FromOurMel {
         let mut log_mel = self.log_mel(image)?;
         let (b, frames, _) = log_mel.dims3()?;
         if frames < FRAMES {
-            let silence = Tensor::full(LOG_OFFSET.ln() as f32, (b, FRAMES - frames, BANDS), &self.device)?;
+            let silence =
+                Tensor::full(LOG_OFFSET.ln() as f32, (b, FRAMES - frames, BANDS), &self.device)?;
             log_mel = Tensor::cat(&[log_mel, silence], 1)?;
         }
         let examples = starts(frames).into_iter().map(|start| log_mel.narrow(1, start, FRAMES));
@@ -105,7 +111,8 @@ impl FromOurMel {
     fn between(&self, t: usize) -> (Vec<f32>, usize) {
         let seconds = |samples: usize| samples as f64 / f64::from(RATE_HZ);
         let frame_s = self.mel.hop_length as f64 / f64::from(self.mel.sample_rate_hz);
-        let position = |j: usize| (seconds(WINDOW_SAMPLES) / 2.0 + seconds(HOP_SAMPLES) * j as f64) / frame_s;
+        let position =
+            |j: usize| (seconds(WINDOW_SAMPLES) / 2.0 + seconds(HOP_SAMPLES) * j as f64) / frame_s;
         let count = (0..).take_while(|&j| position(j) <= t.saturating_sub(1) as f64).count().max(1);
         let mut weights = vec![0.0; t * count];
         for j in 0..count {
@@ -121,17 +128,20 @@ impl FromOurMel {
 
 /// Power of VGGish's frequencies for power 1 in each of our bands, `[n_mels][257]`.
 ///
-/// A band of power 1 stands for as much sound as its triangle is wide, spread like the triangle: its energy is
-/// `width / 2 / (bin width)` bins, each `n_fft * sum(window^2)` for a tone of amplitude 2 (Parseval), and each of these tones
-/// is heard through the shape of VGGish's window.
+/// A band of power 1 stands for as much sound as its triangle is wide, spread like the triangle:
+/// its energy is `width / 2 / (bin width)` bins, each `n_fft * sum(window^2)` for a tone of
+/// amplitude 2 (Parseval), and each of these tones is heard through the shape of VGGish's window.
 fn smear(mel: &MelConfig) -> Vec<f32> {
     let (rate_hz, n_fft) = (f64::from(mel.sample_rate_hz), mel.n_fft as f64);
     let filterbank = MelFilterbank::new(mel.sample_rate_hz as f32, mel.n_fft, mel.n_mels);
     let (triangles, bins, window) = (filterbank.weights(), filterbank.bins(), window());
     let window_energy: f64 = hann_periodic(mel.n_fft).iter().map(|w| f64::from(*w).powi(2)).sum();
-    let corner_hz = |i: usize| mel_to_hz(hz_to_mel(rate_hz / 2.0) * i as f64 / (mel.n_mels + 1) as f64);
+    let corner_hz =
+        |i: usize| mel_to_hz(hz_to_mel(rate_hz / 2.0) * i as f64 / (mel.n_mels + 1) as f64);
     let mut smear = vec![0.0; mel.n_mels * BINS];
-    for (m, (row, triangle)) in smear.chunks_exact_mut(BINS).zip(triangles.chunks_exact(bins)).enumerate() {
+    for (m, (row, triangle)) in
+        smear.chunks_exact_mut(BINS).zip(triangles.chunks_exact(bins)).enumerate()
+    {
         let area: f64 = triangle.iter().map(|w| f64::from(*w)).sum();
         let energy = (corner_hz(m + 2) - corner_hz(m)) / 2.0 / (n_fft * window_energy);
         for (k, value) in row.iter_mut().enumerate() {
@@ -171,8 +181,12 @@ mod tests {
         assert_eq!(starts(294), [0, 99, 198]);
         for frames in 96..1000 {
             let starts = starts(frames);
-            let gaps: usize = starts.windows(2).map(|pair| (pair[1] - pair[0]).saturating_sub(FRAMES)).sum();
-            assert!(gaps <= UNHEARD_FRAMES && starts[starts.len() - 1] + FRAMES <= frames, "{frames}");
+            let gaps: usize =
+                starts.windows(2).map(|pair| (pair[1] - pair[0]).saturating_sub(FRAMES)).sum();
+            assert!(
+                gaps <= UNHEARD_FRAMES && starts[starts.len() - 1] + FRAMES <= frames,
+                "{frames}"
+            );
         }
     }
 
@@ -185,7 +199,8 @@ mod tests {
         for t in [1, 2, 10] {
             let example = map.examples(&image(t)).unwrap();
             assert_eq!(example.dims(), [2, 1, 96, 64]);
-            let last = example.narrow(2, 95, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let last =
+                example.narrow(2, 95, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert!(last.iter().all(|v| (v - 0.01f32.ln()).abs() < 1e-6));
         }
         let wrong = Tensor::zeros((1, 64, 8, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
@@ -197,7 +212,8 @@ mod tests {
         let map = FromOurMel::new(&MelConfig::default(), &Device::Cpu).unwrap();
         for value in [-1e9f32, 0.0, 1e9] {
             let image = Tensor::full(value, (1, 128, 16, 1), &Device::Cpu).unwrap();
-            let frames = map.log_mel(&image).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let frames =
+                map.log_mel(&image).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert!(frames.iter().all(|v| v.is_finite()), "{value}");
         }
     }

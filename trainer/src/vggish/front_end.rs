@@ -32,7 +32,8 @@ pub(super) fn bin_hz(bin: usize) -> f64 {
     bin as f64 * f64::from(RATE_HZ) / FFT_SAMPLES as f64
 }
 
-/// Triangles of height 1 that are evenly spaced on HTK's mel scale and straight *on that scale*, `[bin][band]`.
+/// Triangles of height 1 that are evenly spaced on HTK's mel scale and straight *on that scale*,
+/// `[bin][band]`.
 ///
 /// The bin of 0 Hz counts nowhere.
 pub(super) fn band_weights() -> Vec<f32> {
@@ -42,7 +43,8 @@ pub(super) fn band_weights() -> Vec<f32> {
         let position = (hz_to_mel(bin_hz(bin)) - low) / step - band as f64;
         position.min(2.0 - position).max(0.0) as f32
     };
-    let row = |bin: usize| (0..BANDS).map(move |band| if bin == 0 { 0.0 } else { weight(bin, band) });
+    let row =
+        |bin: usize| (0..BANDS).map(move |band| if bin == 0 { 0.0 } else { weight(bin, band) });
     (0..BINS).flat_map(row).collect()
 }
 
@@ -51,7 +53,8 @@ pub(super) fn window() -> Vec<f32> {
     hann_periodic(WINDOW_SAMPLES)
 }
 
-/// Magnitude that a tone of amplitude 2 has in the window's spectrum, so many hertz from its frequency.
+/// Magnitude that a tone of amplitude 2 has in the window's spectrum, so many hertz from its
+/// frequency.
 pub(super) fn response(window: &[f32], distance_hz: f64) -> f64 {
     let radians = TAU * distance_hz / f64::from(RATE_HZ);
     let middle = window.len() as f64 / 2.0;
@@ -59,7 +62,8 @@ pub(super) fn response(window: &[f32], distance_hz: f64) -> f64 {
     terms.map(|(i, &w)| f64::from(w) * (radians * (i as f64 - middle)).cos()).sum::<f64>().abs()
 }
 
-/// VGGish's analysis: `log(mel magnitude + 0.01)` of frames of 25 ms every 10 ms, cut into examples.
+/// VGGish's analysis: `log(mel magnitude + 0.01)` of frames of 25 ms every 10 ms, cut into
+/// examples.
 pub struct FrontEnd {
     window: Vec<f32>,
     bands: Vec<f32>,
@@ -90,7 +94,8 @@ impl FrontEnd {
         frames.flat_map(|samples| self.bands_of(samples)).collect()
     }
 
-    /// The whole examples of a mono signal at 16 kHz, row-major `[example][96][64]`; a rest that fills none is left out.
+    /// The whole examples of a mono signal at 16 kHz, row-major `[example][96][64]`; a rest that
+    /// fills none is left out.
     pub fn examples(&mut self, signal: &[f32]) -> Vec<f32> {
         let mut log_mel = self.log_mel(signal);
         log_mel.truncate(log_mel.len() / (FRAMES * BANDS) * (FRAMES * BANDS));
@@ -101,7 +106,9 @@ impl FrontEnd {
         self.frame.fill(0.0);
         let windowed = samples.iter().zip(&self.window).map(|(x, w)| x * w);
         self.frame.iter_mut().zip(windowed).for_each(|(to, x)| *to = x);
-        self.to_spectrum.process(&mut self.frame, &mut self.spectrum).expect("buffers of this plan");
+        self.to_spectrum
+            .process(&mut self.frame, &mut self.spectrum)
+            .expect("buffers of this plan");
         let mut mel = [0.0; BANDS];
         for (bin, weights) in self.spectrum.iter().zip(self.bands.chunks_exact(BANDS)) {
             let magnitude = bin.norm();

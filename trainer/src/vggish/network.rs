@@ -1,7 +1,7 @@
 //! The convolutions of VGGish on candle, with a gradient to the examples.
 //!
-//! The three linear layers behind them, 67 of the 72 million weights, are left out: they give one vector for 0.96 s, in
-//! which place and detail are gone, and the losses compare what is where.
+//! The three linear layers behind them, 67 of the 72 million weights, are left out: they give one
+//! vector for 0.96 s, in which place and detail are gone, and the losses compare what is where.
 
 use candle_core::Tensor;
 use engine::nn::candle::{Candle, CandleConv, ParamStore};
@@ -36,7 +36,10 @@ impl Vggish {
     /// Name and shape of every weight, as torchvggish's state dict has them.
     pub fn parameters() -> Vec<(String, Vec<usize>)> {
         let of_layer = |(name, spec): (String, ConvSpec)| {
-            [(format!("{name}.weight"), spec.weight_shape()), (format!("{name}.bias"), vec![spec.c_out])]
+            [
+                (format!("{name}.weight"), spec.weight_shape()),
+                (format!("{name}.bias"), vec![spec.c_out]),
+            ]
         };
         layers().into_iter().flatten().flat_map(of_layer).collect()
     }
@@ -47,13 +50,16 @@ impl Vggish {
     /// If the store lacks one, or has it in another shape.
     pub fn load(weights: &mut ParamStore) -> Result<Self> {
         let mut source = weights;
-        let mut load = |(name, spec): (String, ConvSpec)| Candle::load_conv(&mut source, &name, spec);
-        let mut stage = |layers: Vec<_>| layers.into_iter().map(&mut load).collect::<Result<Vec<_>>>();
+        let mut load =
+            |(name, spec): (String, ConvSpec)| Candle::load_conv(&mut source, &name, spec);
+        let mut stage =
+            |layers: Vec<_>| layers.into_iter().map(&mut load).collect::<Result<Vec<_>>>();
         Ok(Self { stages: layers().into_iter().map(&mut stage).collect::<Result<Vec<_>>>()? })
     }
 
-    /// What is heard after each of the four poolings, finest first: `examples (N, 96, 64, 1)` of log-mel frames ->
-    /// `(N, 48, 32, 64)`, `(N, 24, 16, 128)`, `(N, 12, 8, 256)`, `(N, 6, 4, 512)`.
+    /// What is heard after each of the four poolings, finest first: `examples (N, 96, 64, 1)` of
+    /// log-mel frames -> `(N, 48, 32, 64)`, `(N, 24, 16, 128)`, `(N, 12, 8, 256)`, `(N, 6, 4,
+    /// 512)`.
     ///
     /// # Errors
     /// If the examples have another shape.
@@ -71,7 +77,8 @@ impl Vggish {
             for conv in before {
                 h = ops.conv(&h, conv)?.relu()?;
             }
-            // The maximum of what is cut at 0 is the cut maximum: pooling first leaves a quarter to cut.
+            // The maximum of what is cut at 0 is the cut maximum: pooling first leaves a quarter to
+            // cut.
             h = max_pool2(&ops.conv(&h, last)?)?.relu()?;
             features.push(h.clone());
         }
@@ -81,12 +88,13 @@ impl Vggish {
 
 /// Maximum of blocks of 2 x 2; `(B, H, W, C) -> (B, H / 2, W / 2, C)`, height and width even.
 ///
-/// Of pairwise maxima, because candle's own pooling is channels-first and slow on the CPU; their gradient goes to the larger
-/// one, and in halves to equals.
+/// Of pairwise maxima, because candle's own pooling is channels-first and slow on the CPU; their
+/// gradient goes to the larger one, and in halves to equals.
 fn max_pool2(x: &Tensor) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
-    let halve =
-        |x: Tensor| -> candle_core::Result<Tensor> { x.narrow(1, 0, 1)?.maximum(&x.narrow(1, 1, 1)?) };
+    let halve = |x: Tensor| -> candle_core::Result<Tensor> {
+        x.narrow(1, 0, 1)?.maximum(&x.narrow(1, 1, 1)?)
+    };
     let rows = halve(x.reshape((b * h / 2, 2, w * c))?)?;
     Ok(halve(rows.reshape((b * h / 2 * w / 2, 2, c))?)?.reshape((b, h / 2, w / 2, c))?)
 }
@@ -99,11 +107,13 @@ mod tests {
 
     #[test]
     fn pooling_takes_the_largest_and_sends_the_gradient_back_to_it() {
-        let values: Vec<f32> = [1, 5, 2, 0, 3, 4, 9, 8, 7, 7, 0, 1, 6, 7, 2, 3].map(|v| v as f32).to_vec();
+        let values: Vec<f32> =
+            [1, 5, 2, 0, 3, 4, 9, 8, 7, 7, 0, 1, 6, 7, 2, 3].map(|v| v as f32).to_vec();
         let x = Var::from_vec(values, (1, 4, 4, 1), &Device::Cpu).unwrap();
         let y = max_pool2(&x).unwrap();
         assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [5.0, 9.0, 7.0, 3.0]);
-        let weights = Tensor::new(&[1f32, 2.0, 3.0, 4.0], &Device::Cpu).unwrap().reshape(y.shape()).unwrap();
+        let weights =
+            Tensor::new(&[1f32, 2.0, 3.0, 4.0], &Device::Cpu).unwrap().reshape(y.shape()).unwrap();
         let gradients = y.mul(&weights).unwrap().sum_all().unwrap().backward().unwrap();
         let dx = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let expected = [0, 1, 0, 0, 0, 0, 2, 0].map(|v| v as f32);
@@ -118,7 +128,8 @@ mod tests {
         let mut weights = ParamStore::new(&Device::Cpu, 1);
         let network = Vggish::load(&mut weights).unwrap();
         let image = Tensor::zeros((1, 95, 64, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let error = network.features(&mut Candle::new(Device::Cpu), &image).unwrap_err().to_string();
+        let error =
+            network.features(&mut Candle::new(Device::Cpu), &image).unwrap_err().to_string();
         assert!(error.contains("[1, 95, 64, 1]"), "{error}");
     }
 }

@@ -1,8 +1,10 @@
-//! Torch's `.pth` files: the state dict of a network, in either of the two forms that `torch.save` has had.
+//! Torch's `.pth` files: the state dict of a network, in either of the two forms that `torch.save`
+//! has had.
 //!
-//! Since torch 1.6 it is a zip archive, which candle reads. Before, and torchvggish's published file is from before, it is a row
-//! of pickles (a magic number, the version, the system, the state dict, the keys of the storages) and then each storage: its
-//! number of elements as a little-endian 64-bit integer, and their bytes.
+//! Since torch 1.6 it is a zip archive, which candle reads. Before, and torchvggish's published
+//! file is from before, it is a row of pickles (a magic number, the version, the system, the state
+//! dict, the keys of the storages) and then each storage: its number of elements as a little-endian
+//! 64-bit integer, and their bytes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -39,16 +41,22 @@ impl Pth {
         let failed = |reason: String| Error::file(path, reason);
         let file = File::open(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
         let mut reader = BufReader::new(file);
-        let start = reader.fill_buf().map_err(|error| failed(format!("cannot be read: {error}")))?.to_vec();
+        let start =
+            reader.fill_buf().map_err(|error| failed(format!("cannot be read: {error}")))?.to_vec();
         let expected = |error| {
-            failed(format!("expected a whole state dict saved by torch (.pth): {}", first_line(&error)))
+            failed(format!(
+                "expected a whole state dict saved by torch (.pth): {}",
+                first_line(&error)
+            ))
         };
         let form = if start.starts_with(ZIP) {
             Form::Zip(PthTensors::new(path, None).map_err(expected)?)
         } else if start.starts_with(MAGIC) {
             sequential(&mut reader).map_err(expected)?
         } else {
-            return Err(failed("expected a state dict saved by torch (.pth), found something else".into()));
+            return Err(failed(
+                "expected a state dict saved by torch (.pth), found something else".into(),
+            ));
         };
         Ok(Self { path: path.to_path_buf(), form })
     }
@@ -65,7 +73,8 @@ impl Pth {
             Form::Zip(file) => file.tensor_infos(),
             Form::Sequential { tensors, .. } => tensors,
         };
-        let info = infos.get(name).ok_or_else(|| refused(&format!("shape {shape:?}"), "nothing"))?;
+        let info =
+            infos.get(name).ok_or_else(|| refused(&format!("shape {shape:?}"), "nothing"))?;
         if info.layout.dims() != shape {
             return Err(refused(&format!("shape {shape:?}"), &format!("{:?}", info.layout.dims())));
         }
@@ -84,7 +93,11 @@ impl Pth {
     }
 
     /// The 32-bit floats of a tensor of the old form.
-    fn floats(&self, storages: &HashMap<String, u64>, info: &TensorInfo) -> candle_core::Result<Vec<f32>> {
+    fn floats(
+        &self,
+        storages: &HashMap<String, u64>,
+        info: &TensorInfo,
+    ) -> candle_core::Result<Vec<f32>> {
         if !info.layout.is_contiguous() {
             candle_core::bail!("values out of order");
         }
@@ -136,7 +149,9 @@ fn sequential(reader: &mut BufReader<File>) -> candle_core::Result<Form> {
         tensors.values().map(|info| (storage_key(info), info.dtype.size_in_bytes())).collect();
     let mut storages = HashMap::new();
     for key in keys {
-        let Object::Unicode(key) = key else { candle_core::bail!("the key of a storage is no text") };
+        let Object::Unicode(key) = key else {
+            candle_core::bail!("the key of a storage is no text")
+        };
         let mut count = [0; 8];
         reader.read_exact(&mut count)?;
         let begin = reader.stream_position()?;

@@ -52,6 +52,7 @@ pub fn rendered(folder: &Path, toy: &Toy) -> (PathBuf, PathBuf) {
     render::run(&args).unwrap();
     let mut description = Description::read(&out).unwrap();
     description.pieces.iter_mut().zip(toy.splits).for_each(|(piece, split)| piece.split = *split);
-    std::fs::write(out.join(DESCRIPTION_FILE), serde_json::to_string(&description).unwrap()).unwrap();
+    std::fs::write(out.join(DESCRIPTION_FILE), serde_json::to_string(&description).unwrap())
+        .unwrap();
     (soundfont, out)
 }

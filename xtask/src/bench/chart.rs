@@ -48,7 +48,8 @@ impl Chart {
     /// Where the axis begins and ends, as powers of ten of milliseconds.
     fn decades(&self) -> (f64, f64) {
         let values = self.rows.iter().flat_map(|(_, values)| values);
-        let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), &ms| (low.min(ms), high.max(ms)));
+        let (low, high) =
+            values.fold((f64::MAX, f64::MIN), |(low, high), &ms| (low.min(ms), high.max(ms)));
         (low.log10().floor(), high.log10())
     }
 
@@ -58,9 +59,11 @@ impl Chart {
         height: i32,
     ) -> Result<(), Box<dyn std::error::Error + '_>> {
         let font = |size: u32| (FAMILY, size).into_font().color(&BLACK);
-        let write = |text: String, x: i32, y: i32, size| -> Result<(), Box<dyn std::error::Error>> {
-            root.draw(&Text::new(text, (x, y), font(size))).map_err(|error| error.to_string().into())
-        };
+        let write =
+            |text: String, x: i32, y: i32, size| -> Result<(), Box<dyn std::error::Error>> {
+                root.draw(&Text::new(text, (x, y), font(size)))
+                    .map_err(|error| error.to_string().into())
+            };
         let (low, high) = self.decades();
         let space = f64::from(WIDTH as i32 - LEFT - RIGHT);
         let x = |ms: f64| LEFT + ((ms.log10() - low) / (high - low) * space) as i32;
@@ -94,7 +97,10 @@ mod tests {
     #[test]
     fn every_executor_has_its_bars() {
         let executors = ["packed", "stock candle", "PyTorch"].map(String::from).to_vec();
-        let rows = vec![("encode".into(), vec![0.7, 41.0, 9.0]), ("decode".into(), vec![1900.0, 3.0, 20.0])];
+        let rows = vec![
+            ("encode".into(), vec![0.7, 41.0, 9.0]),
+            ("decode".into(), vec![1900.0, 3.0, 20.0]),
+        ];
         let picture = Chart { executors, rows }.picture().expect("drawn");
         for RGBColor(r, g, b) in &COLOURS[..3] {
             let seen = picture.pixels().filter(|pixel| pixel.0 == [*r, *g, *b]).count();
@@ -106,6 +112,9 @@ mod tests {
             rows.flat_map(|y| (0..WIDTH).filter(move |&x| is_first(x, y))).max()
         };
         let (top, row) = (TOP as u32, (3 * BAR + GAP) as u32);
-        assert!(longest(top..top + row) < longest(top + row..top + 2 * row), "longer bars take longer");
+        assert!(
+            longest(top..top + row) < longest(top + row..top + 2 * row),
+            "longer bars take longer"
+        );
     }
 }

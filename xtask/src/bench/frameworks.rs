@@ -1,4 +1,5 @@
-//! PyTorch and ONNX Runtime, by a Python that has them: `tests/bench/frameworks.py` says what it times.
+//! PyTorch and ONNX Runtime, by a Python that has them: `tests/bench/frameworks.py` says what it
+//! times.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -50,7 +51,12 @@ impl Frameworks {
     ///
     /// # Errors
     /// If one of them does not compute what we compute.
-    pub fn open(args: &Args, file: &Path, model: &Model<Packed>, given: &Given) -> Result<Option<Self>> {
+    pub fn open(
+        args: &Args,
+        file: &Path,
+        model: &Model<Packed>,
+        given: &Given,
+    ) -> Result<Option<Self>> {
         let skipped = |why: &str| println!("PyTorch and ONNX Runtime are skipped: {why}.\n");
         let Some(python) = &args.python else {
             skipped(&format!("no --python that has what {REQUIREMENTS} lists"));
@@ -133,7 +139,8 @@ impl Kept {
 
 fn inputs(given: &Given) -> Vec<Kept> {
     let Given { image, noisy, content, dims, timestep, style } = given;
-    let input = |name: &str, shape: &[usize], data: &[f32]| Kept::new(format!("in/{name}"), shape, data);
+    let input =
+        |name: &str, shape: &[usize], data: &[f32]| Kept::new(format!("in/{name}"), shape, data);
     vec![
         input("image", &[image.n_mels, image.frames], &image.data),
         input("noisy", dims, noisy),
@@ -145,12 +152,15 @@ fn inputs(given: &Given) -> Vec<Kept> {
     ]
 }
 
-/// What each stage makes, one value after the other. That a style is read well is seen in the steps.
+/// What each stage makes, one value after the other. That a style is read well is seen in the
+/// steps.
 fn outputs(model: &Model<Packed>, given: &Given) -> Result<Vec<Kept>> {
     let (ops, guides) = (&mut Packed::default(), given.guides());
     let Given { image, noisy, content, dims, timestep, .. } = given;
     let style = model.style_tokens(ops, std::slice::from_ref(image))?;
-    let made = |stage: Stage, data: &[f32]| Kept::new(format!("out/{}", stage.name()), &[data.len()], data);
+    let made = |stage: Stage, data: &[f32]| {
+        Kept::new(format!("out/{}", stage.name()), &[data.len()], data)
+    };
     Ok(vec![
         made(Stage::Encode, content),
         made(Stage::StyleTokens, &[style.tokens, style.pooled, style.instruments].concat()),

@@ -12,9 +12,12 @@ const POLL: Duration = Duration::from_millis(20);
 /// Samples that are written at once.
 const BLOCK: usize = 1 << 16;
 
-/// Plays the clip, over and over, for each of the `lengths` through `cargo xtask transfer`, a program of its own each time.
+/// Plays the clip, over and over, for each of the `lengths` through `cargo xtask transfer`, a
+/// program of its own each time.
 pub fn print(clip: &Audio, lengths_s: &[f64]) -> Result<()> {
-    println!("\n`cargo xtask transfer`, from its start to its end (a model is opened, a style read):\n");
+    println!(
+        "\n`cargo xtask transfer`, from its start to its end (a model is opened, a style read):\n"
+    );
     println!("| audio, s | s | real-time factor | peak memory, MB |");
     println!("|---|---|---|---|");
     let folder = tempfile::tempdir()?;
@@ -30,7 +33,8 @@ pub fn print(clip: &Audio, lengths_s: &[f64]) -> Result<()> {
 
 /// A recording of a length, never whole in memory.
 fn write(clip: &Audio, length_s: f64, path: &Path) -> Result<()> {
-    let mut writer = Writer::create(path, clip.sample_rate_hz, clip.channels.len(), SampleFormat::Int24)?;
+    let mut writer =
+        Writer::create(path, clip.sample_rate_hz, clip.channels.len(), SampleFormat::Int24)?;
     let mut left = (length_s * f64::from(clip.sample_rate_hz)).round() as usize;
     let mut starts = (0..clip.frames()).step_by(BLOCK).cycle();
     while left > 0 {
@@ -47,7 +51,9 @@ fn write(clip: &Audio, length_s: f64, path: &Path) -> Result<()> {
 fn transfer(input: &Path, output: &Path) -> Result<(f64, Option<u64>)> {
     let start = Instant::now();
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["transfer", "--device", "cpu", "--style", "violin", "--out"]).args([output, input]);
+    command
+        .args(["transfer", "--device", "cpu", "--style", "violin", "--out"])
+        .args([output, input]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut peak_kb = None;
     while child.try_wait()?.is_none() {

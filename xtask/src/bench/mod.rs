@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: the packed engine against stock candle and, where Python has them, PyTorch and ONNX Runtime, in one
-//! run, on the same weights; what a training's products take; and what the plugin costs a host's audio thread.
+//! `cargo xtask bench`: the packed engine against stock candle and, where Python has them, PyTorch
+//! and ONNX Runtime, in one run, on the same weights; what a training's products take; and what the
+//! plugin costs a host's audio thread.
 
 mod chart;
 mod frameworks;
@@ -26,7 +27,8 @@ use frameworks::Frameworks;
 use stages::{Executor, Given};
 use whole_chain::WholeChain;
 
-/// Time every stage and the whole chain, the packed engine against other frameworks; and the plugin's audio thread
+/// Time every stage and the whole chain, the packed engine against other frameworks; and the
+/// plugin's audio thread
 #[derive(clap::Args)]
 pub struct Args {
     /// Model file [default: the shipped one]
@@ -64,17 +66,25 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.repeats > 0, "repeats: expected at least 1, found 0");
     ensure!(args.threads > 0, "threads: expected at least 1, found 0");
     let odd = args.lengths.iter().find(|&&length| !(length > 0.0 && length <= LENGTH_MAX_S));
-    ensure!(odd.is_none(), "lengths: expected seconds above 0, at most {LENGTH_MAX_S}, found {odd:?}");
+    ensure!(
+        odd.is_none(),
+        "lengths: expected seconds above 0, at most {LENGTH_MAX_S}, found {odd:?}"
+    );
     bound_candle(args.threads);
     // Before the work, so that a path which cannot be written is known before anybody waits.
     let plot = args.plot.as_deref().map(Canvas::create).transpose()?;
     let path = model::path(args.model.as_deref());
     let checkpoint = model::read(&path)?;
-    let clip = if args.clip.is_relative() { workspace::root().join(&args.clip) } else { args.clip.clone() };
+    let clip = if args.clip.is_relative() {
+        workspace::root().join(&args.clip)
+    } else {
+        args.clip.clone()
+    };
     let audio = decode(&clip)?;
     let reference = decode(&style::path("violin")?)?;
     let packed = Playable::packed(&checkpoint).with_context(|| path.display().to_string())?;
-    let stock = Playable::candle(&checkpoint, &Device::Cpu).with_context(|| path.display().to_string())?;
+    let stock =
+        Playable::candle(&checkpoint, &Device::Cpu).with_context(|| path.display().to_string())?;
     let style = packed.style(&mut Packed::default(), &reference)?;
     let (packed, stock) = (packed.model(), stock.model());
     let given = Given::new(&packed, &reference, style)?;
@@ -93,14 +103,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     real_time(args.live_seconds)
 }
 
-/// candle asks nothing but the environment how many threads it may have; it starts one a core otherwise, and they wait for
-/// each other.
+/// candle asks nothing but the environment how many threads it may have; it starts one a core
+/// otherwise, and they wait for each other.
 fn bound_candle(threads: usize) {
     // SAFETY: no other thread is there yet to read the environment meanwhile.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
 }
 
-/// The plugin in a host of ours: a program of its own, so that this one is built without the plugin.
+/// The plugin in a host of ours: a program of its own, so that this one is built without the
+/// plugin.
 fn real_time(live_seconds: usize) -> Result<ExitCode> {
     let mut bench = workspace::cargo();
     bench.args(["bench", "--quiet", "--bench", "real_time"]);

@@ -9,11 +9,17 @@ use engine::nn::{Backend, ConvSpec};
 
 use super::stages::{Executor, Given, Stage, median_ms};
 
-/// Rows and columns of the product that stands for all that `gemm` can do: it fills the second-level cache, not more.
+/// Rows and columns of the product that stands for all that `gemm` can do: it fills the
+/// second-level cache, not more.
 const PEAK: usize = 512;
 
 /// Prints the speed of a step's products and that of one large product, on one thread.
-pub fn print(config: &ModelConfig, ours: &mut Executor<Packed>, given: &Given, repeats: usize) -> Result<()> {
+pub fn print(
+    config: &ModelConfig,
+    ours: &mut Executor<Packed>,
+    given: &Given,
+    repeats: usize,
+) -> Result<()> {
     let operations = of_step(config, given)? as f64;
     let speed = operations / ours.median_ms(&[Stage::Step], repeats)? * 1e-6;
     let peak = 2.0 * (PEAK as f64).powi(3) / product_ms(repeats)? * 1e-6;
@@ -42,11 +48,19 @@ fn of_step(config: &ModelConfig, given: &Given) -> Result<u64> {
     let guides = &given.guides()[..1];
     let style = model.read_styles(&mut Counter::default(), guides)?;
     let mut counter = Counter::default();
-    model.denoise_as_read(&mut counter, &given.noisy, given.dims, given.timestep, guides, &style)?;
+    model.denoise_as_read(
+        &mut counter,
+        &given.noisy,
+        given.dims,
+        given.timestep,
+        guides,
+        &style,
+    )?;
     Ok(counter.operations)
 }
 
-/// Computes nothing; counts what the matrix products of direct convolutions (upsampled ones in their four phases) add and multiply.
+/// Computes nothing; counts what the matrix products of direct convolutions (upsampled ones in
+/// their four phases) add and multiply.
 #[derive(Default)]
 struct Counter {
     operations: u64,
@@ -123,7 +137,8 @@ impl Backend for Counter {
         _: usize,
     ) -> engine::Result<[usize; 4]> {
         let [b, h, w, c] = *q;
-        // Of the queries with the keys, and of the weights with the values; heads share the channels.
+        // Of the queries with the keys, and of the weights with the values; heads share the
+        // channels.
         self.product([b * h * w, k[2], c]);
         self.product([b * h * w, k[2], c]);
         Ok(*q)
@@ -138,11 +153,19 @@ impl Backend for Counter {
         Ok([parts[0][0], 1, count, parts[0][3]])
     }
 
-    fn space_to_depth(&mut self, &[b, h, w, c]: &[usize; 4], r: usize) -> engine::Result<[usize; 4]> {
+    fn space_to_depth(
+        &mut self,
+        &[b, h, w, c]: &[usize; 4],
+        r: usize,
+    ) -> engine::Result<[usize; 4]> {
         Ok([b, h / r, w / r, c * r * r])
     }
 
-    fn depth_to_space(&mut self, &[b, h, w, c]: &[usize; 4], r: usize) -> engine::Result<[usize; 4]> {
+    fn depth_to_space(
+        &mut self,
+        &[b, h, w, c]: &[usize; 4],
+        r: usize,
+    ) -> engine::Result<[usize; 4]> {
         Ok([b, h * r, w * r, c / (r * r)])
     }
 }

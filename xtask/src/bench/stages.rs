@@ -30,8 +30,14 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: [Self; 6] =
-        [Self::Encode, Self::StyleTokens, Self::ReadStyle, Self::Step, Self::GuidedStep, Self::Decode];
+    pub const ALL: [Self; 6] = [
+        Self::Encode,
+        Self::StyleTokens,
+        Self::ReadStyle,
+        Self::Step,
+        Self::GuidedStep,
+        Self::Decode,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -73,7 +79,8 @@ impl Given {
 
     /// With the style and without; a step that is not guided takes the first.
     pub fn guides(&self) -> [Guide<'_>; 2] {
-        let styled = Guide { content: Some(&self.content), style: Some(&self.style), prefix_columns: 0 };
+        let styled =
+            Guide { content: Some(&self.content), style: Some(&self.style), prefix_columns: 0 };
         [styled, Guide { style: None, ..styled }]
     }
 }
@@ -111,9 +118,9 @@ impl<'a, B: Backend> Executor<'a, B> {
                 let guides = &guides[..1];
                 model.denoise_as_read(ops, noisy, *dims, *timestep, guides, &self.style).map(drop)
             }
-            Stage::GuidedStep => {
-                model.denoise_as_read(ops, noisy, *dims, *timestep, &guides, &self.guided_style).map(drop)
-            }
+            Stage::GuidedStep => model
+                .denoise_as_read(ops, noisy, *dims, *timestep, &guides, &self.guided_style)
+                .map(drop),
             Stage::Decode => model.decode(ops, content, *dims).map(drop),
         }?;
         Ok(())
@@ -143,8 +150,9 @@ fn rows() -> impl Iterator<Item = (String, Vec<Stage>)> {
     alone.chain(windows)
 }
 
-/// Prints a table of all and returns it as a chart. They take turns at every row, so that a machine that slows down slows all of
-/// them; each but the first stands beside how many times as long as the first it takes.
+/// Prints a table of all and returns it as a chart. They take turns at every row, so that a machine
+/// that slows down slows all of them; each but the first stands beside how many times as long as
+/// the first it takes.
 pub fn print<B: Backend>(
     ours: &mut Executor<Packed>,
     stock: &mut Executor<B>,

@@ -11,8 +11,8 @@ use super::stages::median_ms;
 /// Images of a step.
 const BATCH: usize = 24;
 
-/// Prints the time of one convolution of the denoiser at its finest resolution, forward and with all gradients, of f32 and of all that the
-/// machine multiplies bf16 with.
+/// Prints the time of one convolution of the denoiser at its finest resolution, forward and with
+/// all gradients, of f32 and of all that the machine multiplies bf16 with.
 pub fn print(config: &ModelConfig, threads: usize, repeats: usize) -> Result<()> {
     let channels = config.unet.channels[0];
     let spec = ConvSpec::conv(channels, channels, 3, 1);
@@ -32,7 +32,10 @@ pub fn print(config: &ModelConfig, threads: usize, repeats: usize) -> Result<()>
         let ratio = *slowest.get_or_insert(whole) / whole;
         let speed = |operations: f64, ms: f64| operations / ms * 1e-6;
         let speeds = [speed(once, forward), speed(3.0 * once, whole)];
-        println!("| {name} | {forward:.2} | {:.0} | {whole:.2} | {:.0} | {ratio:.1} |", speeds[0], speeds[1]);
+        println!(
+            "| {name} | {forward:.2} | {:.0} | {whole:.2} | {:.0} | {ratio:.1} |",
+            speeds[0], speeds[1]
+        );
     }
     Ok(())
 }
@@ -43,7 +46,8 @@ fn times(ops: &mut Candle, spec: ConvSpec, side: usize, repeats: usize) -> Resul
     let conv = Candle::load_conv(&mut &mut store, "conv", spec)?;
     let count = BATCH * side * side * spec.c_in;
     let values: Vec<f32> = (0..count).map(|i| (i * 7919 % 2003) as f32 / 1001.0 - 1.0).collect();
-    let x = Var::from_tensor(&Tensor::from_vec(values, (BATCH, side, side, spec.c_in), &Device::Cpu)?)?;
+    let x =
+        Var::from_tensor(&Tensor::from_vec(values, (BATCH, side, side, spec.c_in), &Device::Cpu)?)?;
     let forward = median_ms(repeats, || {
         ops.conv(&x, &conv)?;
         Ok(())

@@ -31,14 +31,17 @@ impl WholeChain<'_> {
             self.audio.sample_rate_hz,
             self.audio.channels.len()
         );
-        println!("| steps | packed, s | real-time factor | stock candle, s | real-time factor | ratio |");
+        println!(
+            "| steps | packed, s | real-time factor | stock candle, s | real-time factor | ratio |"
+        );
         println!("|---|---|---|---|---|---|");
         let mut last = None;
         for steps in STEPS {
             let (ours, report) =
                 self.render(Box::new(Executed::new(Arc::clone(packed), Packed::default())), steps)?;
             let candle = Candle::stock(Device::Cpu);
-            let (theirs, _) = self.render(Box::new(Executed::new(Arc::clone(stock), candle)), steps)?;
+            let (theirs, _) =
+                self.render(Box::new(Executed::new(Arc::clone(stock), candle)), steps)?;
             let factor = |seconds: f64| seconds / self.audio.seconds();
             println!(
                 "| {steps} | {ours:.2} | {:.3} | {theirs:.2} | {:.3} | {:.1} |",
@@ -76,6 +79,11 @@ fn print_shares(report: &Report) {
     let total = report.timings.total().as_secs_f64();
     for stage in Stage::ALL {
         let seconds = report.timings.of(stage).as_secs_f64();
-        println!("| {} | {:.2} | {:.0} % |", stage.name(), seconds * 1e3 / windows, 100.0 * seconds / total);
+        println!(
+            "| {} | {:.2} | {:.0} % |",
+            stage.name(),
+            seconds * 1e3 / windows,
+            100.0 * seconds / total
+        );
     }
 }

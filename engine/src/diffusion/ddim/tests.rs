@@ -44,7 +44,9 @@ fn a_denoiser_that_knows_the_answer_is_followed_to_it() {
         for steps in [1, 2, 7, 61, 1000] {
             let mut latent = gaussian(6, 0, 8, 4);
             let mut denoise = oracle(&process, &x0);
-            sampler(&process, steps, 0.0).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
+            sampler(&process, steps, 0.0)
+                .sample(&mut latent, &mut denoise, &mut no_noise, None)
+                .unwrap();
             let worst = latent.iter().zip(&x0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < allowed, "{schedule:?} {prediction:?}, {steps} steps: {worst}");
         }
@@ -112,7 +114,8 @@ fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
 fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let of = |strength| {
-        DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, strength).unwrap()
+        DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, strength)
+            .unwrap()
     };
     let content = gaussian(1, 0, 4, 4);
     let mut latent = content.clone();
@@ -162,12 +165,14 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
     assert_eq!(prefix.known().iter().filter(|&&known| known).count(), clean.len());
 }
 
-/// A prefix must not disturb what is free: with a denoiser that looks at each place alone, the rest is the same.
+/// A prefix must not disturb what is free: with a denoiser that looks at each place alone, the rest
+/// is the same.
 #[test]
 fn a_prefix_changes_only_what_is_known() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let sampler = sampler(&process, 4, 0.0);
-    let mut denoise = |x: &[f32], t: usize| Ok(x.iter().map(|x| 0.5 * x - 1e-4 * t as f32).collect());
+    let mut denoise =
+        |x: &[f32], t: usize| Ok(x.iter().map(|x| 0.5 * x - 1e-4 * t as f32).collect());
     let (mut with, mut without) = (vec![0.5, -0.5, 1.0], vec![0.5, -0.5, 1.0]);
     let prefix = Prefix::masked(vec![false, true, false], vec![7.0; 3]).unwrap();
     sampler.sample(&mut with, &mut denoise, &mut no_noise, Some(&prefix)).unwrap();
@@ -175,8 +180,8 @@ fn a_prefix_changes_only_what_is_known() {
     assert_eq!((with[0], with[1], with[2]), (without[0], 7.0, without[2]));
 }
 
-/// Equation 16 at eta 1 keeps the marginals: independent Gaussian data, whose exact denoiser is linear, come out with
-/// the data's own deviation, whatever eta is.
+/// Equation 16 at eta 1 keeps the marginals: independent Gaussian data, whose exact denoiser is
+/// linear, come out with the data's own deviation, whatever eta is.
 #[test]
 fn the_spread_of_gaussian_data_survives_at_every_eta() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
@@ -192,7 +197,8 @@ fn the_spread_of_gaussian_data_survives_at_every_eta() {
         };
         let mut noise = |step: usize| gaussian(2, step as u64, 64, 64);
         sampler(&process, 200, eta).sample(&mut latent, &mut denoise, &mut noise, None).unwrap();
-        let spread = (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
+        let spread =
+            (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
         assert!((spread - deviation).abs() < 0.03, "eta {eta}: {spread}");
     }
 }
@@ -212,7 +218,11 @@ fn cancelling_and_wrong_answers_end_the_sampling() {
     let outcome = sampler.sample(&mut [1.0; 4], &mut |_, _| Ok(vec![0.0; 3]), &mut no_noise, None);
     assert!(matches!(outcome, Err(Error::Compute(_))));
     let prefix = Prefix::masked(vec![true], vec![0.0]).unwrap();
-    assert!(sampler.sample(&mut [1.0; 4], &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix)).is_err());
+    assert!(
+        sampler
+            .sample(&mut [1.0; 4], &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix))
+            .is_err()
+    );
 }
 
 #[test]

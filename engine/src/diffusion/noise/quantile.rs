@@ -2,8 +2,8 @@
 
 #![expect(clippy::excessive_precision, reason = "the coefficients as published")]
 
-/// Inverse of the normal distribution function for `p` in (0, 1): algorithm AS 241, PPND16 (Wichura 1988), relative
-/// error about 1e-16.
+/// Inverse of the normal distribution function for `p` in (0, 1): algorithm AS 241, PPND16 (Wichura
+/// 1988), relative error about 1e-16.
 pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
@@ -93,8 +93,8 @@ const FAR_TAIL: Rational = [
     ],
 ];
 
-/// Natural logarithm of a positive normal number with basic arithmetic only: `x = m 2^e` with `m` in
-/// [sqrt(1/2), sqrt(2)), and `ln m = 2 atanh((m - 1) / (m + 1))` as its power series.
+/// Natural logarithm of a positive normal number with basic arithmetic only: `x = m 2^e` with `m`
+/// in [sqrt(1/2), sqrt(2)), and `ln m = 2 atanh((m - 1) / (m + 1))` as its power series.
 pub(super) fn natural_log(x: f64) -> f64 {
     const MANTISSA_BITS: u32 = 52;
     const ONE: u64 = 1023 << MANTISSA_BITS;

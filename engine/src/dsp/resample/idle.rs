@@ -1,5 +1,5 @@
-//! Converters that are gone, for those to come: hosts activate a plugin again and again, and the table of filters that each
-//! of its converters has takes up to a tenth of a second to make.
+//! Converters that are gone, for those to come: hosts activate a plugin again and again, and the
+//! table of filters that each of its converters has takes up to a tenth of a second to make.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,8 +9,9 @@ use rubato::{Async, Resampler as _};
 use super::Filter;
 use crate::Result;
 
-/// What the tables of those that wait hold together, at most. Ten converters of a stereo instance with its sidechain have .1 MB at
-/// 44.1 kHz; one at a rate without a small ratio to the model's up to 16.
+/// What the tables of those that wait hold together, at most. Ten converters of a stereo instance
+/// with its sidechain have .1 MB at 44.1 kHz; one at a rate without a small ratio to the model's up
+/// to 16.
 const IDLE_BYTES_MAX: usize = 32 << 20;
 
 /// The longest idle first.
@@ -41,7 +42,8 @@ impl Drop for Lent {
         inner.reset();
         let mut idle = IDLE.lock();
         idle.push((self.filter, inner));
-        let (mut held, mut excess) = (idle.iter().map(|(filter, _)| filter.bytes()).sum::<usize>(), 0);
+        let (mut held, mut excess) =
+            (idle.iter().map(|(filter, _)| filter.bytes()).sum::<usize>(), 0);
         while held > IDLE_BYTES_MAX {
             held -= idle[excess].0.bytes();
             excess += 1;

@@ -30,7 +30,8 @@ fn sine(hz: f64, rate_hz: u32, len: usize) -> Vec<f32> {
 fn noise(len: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..len).map(|_| next()).collect()
@@ -81,9 +82,12 @@ fn the_pass_band_is_flat_and_in_time() {
 
 #[test]
 fn what_the_lower_rate_cannot_hold_is_gone() {
-    for (from, to) in PAIRS_HZ.into_iter().filter(|(from, to)| f64::from(*from) > 1.1 * f64::from(*to)) {
+    for (from, to) in
+        PAIRS_HZ.into_iter().filter(|(from, to)| f64::from(*from) > 1.1 * f64::from(*to))
+    {
         let nyquist_hz = f64::from(to) / 2.0;
-        for hz in [1.001 * nyquist_hz, 1.1 * nyquist_hz, 0.5 * (nyquist_hz + f64::from(from) / 2.0)] {
+        for hz in [1.001 * nyquist_hz, 1.1 * nyquist_hz, 0.5 * (nyquist_hz + f64::from(from) / 2.0)]
+        {
             let output = resample(from, to, &sine(hz, from, from as usize / 2));
             let peak = output[middle(&output)].iter().fold(0.0f32, |a, x| a.max(x.abs()));
             assert!(peak < 1e-4, "{from}->{to} at {hz} Hz: alias of {peak}");
@@ -123,7 +127,8 @@ fn any_cutting_gives_the_same_bits() {
         let input = noise(9000);
         let whole = resample(from, to, &input);
         for step in [1, 7, 64, 511, 4097] {
-            let (mut resampler, mut output) = (Resampler::new(from, to).expect("rates"), Vec::new());
+            let (mut resampler, mut output) =
+                (Resampler::new(from, to).expect("rates"), Vec::new());
             input.chunks(step).for_each(|piece| resampler.push(piece, &mut output));
             resampler.flush(&mut output);
             assert_eq!(output, whole, "{from}->{to} in pieces of {step}");
@@ -138,7 +143,8 @@ fn output_is_out_when_the_look_ahead_says_and_ends_with_the_input() {
         let look_ahead = Resampler::look_ahead_samples(from, to).expect("rates");
         for last in 0..5999usize {
             resampler.push(&[0.5], &mut output);
-            let due = last.checked_sub(look_ahead).map_or(0, |t| t * to as usize / from as usize + 1);
+            let due =
+                last.checked_sub(look_ahead).map_or(0, |t| t * to as usize / from as usize + 1);
             assert!(output.len() >= due, "{from}->{to}: {} of {due} at {last}", output.len());
         }
         resampler.flush(&mut output);
@@ -146,7 +152,11 @@ fn output_is_out_when_the_look_ahead_says_and_ends_with_the_input() {
         output.clear();
         resampler.push(&noise(3000), &mut output);
         resampler.flush(&mut output);
-        assert_eq!(output, resample(from, to, &noise(3000)), "{from}->{to}: a flush starts a new stream");
+        assert_eq!(
+            output,
+            resample(from, to, &noise(3000)),
+            "{from}->{to}: a flush starts a new stream"
+        );
     }
 }
 
@@ -166,18 +176,25 @@ fn absurd_rates_are_refused() {
 
 #[test]
 fn librosas_rolloff_is_that_of_soxr() {
-    // dB at these shares of the Nyquist frequency, as `soxr.resample(tone, from, 22050, quality="HQ")` of python-soxr
-    // 1.1.0 leaves them at both rates (they differ by 0.1 dB at 0.96).
-    let expected_db = [(0.5, 0.0), (0.9, 0.0), (0.93, -0.07), (0.94, -0.65), (0.95, -2.85), (0.96, -8.07)];
+    // dB at these shares of the Nyquist frequency, as `soxr.resample(tone, from, 22050,
+    // quality="HQ")` of python-soxr 1.1.0 leaves them at both rates (they differ by 0.1 dB at
+    // 0.96).
+    let expected_db =
+        [(0.5, 0.0), (0.9, 0.0), (0.93, -0.07), (0.94, -0.65), (0.95, -2.85), (0.96, -8.07)];
     for from_hz in [44_100, 48_000] {
         for (share, expected_db) in expected_db {
             let tone = sine(11_025.0 * share, from_hz, from_hz as usize / 2);
-            let output =
-                through(Resampler::with_rolloff(from_hz, 22_050, Rolloff::Librosa).expect("rates"), &tone);
+            let output = through(
+                Resampler::with_rolloff(from_hz, 22_050, Rolloff::Librosa).expect("rates"),
+                &tone,
+            );
             let range = middle(&output);
             let power = output[range.clone()].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
             let db = 10.0 * (2.0 * power / range.len() as f64).log10();
-            assert!((db - expected_db).abs() < 0.15, "{from_hz} Hz, {share}: {db} dB, not {expected_db} dB");
+            assert!(
+                (db - expected_db).abs() < 0.15,
+                "{from_hz} Hz, {share}: {db} dB, not {expected_db} dB"
+            );
         }
     }
 }

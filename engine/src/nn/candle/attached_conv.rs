@@ -1,7 +1,9 @@
-//! Trainable convolution on any device: candle's forward, and a backward pass made of forward convolutions only.
+//! Trainable convolution on any device: candle's forward, and a backward pass made of forward
+//! convolutions only.
 //!
-//! candle's own input gradient is a naive kernel on CUDA, and its strided weight gradient fails on odd remainders. The result
-//! of a plain forward pass is therefore attached to the graph by an operation whose gradient is computed here.
+//! candle's own input gradient is a naive kernel on CUDA, and its strided weight gradient fails on
+//! odd remainders. The result of a plain forward pass is therefore attached to the graph by an
+//! operation whose gradient is computed here.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, D, Layout, Shape, Tensor};
@@ -35,7 +37,8 @@ struct Attach {
     stride: usize,
 }
 
-/// Undoes a stride: zeros between the values of `dy`, cut or padded to what a stride-1 convolution would have given.
+/// Undoes a stride: zeros between the values of `dy`, cut or padded to what a stride-1 convolution
+/// would have given.
 fn zero_insert(dy: &Tensor, stride: usize, full: (usize, usize)) -> candle_core::Result<Tensor> {
     if stride == 1 {
         return Ok(dy.clone());

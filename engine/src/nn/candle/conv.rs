@@ -1,4 +1,5 @@
-//! Trainable convolution on the CPU, forward and backward: of bf16 by [`bf16`], of f32 by patches and one matrix product per group of images.
+//! Trainable convolution on the CPU, forward and backward: of bf16 by [`bf16`], of f32 by patches
+//! and one matrix product per group of images.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
@@ -9,15 +10,19 @@ use crate::Result;
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
-/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few enough that the lowest resolutions of a
-/// small batch (24 images of 4 x 4) are more than one task.
+/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few
+/// enough that the lowest resolutions of a small batch (24 images of 4 x 4) are more than one task.
 const ROWS_PER_TASK: usize = 256;
 
-/// Partial weight gradients; a fixed number, so that their sum never depends on the number of threads.
+/// Partial weight gradients; a fixed number, so that their sum never depends on the number of
+/// threads.
 const GRADIENT_PARTS: usize = 4;
 
 /// The contiguous data of a CPU tensor's storage.
-pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+pub(super) fn slice<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(data), Some((start, end))) => Ok(&data[start..end]),
         _ => candle_core::bail!("expected contiguous f32 data on the CPU"),
@@ -37,7 +42,8 @@ pub(super) fn with_data<R>(
     }
 }
 
-/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`, of bf16 products where the machine has them and they are asked for.
+/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`, of bf16 products where the machine has
+/// them and they are asked for.
 pub(super) fn conv(x: &Tensor, conv: &CandleConv, bf16: Option<Bf16>) -> Result<Tensor> {
     let (b, h, w, _) = x.dims4()?;
     let op = Conv { batch: b, shape: ConvShape { spec: conv.spec, h, w }, bf16 };
@@ -80,39 +86,42 @@ impl Conv {
         }
         let len = self.shape.positions() * self.shape.patch();
         scratch.resize(group.images * len, 0.0);
-        for (image, columns) in group.x.chunks_exact(self.image_len()).zip(scratch.chunks_exact_mut(len)) {
+        for (image, columns) in
+            group.x.chunks_exact(self.image_len()).zip(scratch.chunks_exact_mut(len))
+        {
             self.shape.im2col(image, columns);
         }
         scratch
     }
 
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
+        let (positions, c_out, patch) =
+            (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut y = vec![0.0; self.batch * positions * c_out];
         let weight = Matrix::transposed(weight, patch);
         let n = self.images_per_task();
-        y.par_chunks_mut(n * positions * c_out).zip(x.par_chunks(n * self.image_len())).for_each_init(
-            Vec::new,
-            |scratch, (y, x)| {
+        y.par_chunks_mut(n * positions * c_out)
+            .zip(x.par_chunks(n * self.image_len()))
+            .for_each_init(Vec::new, |scratch, (y, x)| {
                 let group = Group { x, images: x.len() / self.image_len() };
                 let columns = self.patches(&group, scratch);
                 y.chunks_exact_mut(c_out).for_each(|row| row.copy_from_slice(bias));
                 let m = group.images * positions;
                 matmul([m, c_out, patch], Matrix::rows(columns, patch), weight, y, c_out, true);
-            },
-        );
+            });
         y
     }
 
     /// Gradient of the input.
     fn input_gradient(&self, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-        let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
+        let (positions, c_out, patch) =
+            (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let mut dx = vec![0.0; self.batch * self.image_len()];
         let weight = Matrix::rows(weight, patch);
         let n = self.images_per_task();
-        dx.par_chunks_mut(n * self.image_len()).zip(dy.par_chunks(n * positions * c_out)).for_each_init(
-            Vec::new,
-            |scratch: &mut Vec<f32>, (dx, dy)| {
+        dx.par_chunks_mut(n * self.image_len())
+            .zip(dy.par_chunks(n * positions * c_out))
+            .for_each_init(Vec::new, |scratch: &mut Vec<f32>, (dx, dy)| {
                 let rows = dy.len() / c_out;
                 let dy = Matrix::rows(dy, c_out);
                 if self.shape.spec.is_pointwise() {
@@ -120,38 +129,49 @@ impl Conv {
                 }
                 scratch.resize(rows * patch, 0.0);
                 matmul([rows, patch, c_out], dy, weight, scratch, patch, false);
-                for (image, columns) in
-                    dx.chunks_exact_mut(self.image_len()).zip(scratch.chunks_exact(positions * patch))
+                for (image, columns) in dx
+                    .chunks_exact_mut(self.image_len())
+                    .zip(scratch.chunks_exact(positions * patch))
                 {
                     self.shape.col2im(columns, image);
                 }
-            },
-        );
+            });
         dx
     }
 
     /// Gradients of weight `[c_out, k, k, c_in]` and bias.
     fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let (positions, c_out, patch) = (self.shape.positions(), self.spec().c_out, self.shape.patch());
+        let (positions, c_out, patch) =
+            (self.shape.positions(), self.spec().c_out, self.shape.patch());
         let part = self.batch.div_ceil(GRADIENT_PARTS);
         let parts: Vec<_> = x
             .par_chunks(part * self.image_len())
             .zip(dy.par_chunks(part * positions * c_out))
             .map(|(x, dy)| {
-                let (mut dw, mut db, mut scratch) = (vec![0.0; c_out * patch], vec![0.0; c_out], Vec::new());
+                let (mut dw, mut db, mut scratch) =
+                    (vec![0.0; c_out * patch], vec![0.0; c_out], Vec::new());
                 let n = self.images_per_task();
-                for (x, dy) in x.chunks(n * self.image_len()).zip(dy.chunks(n * positions * c_out)) {
+                for (x, dy) in x.chunks(n * self.image_len()).zip(dy.chunks(n * positions * c_out))
+                {
                     let group = Group { x, images: x.len() / self.image_len() };
                     let columns = Matrix::rows(self.patches(&group, &mut scratch), patch);
                     let k = dy.len() / c_out;
-                    matmul([c_out, patch, k], Matrix::transposed(dy, c_out), columns, &mut dw, patch, true);
+                    matmul(
+                        [c_out, patch, k],
+                        Matrix::transposed(dy, c_out),
+                        columns,
+                        &mut dw,
+                        patch,
+                        true,
+                    );
                     dy.chunks_exact(c_out).for_each(|row| add(&mut db, row));
                 }
                 (dw, db)
             })
             .collect();
         let mut parts = parts.into_iter();
-        let (mut dw, mut db) = parts.next().unwrap_or_else(|| (vec![0.0; c_out * patch], vec![0.0; c_out]));
+        let (mut dw, mut db) =
+            parts.next().unwrap_or_else(|| (vec![0.0; c_out * patch], vec![0.0; c_out]));
         for (w, b) in parts {
             add(&mut dw, &w);
             add(&mut db, &b);
@@ -217,8 +237,10 @@ impl CustomOp3 for Conv {
                     None => self.weight_gradient(x, dy),
                 })
             })?;
-            let (dw, db) =
-                (Tensor::from_vec(dw, weight.shape(), device)?, Tensor::from_vec(db, bias.shape(), device)?);
+            let (dw, db) = (
+                Tensor::from_vec(dw, weight.shape(), device)?,
+                Tensor::from_vec(db, bias.shape(), device)?,
+            );
             Ok((dx, Some(dw), Some(db)))
         })
     }

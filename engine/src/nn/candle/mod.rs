@@ -1,8 +1,9 @@
 //! The candle executor: training on the CPU and CUDA, and playing on CUDA.
 //!
-//! On the CPU the heavy operations are our own (`conv`, `norm`, `rearrange`): candle's convolution is slow there and several of
-//! its backward passes are wrong or missing. On other devices they are composed of candle's operations, with a convolution
-//! whose backward pass is made of forward convolutions only.
+//! On the CPU the heavy operations are our own (`conv`, `norm`, `rearrange`): candle's convolution
+//! is slow there and several of its backward passes are wrong or missing. On other devices they are
+//! composed of candle's operations, with a convolution whose backward pass is made of forward
+//! convolutions only.
 
 mod attached_conv;
 pub mod bf16;
@@ -34,7 +35,8 @@ impl Candle {
         Self { own: device.is_cpu(), bf16: None, device }
     }
 
-    /// The same, with convolutions and linear layers that multiply values rounded to bf16, forward and backward, and sum in f32. A CPU's alone.
+    /// The same, with convolutions and linear layers that multiply values rounded to bf16, forward
+    /// and backward, and sum in f32. A CPU's alone.
     pub fn in_bf16(self, bf16: Bf16) -> Self {
         Self { bf16: self.own.then_some(bf16), ..self }
     }
@@ -64,7 +66,8 @@ impl Candle {
 /// A convolution's weights: `[c_out, k, k, c_in]` and `[c_out]`.
 #[derive(Clone, Debug)]
 pub struct CandleConv {
-    /// Of the convolution proper: the doubling of an upsampled one's input is an operation of its own.
+    /// Of the convolution proper: the doubling of an upsampled one's input is an operation of its
+    /// own.
     spec: ConvSpec,
     upsampled: bool,
     weight: Tensor,
@@ -102,7 +105,8 @@ fn composed_norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Resu
     let groups = x.reshape((b, h * w, GROUPS, c / GROUPS))?;
     let centred = groups.broadcast_sub(&groups.mean_keepdim(D::Minus1)?.mean_keepdim(1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?.mean_keepdim(1)?;
-    let unit = centred.broadcast_div(&(variance + NORM_EPS as f64)?.sqrt()?)?.reshape((b, h * w, c))?;
+    let unit =
+        centred.broadcast_div(&(variance + NORM_EPS as f64)?.sqrt()?)?.reshape((b, h * w, c))?;
     let y = unit.broadcast_mul(&scale.unsqueeze(1)?)?.broadcast_add(&shift.unsqueeze(1)?)?;
     Ok(if silu { y.silu()? } else { y }.reshape((b, h, w, c))?)
 }
@@ -143,7 +147,10 @@ impl Backend for Candle {
     fn conv(&mut self, x: &Tensor, conv: &CandleConv) -> Result<Tensor> {
         let found = dims(x)?[3];
         if found != conv.spec.c_in {
-            return Err(Error::Compute(format!("a layer of {} channels was given {found}", conv.spec.c_in)));
+            return Err(Error::Compute(format!(
+                "a layer of {} channels was given {found}",
+                conv.spec.c_in
+            )));
         }
         let wide = if conv.upsampled { Some(self.upsample2(x)?) } else { None };
         let x = wide.as_ref().unwrap_or(x);
@@ -165,7 +172,11 @@ impl Backend for Candle {
             shift = shift.broadcast_mul(&m)?.add(&s)?;
             scale = scale.broadcast_mul(&m)?;
         }
-        if self.own { norm::norm(x, &scale, &shift, silu) } else { composed_norm(x, &scale, &shift, silu) }
+        if self.own {
+            norm::norm(x, &scale, &shift, silu)
+        } else {
+            composed_norm(x, &scale, &shift, silu)
+        }
     }
 
     fn silu(&mut self, x: &Tensor) -> Result<Tensor> {

@@ -9,7 +9,8 @@ use crate::Result;
 use crate::nn::backend::GROUPS;
 use crate::nn::kernels::{affine, group_statistics, sigmoid};
 
-/// `act(unit(x) * scale + shift)`; `x (B, H, W, C)`, `scale` and `shift` `(B or 1, C)`, `unit` = GroupNorm without affine.
+/// `act(unit(x) * scale + shift)`; `x (B, H, W, C)`, `scale` and `shift` `(B or 1, C)`, `unit` =
+/// GroupNorm without affine.
 pub(super) fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Result<Tensor> {
     let (batch, _, _, channels) = x.dims4()?;
     let shared = scale.dim(0)? == 1;
@@ -45,8 +46,15 @@ impl Norm {
     }
 
     /// With `u = unit(x)`, `t = u a + b`, `g = dL/dt`: `da = sum g u`, `db = sum g`, and
-    /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018, differentiated); `dx` is written, the others are answered.
-    fn image_gradient(&self, x: &[f32], dy: &[f32], [a, b]: [&[f32]; 2], dx: &mut [f32]) -> [Vec<f32>; 2] {
+    /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018,
+    /// differentiated); `dx` is written, the others are answered.
+    fn image_gradient(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        [a, b]: [&[f32]; 2],
+        dx: &mut [f32],
+    ) -> [Vec<f32>; 2] {
         let (c, width) = (self.channels, self.channels / GROUPS);
         let statistics = group_statistics(x, c);
         let mean: Vec<f32> = (0..c).map(|k| statistics[k / width].0).collect();
@@ -170,7 +178,8 @@ impl WithSimd for ThroughStatistics<'_> {
         let c = a.len();
         for (x, g) in self.x.chunks_exact(c).zip(self.g.chunks_exact_mut(c)) {
             let channels = mean.iter().zip(*rstd).zip(a.iter().zip(mean_ga.iter().zip(mean_gau)));
-            for ((x, g), ((mean, rstd), (a, (mean_ga, mean_gau)))) in x.iter().zip(g).zip(channels) {
+            for ((x, g), ((mean, rstd), (a, (mean_ga, mean_gau)))) in x.iter().zip(g).zip(channels)
+            {
                 let u = (x - mean) * rstd;
                 *g = rstd * (*g * a - mean_ga - u * mean_gau);
             }
@@ -199,7 +208,11 @@ impl CustomOp3 for Norm {
         shift: &CpuStorage,
         shift_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let y = self.forward(slice(x, x_layout)?, slice(scale, scale_layout)?, slice(shift, shift_layout)?);
+        let y = self.forward(
+            slice(x, x_layout)?,
+            slice(scale, scale_layout)?,
+            slice(shift, shift_layout)?,
+        );
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -213,7 +226,9 @@ impl CustomOp3 for Norm {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let [dx, of_scale, of_shift] = with_data(x, |x| {
             with_data(dy, |dy| {
-                with_data(scale, |scale| with_data(shift, |shift| Ok(self.backward(x, dy, scale, shift))))
+                with_data(scale, |scale| {
+                    with_data(shift, |shift| Ok(self.backward(x, dy, scale, shift)))
+                })
             })
         })?;
         let device = x.device();

@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// Shape and row-major data by name.
 pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Named weights. Convolutions lie as `[c_out, k, k, c_in]` in memory and as torch's `[c_out, c_in, k, k]` outside.
+/// Named weights. Convolutions lie as `[c_out, k, k, c_in]` in memory and as torch's `[c_out, c_in,
+/// k, k]` outside.
 #[derive(Debug)]
 pub struct ParamStore {
     device: Device,
@@ -29,7 +30,8 @@ struct Param {
 }
 
 impl ParamStore {
-    /// An empty store: layers that are built from it draw their start from `seed` and their own name.
+    /// An empty store: layers that are built from it draw their start from `seed` and their own
+    /// name.
     pub fn new(device: &Device, seed: u64) -> Self {
         Self {
             device: device.clone(),
@@ -65,7 +67,10 @@ impl ParamStore {
 
     /// Another tensor of `name`'s memory layout (a moving average, say) in torch's shape and order.
     pub fn export_as(&self, name: &str, value: &Tensor) -> Result<(Vec<usize>, Vec<f32>)> {
-        let param = self.params.get(name).ok_or_else(|| Error::checkpoint(name, "a known weight", "none"))?;
+        let param = self
+            .params
+            .get(name)
+            .ok_or_else(|| Error::checkpoint(name, "a known weight", "none"))?;
         param.stored(value)
     }
 
@@ -98,9 +103,9 @@ impl ParamStore {
         if !self.trainable || self.initial.contains_key(key) {
             return fetch(self, key, shape).map(<[f32]>::to_vec);
         }
-        let mut state = key
-            .bytes()
-            .fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3));
+        let mut state = key.bytes().fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |h, b| {
+            (h ^ b as u64).wrapping_mul(0x0100_0000_01b3)
+        });
         let count = shape.iter().product();
         Ok((0..count).map(|_| draw(uniform(&mut state)) as f32).collect())
     }
@@ -116,7 +121,8 @@ impl ParamStore {
             return Err(Error::checkpoint(key, "a name used once", "a second layer of that name"));
         }
         let var = Var::from_vec(data, shape, &self.device)?;
-        let tensor = if self.trainable { var.as_tensor().clone() } else { var.as_detached_tensor() };
+        let tensor =
+            if self.trainable { var.as_tensor().clone() } else { var.as_detached_tensor() };
         self.params.insert(key, Param { var, spec });
         Ok(tensor)
     }

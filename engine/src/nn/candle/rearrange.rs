@@ -41,7 +41,11 @@ impl CustomOp2 for Concat {
         let ((n, h, w, ca), cb) = (a_layout.shape().dims4()?, b_layout.shape().dims4()?.3);
         let (a, b) = (slice(a, a_layout)?, slice(b, b_layout)?);
         if a.len() / ca != b.len() / cb {
-            candle_core::bail!("expected equal positions, found {} and {}", a.len() / ca, b.len() / cb);
+            candle_core::bail!(
+                "expected equal positions, found {} and {}",
+                a.len() / ca,
+                b.len() / cb
+            );
         }
         let mut y = Vec::with_capacity(a.len() + b.len());
         for (a, b) in a.chunks_exact(ca).zip(b.chunks_exact(cb)) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Memory of activations that are gone, for those to come: after the first window nothing is allocated.
+/// Memory of activations that are gone, for those to come: after the first window nothing is
+/// allocated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buffers(Arc<Mutex<Vec<Vec<f32>>>>);
 

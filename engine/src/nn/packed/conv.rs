@@ -1,4 +1,5 @@
-//! Convolutions of the packed executor: the input, with zeros around it, times weights that were laid out once.
+//! Convolutions of the packed executor: the input, with zeros around it, times weights that were
+//! laid out once.
 
 use super::buffers::{Activation, Buffers};
 use super::panels::{Panels, Rows};
@@ -18,7 +19,8 @@ pub struct PackedConv {
 /// How a layer is multiplied.
 #[derive(Debug)]
 enum Weights {
-    /// As `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an upsampled layer.
+    /// As `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an upsampled
+    /// layer.
     Direct(Vec<Phase>),
     Winograd(Winograd),
 }
@@ -68,7 +70,10 @@ impl PackedConv {
     ) -> Result<Activation> {
         let [b, h, w, c] = x.dims;
         if c != self.spec.c_in {
-            return Err(Error::Compute(format!("a layer of {} channels was given {c}", self.spec.c_in)));
+            return Err(Error::Compute(format!(
+                "a layer of {} channels was given {c}",
+                self.spec.c_in
+            )));
         }
         let dims = [b, self.spec.output(h), self.spec.output(w), self.spec.c_out];
         if let Some(odd) = onto.filter(|onto| onto.dims != dims) {
@@ -114,7 +119,9 @@ impl PackedConv {
         match (onto, &self.bias) {
             (Some(onto), None) => y.copy_from_slice(&onto.data),
             (None, None) => y.fill(0.0),
-            (None, Some(bias)) => y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias)),
+            (None, Some(bias)) => {
+                y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias))
+            }
             (Some(onto), Some(bias)) => {
                 let rows = y.chunks_exact_mut(bias.len()).zip(onto.data.chunks_exact(bias.len()));
                 for (row, onto) in rows {
@@ -126,7 +133,8 @@ impl PackedConv {
 }
 
 impl Phase {
-    /// Where its output positions see, in an input of `height x width` with `around` zeros at every side, and where they lie.
+    /// Where its output positions see, in an input of `height x width` with `around` zeros at every
+    /// side, and where they lie.
     fn places(
         &self,
         [height, width]: [usize; 2],
@@ -141,7 +149,8 @@ impl Phase {
         to.clear();
         for image in 0..b {
             for y in 0..h / zoom {
-                let line = (image * height + y * stride + around - before[0]) * width + around - before[1];
+                let line =
+                    (image * height + y * stride + around - before[0]) * width + around - before[1];
                 let out = (image * h + y * zoom + self.offset[0]) * w + self.offset[1];
                 starts.extend((0..w / zoom).map(|x| (line + x * stride) * c_in));
                 to.extend((0..w / zoom).map(|x| (out + x * zoom) * c_out));
@@ -171,8 +180,9 @@ fn rows(spec: &ConvSpec, stored: &[f32]) -> Vec<f32> {
     rows
 }
 
-/// Nearest-neighbour upsampling repeats pixels: of a kernel's nine weights, those that meet the same pixel are one. Each of
-/// the four places that a pixel becomes sees 2 x 2 pixels, with less than half of the work.
+/// Nearest-neighbour upsampling repeats pixels: of a kernel's nine weights, those that meet the
+/// same pixel are one. Each of the four places that a pixel becomes sees 2 x 2 pixels, with less
+/// than half of the work.
 fn upsampled_phase(spec: &ConvSpec, stored: &[f32], [py, px]: [usize; 2]) -> Phase {
     let (c_in, c_out) = (spec.c_in, spec.c_out);
     let single = rows(spec, stored);

@@ -1,4 +1,5 @@
-//! The packed CPU executor: playing. Weights are laid out once for the matrix product; nothing is recorded.
+//! The packed CPU executor: playing. Weights are laid out once for the matrix product; nothing is
+//! recorded.
 
 mod buffers;
 mod conv;
@@ -21,9 +22,14 @@ pub trait TensorSource {
 }
 
 /// Looks up a tensor and checks its shape.
-pub(crate) fn fetch<'s>(source: &'s dyn TensorSource, name: &str, shape: &[usize]) -> Result<&'s [f32]> {
-    let (found, data) =
-        source.get(name).ok_or_else(|| Error::checkpoint(name, format!("a tensor {shape:?}"), "none"))?;
+pub(crate) fn fetch<'s>(
+    source: &'s dyn TensorSource,
+    name: &str,
+    shape: &[usize],
+) -> Result<&'s [f32]> {
+    let (found, data) = source
+        .get(name)
+        .ok_or_else(|| Error::checkpoint(name, format!("a tensor {shape:?}"), "none"))?;
     if found != shape {
         return Err(Error::checkpoint(name, format!("shape {shape:?}"), format!("{found:?}")));
     }
@@ -59,7 +65,8 @@ pub struct Packed {
     scores: Vec<f32>,
 }
 
-/// Scale and shift per channel that normalise one image, with the layer's and the modulation's affine folded in.
+/// Scale and shift per channel that normalise one image, with the layer's and the modulation's
+/// affine folded in.
 fn fold_affine(x: &[f32], norm: &PackedNorm, modulation: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
     let channels = norm.weight.len();
     let (statistics, width) = (kernels::group_statistics(x, channels), channels / GROUPS);
@@ -91,7 +98,8 @@ impl Backend for Packed {
     }
 
     fn load_norm(source: &mut Self::Source<'_>, name: &str, channels: usize) -> Result<PackedNorm> {
-        let load = |part| fetch(*source, &format!("{name}.{part}"), &[channels]).map(<[f32]>::to_vec);
+        let load =
+            |part| fetch(*source, &format!("{name}.{part}"), &[channels]).map(<[f32]>::to_vec);
         Ok(PackedNorm { weight: load("weight")?, bias: load("bias")? })
     }
 
@@ -116,7 +124,12 @@ impl Backend for Packed {
         conv.forward(x, None, &self.buffers, &mut self.scratch)
     }
 
-    fn conv_onto(&mut self, onto: &Activation, x: &Activation, conv: &PackedConv) -> Result<Activation> {
+    fn conv_onto(
+        &mut self,
+        onto: &Activation,
+        x: &Activation,
+        conv: &PackedConv,
+    ) -> Result<Activation> {
         conv.forward(x, Some(onto), &self.buffers, &mut self.scratch)
     }
 
@@ -146,7 +159,10 @@ impl Backend for Packed {
     fn add(&mut self, a: &Activation, b: &Activation) -> Result<Activation> {
         let mut sum = self.buffers.take(a.data.len());
         if a.dims == b.dims {
-            sum.iter_mut().zip(a.data.iter()).zip(b.data.iter()).for_each(|((sum, a), b)| *sum = a + b);
+            sum.iter_mut()
+                .zip(a.data.iter())
+                .zip(b.data.iter())
+                .for_each(|((sum, a), b)| *sum = a + b);
             return Ok(Activation::new(a.dims, sum));
         }
         let ([n, h, w, c], [bn, bh, bw, _]) = (a.dims, b.dims);
@@ -169,7 +185,10 @@ impl Backend for Packed {
         if let Some(odd) =
             parts.iter().find(|p| p.dims[1..3] != [h, w] || (p.dims[0] != batch && p.dims[0] != 1))
         {
-            return Err(Error::Compute(format!("{:?} cannot be joined to {:?}", odd.dims, parts[0].dims)));
+            return Err(Error::Compute(format!(
+                "{:?} cannot be joined to {:?}",
+                odd.dims, parts[0].dims
+            )));
         }
         let channels = parts.iter().map(|p| p.dims[3]).sum();
         let mut y = self.buffers.take(batch * h * w * channels);
@@ -177,7 +196,9 @@ impl Backend for Packed {
         for part in parts {
             let c = part.dims[3];
             let pixels = part.data.chunks_exact(c).cycle();
-            y.chunks_exact_mut(channels).zip(pixels).for_each(|(y, x)| y[first..][..c].copy_from_slice(x));
+            y.chunks_exact_mut(channels)
+                .zip(pixels)
+                .for_each(|(y, x)| y[first..][..c].copy_from_slice(x));
             first += c;
         }
         Ok(Activation::new([batch, h, w, channels], y))
@@ -199,8 +220,10 @@ impl Backend for Packed {
             for head in 0..heads {
                 let at = i * positions * c + head * d;
                 let query = Matrix { data: &q.data[at..], row_stride: c, col_stride: 1 };
-                let keys = Matrix { data: &k.data[source + head * d..], row_stride: 1, col_stride: c };
-                let values = Matrix { data: &v.data[source + head * d..], row_stride: c, col_stride: 1 };
+                let keys =
+                    Matrix { data: &k.data[source + head * d..], row_stride: 1, col_stride: c };
+                let values =
+                    Matrix { data: &v.data[source + head * d..], row_stride: c, col_stride: 1 };
                 matmul([positions, tokens, d], query, keys, &mut self.scores, tokens, false);
                 kernels::softmax_rows(&mut self.scores, tokens, scale);
                 matmul(
@@ -232,7 +255,10 @@ impl Backend for Packed {
     fn tokens(&mut self, parts: &[&Activation]) -> Result<Activation> {
         let (b, c) = (parts[0].dims[0], parts[0].dims[3]);
         if let Some(odd) = parts.iter().find(|p| p.dims[0] != b || p.dims[3] != c) {
-            return Err(Error::Compute(format!("tokens of {:?} cannot join {:?}", odd.dims, parts[0].dims)));
+            return Err(Error::Compute(format!(
+                "tokens of {:?} cannot join {:?}",
+                odd.dims, parts[0].dims
+            )));
         }
         let mut joined = self.buffers.take(parts.iter().map(|p| p.data.len()).sum());
         let mut rest = &mut joined[..];
@@ -263,7 +289,8 @@ impl Backend for Packed {
     }
 }
 
-/// Pairs every offset of a deep `(B, H, W, C r r)` tensor with its offset in the flat `(B, H r, W r, C)` one.
+/// Pairs every offset of a deep `(B, H, W, C r r)` tensor with its offset in the flat `(B, H r, W
+/// r, C)` one.
 fn for_each_shuffle([b, h, w, c]: [usize; 4], r: usize, mut visit: impl FnMut(usize, usize)) {
     let flat_c = c / (r * r);
     let mut deep = 0;

@@ -1,9 +1,11 @@
 //! A layer's weights, laid out once in the order in which the product reads them, and that product.
 //!
-//! The other operand is read where it lies: a row is some stretches of an image (a convolution sees one in each of its kernel's
-//! lines), so that no matrix of patches is made (after Dukhan, "The Indirect Convolution Algorithm", arXiv 1907.02129). Every
-//! element of the result is one sum in the order of the weights' rows: its bits depend neither on the batch nor on how many
-//! values the processor's registers hold, as long as it multiplies and adds in one (x86 since AVX2, every AArch64).
+//! The other operand is read where it lies: a row is some stretches of an image (a convolution sees
+//! one in each of its kernel's lines), so that no matrix of patches is made (after Dukhan, "The
+//! Indirect Convolution Algorithm", arXiv 1907.02129). Every element of the result is one sum in
+//! the order of the weights' rows: its bits depend neither on the batch nor on how many values the
+//! processor's registers hold, as long as it multiplies and adds in one (x86 since AVX2, every
+//! AArch64).
 
 use std::any::TypeId;
 use std::hint::black_box;
@@ -14,7 +16,8 @@ use pulp::{Arch, Scalar128b, Simd, WithSimd};
 const PANEL: usize = 32;
 /// Registers across a tile.
 const ACROSS: usize = 2;
-/// Rows that are taken through all panels before the next, so that they stay in the second-level cache.
+/// Rows that are taken through all panels before the next, so that they stay in the second-level
+/// cache.
 const BLOCK_ROWS: usize = 384;
 
 /// A matrix `[rows, columns]`, panel after panel; columns behind the last are zero.
@@ -60,7 +63,8 @@ impl Panels {
         );
         let product = Product { panels: self, rows, to, out };
         match Arch::new() {
-            // One value at a time would be slow: the compiler finds the baseline's registers behind four.
+            // One value at a time would be slow: the compiler finds the baseline's registers behind
+            // four.
             Arch::Scalar => product.with_simd(Scalar128b),
             arch => arch.dispatch(product),
         }
@@ -100,7 +104,14 @@ impl WithSimd for Product<'_> {
 impl Product<'_> {
     /// [`Self::tile`] of `count` rows from `begin` on.
     #[inline(always)]
-    fn tile_of<S: Simd>(&mut self, simd: S, column: usize, weights: &[f32], begin: usize, count: usize) {
+    fn tile_of<S: Simd>(
+        &mut self,
+        simd: S,
+        column: usize,
+        weights: &[f32],
+        begin: usize,
+        count: usize,
+    ) {
         match count {
             1 => self.tile::<S, 1>(simd, column, weights, begin),
             2 => self.tile::<S, 2>(simd, column, weights, begin),
@@ -119,12 +130,19 @@ impl Product<'_> {
 
     /// Adds `R` rows times one panel to the output.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&mut self, simd: S, column: usize, weights: &[f32], begin: usize) {
+    fn tile<S: Simd, const R: usize>(
+        &mut self,
+        simd: S,
+        column: usize,
+        weights: &[f32],
+        begin: usize,
+    ) {
         let (weights, _) = S::as_simd_f32s(weights);
         let starts = self.rows.starts[begin..].first_chunk().expect("rows of the tile");
         let (columns, width) = (self.panels.columns - column, ACROSS * S::F32_LANES);
         for part in 0..(PANEL / width).min(columns.div_ceil(width)) {
-            // What is kept in registers must not be what is walked through below: that has to lie in memory.
+            // What is kept in registers must not be what is walked through below: that has to lie
+            // in memory.
             let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
             let first = column + part * width;
             let inside = width.min(self.panels.columns - first);
@@ -166,13 +184,15 @@ impl Rows<'_> {
         let width = PANEL / S::F32_LANES;
         for k in 0..self.runs {
             let weights = &weights[k * self.run * width..][..self.run * width];
-            let values: [*const f32; R] =
-                std::array::from_fn(|r| self.data[starts[r] + k * self.stride..][..self.run].as_ptr());
+            let values: [*const f32; R] = std::array::from_fn(|r| {
+                self.data[starts[r] + k * self.stride..][..self.run].as_ptr()
+            });
             for i in 0..self.run {
-                // SAFETY: that slice of weights has `width` registers for each of the run's values, and the parts are as many as
-                // fit into `width`.
-                let weights: [S::f32s; ACROSS] =
-                    std::array::from_fn(|n| unsafe { *weights.get_unchecked(i * width + part * ACROSS + n) });
+                // SAFETY: that slice of weights has `width` registers for each of the run's values,
+                // and the parts are as many as fit into `width`.
+                let weights: [S::f32s; ACROSS] = std::array::from_fn(|n| unsafe {
+                    *weights.get_unchecked(i * width + part * ACROSS + n)
+                });
                 for r in 0..R {
                     // SAFETY: the slice above has all of the run's values.
                     let value = simd.splat_f32s(unsafe { *values[r].add(i) });
@@ -186,7 +206,8 @@ impl Rows<'_> {
     }
 }
 
-/// In one operation where the machine has it: the baseline's would be a call of a function for every value.
+/// In one operation where the machine has it: the baseline's would be a call of a function for
+/// every value.
 #[inline(always)]
 fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, sum: S::f32s) -> S::f32s {
     if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
@@ -217,11 +238,16 @@ mod tests {
             Panels::new(&weights, columns).multiply(rows, &to, &mut out);
             for (i, row) in out.chunks_exact(columns + 1).enumerate() {
                 for (c, found) in row[..columns].iter().enumerate() {
-                    let values = (0..runs * run).map(|k| data[starts[i] + k / run * stride + k % run]);
-                    let products =
-                        values.enumerate().map(|(k, v)| f64::from(v) * f64::from(weights[k * columns + c]));
+                    let values =
+                        (0..runs * run).map(|k| data[starts[i] + k / run * stride + k % run]);
+                    let products = values
+                        .enumerate()
+                        .map(|(k, v)| f64::from(v) * f64::from(weights[k * columns + c]));
                     let expected = 0.5 + products.sum::<f64>();
-                    assert!((f64::from(*found) - expected).abs() < 1e-4, "{count} x {columns}, {i}, {c}");
+                    assert!(
+                        (f64::from(*found) - expected).abs() < 1e-4,
+                        "{count} x {columns}, {i}, {c}"
+                    );
                 }
                 assert_eq!(row[columns], 0.5, "what lies between the rows stays");
             }
@@ -237,7 +263,11 @@ mod tests {
         let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
         let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
         let mut together = vec![0.0; count * columns];
-        panels.multiply(Rows { data: &data, starts: &starts, runs: 1, run, stride: run }, &to, &mut together);
+        panels.multiply(
+            Rows { data: &data, starts: &starts, runs: 1, run, stride: run },
+            &to,
+            &mut together,
+        );
         for (i, expected) in together.chunks_exact(columns).enumerate() {
             let mut alone = vec![0.0; columns];
             let rows = Rows { data: &data, starts: &starts[i..=i], runs: 1, run, stride: run };

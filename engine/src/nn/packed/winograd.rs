@@ -1,9 +1,10 @@
-//! 3 x 3 convolutions with 2.25 times fewer products: Winograd's F(2 x 2, 3 x 3) (Lavin and Gray, "Fast Algorithms for
-//! Convolutional Neural Networks", arXiv 1509.09308, equations 10 to 12).
+//! 3 x 3 convolutions with 2.25 times fewer products: Winograd's F(2 x 2, 3 x 3) (Lavin and Gray,
+//! "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308, equations 10 to 12).
 //!
-//! Four output positions, a tile, see 4 x 4 input positions. Sums and differences of these, times sums and differences of the
-//! weights, are 16 products of matrices (tiles by channels) in place of 36; sums and differences of the products are the tile.
-//! Every tile is by itself, so that the bits do not depend on the batch.
+//! Four output positions, a tile, see 4 x 4 input positions. Sums and differences of these, times
+//! sums and differences of the weights, are 16 products of matrices (tiles by channels) in place of
+//! 36; sums and differences of the products are the tile. Every tile is by itself, so that the bits
+//! do not depend on the batch.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -13,9 +14,11 @@ use crate::nn::backend::ConvSpec;
 
 /// Positions at which a tile is multiplied.
 const POINTS: usize = 16;
-/// Tiles that are taken through all products before the next, so that what is made of them stays in the second-level cache.
+/// Tiles that are taken through all products before the next, so that what is made of them stays in
+/// the second-level cache.
 const BLOCK_TILES: usize = 64;
-/// Where both sides have more channels, the layer works on few tiles, and waits for the weights, of which there are 16/9 as many.
+/// Where both sides have more channels, the layer works on few tiles, and waits for the weights, of
+/// which there are 16/9 as many.
 const MOST_CHANNELS: usize = 128;
 /// With fewer, sums and differences take longer than the products that they save.
 const FEWEST_CHANNELS: usize = 16;
@@ -68,7 +71,8 @@ impl Block {
 
     /// The image and the upper line of output positions of every line of tiles.
     fn places(self) -> impl Iterator<Item = (usize, usize)> {
-        (self.first..self.first + self.lines).map(move |line| (line / self.down(), line % self.down() * 2))
+        (self.first..self.first + self.lines)
+            .map(move |line| (line / self.down(), line % self.down() * 2))
     }
 }
 
@@ -86,20 +90,28 @@ impl Winograd {
         let mut points = vec![vec![0.0; c_in * c_out]; POINTS];
         for (o, kernel) in to_channels_last(stored, spec).chunks_exact(9 * c_in).enumerate() {
             for c in 0..c_in {
-                let rows =
-                    std::array::from_fn::<_, 3, _>(|y| [0, 1, 2].map(|x| kernel[(y * 3 + x) * c_in + c]));
+                let rows = std::array::from_fn::<_, 3, _>(|y| {
+                    [0, 1, 2].map(|x| kernel[(y * 3 + x) * c_in + c])
+                });
                 let down: [[f32; 4]; 3] = std::array::from_fn(|x| spread(rows.map(|row| row[x])));
                 for y in 0..4 {
                     let across = spread(down.map(|column| column[y]));
-                    across.iter().enumerate().for_each(|(x, v)| points[y * 4 + x][c * c_out + o] = *v);
+                    across
+                        .iter()
+                        .enumerate()
+                        .for_each(|(x, v)| points[y * 4 + x][c * c_out + o] = *v);
                 }
             }
         }
-        Self { c_in, c_out, points: points.iter().map(|values| Panels::new(values, c_out)).collect() }
+        Self {
+            c_in,
+            c_out,
+            points: points.iter().map(|values| Panels::new(values, c_out)).collect(),
+        }
     }
 
-    /// Height and width of the padded input for an output of such a size: a line of zeros before it, and what whole tiles see
-    /// behind it.
+    /// Height and width of the padded input for an output of such a size: a line of zeros before
+    /// it, and what whole tiles see behind it.
     pub fn padded([height, width]: [usize; 2]) -> [usize; 2] {
         [height, width].map(|positions| positions.div_ceil(2) * 2 + 2)
     }
@@ -126,9 +138,14 @@ impl Winograd {
     /// The product of every point.
     fn multiply(&self, tiles: usize, scratch: &mut Scratch) {
         let Scratch { seen, products, starts, to, .. } = scratch;
-        let points = seen.chunks_exact(tiles * self.c_in).zip(products.chunks_exact_mut(tiles * self.c_out));
+        let points =
+            seen.chunks_exact(tiles * self.c_in).zip(products.chunks_exact_mut(tiles * self.c_out));
         for (weights, (data, out)) in self.points.iter().zip(points) {
-            weights.multiply(Rows { data, starts, runs: 1, run: self.c_in, stride: self.c_in }, to, out);
+            weights.multiply(
+                Rows { data, starts, runs: 1, run: self.c_in, stride: self.c_in },
+                to,
+                out,
+            );
         }
     }
 }
@@ -289,7 +306,13 @@ mod tests {
     }
 
     /// The sum over what a position sees.
-    fn expected(x: &[f32], [_, h, w]: [usize; 3], weights: &[f32], spec: &ConvSpec, at: [usize; 4]) -> f64 {
+    fn expected(
+        x: &[f32],
+        [_, h, w]: [usize; 3],
+        weights: &[f32],
+        spec: &ConvSpec,
+        at: [usize; 4],
+    ) -> f64 {
         let ([image, y, x_, o], c_in) = (at, spec.c_in);
         let mut sum = 0.5;
         for (ky, kx) in (0..3).flat_map(|ky| (0..3).map(move |kx| (ky, kx))) {
@@ -297,20 +320,26 @@ mod tests {
             if line < h && column < w {
                 let pixel = &x[((image * h + line) * w + column) * c_in..][..c_in];
                 let weight = |c: usize| weights[((o * c_in + c) * 3 + ky) * 3 + kx];
-                sum +=
-                    pixel.iter().enumerate().map(|(c, v)| f64::from(*v) * f64::from(weight(c))).sum::<f64>();
+                sum += pixel
+                    .iter()
+                    .enumerate()
+                    .map(|(c, v)| f64::from(*v) * f64::from(weight(c)))
+                    .sum::<f64>();
             }
         }
         sum
     }
 
-    /// Even and odd sizes, several images, blocks of one line of tiles and of several, which end inside of an image; in memory
-    /// that another layer left.
+    /// Even and odd sizes, several images, blocks of one line of tiles and of several, which end
+    /// inside of an image; in memory that another layer left.
     #[test]
     fn it_is_the_convolution() {
-        let (mut scratch, sizes) = (Scratch::default(), [[1, 16, 16], [2, 5, 7], [1, 1, 1], [3, 10, 32]]);
-        for (dims, c_in, c_out) in
-            sizes.map(|dims| (dims, 24, 40)).into_iter().chain([([1, 3, 150], 17, 16), ([1, 4, 4], 16, 33)])
+        let (mut scratch, sizes) =
+            (Scratch::default(), [[1, 16, 16], [2, 5, 7], [1, 1, 1], [3, 10, 32]]);
+        for (dims, c_in, c_out) in sizes
+            .map(|dims| (dims, 24, 40))
+            .into_iter()
+            .chain([([1, 3, 150], 17, 16), ([1, 4, 4], 16, 33)])
         {
             let spec = ConvSpec::conv(c_in, c_out, 3, 1);
             assert!(Winograd::suits(&spec));
@@ -324,7 +353,10 @@ mod tests {
                 let (position, o) = (i / c_out, i % c_out);
                 let at = [position / (h * w), position / w % h, position % w, o];
                 let expected = expected(&x, dims, &weights, &spec, at);
-                assert!((f64::from(*found) - expected).abs() < 1e-4, "{dims:?}, {at:?}: {found}, {expected}");
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-4,
+                    "{dims:?}, {at:?}: {found}, {expected}"
+                );
             }
         }
     }
@@ -332,7 +364,8 @@ mod tests {
     /// Alone, an image is cut into other blocks.
     #[test]
     fn the_bits_do_not_depend_on_the_batch() {
-        let (spec, dims, scratch) = (ConvSpec::conv(16, 32, 3, 1), [3, 10, 32], &mut Scratch::default());
+        let (spec, dims, scratch) =
+            (ConvSpec::conv(16, 32, 3, 1), [3, 10, 32], &mut Scratch::default());
         let layer = Winograd::new(&spec, &noise::gaussian(1, 0, 9 * 16 * 32, 1));
         let x = noise::gaussian(2, 0, 3 * 10 * 32 * 16, 1);
         let together = convolved(&layer, &x, dims, scratch);
@@ -351,6 +384,10 @@ mod tests {
             ConvSpec::conv(129, 129, 3, 1),
         ];
         assert!(!others.iter().any(Winograd::suits));
-        assert!([ConvSpec::conv(16, 64, 3, 1), ConvSpec::conv(128, 256, 3, 1)].iter().all(Winograd::suits));
+        assert!(
+            [ConvSpec::conv(16, 64, 3, 1), ConvSpec::conv(128, 256, 3, 1)]
+                .iter()
+                .all(Winograd::suits)
+        );
     }
 }

@@ -8,7 +8,8 @@ const GAIN: f32 = 0.7;
 
 const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 88_200, 96_000];
 
-/// Decaying harmonic notes of a stereo part over a soft noise floor: `seconds` at `rate_hz`, `[left, right]`.
+/// Decaying harmonic notes of a stereo part over a soft noise floor: `seconds` at `rate_hz`,
+/// `[left, right]`.
 fn part(rate_hz: u32, seconds: f32) -> Vec<Vec<f32>> {
     let rate = rate_hz as f32;
     let mut noise = 1u32;
@@ -35,7 +36,11 @@ fn slices(channels: &[Vec<f32>]) -> Vec<&[f32]> {
     channels.iter().map(|c| c.as_slice()).collect()
 }
 
-fn request<'a>(channels: &'a [&'a [f32]], content: &'a MelImage, target: &'a MelImage) -> Request<'a> {
+fn request<'a>(
+    channels: &'a [&'a [f32]],
+    content: &'a MelImage,
+    target: &'a MelImage,
+) -> Request<'a> {
     Request {
         channels,
         origin: 0,
@@ -94,8 +99,10 @@ fn a_louder_target_is_louder_by_as_much() {
     for (rate_hz, db) in RATES_HZ.into_iter().zip([6.0, -12.0, 6.0, -6.0, 3.0]) {
         let target = louder(&content, &mel, |_| db);
         let channels = part(rate_hz, 1.5);
-        let out =
-            render(rate_hz, &Request { iterations: 8, ..request(&slices(&channels), &content, &target) });
+        let out = render(
+            rate_hz,
+            &Request { iterations: 8, ..request(&slices(&channels), &content, &target) },
+        );
         let rise_db = 10.0 * (energy(&out[0]) / energy(&channels[0])).log10();
         assert!((rise_db - f64::from(db)).abs() < 0.5, "{rate_hz} Hz: {rise_db:.2} for {db} dB");
     }
@@ -130,7 +137,8 @@ fn overlapping_windows_agree_where_they_overlap() {
         let position = first_frame as f64 * 512.0 * 48_000.0 / 22_050.0;
         let start = position as usize - 8192;
         let span: Vec<&[f32]> = channels.iter().map(|c| &c[start..start + 86_000]).collect();
-        let (content, target) = (whole.columns(first_frame, frames), changed.columns(first_frame, frames));
+        let (content, target) =
+            (whole.columns(first_frame, frames), changed.columns(first_frame, frames));
         let out = render(
             rate_hz,
             &Request {
@@ -147,7 +155,8 @@ fn overlapping_windows_agree_where_they_overlap() {
     };
     for (iterations, limit_db) in [(0, -100.0), (8, -40.0)] {
         let ((a, first), (b, second)) = (window(20, iterations), window(52, iterations));
-        // From the second window's frame 2 to the first window's last but two: a quarter of a second in both.
+        // From the second window's frame 2 to the first window's last but two: a quarter of a
+        // second in both.
         let from = b + 8192 + 2 * 1115 + 2048;
         let to = a + 8192 + 61 * 1115 - 2048;
         let db = difference_db(&second[0][from - b..to - b], &first[0][from - a..to - a]);
@@ -163,7 +172,8 @@ fn silence_stays_silence() {
         let out = render(rate_hz, &Request { iterations, ..request(&[&silence], &content, &loud) });
         assert!(out[0].iter().all(|&x| x == 0.0), "{rate_hz} Hz");
     }
-    // And a decoder's murmur in place of silence does not lift a noise that the image does not show.
+    // And a decoder's murmur in place of silence does not lift a noise that the image does not
+    // show.
     let murmur = MelImage::filled(128, 64, 0.01);
     let mut state = 1u32;
     let mut noise = || {
@@ -172,7 +182,12 @@ fn silence_stays_silence() {
     };
     let hiss: Vec<f32> = (0..44_100).map(|_| noise()).collect();
     let out = render(44_100, &request(&[&hiss], &content, &murmur));
-    assert!(energy(&out[0]) < energy(&hiss) * 1e4, "{:e} from {:e}", energy(&out[0]), energy(&hiss));
+    assert!(
+        energy(&out[0]) < energy(&hiss) * 1e4,
+        "{:e} from {:e}",
+        energy(&out[0]),
+        energy(&hiss)
+    );
 }
 
 #[test]
@@ -180,7 +195,10 @@ fn a_silent_target_is_silent() {
     let mel = MelConfig::default();
     let (content, channels) = (image(&mel, 2.0, 80), part(44_100, 1.5));
     let silence = MelImage::filled(128, 80, 0.0);
-    let out = render(44_100, &Request { iterations: 8, ..request(&slices(&channels), &content, &silence) });
+    let out = render(
+        44_100,
+        &Request { iterations: 8, ..request(&slices(&channels), &content, &silence) },
+    );
     // Up to where the cut at the end of the span, which the images do not know, is heard.
     let heard = ..channels[0].len() - 4096;
     let fall_db = 10.0 * (energy(&out[0][heard]) / energy(&channels[0][heard])).log10();
@@ -196,7 +214,8 @@ fn the_boost_is_bounded() {
     assert!(rise_db < f64::from(super::super::gain::MAX_BOOST_DB) + 0.1, "{rise_db}");
 }
 
-/// The images do not see what lies above the model's range: a boost of the top band must not make it the loudest.
+/// The images do not see what lies above the model's range: a boost of the top band must not make
+/// it the loudest.
 #[test]
 fn what_the_images_do_not_see_is_not_raised_above_what_they_ask_for() {
     let mel = MelConfig::default();
@@ -222,12 +241,22 @@ fn the_stereo_image_is_kept() {
     let target = louder(&content, &mel, |m| 6.0 * (m as f32 * 0.3).sin());
     let left = part(44_100, 1.5).remove(0);
     let (right, inverted): (Vec<f32>, Vec<f32>) = left.iter().map(|x| (x * 0.25, -x)).unzip();
-    let out =
-        render(44_100, &Request { iterations: 8, ..request(&[&left, &right, &inverted], &content, &target) });
+    let out = render(
+        44_100,
+        &Request { iterations: 8, ..request(&[&left, &right, &inverted], &content, &target) },
+    );
     let scaled: Vec<f32> = out[0].iter().map(|x| x * 0.25).collect();
     let flipped: Vec<f32> = out[0].iter().map(|x| -x).collect();
-    assert!(difference_db(&out[1], &scaled) < -80.0, "panned: {:.1} dB", difference_db(&out[1], &scaled));
-    assert!(difference_db(&out[2], &flipped) < -80.0, "inverted: {:.1} dB", difference_db(&out[2], &flipped));
+    assert!(
+        difference_db(&out[1], &scaled) < -80.0,
+        "panned: {:.1} dB",
+        difference_db(&out[1], &scaled)
+    );
+    assert!(
+        difference_db(&out[2], &flipped) < -80.0,
+        "inverted: {:.1} dB",
+        difference_db(&out[2], &flipped)
+    );
 }
 
 #[test]
@@ -240,7 +269,8 @@ fn any_input_gives_numbers() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 4.0] {
         let mut channel = part(44_100, 0.3).remove(0);
         channel[5000] = bad;
-        let out = render(44_100, &Request { iterations: 8, ..request(&[&channel], &content, &target) });
+        let out =
+            render(44_100, &Request { iterations: 8, ..request(&[&channel], &content, &target) });
         assert!(out[0].iter().all(|x| x.is_finite()), "{bad}");
     }
 }
@@ -253,7 +283,10 @@ fn spans_of_any_length_and_place_come_back_whole() {
     let (signal, mut out) = (part(44_100, 0.4).remove(0), Vec::new());
     for (len, origin) in [(0, 0), (1, -7), (1000, 123_456_789_012), (4097, -100_000), (17_000, 3)] {
         let channels = [&signal[..len], &signal[..len]];
-        vocoder.render(&Request { origin, iterations: 2, ..request(&channels, &same, &same) }, &mut out);
+        vocoder.render(
+            &Request { origin, iterations: 2, ..request(&channels, &same, &same) },
+            &mut out,
+        );
         assert!(out.len() == 2 && out.iter().all(|c| c.len() == len), "{len} samples at {origin}");
     }
     vocoder.render(&request(&[], &same, &same), &mut out);

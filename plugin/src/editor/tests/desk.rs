@@ -1,4 +1,5 @@
-//! An open editor on a [`Screen`], with a host that sets parameters at once and writes down what it was told.
+//! An open editor on a [`Screen`], with a host that sets parameters at once and writes down what it
+//! was told.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +78,8 @@ pub struct Desk {
 impl Desk {
     /// Opens the editor on a screen of `size` points.
     pub fn new(size: [f32; 2], pixels_per_point: f32) -> Self {
-        let (params, shared) = (Arc::new(LuthierParams::new(Arc::default())), Arc::new(Shared::default()));
+        let (params, shared) =
+            (Arc::new(LuthierParams::new(Arc::default())), Arc::new(Shared::default()));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let asked = Arc::clone(&requests);
         shared.set_handler(Box::new(move |request| asked.lock().push(request)));
@@ -97,10 +99,12 @@ impl Desk {
         self.screen.frame(events, |ui| app.show(ui));
     }
 
-    /// What a frame takes the host's main thread, in ms, while the music moves on: the median of a second's.
+    /// What a frame takes the host's main thread, in ms, while the music moves on: the median of a
+    /// second's.
     pub fn frame_ms(&mut self) -> f64 {
         let shared = Arc::clone(&self.shared);
-        let (position, rate_hz) = (&shared.status.position, shared.status.sample_rate_hz.load(Relaxed));
+        let (position, rate_hz) =
+            (&shared.status.position, shared.status.sample_rate_hz.load(Relaxed));
         let begun = position.load(Relaxed);
         let mut times = [0.0; 60];
         for time in &mut times {
@@ -171,7 +175,13 @@ impl Desk {
     /// Presses a key.
     pub fn key(&mut self, key: Key) {
         let modifiers = Default::default();
-        self.frame(vec![Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }]);
+        self.frame(vec![Event::Key {
+            key,
+            physical_key: None,
+            pressed: true,
+            repeat: false,
+            modifiers,
+        }]);
         self.frame(Vec::new());
     }
 

@@ -31,7 +31,8 @@ use desk::{Desk, Gesture};
 const DEMO: &[u8] = include_bytes!("../../../../presets/demo/piano.flac");
 const VIOLIN: i32 = 3;
 
-/// An instance that plays the demo as a violin: every number and picture is that of a real transfer.
+/// An instance that plays the demo as a violin: every number and picture is that of a real
+/// transfer.
 fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
     let desk = Desk::new(size, pixels_per_point);
     let mut reader = Reader::from_bytes("piano.flac", DEMO).expect("the demo");
@@ -47,14 +48,16 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
         .style(&mut Packed::default(), &factory::recording(VIOLIN as usize).expect("a recording"))
         .expect("tokens");
     let networks = Executed::new(playable.model(), Packed::default());
-    let mut pipeline = Pipeline::new(Box::new(networks), rate_hz, signal.len(), style).expect("a pipeline");
+    let mut pipeline =
+        Pipeline::new(Box::new(networks), rate_hz, signal.len(), style).expect("a pipeline");
     let shared = std::sync::Arc::clone(&desk.shared);
     pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
     let grid = pipeline.grid().clone();
     let latency = latency_samples(&grid, deadline_samples(LatencyMode::Quality, &grid));
     let started = std::time::Instant::now();
     let (out, report) =
-        render(grid, &signal, Box::new(pipeline), &Settings::default(), &mut |_| ()).expect("rendered");
+        render(grid, &signal, Box::new(pipeline), &Settings::default(), &mut |_| ())
+            .expect("rendered");
     assert_eq!(report.first_error, None);
     let status = &desk.shared.status;
     status.real_time_factor.set(started.elapsed().as_secs_f32() / 11.0);
@@ -81,7 +84,10 @@ fn keep(desk: &Desk, name: &str, size: [f32; 2]) {
     let whole = egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(size[0], size[1]));
     for (text, place, clip) in desk.screen.texts() {
         let seen = whole.intersect(clip).expand(1.0);
-        assert!(text.is_empty() || seen.contains_rect(place), "{name}: `{text}` at {place:?} in {seen:?}");
+        assert!(
+            text.is_empty() || seen.contains_rect(place),
+            "{name}: `{text}` at {place:?} in {seen:?}"
+        );
     }
     let picture = desk.screen.picture();
     let colors: std::collections::HashSet<_> = picture.pixels().collect();
@@ -111,7 +117,9 @@ fn it_shows_every_state() {
     desk.open_files_in(music);
     keep(&desk, "file", SIZE);
     desk.click_on("cello.flac");
-    assert!(matches!(&desk.requests.lock()[..], [Request::LoadStyle(path)] if path.ends_with("cello.flac")));
+    assert!(
+        matches!(&desk.requests.lock()[..], [Request::LoadStyle(path)] if path.ends_with("cello.flac"))
+    );
 
     desk.hover(&["/music/cello.flac".into()]);
     keep(&desk, "drop", SIZE);
@@ -142,7 +150,8 @@ fn it_shows_every_state() {
 #[test]
 fn a_click_on_a_style_chooses_it() {
     let mut desk = Desk::new(SIZE, 1.0);
-    for (name, slot) in [("Violin", VIOLIN), ("Sidechain", SIDECHAIN), ("Captured", CAPTURED), ("File", FILE)]
+    for (name, slot) in
+        [("Violin", VIOLIN), ("Sidechain", SIDECHAIN), ("Captured", CAPTURED), ("File", FILE)]
     {
         desk.click_on(name);
         assert_eq!(desk.params.style.value(), slot);
@@ -187,8 +196,9 @@ fn a_style_of_the_projects_is_saved() {
 #[test]
 fn a_file_that_is_let_go_over_the_window_is_opened() {
     let mut desk = Desk::new(SIZE, 1.0);
-    let shows =
-        |desk: &Desk, start: &str| desk.screen.texts().iter().any(|(text, ..)| text.starts_with(start));
+    let shows = |desk: &Desk, start: &str| {
+        desk.screen.texts().iter().any(|(text, ..)| text.starts_with(start))
+    };
     let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
     let cello = paths(&["/music/notes.txt", "/music/Cello.FLAC"]);
     assert!(desk.hover(&cello) && shows(&desk, "Let go to play in the sound of Cello.FLAC"));
@@ -206,8 +216,14 @@ fn a_file_that_is_let_go_over_the_window_is_opened() {
     let model = Request::LoadModel("/models/orchestra.safetensors".into());
     assert_eq!(asked, [style("/music/Cello.FLAC"), style("/music/mine.luthier"), model]);
 
-    assert!(!desk.hover(&paths(&["/music/notes.txt"])) && shows(&desk, "notes.txt cannot be opened here"));
-    assert!(!desk.drop_files(&paths(&["/music/notes.txt"])) && shows(&desk, "notes.txt is not a recording"));
+    assert!(
+        !desk.hover(&paths(&["/music/notes.txt"]))
+            && shows(&desk, "notes.txt cannot be opened here")
+    );
+    assert!(
+        !desk.drop_files(&paths(&["/music/notes.txt"]))
+            && shows(&desk, "notes.txt is not a recording")
+    );
     assert!(!desk.drop_files(&[]));
     assert!(desk.requests.lock().is_empty());
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use egui::epaint::{ImageData, Mesh, Primitive, Vertex};
 use egui::{
-    Color32, ColorImage, Context, Event, FullOutput, PointerButton, Pos2, RawInput, Rect, TextureId, Ui,
-    Vec2, pos2, vec2,
+    Color32, ColorImage, Context, Event, FullOutput, PointerButton, Pos2, RawInput, Rect,
+    TextureId, Ui, Vec2, pos2, vec2,
 };
 use image::{Rgb, RgbImage};
 
@@ -68,12 +68,17 @@ impl Screen {
         }
     }
 
-    /// Where every text of the last frame stands, and what of the screen it may be drawn on, in points.
+    /// Where every text of the last frame stands, and what of the screen it may be drawn on, in
+    /// points.
     pub fn texts(&self) -> Vec<(String, Rect, Rect)> {
         let mut texts = Vec::new();
         for shape in &self.output.as_ref().expect("a frame").shapes {
             if let egui::Shape::Text(text) = &shape.shape {
-                texts.push((text.galley.text().to_string(), text.visual_bounding_rect(), shape.clip_rect));
+                texts.push((
+                    text.galley.text().to_string(),
+                    text.visual_bounding_rect(),
+                    shape.clip_rect,
+                ));
             }
         }
         texts
@@ -91,7 +96,8 @@ impl Screen {
         let output = self.output.as_ref().expect("a frame");
         let primitives = self.context.tessellate(output.shapes.clone(), output.pixels_per_point);
         let scale = self.pixels_per_point;
-        let mut canvas = Canvas::new((self.size.x * scale) as usize, (self.size.y * scale) as usize);
+        let mut canvas =
+            Canvas::new((self.size.x * scale) as usize, (self.size.y * scale) as usize);
         for primitive in &primitives {
             if let Primitive::Mesh(mesh) = &primitive.primitive {
                 canvas.mesh(mesh, &self.textures[&mesh.texture_id], primitive.clip_rect, scale);
@@ -112,7 +118,12 @@ pub fn release(place: Pos2) -> Vec<Event> {
 }
 
 fn button(pos: Pos2, pressed: bool) -> Event {
-    Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Default::default() }
+    Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Default::default(),
+    }
 }
 
 /// Pixels, red green blue in 0 to 255.
@@ -173,7 +184,8 @@ impl Canvas {
 
     fn image(&self) -> RgbImage {
         RgbImage::from_fn(self.width as u32, self.height as u32, |x, y| {
-            Rgb(self.pixels[y as usize * self.width + x as usize].map(|v| v.round().clamp(0.0, 255.0) as u8))
+            Rgb(self.pixels[y as usize * self.width + x as usize]
+                .map(|v| v.round().clamp(0.0, 255.0) as u8))
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What happens in the window: events become egui's input, frames are drawn, files are let go over it.
+//! What happens in the window: events become egui's input, frames are drawn, files are let go over
+//! it.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -66,7 +67,8 @@ impl Handler {
     fn dragged(&self, event: &MouseEvent) -> EventStatus {
         let mut app = self.app.lock();
         let takes = match event {
-            MouseEvent::DragEntered { data, .. } | MouseEvent::DragMoved { data, .. } => match data {
+            MouseEvent::DragEntered { data, .. } | MouseEvent::DragMoved { data, .. } => match data
+            {
                 DropData::Files(paths) => app.hover(paths),
                 _ => false,
             },

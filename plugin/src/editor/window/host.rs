@@ -1,4 +1,5 @@
-//! nice-plug's view of a host as baseview's: the same calls under two names, because nice-plug's core knows no windows.
+//! nice-plug's view of a host as baseview's: the same calls under two names, because nice-plug's
+//! core knows no windows.
 
 use baseview::HandlerError;
 use baseview::host::{Host, HostCallbacks, HostMainThreadCaller};
@@ -15,7 +16,9 @@ struct Callbacks(Box<dyn editor::HostCallbacks>);
 
 impl HostCallbacks for Callbacks {
     fn request_resize(&mut self, size: baseview::WindowSize) -> Result<(), HandlerError> {
-        self.0.request_resize(size.physical.into(), size.scale_factor).map_err(HandlerError::from_boxed)
+        self.0
+            .request_resize(size.physical.into(), size.scale_factor)
+            .map_err(HandlerError::from_boxed)
     }
 
     fn destroyed(&mut self) {

@@ -2,8 +2,8 @@
 
 use baseview::{MouseButton, MouseEvent, ScrollDelta, WindowSize};
 use egui::{
-    Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect, TouchPhase,
-    ViewportId, ViewportInfo, pos2, vec2,
+    Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, RawInput, Rect,
+    TouchPhase, ViewportId, ViewportInfo, pos2, vec2,
 };
 use keyboard_types::{Code, KeyState, KeyboardEvent};
 
@@ -20,7 +20,8 @@ impl Input {
     /// Nothing has happened yet.
     pub fn new(size: WindowSize, max_texture_side: usize) -> Self {
         let raw = RawInput { max_texture_side: Some(max_texture_side), ..Default::default() };
-        let mut input = Self { raw, scale: size.scale_factor, pointer: None, modifiers: Modifiers::NONE };
+        let mut input =
+            Self { raw, scale: size.scale_factor, pointer: None, modifiers: Modifiers::NONE };
         input.measure(size);
         input.focus(true);
         input
@@ -32,8 +33,10 @@ impl Input {
 
     fn measure(&mut self, size: WindowSize) {
         self.scale = size.scale_factor;
-        let whole =
-            Rect::from_min_size(Pos2::ZERO, vec2(size.logical.width as f32, size.logical.height as f32));
+        let whole = Rect::from_min_size(
+            Pos2::ZERO,
+            vec2(size.logical.width as f32, size.logical.height as f32),
+        );
         self.raw.screen_rect = Some(whole);
         let viewport = self.viewport();
         viewport.native_pixels_per_point = Some(size.scale_factor as f32);
@@ -64,8 +67,12 @@ impl Input {
                 self.pointer = Some(place);
                 self.raw.events.push(Event::PointerMoved(place));
             }
-            MouseEvent::ButtonPressed { button, modifiers } => self.button(*button, true, *modifiers),
-            MouseEvent::ButtonReleased { button, modifiers } => self.button(*button, false, *modifiers),
+            MouseEvent::ButtonPressed { button, modifiers } => {
+                self.button(*button, true, *modifiers)
+            }
+            MouseEvent::ButtonReleased { button, modifiers } => {
+                self.button(*button, false, *modifiers)
+            }
             MouseEvent::WheelScrolled { delta, modifiers } => {
                 self.hold(*modifiers);
                 self.wheel(*delta);
@@ -87,7 +94,12 @@ impl Input {
             _ => return,
         };
         if let Some(pos) = self.pointer {
-            self.raw.events.push(Event::PointerButton { pos, button, pressed, modifiers: self.modifiers });
+            self.raw.events.push(Event::PointerButton {
+                pos,
+                button,
+                pressed,
+                modifiers: self.modifiers,
+            });
         }
     }
 
@@ -111,7 +123,13 @@ impl Input {
         let (pressed, modifiers) = (event.state == KeyState::Down, self.modifiers);
         if let Some(key) = Key::from_name(&event.key.to_string()) {
             let repeat = event.repeat;
-            self.raw.events.push(Event::Key { key, physical_key: None, pressed, repeat, modifiers });
+            self.raw.events.push(Event::Key {
+                key,
+                physical_key: None,
+                pressed,
+                repeat,
+                modifiers,
+            });
         }
         if !pressed {
             return;
@@ -165,7 +183,11 @@ mod tests {
         input.take(size(), 1.0).events
     }
 
-    fn key(key: keyboard_types::Key, code: Code, modifiers: keyboard_types::Modifiers) -> KeyboardEvent {
+    fn key(
+        key: keyboard_types::Key,
+        code: Code,
+        modifiers: keyboard_types::Modifiers,
+    ) -> KeyboardEvent {
         KeyboardEvent { state: KeyState::Down, key, code, modifiers, ..Default::default() }
     }
 
@@ -181,7 +203,11 @@ mod tests {
         assert!(events(&mut input).is_empty(), "a frame takes what it sees");
         input.mouse(&MouseEvent::CursorLeft);
         input.mouse(&MouseEvent::ButtonReleased { button: MouseButton::Left, modifiers: none });
-        assert_eq!(events(&mut input), [Event::PointerGone], "nothing is clicked outside of the window");
+        assert_eq!(
+            events(&mut input),
+            [Event::PointerGone],
+            "nothing is clicked outside of the window"
+        );
     }
 
     #[test]

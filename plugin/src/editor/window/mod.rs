@@ -1,7 +1,8 @@
 //! The window itself: baseview opens it, egui_glow paints it, and [`EditorApp`] says what is in it.
 //!
-//! Ours and not nice-plug-egui's, whose window lets no dropped file through. On Linux everything of a window but
-//! [`EditorHandle`]'s calls happens on a thread of its own, which baseview starts and joins.
+//! Ours and not nice-plug-egui's, whose window lets no dropped file through. On Linux everything of
+//! a window but [`EditorHandle`]'s calls happens on a thread of its own, which baseview starts and
+//! joins.
 
 mod handler;
 mod host;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};
 use nice_plug::editor::{
-    Editor, EditorHandle, HostMethods, ParentWindowHandle, ResizeHint, SizeConstraints, SpawnedEditor,
+    Editor, EditorHandle, HostMethods, ParentWindowHandle, ResizeHint, SizeConstraints,
+    SpawnedEditor,
 };
 use parking_lot::Mutex;
 
@@ -143,7 +145,11 @@ impl EditorHandle for OpenWindow {
         window.host_main_thread_callback();
     }
 
-    fn set_size(&self, size: NativeSize<u32>, window: &baseview::Window) -> Result<(), baseview::Error> {
+    fn set_size(
+        &self,
+        size: NativeSize<u32>,
+        window: &baseview::Window,
+    ) -> Result<(), baseview::Error> {
         window.resize(size)
     }
 
@@ -155,7 +161,11 @@ impl EditorHandle for OpenWindow {
         window.suggest_fallback_scale_factor(scale_factor)
     }
 
-    fn adjust_size(&self, size: NativeSize<u32>, window: &baseview::Window) -> Option<NativeSize<u32>> {
+    fn adjust_size(
+        &self,
+        size: NativeSize<u32>,
+        window: &baseview::Window,
+    ) -> Option<NativeSize<u32>> {
         let now = window.size();
         let current = NativeSize::from_logical_or_physical(now.logical, now.physical);
         Some(resizable().adjust_size(size, current, now.scale_factor))

@@ -9,7 +9,8 @@ use egui_glow::glow;
 
 use crate::editor::theme;
 
-/// Paints one window; every call finds its context and lets it go, because a host has contexts of its own.
+/// Paints one window; every call finds its context and lets it go, because a host has contexts of
+/// its own.
 pub struct Painter {
     context: GlContext,
     glow: egui_glow::Painter,
@@ -21,8 +22,9 @@ impl Painter {
         let context = window.gl_context().ok_or(NoOpenGl)?;
         let glow = current(&context, || {
             // SAFETY: the context is current, and answers with functions of its own or null.
-            let gl =
-                unsafe { glow::Context::from_loader_function_cstr(|name| context.get_proc_address(name)) };
+            let gl = unsafe {
+                glow::Context::from_loader_function_cstr(|name| context.get_proc_address(name))
+            };
             egui_glow::Painter::new(Arc::new(gl), "", None, true)
         })??;
         Ok(Self { context, glow })

@@ -25,10 +25,11 @@ const LIFT_S: f32 = 0.01;
 /// Bends that come back, in cents: mostly up, by a semitone or a tone, as on a guitar.
 const BENDS_CENTS: [f32; 6] = [100.0, 100.0, 200.0, 200.0, 50.0, -100.0];
 
-/// Gives the scores of piece `id` gestures if the piece is in the share of those that are played expressively.
+/// Gives the scores of piece `id` gestures if the piece is in the share of those that are played
+/// expressively.
 ///
-/// Drawn apart from the notes: they are what they are without gestures, but for keys that go up where a hand damps. A piece
-/// of a small share is in every larger one, and is played alike there.
+/// Drawn apart from the notes: they are what they are without gestures, but for keys that go up
+/// where a hand damps. A piece of a small share is in every larger one, and is played alike there.
 pub fn express(seed: u64, id: u64, share: f32, scores: &mut [Score]) {
     let rng = &mut random::stream(seed, "gestures", id);
     if rng.random::<f32>() < share {
@@ -78,8 +79,11 @@ impl Expression {
         let mut undamped = 0;
         for (i, note) in score.notes.iter().enumerate() {
             let gap_s = next_onset_s(score, i) - note.onset_s;
-            let rings_s =
-                if self.muted { rng.random_range(0.05..0.15) } else { gap_s * rng.random_range(0.3..0.8) };
+            let rings_s = if self.muted {
+                rng.random_range(0.05..0.15)
+            } else {
+                gap_s * rng.random_range(0.3..0.8)
+            };
             let duration_s = rng.random_range(0.015..0.05);
             let onset_s = note.onset_s + rings_s;
             let fits = rings_s > 0.04 && rings_s + duration_s + LIFT_S < gap_s;
@@ -127,7 +131,12 @@ impl Expression {
             let contour = if rng.random_bool(0.5) {
                 Contour { from: soft_db, to: 0.0, slide_s: duration_s, return_s: 0.0 }
             } else {
-                Contour { from: 0.0, to: soft_db, slide_s: 0.85 * duration_s, return_s: 0.15 * duration_s }
+                Contour {
+                    from: 0.0,
+                    to: soft_db,
+                    slide_s: 0.85 * duration_s,
+                    return_s: 0.15 * duration_s,
+                }
             };
             if rng.random_bool(self.swells) && duration_s >= SWELLING_S {
                 swells.push(Gesture { onset_s, duration_s, motion: Motion::Swell(contour) });
@@ -146,7 +155,11 @@ fn next_onset_s(score: &Score, index: usize) -> f32 {
 fn draw_bend(note: &Note, held_s: f32, release_s: f32, rng: &mut ChaCha8Rng) -> Gesture {
     let slide_s = rng.random_range(0.06..0.22f32).min(0.4 * held_s);
     let far_cents = rng.random_range(50.0..200.0);
-    let bend = |onset_s, duration_s, contour| Gesture { onset_s, duration_s, motion: Motion::Bend(contour) };
+    let bend = |onset_s, duration_s, contour| Gesture {
+        onset_s,
+        duration_s,
+        motion: Motion::Bend(contour),
+    };
     match rng.random_range(0..3) {
         0 => {
             let from = if rng.random_bool(0.75) { -far_cents } else { far_cents };
@@ -233,9 +246,12 @@ mod tests {
                 assert_eq!(plain.notes.len(), played.notes.len());
                 for (written, note) in plain.notes.iter().zip(&played.notes) {
                     assert_eq!(Note { duration_s: written.duration_s, ..*note }, *written);
-                    let damped =
-                        |g: &Gesture| g.motion == Motion::Damping && (note.end_s() - g.onset_s).abs() < 1e-4;
-                    assert!(note.duration_s == written.duration_s || played.gestures.iter().any(damped));
+                    let damped = |g: &Gesture| {
+                        g.motion == Motion::Damping && (note.end_s() - g.onset_s).abs() < 1e-4
+                    };
+                    assert!(
+                        note.duration_s == written.duration_s || played.gestures.iter().any(damped)
+                    );
                 }
             }
         }
@@ -248,7 +264,8 @@ mod tests {
             for gesture in &score.gestures {
                 assert!(gesture.onset_s >= 0.0 && gesture.duration_s > 0.0, "{gesture:?}");
                 assert!(gesture.end_s() < score.length_s + 1e-3, "{gesture:?}");
-                let near = |n: &Note| n.onset_s <= gesture.end_s() && n.end_s() >= gesture.onset_s - 1e-4;
+                let near =
+                    |n: &Note| n.onset_s <= gesture.end_s() && n.end_s() >= gesture.onset_s - 1e-4;
                 assert!(score.notes.iter().any(near), "{gesture:?}");
                 match gesture.motion {
                     Motion::Bend(_) => bends += 1,
@@ -258,7 +275,8 @@ mod tests {
                 }
             }
             for step in 0..(score.length_s * 50.0) as usize {
-                let Inflection { cents, level_db } = Inflection::at(&score.gestures, step as f32 / 50.0);
+                let Inflection { cents, level_db } =
+                    Inflection::at(&score.gestures, step as f32 / 50.0);
                 assert!(
                     cents.abs() < 262.0 && (-85.0..=0.0).contains(&level_db),
                     "{cents} cents, {level_db} dB"

@@ -4,7 +4,8 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Semitones above the tonic: major, natural and harmonic minor, dorian, mixolydian, major pentatonic.
+/// Semitones above the tonic: major, natural and harmonic minor, dorian, mixolydian, major
+/// pentatonic.
 const SCALES: [&[i32]; 6] = [
     &[0, 2, 4, 5, 7, 9, 11],
     &[0, 2, 3, 5, 7, 8, 10],
@@ -55,8 +56,9 @@ impl Harmony {
     /// The keys of bar `bar`'s chord in `low..=high`, ascending.
     pub fn chord_keys(&self, bar: usize, low: i32, high: i32) -> Vec<i32> {
         let root = self.progression[bar % self.progression.len()];
-        let class =
-            |third: usize| (self.tonic + self.scale[(root + 2 * third) % self.scale.len()]).rem_euclid(12);
+        let class = |third: usize| {
+            (self.tonic + self.scale[(root + 2 * third) % self.scale.len()]).rem_euclid(12)
+        };
         let classes: Vec<i32> = (0..self.chord_tones).map(class).collect();
         (low..=high).filter(|key| classes.contains(&key.rem_euclid(12))).collect()
     }

@@ -1,7 +1,8 @@
 //! The built-in composer: endless pieces from a seed, from single notes to two full hands.
 //!
-//! Not music to be proud of, but every combination of register, density, tempo, dynamics, articulation, rests and
-//! rubato that a network should have met, with an exactly known score; and, where they are asked for, gestures.
+//! Not music to be proud of, but every combination of register, density, tempo, dynamics,
+//! articulation, rests and rubato that a network should have met, with an exactly known score; and,
+//! where they are asked for, gestures.
 
 mod expression;
 mod harmony;
@@ -21,7 +22,8 @@ use crate::data::instruments::{Instrument, NARROWEST_RANGE};
 use crate::data::random;
 use crate::data::score::Score;
 
-/// Keys of a piece that leaves the common range: from the guitar's low E, with a violin section's cello below.
+/// Keys of a piece that leaves the common range: from the guitar's low E, with a violin section's
+/// cello below.
 const WIDE_LOWEST_KEY: u8 = 40;
 /// One piece in so many leaves the range that all instruments share.
 const WIDE_SHARE: f64 = 0.3;
@@ -64,15 +66,31 @@ fn is_zero(value: &f32) -> bool {
 
 impl PieceShape {
     /// Pieces of 7 to 11 windows (20 to 29 s) for these windows and keys.
-    pub fn new(mel: &MelConfig, window: &WindowConfig, (lowest_key, highest_key): (u8, u8)) -> Self {
+    pub fn new(
+        mel: &MelConfig,
+        window: &WindowConfig,
+        (lowest_key, highest_key): (u8, u8),
+    ) -> Self {
         let seconds = |frames: usize| (frames * mel.hop_length) as f32 / mel.sample_rate_hz as f32;
         let (window_s, hop_s) = (seconds(window.frames), seconds(window.hop_frames));
-        Self { window_s, hop_s, min_chunks: 7, max_chunks: 11, lowest_key, highest_key, expressive: 0.0 }
+        Self {
+            window_s,
+            hop_s,
+            min_chunks: 7,
+            max_chunks: 11,
+            lowest_key,
+            highest_key,
+            expressive: 0.0,
+        }
     }
 
     /// Pieces of at most so many windows, and of at least two thirds of that.
     pub fn with_max_chunks(self, max_chunks: usize) -> Self {
-        Self { min_chunks: (2 * max_chunks).div_ceil(3).min(self.min_chunks).max(1), max_chunks, ..self }
+        Self {
+            min_chunks: (2 * max_chunks).div_ceil(3).min(self.min_chunks).max(1),
+            max_chunks,
+            ..self
+        }
     }
 
     /// How long a continuous piece of so many windows is.
@@ -111,8 +129,9 @@ pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
 /// The keys of a study: those that the default instruments share.
 const STUDY_KEYS: (u8, u8) = (55, 88);
 
-/// A study for style references: melody, broken chords, block chords and a scale, loud and soft, through the keys that the
-/// default instruments share, moved as little as an instrument of other keys asks for.
+/// A study for style references: melody, broken chords, block chords and a scale, loud and soft,
+/// through the keys that the default instruments share, moved as little as an instrument of other
+/// keys asks for.
 pub fn study(seed: u64, length_s: f32, instrument: &Instrument) -> Score {
     let (low, high) = study_keys(instrument);
     let rng = &mut random::stream(seed, "study", 0);
@@ -204,7 +223,10 @@ mod tests {
         let mut wide = 0;
         for id in 0..200 {
             let piece = piece(1, id, &shape());
-            assert_eq!(piece.scores.len(), if piece.kind == PieceKind::Isolated { piece.chunks } else { 1 });
+            assert_eq!(
+                piece.scores.len(),
+                if piece.kind == PieceKind::Isolated { piece.chunks } else { 1 }
+            );
             let keys = piece.scores.iter().filter_map(Score::key_range);
             let (low, high) = keys.fold((127, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
             assert!(low >= WIDE_LOWEST_KEY && high <= 88, "piece {id}: {low}..{high}");
@@ -212,7 +234,10 @@ mod tests {
             for score in &piece.scores {
                 assert!(!score.notes.is_empty(), "piece {id} has an empty score");
                 for n in &score.notes {
-                    assert!(n.onset_s >= 0.0 && n.onset_s < score.length_s && n.duration_s > 0.0, "{n:?}");
+                    assert!(
+                        n.onset_s >= 0.0 && n.onset_s < score.length_s && n.duration_s > 0.0,
+                        "{n:?}"
+                    );
                 }
             }
         }
@@ -224,7 +249,10 @@ mod tests {
         for name in SHIPPED_STYLES {
             let instrument = by_name(name).unwrap();
             let keys = study(1, 12.0, &instrument).key_range().unwrap();
-            assert!(instrument.lowest_key <= keys.0 && keys.1 <= instrument.highest_key, "{name}: {keys:?}");
+            assert!(
+                instrument.lowest_key <= keys.0 && keys.1 <= instrument.highest_key,
+                "{name}: {keys:?}"
+            );
         }
         assert_eq!(study_keys(&by_name("piano").unwrap()), (55, 88));
         assert_eq!(study_keys(&by_name("cello").unwrap()), (48, 81));
@@ -235,7 +263,10 @@ mod tests {
         let pieces: Vec<_> = (0..300).map(|id| piece(2, id, &shape())).collect();
         let scores: Vec<_> = pieces.iter().flat_map(|p| &p.scores).collect();
         let polyphony: Vec<_> = scores.iter().map(|s| s.polyphony()).collect();
-        assert!(polyphony.iter().filter(|p| **p == 1).count() > scores.len() / 20, "monophonic scores");
+        assert!(
+            polyphony.iter().filter(|p| **p == 1).count() > scores.len() / 20,
+            "monophonic scores"
+        );
         assert!(polyphony.iter().filter(|p| **p >= 6).count() > scores.len() / 20, "dense scores");
         let velocities = scores.iter().flat_map(|s| s.notes.iter().map(|n| n.velocity));
         let (soft, loud) =

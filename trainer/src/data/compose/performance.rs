@@ -59,7 +59,8 @@ impl Performance {
         }
     }
 
-    /// The temper of a study: a walking tempo, most velocities within a phrase, notes held for their length.
+    /// The temper of a study: a walking tempo, most velocities within a phrase, notes held for
+    /// their length.
     pub fn moderate(rng: &mut ChaCha8Rng) -> Self {
         Self {
             tempo_bpm: rng.random_range(84.0..112.0),
@@ -85,7 +86,13 @@ impl Performance {
     }
 
     /// Plays sketches from `start_s` on; what would start at `length_s` or later is left out.
-    pub fn play(&self, sketches: &[Sketch], start_s: f32, length_s: f32, rng: &mut ChaCha8Rng) -> Score {
+    pub fn play(
+        &self,
+        sketches: &[Sketch],
+        start_s: f32,
+        length_s: f32,
+        rng: &mut ChaCha8Rng,
+    ) -> Score {
         let last_beat = sketches.iter().map(|n| n.beat).fold(1.0, f32::max);
         let play = |n: &Sketch| {
             let jitter_s = self.jitter_s * rng.random_range(-1.0..1.0);

@@ -121,7 +121,12 @@ fn arpeggio(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
                 _ => rng.random_range(0..keys.len()),
             };
             let beats = if pedal { length - i as f32 * value } else { value };
-            notes.push(note(start + i as f32 * value, beats, keys[index], if i == 0 { 8.0 } else { 0.0 }));
+            notes.push(note(
+                start + i as f32 * value,
+                beats,
+                keys[index],
+                if i == 0 { 8.0 } else { 0.0 },
+            ));
         }
     }
     notes
@@ -208,7 +213,8 @@ fn melody(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// A melody over an accompaniment: alberti bass, bass and chords, held chords or a wide broken chord.
+/// A melody over an accompaniment: alberti bass, bass and chords, held chords or a wide broken
+/// chord.
 fn two_hands(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     let split = (ground.low + ground.high) / 2 + rng.random_range(-3..=3);
     let mut notes = melody(&ground.between(split, ground.high), rng);
@@ -220,7 +226,9 @@ fn two_hands(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     for (bar, start, length) in left.bars() {
         let keys = left.harmony.chord_keys(bar, left.low, left.high);
         notes.extend(
-            accompaniment(kind, &keys, length).into_iter().map(|n| Sketch { beat: start + n.beat, ..n }),
+            accompaniment(kind, &keys, length)
+                .into_iter()
+                .map(|n| Sketch { beat: start + n.beat, ..n }),
         );
     }
     notes
@@ -231,16 +239,22 @@ fn accompaniment(kind: usize, keys: &[i32], length: f32) -> Vec<Sketch> {
     let key = |i: usize| keys[i.min(keys.len() - 1)];
     let eighths = (length / 0.5) as usize;
     match kind {
-        0 => (0..eighths).map(|i| note(i as f32 * 0.5, 0.5, key([0, 2, 1, 2][i % 4]), -6.0)).collect(),
+        0 => (0..eighths)
+            .map(|i| note(i as f32 * 0.5, 0.5, key([0, 2, 1, 2][i % 4]), -6.0))
+            .collect(),
         1 => {
             let beat = |i: usize| {
                 let chord: &[usize] = if i == 0 { &[0] } else { &[1, 2, 3] };
-                chord.iter().map(move |&k| note(i as f32, 1.0, key(k), if i == 0 { 2.0 } else { -8.0 }))
+                chord
+                    .iter()
+                    .map(move |&k| note(i as f32, 1.0, key(k), if i == 0 { 2.0 } else { -8.0 }))
             };
             (0..length as usize).flat_map(beat).collect()
         }
         2 => (0..3).map(|k| note(0.0, length, key(k), -4.0)).collect(),
-        _ => (0..eighths).map(|i| note(i as f32 * 0.5, length - i as f32 * 0.5, key(i % 5), -6.0)).collect(),
+        _ => (0..eighths)
+            .map(|i| note(i as f32 * 0.5, length - i as f32 * 0.5, key(i % 5), -6.0))
+            .collect(),
     }
 }
 

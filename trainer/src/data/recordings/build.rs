@@ -25,21 +25,23 @@ const CHUNK_SECONDS: usize = 3;
 /// How far below a recording's loudest frame the silence at its ends lies.
 const TRIM_TOP_DB: f64 = 20.0;
 
-/// Makes a dataset of recordings: `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes 3-s images
-/// `OUT/<instrument>/<recording>_<chunk>.png`.
+/// Makes a dataset of recordings: `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes
+/// 3-s images `OUT/<instrument>/<recording>_<chunk>.png`.
 ///
 /// Use only recordings whose rights allow it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Folder tree of recordings; the folder that holds a file names its instrument.
     pub folder: PathBuf,
-    /// Folder of the dataset; a run that was stopped goes on where it was, and takes in what was added.
+    /// Folder of the dataset; a run that was stopped goes on where it was, and takes in what was
+    /// added.
     #[arg(long)]
     pub out: PathBuf,
     /// What the brightest pixel stands for: models that are to be played need stream-level.
     #[arg(long, value_enum, default_value_t)]
     pub reference: Reference,
-    /// Minutes of each recording that are used at most, so that no instrument outweighs the others.
+    /// Minutes of each recording that are used at most, so that no instrument outweighs the
+    /// others.
     #[arg(long, default_value_t = 30.0)]
     pub minutes: f64,
     /// Pairs of images of two instruments in the list of each split (`pairs-train.csv`).
@@ -63,22 +65,28 @@ pub struct Summary {
     pub gone: Vec<String>,
 }
 
-/// Builds what is missing of a dataset, gives every recording a side, and writes the lists of pairs.
+/// Builds what is missing of a dataset, gives every recording a side, and writes the lists of
+/// pairs.
 ///
 /// # Errors
-/// If the folder holds no recording that can be used, or the dataset's folder holds another dataset or cannot be
-/// written to. A file that cannot be read or is silent is named in the summary instead.
+/// If the folder holds no recording that can be used, or the dataset's folder holds another dataset
+/// or cannot be written to. A file that cannot be read or is silent is named in the summary
+/// instead.
 pub fn run(args: &Args) -> Result<Summary> {
     let settings = settings(args)?;
     let found = sources::find(&args.folder)?;
     let mut description = RecordingsDescription::resume(&args.out, settings)?;
     // What cannot be read has no hash here, and is named as skipped when it is to be built.
-    let hashes = found.sources.par_iter().map(|source| file_hash::sha256(&source.path).unwrap_or_default());
+    let hashes =
+        found.sources.par_iter().map(|source| file_hash::sha256(&source.path).unwrap_or_default());
     let hashes: Vec<String> = hashes.collect();
-    let is_missing = |(source, sha256): &(&Source, &String)| !description.has(source, sha256, &args.out);
-    let missing: Vec<(&Source, &String)> = found.sources.iter().zip(&hashes).filter(is_missing).collect();
+    let is_missing =
+        |(source, sha256): &(&Source, &String)| !description.has(source, sha256, &args.out);
+    let missing: Vec<(&Source, &String)> =
+        found.sources.iter().zip(&hashes).filter(is_missing).collect();
     description.skipped = found.skipped;
-    let build = Build { out: &args.out, sources: &found.sources, description: Mutex::new(description) };
+    let build =
+        Build { out: &args.out, sources: &found.sources, description: Mutex::new(description) };
     let bar = progress_bar(missing.len() as u64);
     missing.par_iter().try_for_each(|(source, sha256)| {
         let result = build.recording(source, sha256);
@@ -91,14 +99,16 @@ pub fn run(args: &Args) -> Result<Summary> {
     let gone: Vec<String> = gone.map(|recording| recording.file.clone()).collect();
     let skipped = description.skipped;
     if description.recordings.is_empty() {
-        let reason = skipped.first().map_or_else(String::new, |s| format!("{}: {}", s.file, s.reason));
+        let reason =
+            skipped.first().map_or_else(String::new, |s| format!("{}: {}", s.file, s.reason));
         return Err(Error::file(
             &args.folder,
             format!("expected a recording that can be used, found {reason}"),
         ));
     }
     write_pairs(args)?;
-    let failed = skipped.iter().filter(|s| missing.iter().any(|(source, _)| source.file == s.file)).count();
+    let failed =
+        skipped.iter().filter(|s| missing.iter().any(|(source, _)| source.file == s.file)).count();
     let built = missing.len() - failed;
     Ok(Summary { built, kept: found.sources.len() - missing.len(), skipped, gone })
 }
@@ -123,7 +133,8 @@ fn settings(args: &Args) -> Result<BuildSettings> {
 fn read_options(settings: &BuildSettings) -> ReadOptions {
     let rate_hz = settings.mel.sample_rate_hz;
     // Chunks that begin before the last minute is over, as in the reports.
-    let chunks = (settings.minutes * 60.0 * f64::from(rate_hz) / settings.chunk_samples as f64).ceil();
+    let chunks =
+        (settings.minutes * 60.0 * f64::from(rate_hz) / settings.chunk_samples as f64).ceil();
     ReadOptions {
         rate_hz,
         rolloff: match settings.reference {
@@ -149,7 +160,8 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// Makes one recording's images, then notes it in the description, or notes why it cannot be used.
+    /// Makes one recording's images, then notes it in the description, or notes why it cannot be
+    /// used.
     fn recording(&self, source: &Source, sha256: &str) -> Result<()> {
         let settings = self.with(|d| d.settings.clone());
         let excerpt = match mono::read(&source.path, &read_options(&settings)) {
@@ -185,14 +197,24 @@ impl Build<'_> {
         renamed.map_or(Ok(()), |old| remove_images(|chunk| old.image_path(self.out, chunk), 0))
     }
 
-    /// Writes a recording's images, each whole or not at all, and removes those of a longer one of that name.
-    fn write_images(&self, source: &Source, settings: &BuildSettings, excerpt: &Excerpt) -> Result<usize> {
+    /// Writes a recording's images, each whole or not at all, and removes those of a longer one of
+    /// that name.
+    fn write_images(
+        &self,
+        source: &Source,
+        settings: &BuildSettings,
+        excerpt: &Excerpt,
+    ) -> Result<usize> {
         let folder = self.out.join(&source.instrument);
         std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
         let path = |chunk: usize| image_path(self.out, &source.instrument, &source.name, chunk);
         let (width, height) = (settings.frames as u32, settings.mel.n_mels as u32);
-        let mut imager =
-            ChunkImager::new(settings.reference, &settings.mel, settings.chunk_samples, settings.frames);
+        let mut imager = ChunkImager::new(
+            settings.reference,
+            &settings.mel,
+            settings.chunk_samples,
+            settings.frames,
+        );
         let mut chunks = 0;
         imager.images(&excerpt.samples, |chunk, bytes| {
             let image = GrayImage::from_raw(width, height, bytes).expect("as many bytes as pixels");
@@ -239,10 +261,15 @@ fn write_pairs(args: &Args) -> Result<()> {
 impl Summary {
     /// What was done and what was not, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let counts =
-            format!("{} recordings built, {} kept, {} skipped", self.built, self.kept, self.skipped.len());
+        let counts = format!(
+            "{} recordings built, {} kept, {} skipped",
+            self.built,
+            self.kept,
+            self.skipped.len()
+        );
         let skipped = self.skipped.iter().map(|s| format!("skipped {}: {}", s.file, s.reason));
-        let gone = self.gone.iter().map(|file| format!("kept the images of {file}, which is no more"));
+        let gone =
+            self.gone.iter().map(|file| format!("kept the images of {file}, which is no more"));
         std::iter::once(counts).chain(skipped).chain(gone).collect()
     }
 }

@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
-    /// Decibels above silence at the level to which playing brings a stream: what a model that is to be played learns from.
+    /// Decibels above silence at the level to which playing brings a stream: what a model that is
+    /// to be played learns from.
     #[default]
     StreamLevel,
-    /// The reports' image: 80 dB below the chunk's own maximum, to the pixel what librosa and PIL make.
+    /// The reports' image: 80 dB below the chunk's own maximum, to the pixel what librosa and PIL
+    /// make.
     ChunkMax,
 }
 
@@ -44,8 +46,8 @@ impl ChunkImager {
         Self { chunk_samples, frames, mel: mel.clone(), kind }
     }
 
-    /// The image of every chunk of a recording, the last one padded with silence; `each(index, bytes)` gets `n_mels` rows
-    /// of `frames` bytes, the lowest band first.
+    /// The image of every chunk of a recording, the last one padded with silence; `each(index,
+    /// bytes)` gets `n_mels` rows of `frames` bytes, the lowest band first.
     ///
     /// # Errors
     /// The first that `each` returns.
@@ -63,14 +65,16 @@ impl ChunkImager {
                     let end = (start + self.frames * self.mel.hop_length).min(recording.len());
                     level.push(&[&recording[heard..end]]);
                     heard = end;
-                    let image = front_end.image(&[recording], start as isize, self.frames, level.gain());
+                    let image =
+                        front_end.image(&[recording], start as isize, self.frames, level.gain());
                     image.data.iter().map(|v| (v * 255.0).round() as u8).collect()
                 }
                 Kind::ChunkMax(mel) => {
                     let end = (start + self.chunk_samples).min(recording.len());
                     let mut chunk = recording[start..end].to_vec();
                     chunk.resize(self.chunk_samples, 0.0);
-                    // The maximum is that of the whole chunk, also of the frames that are then cut off.
+                    // The maximum is that of the whole chunk, also of the frames that are then cut
+                    // off.
                     let whole = 1 + self.chunk_samples / self.mel.hop_length;
                     let gray = grayscale_chunk_max(&mel.power(&chunk, whole));
                     gray.chunks_exact(whole).flat_map(|row| &row[..self.frames]).copied().collect()
@@ -84,8 +88,8 @@ impl ChunkImager {
 
 /// librosa's mel power: its window and transform are in double precision, whatever the samples are.
 ///
-/// The engine's own transform is in single precision. That is 0.01 dB 80 dB below a chunk's maximum, enough to move
-/// every thirtieth pixel there by one grey value.
+/// The engine's own transform is in single precision. That is 0.01 dB 80 dB below a chunk's
+/// maximum, enough to move every thirtieth pixel there by one grey value.
 struct PreciseMel {
     hop_length: usize,
     window: Vec<f64>,
@@ -106,7 +110,8 @@ impl PreciseMel {
         }
     }
 
-    /// `librosa.feature.melspectrogram(y=chunk)` of the first `frames` frames, `[mel * frames + frame]`.
+    /// `librosa.feature.melspectrogram(y=chunk)` of the first `frames` frames, `[mel * frames +
+    /// frame]`.
     fn power(&self, chunk: &[f32], frames: usize) -> Vec<f64> {
         let half = self.window.len() / 2;
         let mut padded = vec![0.0; half];
@@ -116,11 +121,15 @@ impl PreciseMel {
             (vec![Complex64::default(); half + 1], vec![0.0; self.bands.len() * frames]);
         for frame in 0..frames {
             let samples = &padded[frame * self.hop_length..][..self.window.len()];
-            let mut windowed: Vec<f64> = samples.iter().zip(&self.window).map(|(x, w)| x * w).collect();
-            self.transform.process(&mut windowed, &mut spectrum).expect("buffers of the plan's sizes");
+            let mut windowed: Vec<f64> =
+                samples.iter().zip(&self.window).map(|(x, w)| x * w).collect();
+            self.transform
+                .process(&mut windowed, &mut spectrum)
+                .expect("buffers of the plan's sizes");
             for (mel, (first_bin, weights)) in self.bands.iter().enumerate() {
                 let bins = &spectrum[*first_bin..][..weights.len()];
-                out[mel * frames + frame] = weights.iter().zip(bins).map(|(w, x)| w * x.norm_sqr()).sum();
+                out[mel * frames + frame] =
+                    weights.iter().zip(bins).map(|(w, x)| w * x.norm_sqr()).sum();
             }
         }
         out
@@ -132,7 +141,10 @@ fn bands(filterbank: &MelFilterbank) -> Vec<(usize, Vec<f64>)> {
     let dense = filterbank.weights();
     let band = |row: &[f32]| {
         let first_bin = row.iter().position(|w| *w > 0.0).unwrap_or(0);
-        (first_bin, row[first_bin..].iter().take_while(|w| **w > 0.0).map(|w| f64::from(*w)).collect())
+        (
+            first_bin,
+            row[first_bin..].iter().take_while(|w| **w > 0.0).map(|w| f64::from(*w)).collect(),
+        )
     };
     dense.chunks_exact(filterbank.bins()).map(band).collect()
 }

@@ -41,17 +41,23 @@ impl RecordingDataset {
         let size = [description.settings.mel.n_mels, description.settings.frames];
         let read = |recording: &Recording| read_recording(recording, folder, size);
         let tracks = description.recordings.par_iter().map(read).collect::<Result<_>>()?;
-        // Chunks follow each other without overlap. How far windows move is for playing: a model's file carries it.
+        // Chunks follow each other without overlap. How far windows move is for playing: a model's
+        // file carries it.
         let window = WindowConfig { frames: size[1], ..WindowConfig::default() };
         Ok(Self { instruments: description.instruments(), window, description, tracks })
     }
 
-    /// How much there is of each instrument on each side, a line each, and where something is missing.
+    /// How much there is of each instrument on each side, a line each, and where something is
+    /// missing.
     pub fn summary(&self) -> String {
         let mut lines = Vec::new();
         for instrument in &self.instruments {
-            let own: Vec<&Recording> =
-                self.description.recordings.iter().filter(|r| r.instrument == *instrument).collect();
+            let own: Vec<&Recording> = self
+                .description
+                .recordings
+                .iter()
+                .filter(|r| r.instrument == *instrument)
+                .collect();
             let count = |split| own.iter().filter(|r| r.split == Some(split)).count();
             let chunks: usize = own.iter().map(|r| r.chunks).sum();
             let [train, validation, test] = Split::ALL.map(count);
@@ -59,7 +65,9 @@ impl RecordingDataset {
                 "{instrument}: {train} + {validation} + {test} recordings (train + validation + test), {chunks} chunks"
             ));
             if validation == 0 || test == 0 {
-                lines.push(format!("{instrument}: expected three recordings or more, one for each side"));
+                lines.push(format!(
+                    "{instrument}: expected three recordings or more, one for each side"
+                ));
             }
         }
         lines.join("\n")
@@ -71,7 +79,8 @@ impl RecordingDataset {
     /// If there is no such recording.
     pub fn image_ref(&self, recording: usize, chunk: usize) -> ImageRef {
         let name = &self.description.recordings[recording].instrument;
-        let instrument = self.instruments.iter().position(|i| i == name).expect("one of the recordings' own");
+        let instrument =
+            self.instruments.iter().position(|i| i == name).expect("one of the recordings' own");
         ImageRef { piece: recording, setup: 0, instrument, chunk }
     }
 }
@@ -92,7 +101,9 @@ impl ImageSet for RecordingDataset {
     fn images(&self, split: Split) -> Vec<ImageRef> {
         let recordings = self.description.recordings.iter().enumerate();
         let of_split = recordings.filter(|(_, r)| r.split == Some(split));
-        of_split.flat_map(|(i, r)| (0..r.chunks).map(move |chunk| self.image_ref(i, chunk))).collect()
+        of_split
+            .flat_map(|(i, r)| (0..r.chunks).map(move |chunk| self.image_ref(i, chunk)))
+            .collect()
     }
 
     fn image(&self, at: ImageRef) -> &[u8] {
@@ -105,7 +116,11 @@ impl ImageSet for RecordingDataset {
 }
 
 /// All images of a recording, each of `[n_mels, frames]`.
-fn read_recording(recording: &Recording, folder: &Path, [n_mels, frames]: [usize; 2]) -> Result<Track> {
+fn read_recording(
+    recording: &Recording,
+    folder: &Path,
+    [n_mels, frames]: [usize; 2],
+) -> Result<Track> {
     let mut bytes = Vec::with_capacity(recording.chunks * n_mels * frames);
     for chunk in 0..recording.chunks {
         let path = recording.image_path(folder, chunk);
@@ -124,7 +139,12 @@ fn read_recording(recording: &Recording, folder: &Path, [n_mels, frames]: [usize
                 bytes.extend(gray.into_raw());
             }
             other => {
-                return Err(refuse(format!("{} x {} in {:?}", other.width(), other.height(), other.color())));
+                return Err(refuse(format!(
+                    "{} x {} in {:?}",
+                    other.width(),
+                    other.height(),
+                    other.color()
+                )));
             }
         }
     }

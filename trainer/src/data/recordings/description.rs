@@ -63,7 +63,8 @@ pub struct Recording {
     pub sha256: String,
     /// Seconds of the whole recording, to the millisecond.
     pub duration_s: f64,
-    /// Where its sound starts and ends, between the silences of its ends, in samples at the mel config's rate.
+    /// Where its sound starts and ends, between the silences of its ends, in samples at the mel
+    /// config's rate.
     pub sounding_samples: [usize; 2],
     /// How many images it has.
     pub chunks: usize,
@@ -150,13 +151,16 @@ impl RecordingsDescription {
         if description.settings.frames == 0 {
             return Err(refuse("images of no frames".into()));
         }
-        if let Some(recording) = description.recordings.iter().find(|recording| recording.chunks == 0) {
+        if let Some(recording) =
+            description.recordings.iter().find(|recording| recording.chunks == 0)
+        {
             return Err(refuse(format!("{} without images", recording.file)));
         }
         Ok(description)
     }
 
-    /// The description of a folder that is to be built with these settings: the one that is there, or a new one.
+    /// The description of a folder that is to be built with these settings: the one that is there,
+    /// or a new one.
     ///
     /// # Errors
     /// If the folder was made with other settings, or holds another kind of dataset.
@@ -205,11 +209,13 @@ impl RecordingsDescription {
         })
     }
 
-    /// Takes out the recording that another one is under a new name: of the same instrument and content, and of no file that is there.
+    /// Takes out the recording that another one is under a new name: of the same instrument and
+    /// content, and of no file that is there.
     pub fn take_renamed(&mut self, renamed: &Recording, there: &[Source]) -> Option<Recording> {
         let was = |r: &Recording| {
-            let same =
-                !r.sha256.is_empty() && r.sha256 == renamed.sha256 && r.instrument == renamed.instrument;
+            let same = !r.sha256.is_empty()
+                && r.sha256 == renamed.sha256
+                && r.instrument == renamed.instrument;
             same && r.is_gone(there)
         };
         Some(self.recordings.remove(self.recordings.iter().position(was)?))
@@ -234,16 +240,17 @@ impl RecordingsDescription {
         names
     }
 
-    /// The images of every instrument as the reports number them: `(recording, chunk)` of image number `i`, where an
-    /// instrument's images are sorted by file name.
+    /// The images of every instrument as the reports number them: `(recording, chunk)` of image
+    /// number `i`, where an instrument's images are sorted by file name.
     pub fn images_by_label(&self) -> BTreeMap<String, Vec<(usize, usize)>> {
         let mut by_label: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, recording) in self.recordings.iter().enumerate() {
             let images = by_label.entry(recording.instrument.clone()).or_default();
             images.extend((0..recording.chunks).map(|chunk| (index, chunk)));
         }
-        let file_name =
-            |&(recording, chunk): &(usize, usize)| image_name(&self.recordings[recording].name, chunk);
+        let file_name = |&(recording, chunk): &(usize, usize)| {
+            image_name(&self.recordings[recording].name, chunk)
+        };
         by_label.values_mut().for_each(|images| images.sort_by_cached_key(file_name));
         by_label
     }

@@ -6,23 +6,26 @@ use rand::Rng;
 
 use crate::data::random;
 
-/// Largest change of each cosine over the mel axis, dB; the k-th of them has k half periods, and the 0-th is the level.
+/// Largest change of each cosine over the mel axis, dB; the k-th of them has k half periods, and
+/// the 0-th is the level.
 const EQUALISER_DB: [f32; 7] = [4.0, 14.0, 10.0, 8.0, 6.0, 5.0, 4.0];
 /// Largest noise on a pixel, dB.
 const NOISE_DB: f32 = 1.5;
 
-/// Lays a random equaliser and a little noise on an image of `n_mels` rows in `[0, 1]`; the same for the same seed.
+/// Lays a random equaliser and a little noise on an image of `n_mels` rows in `[0, 1]`; the same
+/// for the same seed.
 ///
-/// The equaliser is smooth over the mel axis and constant in time: it changes the body of an instrument and leaves pitch,
-/// rhythm and dynamics. Pitch is not shifted, because a content has its target's notes. What lies on the floor stays
-/// there, for below it nothing is known.
+/// The equaliser is smooth over the mel axis and constant in time: it changes the body of an
+/// instrument and leaves pitch, rhythm and dynamics. Pitch is not shifted, because a content has
+/// its target's notes. What lies on the floor stays there, for below it nothing is known.
 pub fn disguise(image: &mut [f32], n_mels: usize, range_db: f32, seed: u64) {
     let rng = &mut random::stream(seed, "disguise", 0);
     let cosines_db = EQUALISER_DB.map(|most| rng.random_range(-most..most));
     let frames = image.len() / n_mels;
     for (mel, row) in image.chunks_exact_mut(frames).enumerate() {
         let x = (mel as f32 + 0.5) / n_mels as f32;
-        let gain_db: f32 = cosines_db.iter().enumerate().map(|(k, a)| a * (PI * k as f32 * x).cos()).sum();
+        let gain_db: f32 =
+            cosines_db.iter().enumerate().map(|(k, a)| a * (PI * k as f32 * x).cos()).sum();
         for value in row.iter_mut().filter(|value| **value > 0.0) {
             let noise_db = rng.random_range(-NOISE_DB..NOISE_DB);
             *value = (*value + (gain_db + noise_db) / range_db).clamp(0.0, 1.0);
@@ -44,10 +47,12 @@ mod tests {
         };
         assert_eq!(disguised(1), disguised(1));
         let image = disguised(1);
-        let rows: Vec<f32> = image.chunks_exact(16).map(|row| row.iter().sum::<f32>() / 16.0).collect();
+        let rows: Vec<f32> =
+            image.chunks_exact(16).map(|row| row.iter().sum::<f32>() / 16.0).collect();
         let change_db = |a: f32, b: f32| 80.0 * (a - b).abs();
         assert!(rows.windows(2).all(|w| change_db(w[0], w[1]) < 2.5), "smooth");
-        let flat = |row: &[f32], mean: f32| row.iter().all(|v| change_db(*v, mean) < 2.0 * NOISE_DB);
+        let flat =
+            |row: &[f32], mean: f32| row.iter().all(|v| change_db(*v, mean) < 2.0 * NOISE_DB);
         assert!(image.chunks_exact(16).zip(&rows).all(|(row, mean)| flat(row, *mean)), "constant");
         // Different equalisers: some decibels between two seeds.
         let apart: f32 = image.iter().zip(disguised(2)).map(|(a, b)| change_db(*a, b)).sum();

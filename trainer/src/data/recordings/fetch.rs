@@ -14,8 +14,9 @@ const NAME_BYTES: usize = 200;
 
 /// Fetches recordings as `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg, which must be installed.
 ///
-/// What is there already is skipped, so a run that was stopped goes on. Fetch only what you have the right to copy and to
-/// train on: the rights stay with whoever made a recording. None of the weights that Luthier ships were trained on such data.
+/// What is there already is skipped, so a run that was stopped goes on. Fetch only what you have
+/// the right to copy and to train on: the rights stay with whoever made a recording. None of the
+/// weights that Luthier ships were trained on such data.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// CSV file with the columns label, title and url; the label is the instrument.
@@ -51,10 +52,12 @@ pub struct Summary {
     pub failed: Vec<String>,
 }
 
-/// Fetches what is missing, a row after the other; a row that fails does not keep the others from being fetched.
+/// Fetches what is missing, a row after the other; a row that fails does not keep the others from
+/// being fetched.
 ///
 /// # Errors
-/// If the list is not as it must be, if yt-dlp or ffmpeg is missing, or if the folder cannot be written to.
+/// If the list is not as it must be, if yt-dlp or ffmpeg is missing, or if the folder cannot be
+/// written to.
 pub fn run(args: &Args) -> Result<Summary> {
     let rows = read(&args.list)?;
     let missing: Vec<&(Row, PathBuf)> =
@@ -74,7 +77,9 @@ pub fn run(args: &Args) -> Result<Summary> {
         println!("[{}/{}] {}", number + 1, missing.len(), file.display());
         match fetch(args, row, file)? {
             None => summary.fetched += 1,
-            Some(reason) => summary.failed.push(format!("{} ({}): {reason}", file.display(), row.url)),
+            Some(reason) => {
+                summary.failed.push(format!("{} ({}): {reason}", file.display(), row.url))
+            }
         }
     }
     Ok(summary)
@@ -83,23 +88,34 @@ pub fn run(args: &Args) -> Result<Summary> {
 impl Summary {
     /// What was done and what was not, a line each.
     pub fn lines(&self) -> Vec<String> {
-        let counts =
-            format!("{} recordings fetched, {} kept, {} failed", self.fetched, self.kept, self.failed.len());
-        std::iter::once(counts).chain(self.failed.iter().map(|row| format!("failed {row}"))).collect()
+        let counts = format!(
+            "{} recordings fetched, {} kept, {} failed",
+            self.fetched,
+            self.kept,
+            self.failed.len()
+        );
+        std::iter::once(counts)
+            .chain(self.failed.iter().map(|row| format!("failed {row}")))
+            .collect()
     }
 }
 
 /// The rows of a list, each with its file below the folder of recordings.
 fn read(path: &Path) -> Result<Vec<(Row, PathBuf)>> {
     let refuse = |found: String| {
-        Error::file(path, format!("expected a CSV file with the columns label, title and url, found {found}"))
+        Error::file(
+            path,
+            format!("expected a CSV file with the columns label, title and url, found {found}"),
+        )
     };
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_path(path)
         .map_err(|e| Error::file(path, format!("expected a CSV file, found: {e}")))?;
     let headers = reader.headers().map_err(|e| refuse(e.to_string()))?.clone();
-    if let Some(column) = ["label", "title", "url"].into_iter().find(|c| !headers.iter().any(|h| h == *c)) {
+    if let Some(column) =
+        ["label", "title", "url"].into_iter().find(|c| !headers.iter().any(|h| h == *c))
+    {
         let found: Vec<&str> = headers.iter().collect();
         return Err(refuse(format!("no {column} among `{}`", found.join(","))));
     }
@@ -107,9 +123,11 @@ fn read(path: &Path) -> Result<Vec<(Row, PathBuf)>> {
     for record in reader.records() {
         let record = record.map_err(|e| refuse(e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row: Row =
-            record.deserialize(Some(&headers)).map_err(|e| refuse(format!("{e} in line {line}")))?;
-        let file = file(&row).map_err(|field| refuse(format!("no usable {field} in line {line}")))?;
+        let row: Row = record
+            .deserialize(Some(&headers))
+            .map_err(|e| refuse(format!("{e} in line {line}")))?;
+        let file =
+            file(&row).map_err(|field| refuse(format!("no usable {field} in line {line}")))?;
         if let Some(other) = lines.insert(file.clone(), line) {
             return Err(refuse(format!("{} in line {line} and in line {other}", file.display())));
         }
@@ -143,7 +161,8 @@ fn name(text: &str) -> Option<String> {
 /// Refuses a program that does not answer.
 fn answers(program: &Path, flag: &str, name: &str, advice: &str) -> Result<()> {
     let mut command = Command::new(program);
-    let status = command.arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status =
+        command.arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let found = match status {
         Ok(status) if status.success() => return Ok(()),
         Ok(status) => format!("`{} {flag}` ended with {status}", program.display()),
@@ -156,7 +175,8 @@ fn answers(program: &Path, flag: &str, name: &str, advice: &str) -> Result<()> {
 fn fetch(args: &Args, row: &Row, file: &Path) -> Result<Option<String>> {
     let (partial, place) = (args.out.join(".partial").join(file), args.out.join(file));
     std::fs::create_dir_all(&partial).map_err(|e| Error::file(&partial, e))?;
-    // What yt-dlp has of a file stays there when it stops, and it goes on with it. In its templates, a percent sign is two.
+    // What yt-dlp has of a file stays there when it stops, and it goes on with it. In its
+    // templates, a percent sign is two.
     let template = format!("{}/audio.%(ext)s", partial.to_string_lossy().replace('%', "%%"));
     let mut command = Command::new(&args.yt_dlp);
     command.args(["--quiet", "--no-playlist", "--format", "bestaudio/best"]);
@@ -167,13 +187,21 @@ fn fetch(args: &Args, row: &Row, file: &Path) -> Result<Option<String>> {
     if row.url.starts_with("file:") {
         command.arg("--enable-file-urls");
     }
-    command.args(["--output", &template, "--", &row.url]).stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.stderr(Stdio::piped()).output().map_err(|e| Error::file(&args.yt_dlp, e))?;
+    command
+        .args(["--output", &template, "--", &row.url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let output =
+        command.stderr(Stdio::piped()).output().map_err(|e| Error::file(&args.yt_dlp, e))?;
     let fetched = partial.join("audio.mp3");
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let last =
-            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said").trim();
+        let last = said
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("nothing was said")
+            .trim();
         return Ok(Some(format!("yt-dlp ended with {}: {last}", output.status)));
     }
     if !fetched.is_file() {

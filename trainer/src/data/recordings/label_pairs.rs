@@ -1,4 +1,5 @@
-//! The reports' lists of pairs: which image of one instrument goes with which of another, drawn beforehand.
+//! The reports' lists of pairs: which image of one instrument goes with which of another, drawn
+//! beforehand.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,8 @@ use crate::data::random;
 
 /// One row: `label1,idx1,label2,idx2`.
 ///
-/// An index counts *all* images of the label, in the order of their file names, as torchvision's `ImageFolder` does: the
-/// reports' own `SpectrogramPairDataset` reads these lists.
+/// An index counts *all* images of the label, in the order of their file names, as torchvision's
+/// `ImageFolder` does: the reports' own `SpectrogramPairDataset` reads these lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelPair {
     /// Instrument of the first image.
@@ -38,8 +39,9 @@ pub fn path(folder: &Path, split: Split) -> PathBuf {
     })
 }
 
-/// Draws the pairs of a split: every ordered pair of instruments as often as the others (one more or less), and every
-/// image of an instrument on each side as often as its others. No pairs where fewer than two instruments have an image that sounds.
+/// Draws the pairs of a split: every ordered pair of instruments as often as the others (one more
+/// or less), and every image of an instrument on each side as often as its others. No pairs where
+/// fewer than two instruments have an image that sounds.
 pub fn draw(dataset: &RecordingDataset, split: Split, count: usize, seed: u64) -> Vec<LabelPair> {
     let rng = &mut random::stream(seed, "label pairs", split as u64);
     let by_label = dataset.description.images_by_label();
@@ -53,10 +55,14 @@ pub fn draw(dataset: &RecordingDataset, split: Split, count: usize, seed: u64) -
     };
     let labels: Vec<(String, Vec<usize>)> = by_label.iter().filter_map(sounding).collect();
     let places = 0..labels.len();
-    let ordered: Vec<(usize, usize)> =
-        places.clone().flat_map(|a| places.clone().filter(move |b| *b != a).map(move |b| (a, b))).collect();
-    let mut decks: Vec<[Deck; 2]> =
-        labels.iter().map(|(_, indices)| [Deck::new(indices.clone()), Deck::new(indices.clone())]).collect();
+    let ordered: Vec<(usize, usize)> = places
+        .clone()
+        .flat_map(|a| places.clone().filter(move |b| *b != a).map(move |b| (a, b)))
+        .collect();
+    let mut decks: Vec<[Deck; 2]> = labels
+        .iter()
+        .map(|(_, indices)| [Deck::new(indices.clone()), Deck::new(indices.clone())])
+        .collect();
     let mut pairs: Vec<LabelPair> = (0..if ordered.is_empty() { 0 } else { count })
         .map(|i| {
             let (first, second) = ordered[i % ordered.len()];
@@ -116,12 +122,17 @@ pub fn read(dataset: &RecordingDataset, path: &Path) -> Result<Vec<(ImageRef, Im
         })?;
         Ok(dataset.image_ref(recording, chunk))
     };
-    let mut rows =
-        csv::ReaderBuilder::new().has_headers(false).from_path(path).map_err(|e| Error::file(path, e))?;
+    let mut rows = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(path)
+        .map_err(|e| Error::file(path, e))?;
     let row = |(number, row): (usize, csv::Result<LabelPair>)| {
         let line = number + 1;
         let pair = row.map_err(|e| {
-            Error::file(path, format!("expected label1,idx1,label2,idx2 in line {line}, found: {e}"))
+            Error::file(
+                path,
+                format!("expected label1,idx1,label2,idx2 in line {line}, found: {e}"),
+            )
         })?;
         Ok((image(&pair.label1, pair.idx1, line)?, image(&pair.label2, pair.idx2, line)?))
     };

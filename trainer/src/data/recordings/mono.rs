@@ -9,10 +9,12 @@ use engine::{Error, Result};
 
 use super::trim::FramePowers;
 
-/// Mean square of the loudest frame below which a recording is silent: -60 dBFS, what playing takes for a pause.
+/// Mean square of the loudest frame below which a recording is silent: -60 dBFS, what playing takes
+/// for a pause.
 const SILENT_POWER: f64 = 1e-6;
 
-/// Reads a file block by block, mixed to mono and resampled; its memory does not grow with the file.
+/// Reads a file block by block, mixed to mono and resampled; its memory does not grow with the
+/// file.
 struct MonoReader {
     reader: Reader,
     resampler: Resampler,
@@ -77,8 +79,8 @@ pub struct ReadOptions {
 
 /// Reads a recording, mixed to mono, without the silence at its ends, the beginning of it.
 ///
-/// The file is decoded twice, because the threshold of silence lies below the loudest of *all* its frames, and hours of
-/// recording that are not used need not be held in memory.
+/// The file is decoded twice, because the threshold of silence lies below the loudest of *all* its
+/// frames, and hours of recording that are not used need not be held in memory.
 ///
 /// # Errors
 /// As [`Reader::open`] and [`Reader::read`], or if nothing in it sounds.
@@ -92,11 +94,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Excerpt> {
         let loudest_db = 10.0 * powers.loudest().log10();
         return Err(Error::file(
             path,
-            format!("expected a recording that sounds, found silence (no more than {loudest_db:.0} dBFS)"),
+            format!(
+                "expected a recording that sounds, found silence (no more than {loudest_db:.0} dBFS)"
+            ),
         ));
     }
     let sounding = powers.sounding(options.top_db);
-    let wanted = sounding.start..sounding.end.min(sounding.start.saturating_add(options.most_samples));
+    let wanted =
+        sounding.start..sounding.end.min(sounding.start.saturating_add(options.most_samples));
     let (mut samples, mut heard) = (Vec::with_capacity(wanted.len()), 0);
     let mut reader = open()?;
     while let Some(block) = reader.read()?.filter(|_| samples.len() < wanted.len()) {

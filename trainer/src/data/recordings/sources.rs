@@ -35,11 +35,12 @@ pub struct Found {
     pub skipped: Vec<Skipped>,
 }
 
-/// All audio files below a folder; the folder that holds a file names its instrument. Names that begin with a dot are
-/// passed over.
+/// All audio files below a folder; the folder that holds a file names its instrument. Names that
+/// begin with a dot are passed over.
 ///
 /// # Errors
-/// If a folder cannot be read, if there is no audio file, or if two recordings of an instrument have one name.
+/// If a folder cannot be read, if there is no audio file, or if two recordings of an instrument
+/// have one name.
 pub fn find(folder: &Path) -> Result<Found> {
     let mut files = Vec::new();
     walk(folder, &mut files)?;
@@ -71,8 +72,9 @@ pub fn find(folder: &Path) -> Result<Found> {
 
 /// Collects the audio files of a folder and of those below it; links to folders are not followed.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let refuse =
-        |e: std::io::Error| Error::file(folder, format!("expected a folder of recordings, found: {e}"));
+    let refuse = |e: std::io::Error| {
+        Error::file(folder, format!("expected a folder of recordings, found: {e}"))
+    };
     let mut entries = std::fs::read_dir(folder)
         .and_then(|d| d.collect::<std::io::Result<Vec<DirEntry>>>())
         .map_err(refuse)?;
@@ -106,7 +108,7 @@ fn shown(folder: &Path, path: &Path) -> String {
 fn source(folder: &Path, path: &Path, file: &str) -> Result<std::result::Result<Source, String>> {
     if path.parent() == Some(folder) {
         return Ok(Err(
-            "expected a file in a folder that is named after its instrument, found it above".into()
+            "expected a file in a folder that is named after its instrument, found it above".into(),
         ));
     }
     let text = |part: Option<&std::ffi::OsStr>| part.and_then(|p| p.to_str()).map(str::to_owned);
@@ -134,10 +136,16 @@ mod tests {
 
     #[test]
     fn the_folder_of_a_file_is_its_instrument() {
-        let folder =
-            tree(&["violin/b.mp3", "violin/a.FLAC", "old/harp/c.d.ogg", "violin/cover.png", ".part/x/y.mp3"]);
+        let folder = tree(&[
+            "violin/b.mp3",
+            "violin/a.FLAC",
+            "old/harp/c.d.ogg",
+            "violin/cover.png",
+            ".part/x/y.mp3",
+        ]);
         let found = find(folder.path()).unwrap();
-        let names: Vec<_> = found.sources.iter().map(|s| (s.instrument.as_str(), s.name.as_str())).collect();
+        let names: Vec<_> =
+            found.sources.iter().map(|s| (s.instrument.as_str(), s.name.as_str())).collect();
         assert_eq!(names, [("harp", "c.d"), ("violin", "a"), ("violin", "b")]);
         assert_eq!(found.sources[0].file, "old/harp/c.d.ogg");
         assert!(found.skipped.is_empty());
@@ -147,10 +155,13 @@ mod tests {
     fn files_without_an_instrument_or_a_name_of_their_own_are_named() {
         let found = find(tree(&["stray.wav", "violin/a.wav"]).path()).unwrap();
         assert_eq!((found.sources.len(), found.skipped[0].file.as_str()), (1, "stray.wav"));
-        let twice = find(tree(&["violin/a.wav", "more/violin/a.mp3"]).path()).unwrap_err().to_string();
+        let twice =
+            find(tree(&["violin/a.wav", "more/violin/a.mp3"]).path()).unwrap_err().to_string();
         assert!(twice.contains("violin/a.wav") && twice.contains("more/violin/a.mp3"), "{twice}");
         let empty = find(tree(&["violin/readme.txt"]).path()).unwrap_err().to_string();
         assert!(empty.contains("found none"), "{empty}");
-        assert!(find(Path::new("no/such/folder")).unwrap_err().to_string().contains("no/such/folder"));
+        assert!(
+            find(Path::new("no/such/folder")).unwrap_err().to_string().contains("no/such/folder")
+        );
     }
 }

@@ -11,19 +11,24 @@ const HELD_OUT: f64 = 0.1;
 
 /// Gives a side to every recording that has none.
 ///
-/// Recordings, never chunks, are drawn: in the order of a hash of seed, instrument and name, an instrument's first go to
-/// validation and test until a tenth of them is in each (at least one in validation where there are two recordings, and
-/// one in test where there are three), the others to training. A recording that has a side keeps it, so that a model's
-/// test set is never trained on after recordings were added.
+/// Recordings, never chunks, are drawn: in the order of a hash of seed, instrument and name, an
+/// instrument's first go to validation and test until a tenth of them is in each (at least one in
+/// validation where there are two recordings, and one in test where there are three), the others to
+/// training. A recording that has a side keeps it, so that a model's test set is never trained on
+/// after recordings were added.
 pub fn assign(recordings: &mut [Recording], seed: u64) {
-    let rank =
-        |r: &Recording| random::stream(seed, &format!("side {}/{}", r.instrument, r.name), 0).random::<u64>();
-    let mut order: Vec<usize> = (0..recordings.len()).filter(|&i| recordings[i].split.is_none()).collect();
+    let rank = |r: &Recording| {
+        random::stream(seed, &format!("side {}/{}", r.instrument, r.name), 0).random::<u64>()
+    };
+    let mut order: Vec<usize> =
+        (0..recordings.len()).filter(|&i| recordings[i].split.is_none()).collect();
     order.sort_by_key(|&i| (rank(&recordings[i]), i));
     for i in order {
         let of_instrument = |r: &&Recording| r.instrument == recordings[i].instrument;
         let all = recordings.iter().filter(of_instrument).count();
-        let on = |side| recordings.iter().filter(of_instrument).filter(|r| r.split == Some(side)).count();
+        let on = |side| {
+            recordings.iter().filter(of_instrument).filter(|r| r.split == Some(side)).count()
+        };
         let tenth = (all as f64 * HELD_OUT).round() as usize;
         let split = if on(Split::Validation) < tenth.max(usize::from(all >= 2)) {
             Split::Validation

@@ -6,7 +6,8 @@ use engine::dsp::mel::AMIN;
 
 /// librosa's `hop_length`: frames lie this far apart.
 const HOP_SAMPLES: usize = 512;
-/// librosa's `frame_length`, in hops: frame `t` is centred at sample `t * 512` and reads 2048 samples, zeros outside.
+/// librosa's `frame_length`, in hops: frame `t` is centred at sample `t * 512` and reads 2048
+/// samples, zeros outside.
 const FRAME_HOPS: usize = 4;
 
 /// The power of a recording's frames, measured as its samples come.
@@ -25,7 +26,8 @@ impl FramePowers {
             if self.samples.is_multiple_of(HOP_SAMPLES) {
                 self.energies.push(0.0);
             }
-            *self.energies.last_mut().expect("pushed at the first sample") += f64::from(*sample).powi(2);
+            *self.energies.last_mut().expect("pushed at the first sample") +=
+                f64::from(*sample).powi(2);
             self.samples += 1;
         }
     }
@@ -78,7 +80,8 @@ mod tests {
     fn a_burst_is_found_where_librosa_finds_it_however_it_comes() {
         let mut signal = vec![0.0f32; 40_000];
         signal[10_000..20_000].fill(0.5);
-        // What librosa 0.11 says of this signal: frames of 2048 samples that hold at least 21 of the burst.
+        // What librosa 0.11 says of this signal: frames of 2048 samples that hold at least 21 of
+        // the burst.
         let range = 9_216..21_504;
         assert_eq!(sounding(&signal, signal.len()), range);
         for piece in [1, 511, 512, 5000] {

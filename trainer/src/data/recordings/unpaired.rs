@@ -11,8 +11,9 @@ use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
 use crate::data::pairs::Pair;
 
-/// Draws examples from one split: the target is a chunk, the content the same chunk in a disguise (see
-/// [`super::disguise`]), the style another chunk of the same recording. Instruments alike, their recordings by length.
+/// Draws examples from one split: the target is a chunk, the content the same chunk in a disguise
+/// (see [`super::disguise`]), the style another chunk of the same recording. Instruments alike,
+/// their recordings by length.
 pub struct UnpairedDataset {
     /// By instrument, then by recording: the chunks that sound, two or more.
     chunks: Vec<Vec<Vec<ImageRef>>>,
@@ -24,8 +25,10 @@ impl UnpairedDataset {
     /// # Errors
     /// If no recording of the split has two chunks that sound.
     pub fn new(dataset: &RecordingDataset, split: Split) -> Result<Self> {
-        let mut chunks =
-            vec![vec![Vec::new(); dataset.description.recordings.len()]; dataset.instruments().len()];
+        let mut chunks = vec![
+            vec![Vec::new(); dataset.description.recordings.len()];
+            dataset.instruments().len()
+        ];
         for at in dataset.images(split).into_iter().filter(|at| dataset.sounds(*at)) {
             chunks[at.instrument][at.piece].push(at);
         }
@@ -44,7 +47,8 @@ impl UnpairedDataset {
     /// An example of chance.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Pair {
         let recordings = self.chunks.choose(rng).expect("checked when made");
-        let chunks = recordings.choose_weighted(rng, Vec::len).expect("recordings of two chunks or more");
+        let chunks =
+            recordings.choose_weighted(rng, Vec::len).expect("recordings of two chunks or more");
         let place = rng.random_range(0..chunks.len());
         let target = chunks[place];
         let style = chunks[(place + rng.random_range(1..chunks.len())) % chunks.len()];

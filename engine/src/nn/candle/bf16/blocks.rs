@@ -1,17 +1,20 @@
-//! A product, block by block: as many of its sums as a [`kernel`](super::kernel) keeps in registers.
+//! A product, block by block: as many of its sums as a [`kernel`](super::kernel) keeps in
+//! registers.
 
 /// Columns of a block.
 pub const WIDTH: usize = 32;
 
-/// Where a stretch of the summed dimension lies: in values of the left operand from a row's start, in pairs of the right one.
+/// Where a stretch of the summed dimension lies: in values of the left operand from a row's start,
+/// in pairs of the right one.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     pub left: usize,
     pub right: usize,
 }
 
-/// What the blocks of a product have in common: a left operand of rows, and a right one whose columns lie side by side, the values of two of
-/// its rows in each. The sum goes over all pairs of all runs.
+/// What the blocks of a product have in common: a left operand of rows, and a right one whose
+/// columns lie side by side, the values of two of its rows in each. The sum goes over all pairs of
+/// all runs.
 pub struct Product<'a> {
     pub(super) left: &'a [u16],
     pub(super) right: &'a [u32],
@@ -66,14 +69,20 @@ impl<'a> Rows<'a> {
 
 impl<'a> Product<'a> {
     /// Of two operands, along `runs` of so many pairs.
-    pub fn new(left: &'a [u16], (right, step): (&'a [u32], usize), runs: &'a [Run], pairs: usize) -> Self {
+    pub fn new(
+        left: &'a [u16],
+        (right, step): (&'a [u32], usize),
+        runs: &'a [Run],
+        pairs: usize,
+    ) -> Self {
         let furthest = |of: fn(&Run) -> usize| runs.iter().map(of).max().unwrap_or(0);
         let left_reach = furthest(|run| run.left) + 2 * pairs;
         let right_reach = furthest(|run| run.right) + pairs.saturating_sub(1) * step + WIDTH;
         Self { left, right, runs, pairs, step, left_reach, right_reach }
     }
 
-    /// Checks that `blocks` of `rows` lie inside the operands, and their results inside `out` values.
+    /// Checks that `blocks` of `rows` lie inside the operands, and their results inside `out`
+    /// values.
     ///
     /// # Panics
     /// If they do not.
@@ -83,7 +92,10 @@ impl<'a> Product<'a> {
         assert!(rows.starts.len() == rows.places.len());
         assert!(last + self.left_reach <= self.left.len(), "the left operand is too short");
         for block in blocks {
-            assert!(block.column + self.right_reach <= self.right.len(), "the right operand is too short");
+            assert!(
+                block.column + self.right_reach <= self.right.len(),
+                "the right operand is too short"
+            );
             assert!(block.columns <= WIDTH);
             assert!(place + block.offset + block.columns <= out, "the result does not fit");
             assert!(!matches!(start, Start::Row(row) if row.len() < block.offset + block.columns));

@@ -11,7 +11,8 @@ use super::padded::Padded;
 use super::panels::Panels;
 use crate::nn::kernels::ConvShape;
 
-/// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are several.
+/// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are
+/// several.
 const ROWS_PER_TASK: usize = 64;
 
 thread_local! {
@@ -30,7 +31,8 @@ struct Sweep {
     stride: usize,
     /// Lines of taps, and values of such a line.
     taps: [usize; 2],
-    /// Where the first output is written, and how far from it the next line's and the next column's.
+    /// Where the first output is written, and how far from it the next line's and the next
+    /// column's.
     out: [usize; 3],
 }
 
@@ -47,7 +49,8 @@ pub fn forward(bf16: Bf16, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[
         taps: [spec.kernel, line],
         out: [0, columns * spec.c_out, spec.c_out],
     };
-    let input = Padded { height: shape.h, width: shape.w, channels: spec.c_in, margin: spec.kernel / 2 };
+    let input =
+        Padded { height: shape.h, width: shape.w, channels: spec.c_in, margin: spec.kernel / 2 };
     swept(bf16, &[sweep], input, x, shape.positions() * spec.c_out, Some(bias))
 }
 
@@ -63,10 +66,17 @@ pub fn input_gradient(bf16: Bf16, shape: ConvShape, dy: &[f32], weight: &[f32]) 
     swept(bf16, &sweeps, output, dy, shape.h * shape.w * spec.c_in, None)
 }
 
-/// The sweep over the inputs whose line and column leave these rests on division by the stride; none where no tap sees them.
-fn phase_of_gradient(bf16: Bf16, shape: ConvShape, weight: &[f32], phase: [usize; 2]) -> Option<Sweep> {
+/// The sweep over the inputs whose line and column leave these rests on division by the stride;
+/// none where no tap sees them.
+fn phase_of_gradient(
+    bf16: Bf16,
+    shape: ConvShape,
+    weight: &[f32],
+    phase: [usize; 2],
+) -> Option<Sweep> {
     let (spec, margin) = (shape.spec, shape.spec.kernel / 2);
-    // Taps see an input from outputs that lie the further down, the nearer to the kernel's beginning they are.
+    // Taps see an input from outputs that lie the further down, the nearer to the kernel's
+    // beginning they are.
     let seen = |rest: usize, tap: usize| {
         (rest + margin + spec.stride * spec.kernel - tap).is_multiple_of(spec.stride)
     };
@@ -82,7 +92,8 @@ fn phase_of_gradient(bf16: Bf16, shape: ConvShape, weight: &[f32], phase: [usize
     let pixel = |y: usize, x: usize| (y * shape.w + x) * spec.c_in;
     Some(Sweep {
         panels: Panels::of(bf16, weight, &rows, spec.c_in, 1),
-        grid: [0, 1].map(|axis| [shape.h, shape.w][axis].saturating_sub(phase[axis]).div_ceil(spec.stride)),
+        grid: [0, 1]
+            .map(|axis| [shape.h, shape.w][axis].saturating_sub(phase[axis]).div_ceil(spec.stride)),
         first,
         stride: 1,
         taps: [lines.len(), columns.len() * spec.c_out],
@@ -90,7 +101,8 @@ fn phase_of_gradient(bf16: Bf16, shape: ConvShape, weight: &[f32], phase: [usize
     })
 }
 
-/// A line of taps, with a row of zeros where the number is odd: pairs do not reach into the next line.
+/// A line of taps, with a row of zeros where the number is odd: pairs do not reach into the next
+/// line.
 fn even(rows: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
     let mut rows: Vec<_> = rows.map(Some).collect();
     if !rows.len().is_multiple_of(2) {
@@ -156,8 +168,9 @@ impl Sweep {
             for y in 0..lines {
                 let line = image * input.image() + (self.first[0] + y * self.stride) * input.line();
                 let place = image * out_len + self.out[0] + y * self.out[1];
-                starts
-                    .extend((0..columns).map(|x| line + (self.first[1] + x * self.stride) * input.channels));
+                starts.extend(
+                    (0..columns).map(|x| line + (self.first[1] + x * self.stride) * input.channels),
+                );
                 places.extend((0..columns).map(|x| place + x * self.out[2]));
             }
         }

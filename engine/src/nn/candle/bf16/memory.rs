@@ -1,4 +1,5 @@
-//! Operands in memory that begins on a line of the cache: a load of 64 bytes then touches one line and not two.
+//! Operands in memory that begins on a line of the cache: a load of 64 bytes then touches one line
+//! and not two.
 
 /// A line of the cache.
 #[derive(Clone, Copy)]
@@ -26,7 +27,8 @@ impl Aligned {
         if self.0.len() < lines {
             self.0.resize(lines, Line([0; 64]));
         }
-        // SAFETY: so many lines are there, they are initialised and aligned for every plain number, and borrowed mutably.
+        // SAFETY: so many lines are there, they are initialised and aligned for every plain number,
+        // and borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), count) }
     }
 
@@ -35,7 +37,10 @@ impl Aligned {
     /// # Panics
     /// If there are fewer.
     pub fn first<T: Plain>(&self, count: usize) -> &[T] {
-        assert!(count * size_of::<T>() <= size_of_val(&self.0[..]), "{count} numbers are not there");
+        assert!(
+            count * size_of::<T>() <= size_of_val(&self.0[..]),
+            "{count} numbers are not there"
+        );
         // SAFETY: the assert; the lines are initialised and aligned for every plain number.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), count) }
     }

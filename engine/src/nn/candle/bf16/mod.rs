@@ -1,8 +1,10 @@
-//! Convolutions and products of bf16 values, summed in f32 (Kalamkar et al. 2019, arXiv 1905.12322): on CPUs with AVX512-BF16 at up to twice the rate
-//! of f32, on those with AMX-BF16 at several times that.
+//! Convolutions and products of bf16 values, summed in f32 (Kalamkar et al. 2019, arXiv
+//! 1905.12322): on CPUs with AVX512-BF16 at up to twice the rate of f32, on those with AMX-BF16 at
+//! several times that.
 //!
-//! There is no matrix of patches: images are rounded into a margin of zeros, and products read them where a patch's lines lie. The gradient of a
-//! weight alone has them laid out once for each column of the kernel.
+//! There is no matrix of patches: images are rounded into a margin of zeros, and products read them
+//! where a patch's lines lie. The gradient of a weight alone has them laid out once for each column
+//! of the kernel.
 
 mod blocks;
 mod conv;
@@ -18,7 +20,8 @@ pub use kernel::Bf16;
 pub use product::{Part, product};
 pub(super) use weight_gradient::weight_gradient;
 
-/// The nearest bf16, ties to even; what is not a number stays so. `half`'s own does the same and, with two branches, takes half as long again.
+/// The nearest bf16, ties to even; what is not a number stays so. `half`'s own does the same and,
+/// with two branches, takes half as long again.
 #[inline(always)]
 fn rounded(x: f32) -> u16 {
     let bits = x.to_bits();

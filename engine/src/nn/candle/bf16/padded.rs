@@ -25,7 +25,8 @@ impl Padded {
         (self.height + 2 * self.margin) * self.line()
     }
 
-    /// Rounds images into `memory`, which may hold anything before. A value follows the last image, so that pairs may begin with its last one.
+    /// Rounds images into `memory`, which may hold anything before. A value follows the last image,
+    /// so that pairs may begin with its last one.
     pub fn fill<'m>(&self, images: &[f32], memory: &'m mut Aligned) -> &'m [u16] {
         let count = images.len() / (self.height * self.width * self.channels);
         let out = memory.of(count * self.image() + 1);
@@ -39,7 +40,9 @@ impl Padded {
             let (middle, bottom) = rest.split_at_mut(self.height * self.line());
             top.fill(0);
             bottom.fill(0);
-            for (values, line) in image.chunks_exact(lines).zip(middle.chunks_exact_mut(self.line())) {
+            for (values, line) in
+                image.chunks_exact(lines).zip(middle.chunks_exact_mut(self.line()))
+            {
                 line[..beside].fill(0);
                 Arch::new().dispatch(Round { values, out: &mut line[beside..][..lines] });
                 line[beside + lines..].fill(0);

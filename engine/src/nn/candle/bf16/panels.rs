@@ -1,4 +1,5 @@
-//! The right operand of a product whose rows lie anywhere: weights, and the matrices of a plain product.
+//! The right operand of a product whose rows lie anywhere: weights, and the matrices of a plain
+//! product.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -7,10 +8,12 @@ use super::blocks::{Block, WIDTH};
 use super::memory::Aligned;
 use super::{Bf16, pair};
 
-/// Pairs that are packed of all columns before the next ones: what they are written to stays in the first-level cache.
+/// Pairs that are packed of all columns before the next ones: what they are written to stays in the
+/// first-level cache.
 const BLOCK: usize = 16;
 
-/// Panels of [`WIDTH`] columns, in which the values of two rows lie side by side. Zeros fill the last panel.
+/// Panels of [`WIDTH`] columns, in which the values of two rows lie side by side. Zeros fill the
+/// last panel.
 pub struct Panels {
     columns: usize,
     /// Pairs of rows.
@@ -19,8 +22,8 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is `None`), its values `step` apart. There is an even
-    /// number of rows.
+    /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is
+    /// `None`), its values `step` apart. There is an even number of rows.
     pub fn of(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
         let mut panels = Self::empty(rows.len() / 2, columns);
         let panel_len = panels.panel_len();
@@ -30,7 +33,13 @@ impl Panels {
     }
 
     /// The same, on one thread.
-    pub fn on_one_thread(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
+    pub fn on_one_thread(
+        _: Bf16,
+        data: &[f32],
+        rows: &[Option<usize>],
+        columns: usize,
+        step: usize,
+    ) -> Self {
         let mut panels = Self::empty(rows.len() / 2, columns);
         let panel_len = panels.panel_len();
         for (panel, out) in panels.values().chunks_mut(panel_len).enumerate() {
@@ -104,8 +113,9 @@ impl WithSimd for Pack<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { data, rows, step, width, out } = self;
         if step == 1 {
-            let row =
-                |start: Option<usize>| start.map_or(&[0.0; WIDTH][..width], |start| &data[start..][..width]);
+            let row = |start: Option<usize>| {
+                start.map_or(&[0.0; WIDTH][..width], |start| &data[start..][..width])
+            };
             for (rows, out) in rows.chunks_exact(2).zip(out.chunks_exact_mut(WIDTH)) {
                 let values = row(rows[0]).iter().zip(row(rows[1]));
                 out.iter_mut().zip(values).for_each(|(out, (a, b))| *out = pair(*a, *b));
@@ -114,7 +124,8 @@ impl WithSimd for Pack<'_> {
         }
         for (rows, out) in rows.chunks(2 * BLOCK).zip(out.chunks_mut(BLOCK * WIDTH)) {
             for column in 0..width {
-                let value = |start: Option<usize>| start.map_or(0.0, |start| data[start + column * step]);
+                let value =
+                    |start: Option<usize>| start.map_or(0.0, |start| data[start + column * step]);
                 for (i, rows) in rows.chunks_exact(2).enumerate() {
                     out[i * WIDTH + column] = pair(value(rows[0]), value(rows[1]));
                 }

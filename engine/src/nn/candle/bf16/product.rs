@@ -10,7 +10,8 @@ use super::panels::Panels;
 use super::{Bf16, rounded};
 use crate::nn::kernels::Matrix;
 
-/// Rows of which one column is rounded before the next: what they are written to stays in the first-level cache.
+/// Rows of which one column is rounded before the next: what they are written to stays in the
+/// first-level cache.
 const ROWS_AT_ONCE: usize = 64;
 
 /// How much of a product is wanted.
@@ -31,7 +32,14 @@ thread_local! {
 ///
 /// # Panics
 /// If an operand or `out` is too short.
-pub fn product(bf16: Bf16, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, out: &mut [f32], part: Part) {
+pub fn product(
+    bf16: Bf16,
+    [m, n, k]: [usize; 3],
+    a: Matrix,
+    b: Matrix,
+    out: &mut [f32],
+    part: Part,
+) {
     if k == 0 {
         return out.fill(0.0);
     }

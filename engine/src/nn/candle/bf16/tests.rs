@@ -12,19 +12,23 @@ fn widened(x: f32) -> f64 {
     f64::from(f32::from_bits(u32::from(rounded(x)) << 16))
 }
 
-/// Calls `visit(output, weight, input)` with the places of all that is multiplied in `batch` images.
+/// Calls `visit(output, weight, input)` with the places of all that is multiplied in `batch`
+/// images.
 fn for_each_product(shape: &ConvShape, batch: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let (spec, (height, width)) = (shape.spec, shape.output());
     let (k, margin) = (spec.kernel, spec.kernel / 2);
     for position in 0..batch * height * width {
-        let (image, y, x) = (position / (height * width), position / width % height, position % width);
+        let (image, y, x) =
+            (position / (height * width), position / width % height, position % width);
         for tap in 0..k * k {
             let row = (y * spec.stride + tap / k).wrapping_sub(margin);
             let column = (x * spec.stride + tap % k).wrapping_sub(margin);
             if row >= shape.h || column >= shape.w {
                 continue;
             }
-            for (to, from) in (0..spec.c_out).flat_map(|to| (0..spec.c_in).map(move |from| (to, from))) {
+            for (to, from) in
+                (0..spec.c_out).flat_map(|to| (0..spec.c_in).map(move |from| (to, from)))
+            {
                 let input = ((image * shape.h + row) * shape.w + column) * spec.c_in + from;
                 visit(position * spec.c_out + to, (to * k * k + tap) * spec.c_in + from, input);
             }
@@ -42,9 +46,13 @@ fn assert_close(found: &[f32], expected: &[f64], of: &str) {
 
 #[test]
 fn a_value_is_rounded_to_the_nearest() {
-    for (x, expected) in
-        [(1.0, 0x3f80), (-2.5, 0xc020), (1.003_906_3, 0x3f80), (1.011_718_8, 0x3f82), (f32::MAX, 0x7f80)]
-    {
+    for (x, expected) in [
+        (1.0, 0x3f80),
+        (-2.5, 0xc020),
+        (1.003_906_3, 0x3f80),
+        (1.011_718_8, 0x3f82),
+        (f32::MAX, 0x7f80),
+    ] {
         assert_eq!(rounded(x), expected, "{x}");
     }
     assert!(f32::from_bits(u32::from(rounded(f32::from_bits(0x7fff_ffff))) << 16).is_nan());
@@ -83,7 +91,8 @@ fn check_convolutions(bf16: Bf16) {
     for (spec, h, w, batch) in geometries {
         let shape = ConvShape { spec, h, w };
         let outputs = batch * shape.positions() * spec.c_out;
-        let (x, weight) = (values(batch * h * w * spec.c_in, 1), values(spec.c_out * shape.patch(), 2));
+        let (x, weight) =
+            (values(batch * h * w * spec.c_in, 1), values(spec.c_out * shape.patch(), 2));
         let (bias, dy) = (values(spec.c_out, 3), values(outputs, 4));
         let mut y: Vec<f64> = (0..outputs).map(|i| f64::from(bias[i % spec.c_out])).collect();
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
@@ -103,7 +112,8 @@ fn check_convolutions(bf16: Bf16) {
         assert_close(&input_gradient(bf16, shape, &dy, &weight), &dx, &format!("{shape:?}: input"));
         let (of_weight, of_bias) = weight_gradient(bf16, shape, &x, &dy);
         assert_close(&of_weight, &dw, &format!("{shape:?}: weight"));
-        let db = (0..spec.c_out).map(|c| dy.iter().skip(c).step_by(spec.c_out).map(|v| f64::from(*v)).sum());
+        let db = (0..spec.c_out)
+            .map(|c| dy.iter().skip(c).step_by(spec.c_out).map(|v| f64::from(*v)).sum());
         assert_close(&of_bias, &db.collect::<Vec<f64>>(), &format!("{shape:?}: bias"));
     }
 }
@@ -121,7 +131,9 @@ fn check_products(bf16: Bf16) {
         let lefts = [Matrix::rows(&a, k), Matrix::transposed(&a, m)];
         let rights = [Matrix::rows(&b, n), Matrix::transposed(&b, k)];
         for (a, b) in lefts.into_iter().flat_map(|left| rights.map(|right| (left, right))) {
-            let at = |x: &Matrix, r: usize, c: usize| widened(x.data[r * x.row_stride + c * x.col_stride]);
+            let at = |x: &Matrix, r: usize, c: usize| {
+                widened(x.data[r * x.row_stride + c * x.col_stride])
+            };
             let sum = |i: usize| (0..k).map(|j| at(&a, i / n, j) * at(&b, j, i % n)).sum::<f64>();
             let expected: Vec<f64> = (0..m * n).map(sum).collect();
             let mut whole = vec![3.0; m * n];

@@ -1,7 +1,8 @@
 //! The gradients of a convolution's weight and bias.
 //!
-//! The weight's is a product whose summed dimension are the output's positions. Its right operand is the input, two neighbouring
-//! positions of which lie side by side, once for each column of the kernel.
+//! The weight's is a product whose summed dimension are the output's positions. Its right operand
+//! is the input, two neighbouring positions of which lie side by side, once for each column of the
+//! kernel.
 
 use std::cell::Cell;
 
@@ -13,12 +14,13 @@ use super::memory::Aligned;
 use super::{Bf16, pair};
 use crate::nn::kernels::ConvShape;
 
-/// Positions whose operands are laid out together, at least one image's: as many stay in the second-level cache while all of the weight's
-/// gradient is computed.
+/// Positions whose operands are laid out together, at least one image's: as many stay in the
+/// second-level cache while all of the weight's gradient is computed.
 const POSITIONS: usize = 512;
 /// Shares of the output channels that are tasks.
 const TASKS: usize = 4;
-/// Pairs between two channels' positions that hold nothing: rows a power of two apart would fall on the same lines of the cache.
+/// Pairs between two channels' positions that hold nothing: rows a power of two apart would fall on
+/// the same lines of the cache.
 const GAP: usize = 16;
 
 thread_local! {
@@ -31,14 +33,20 @@ thread_local! {
 struct Layout {
     shape: ConvShape,
     images: usize,
-    /// Pairs of positions in an output's line; the last one's second is zero where their number is odd.
+    /// Pairs of positions in an output's line; the last one's second is zero where their number is
+    /// odd.
     pairs: usize,
     /// Lines of an input that are seen, with its margin.
     lines: usize,
 }
 
 /// Gradients of the weight `[c_out, k, k, c_in]` and of the bias.
-pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
+pub fn weight_gradient(
+    bf16: Bf16,
+    shape: ConvShape,
+    x: &[f32],
+    dy: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
     let (spec, (height, width)) = (shape.spec, shape.output());
     let (x_len, dy_len) = (shape.h * shape.w * spec.c_in, shape.positions() * spec.c_out);
     let batch = x.len() / x_len;
@@ -52,7 +60,8 @@ pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (
     let groups = batch.div_ceil(layout.images);
     let mut operands = OPERANDS.take();
     let [left, right] = &mut operands;
-    let (pairs, right) = (left.of::<u32>(groups * layout.left_len()), right.of(groups * layout.right_len()));
+    let (pairs, right) =
+        (left.of::<u32>(groups * layout.left_len()), right.of(groups * layout.right_len()));
     let db = pairs
         .par_chunks_exact_mut(layout.left_len())
         .zip(right.par_chunks_exact_mut(layout.right_len()))
@@ -62,7 +71,8 @@ pub fn weight_gradient(bf16: Bf16, shape: ConvShape, x: &[f32], dy: &[f32]) -> (
             layout.fill_left(dy, left)
         });
     let db: Vec<Vec<f32>> = db.collect();
-    let (left_len, left) = (2 * layout.left_len(), left.first::<u16>(2 * groups * layout.left_len()));
+    let (left_len, left) =
+        (2 * layout.left_len(), left.first::<u16>(2 * groups * layout.left_len()));
     let mut dw = vec![0.0; spec.c_out * shape.patch()];
     let share = spec.c_out.div_ceil(TASKS).next_multiple_of(WIDTH);
     dw.par_chunks_mut(share * shape.patch()).enumerate().for_each(|(task, dw)| {
@@ -139,7 +149,11 @@ impl Layout {
                     }
                     let pixel = |position: usize| {
                         let x = (position * spec.stride + kx).wrapping_sub(margin);
-                        if x < w && position < width { &image[(y * w + x) * c..][..c] } else { &zeros }
+                        if x < w && position < width {
+                            &image[(y * w + x) * c..][..c]
+                        } else {
+                            &zeros
+                        }
                     };
                     for (i, out) in out.chunks_exact_mut(c).enumerate() {
                         Arch::new().dispatch(Interleave {
@@ -153,7 +167,8 @@ impl Layout {
         }
     }
 
-    /// Adds a group's share to some output channels' rows of the weight's gradient, or begins with it.
+    /// Adds a group's share to some output channels' rows of the weight's gradient, or begins with
+    /// it.
     fn add_products(
         &self,
         bf16: Bf16,
@@ -169,7 +184,8 @@ impl Layout {
         let patch = self.shape.patch();
         let (starts, places): (Vec<usize>, Vec<usize>) =
             (0..dw.len() / patch).map(|c| (2 * c * self.row(), c * patch)).unzip();
-        let taps = (0..spec.kernel * spec.kernel).map(|tap| (tap, tap / spec.kernel, tap % spec.kernel));
+        let taps =
+            (0..spec.kernel * spec.kernel).map(|tap| (tap, tap / spec.kernel, tap % spec.kernel));
         let blocks = taps.flat_map(|(tap, ky, kx)| {
             (0..spec.c_in).step_by(WIDTH).map(move |first| Block {
                 column: kx * self.copy() + ky * self.pairs * spec.c_in + first,
@@ -182,7 +198,8 @@ impl Layout {
         bf16.multiply(&product, rows, &blocks.collect::<Vec<_>>(), start, dw);
     }
 
-    /// The positions of a group's images: without a stride all of an image's lie side by side in both operands, else those of a line.
+    /// The positions of a group's images: without a stride all of an image's lie side by side in
+    /// both operands, else those of a line.
     fn runs(&self, images: usize) -> Runs {
         let (spec, height) = (self.shape.spec, self.shape.output().0);
         let lines = if spec.stride == 1 { height } else { 1 };

@@ -1,8 +1,10 @@
-//! The kernel of AMX-BF16: tiles of 16 rows of 64 bytes, 16 x 16 sums of 32 products an instruction (Intel's Architecture Instruction Set
-//! Extensions reference, chapter 3). The language has no stable names for the instructions, so they are written in assembly.
+//! The kernel of AMX-BF16: tiles of 16 rows of 64 bytes, 16 x 16 sums of 32 products an instruction
+//! (Intel's Architecture Instruction Set Extensions reference, chapter 3). The language has no
+//! stable names for the instructions, so they are written in assembly.
 //!
-//! Two tiles of rows times two of columns: every tile that is loaded is multiplied twice. Rows that lie as far from each other as their
-//! neighbours are loaded where they lie; others are first laid side by side, once for all blocks of columns.
+//! Two tiles of rows times two of columns: every tile that is loaded is multiplied twice. Rows that
+//! lie as far from each other as their neighbours are loaded where they lie; others are first laid
+//! side by side, once for all blocks of columns.
 
 use std::arch::asm;
 use std::cell::Cell;
@@ -26,7 +28,8 @@ thread_local! {
     static SIDE_BY_SIDE: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
-/// Whether the machine has the instructions, and the system lets this process use their registers: it has to be asked.
+/// Whether the machine has the instructions, and the system lets this process use their registers:
+/// it has to be asked.
 pub fn is_there() -> bool {
     use std::arch::x86_64::__cpuid_count;
     const BF16: u32 = 1 << 22;
@@ -117,7 +120,9 @@ impl Left {
     /// Of rows that lie at one distance from each other, the first tile's and the second's.
     fn in_place(product: &Product<'_>, starts: &[usize]) -> Option<Self> {
         let (tiles, stride) = (starts.chunks_exact(TILE), starts.get(1)?.checked_sub(starts[0])?);
-        let even = |tile: &[usize]| tile.windows(2).all(|pair| pair[1].checked_sub(pair[0]) == Some(stride));
+        let even = |tile: &[usize]| {
+            tile.windows(2).all(|pair| pair[1].checked_sub(pair[0]) == Some(stride))
+        };
         (starts.len() == HEIGHT && tiles.clone().all(even)).then(|| {
             let at = |start: usize| product.left.as_ptr().wrapping_add(start).cast();
             Self { tiles: [at(starts[0]), at(starts[TILE])], stride: 2 * stride }
@@ -138,13 +143,15 @@ impl Left {
         let tiles: usize = passes.iter().map(|pass| 2 * pass.in_place.len()).sum();
         let base = memory.of::<u16>(tiles * TILE * ROW / 2).as_mut_ptr().cast::<u8>();
         let last = starts.len() - 1;
-        let rows: [*const u8; HEIGHT] =
-            std::array::from_fn(|row| product.left.as_ptr().wrapping_add(starts[row.min(last)]).cast());
+        let rows: [*const u8; HEIGHT] = std::array::from_fn(|row| {
+            product.left.as_ptr().wrapping_add(starts[row.min(last)]).cast()
+        });
         for pass in passes {
             let bytes = pass.pairs * BYTES;
             for (from, to) in pass.in_place.iter().zip(&pass.side_by_side) {
                 for (i, row) in rows.iter().enumerate() {
-                    // SAFETY: as promised by the caller; the memory holds two tiles for each step of all passes.
+                    // SAFETY: as promised by the caller; the memory holds two tiles for each step
+                    // of all passes.
                     unsafe {
                         let (from, to) = (row.add(from.left), base.add(to.left + i * ROW));
                         match bytes {
@@ -190,7 +197,13 @@ impl Sums {
     ///
     /// # Safety
     /// The tiles' registers may be used, and what the steps touch lies inside its slice.
-    unsafe fn add(&mut self, sizes: &Sizes, left: Left, (right, stride): (*const u8, usize), steps: &[Step]) {
+    unsafe fn add(
+        &mut self,
+        sizes: &Sizes,
+        left: Left,
+        (right, stride): (*const u8, usize),
+        steps: &[Step],
+    ) {
         // SAFETY: as promised by the caller; the registers are named.
         unsafe {
             asm!("ldtilecfg [{sizes}]", sizes = in(reg) sizes, options(nostack, readonly));
@@ -267,8 +280,9 @@ pub unsafe fn multiply(
     for rows in rows.chunks(HEIGHT) {
         let in_place = Left::in_place(product, rows.starts);
         // SAFETY: as promised by the caller.
-        let left = in_place
-            .unwrap_or_else(|| unsafe { Left::side_by_side(product, &passes, rows.starts, &mut memory) });
+        let left = in_place.unwrap_or_else(|| unsafe {
+            Left::side_by_side(product, &passes, rows.starts, &mut memory)
+        });
         for block in blocks {
             sums.begin(rows.places, block, start, out);
             let right = product.right.as_ptr().wrapping_add(block.column).cast();
@@ -280,7 +294,8 @@ pub unsafe fn multiply(
             sums.write(rows.places, block, out);
         }
     }
-    // SAFETY: nothing reads the registers any more, and the system need not keep them for this thread.
+    // SAFETY: nothing reads the registers any more, and the system need not keep them for this
+    // thread.
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
     SIDE_BY_SIDE.set(memory);
 }

@@ -4,7 +4,8 @@ use std::arch::x86_64::*;
 
 use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Start, WIDTH};
 
-/// Rows of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an addition's latency.
+/// Rows of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an
+/// addition's latency.
 const HEIGHT: usize = 8;
 
 /// Whether the machine has the instructions.
@@ -34,15 +35,23 @@ pub unsafe fn multiply(
 
 /// A kernel with fewer rows computes its last one again, and does not store it.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn kernel(product: &Product<'_>, rows: Rows<'_>, block: &Block, start: Start<'_>, out: *mut f32) {
+unsafe fn kernel(
+    product: &Product<'_>,
+    rows: Rows<'_>,
+    block: &Block,
+    start: Start<'_>,
+    out: *mut f32,
+) {
     let last = rows.starts.len() - 1;
     let starts: [usize; HEIGHT] = std::array::from_fn(|row| rows.starts[row.min(last)]);
-    let places: [usize; HEIGHT] = std::array::from_fn(|row| rows.places[row.min(last)] + block.offset);
+    let places: [usize; HEIGHT] =
+        std::array::from_fn(|row| rows.places[row.min(last)] + block.offset);
     let halves = [0, 1].map(|half| {
         let columns = block.columns.saturating_sub(half * WIDTH / 2).min(WIDTH / 2);
         ((1u32 << columns) - 1) as __mmask16
     });
-    // SAFETY: as promised by the caller; the masks keep loads and stores within the block's columns.
+    // SAFETY: as promised by the caller; the masks keep loads and stores within the block's
+    // columns.
     unsafe {
         let at = |row: usize, half: usize| out.wrapping_add(places[row] + half * WIDTH / 2);
         let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
@@ -62,8 +71,8 @@ unsafe fn kernel(product: &Product<'_>, rows: Rows<'_>, block: &Block, start: St
             let rows = rows.map(|row| row.add(run.left).cast::<i32>());
             let mut panel = columns.add(run.right);
             for i in 0..product.pairs {
-                let right =
-                    [0, 1].map(|half| as_bf16(_mm512_loadu_si512(panel.add(half * WIDTH / 2).cast())));
+                let right = [0, 1]
+                    .map(|half| as_bf16(_mm512_loadu_si512(panel.add(half * WIDTH / 2).cast())));
                 for (row, sums) in rows.iter().zip(&mut sums) {
                     let left = as_bf16(_mm512_set1_epi32(row.add(i).read_unaligned()));
                     *sums = [0, 1].map(|half| _mm512_dpbf16_ps(sums[half], left, right[half]));

@@ -11,7 +11,13 @@ pub fn is_there() -> bool {
 ///
 /// # Safety
 /// Nothing is touched.
-pub unsafe fn multiply(product: &Product<'_>, _: Rows<'_>, _: &[Block], _: Start<'_>, _: &mut [f32]) {
+pub unsafe fn multiply(
+    product: &Product<'_>,
+    _: Rows<'_>,
+    _: &[Block],
+    _: Start<'_>,
+    _: &mut [f32],
+) {
     let Product { left, right, runs, pairs, step, .. } = product;
     let lengths = [left.len(), right.len()];
     unreachable!("no machine of this kind has a `Bf16`: {lengths:?}, {runs:?}, {pairs}, {step}")

@@ -13,7 +13,8 @@ mod avx512;
 
 use super::blocks::{Block, Product, Rows, Start};
 
-/// That this machine multiplies bf16, and by what. Without one there are no panels, and nothing is multiplied here.
+/// That this machine multiplies bf16, and by what. Without one there are no panels, and nothing is
+/// multiplied here.
 #[derive(Clone, Copy, Debug)]
 pub struct Bf16(Unit);
 
@@ -43,7 +44,8 @@ impl Bf16 {
         }
     }
 
-    /// Whether it does so many times as fast as f32: what is not worth rounding for twice the speed may be worth it then.
+    /// Whether it does so many times as fast as f32: what is not worth rounding for twice the speed
+    /// may be worth it then.
     pub fn has_tiles(self) -> bool {
         self.0 == Unit::Amx
     }
@@ -64,7 +66,8 @@ impl Bf16 {
             return;
         }
         product.check(rows, blocks, start, out.len());
-        // SAFETY: every touched value is inside its slice, as was checked, and only a machine with the instructions has a `Bf16` of them.
+        // SAFETY: every touched value is inside its slice, as was checked, and only a machine with
+        // the instructions has a `Bf16` of them.
         unsafe {
             match self.0 {
                 Unit::Avx512 => avx512::multiply(product, rows, blocks, start, out),
