@@ -4,13 +4,13 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use engine::Result;
-use engine::library::abi::{FAILED, OK, Room, Status};
+use engine::library::abi::{FAILED, OK, Room, StatusCode};
 
 /// Does `work`; its failure, or the panic's text, becomes the message.
 ///
 /// # Safety
 /// There is room for the message, and nobody else uses it.
-pub unsafe fn told(message: Room<u8>, work: impl FnOnce() -> Result<()>) -> Status {
+pub unsafe fn told(message: Room<u8>, work: impl FnOnce() -> Result<()>) -> StatusCode {
     // What `work` leaves half done is not used again: streams put down what they remember before
     // they compute.
     let reason = match catch_unwind(AssertUnwindSafe(work)) {
@@ -52,10 +52,10 @@ mod tests {
 
     use super::*;
 
-    fn message_of(len: usize, work: impl FnOnce() -> Result<()>) -> (Status, String) {
+    fn message_of(len: usize, work: impl FnOnce() -> Result<()>) -> (StatusCode, String) {
         let mut room = vec![b'x'; len];
         // SAFETY: the room is ours.
-        let status = unsafe { told(Room::of(&mut room), work) };
+        let status = unsafe { told(Room::from_slice(&mut room), work) };
         let text = room.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
         (status, String::from_utf8(text).expect("UTF-8"))
     }

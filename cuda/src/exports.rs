@@ -1,7 +1,7 @@
 //! The functions that a program finds in the library.
 
 use engine::image::MelImage;
-use engine::library::abi::{self, Functions, Room, Status, View};
+use engine::library::abi::{self, Functions, Room, StatusCode, View};
 use engine::pipeline::TransferModel;
 use engine::{Error, Result};
 
@@ -70,7 +70,7 @@ unsafe extern "C" fn open_model(
     device: u32,
     model: *mut *mut abi::Model,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: the caller gives what the interface asks for, here and in the functions below: slices
     // that live until the call returns, open handles, and a stream to one thread alone.
     unsafe {
@@ -90,7 +90,7 @@ unsafe extern "C" fn open_stream(
     model: *const abi::Model,
     stream: *mut *mut abi::Stream,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
@@ -112,7 +112,7 @@ unsafe extern "C" fn style_tokens(
     pooled: Room<f32>,
     instruments: Room<f32>,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
@@ -129,7 +129,7 @@ unsafe extern "C" fn encode(
     image: abi::Image,
     latent: Room<f32>,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
@@ -147,7 +147,7 @@ unsafe extern "C" fn decode(
     latent: abi::Latent,
     image: Room<f32>,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
@@ -163,17 +163,17 @@ unsafe extern "C" fn denoise(
     stream: *mut abi::Stream,
     noisy: abi::Latent,
     timestep: usize,
-    guides: View<abi::Guide>,
+    conditionings: View<abi::Conditioning>,
     predictions: Room<f32>,
     message: Room<u8>,
-) -> Status {
+) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
         told(message, || {
-            let (data, guides) =
-                (noisy.data.slice().unwrap_or_default(), guides.slice().unwrap_or_default());
+            let (data, conditionings) =
+                (noisy.data.slice().unwrap_or_default(), conditionings.slice().unwrap_or_default());
             let predicted =
-                (*stream.cast::<Stream>()).denoise(data, noisy.dims, timestep, guides)?;
+                (*stream.cast::<Stream>()).denoise(data, noisy.dims, timestep, conditionings)?;
             fill("predictions", predictions, &predicted.concat())
         })
     }

@@ -3,17 +3,17 @@
 use candle_core::Device;
 use engine::checkpoint::Checkpoint;
 use engine::config::ModelConfig;
+use engine::inference_model::InferenceModel;
 use engine::library::abi::{self, DEVICE_CPU, DEVICE_CUDA};
-use engine::models::model::{Guide, LatentDims};
+use engine::models::model::{Conditioning, LatentDims};
 use engine::nn::candle::Candle;
 use engine::pipeline::{Executed, TransferModel};
-use engine::playable::Playable;
 use engine::style::StyleTokens;
 use engine::{Error, Result};
 
 /// A model on a device.
 pub struct Model {
-    playable: Playable<Candle>,
+    playable: InferenceModel<Candle>,
     device: Device,
 }
 
@@ -21,7 +21,7 @@ impl Model {
     /// The model in a file's bytes.
     pub fn open(file: &[u8], device: u32) -> Result<Self> {
         let device = open_device(device)?;
-        let playable = Playable::candle(&Checkpoint::from_bytes(file)?, &device)?;
+        let playable = InferenceModel::candle(&Checkpoint::from_bytes(file)?, &device)?;
         Ok(Self { playable, device })
     }
 
@@ -67,16 +67,17 @@ impl Stream {
         Err(Error::invalid("latent", expected, format!("{} values for {dims:?}", data.len())))
     }
 
-    /// A guide's style; none where it is dropped.
+    /// A conditioning's style; none where it is dropped.
     ///
     /// # Safety
     /// As [`abi::View::slice`] of its views.
-    pub unsafe fn style(&self, guide: &abi::Guide) -> Option<StyleTokens> {
+    pub unsafe fn style(&self, conditioning: &abi::Conditioning) -> Option<StyleTokens> {
         // SAFETY: as the caller promises.
         let (tokens, [pooled, profile]) = unsafe {
             (
-                guide.tokens.slice()?,
-                [guide.pooled, guide.profile].map(|view| view.slice().unwrap_or_default()),
+                conditioning.tokens.slice()?,
+                [conditioning.pooled, conditioning.profile]
+                    .map(|view| view.slice().unwrap_or_default()),
             )
         };
         Some(StyleTokens {
@@ -88,7 +89,7 @@ impl Stream {
         })
     }
 
-    /// The prediction for each guide.
+    /// The prediction for each conditioning.
     ///
     /// # Safety
     /// As [`abi::View::slice`] of all views.
@@ -97,22 +98,23 @@ impl Stream {
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        foreign: &[abi::Guide],
+        foreign: &[abi::Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
         self.check(dims, noisy)?;
         // SAFETY: as the caller promises.
-        let styles: Vec<_> = foreign.iter().map(|guide| unsafe { self.style(guide) }).collect();
-        let mut guides = Vec::with_capacity(foreign.len());
-        for (guide, style) in foreign.iter().zip(&styles) {
+        let styles: Vec<_> =
+            foreign.iter().map(|conditioning| unsafe { self.style(conditioning) }).collect();
+        let mut conditionings = Vec::with_capacity(foreign.len());
+        for (conditioning, style) in foreign.iter().zip(&styles) {
             // SAFETY: as the caller promises.
-            let content = unsafe { guide.content.slice() };
+            let content = unsafe { conditioning.content.slice() };
             content.map_or(Ok(()), |content| self.check(dims, content))?;
-            guides.push(Guide {
+            conditionings.push(Conditioning {
                 content,
                 style: style.as_ref(),
-                prefix_columns: guide.prefix_columns,
+                prefix_columns: conditioning.prefix_columns,
             });
         }
-        self.networks.denoise(noisy, dims, timestep, &guides)
+        self.networks.denoise(noisy, dims, timestep, &conditionings)
     }
 }

@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use engine::checkpoint::Checkpoint;
 use engine::image::MelImage;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
-use engine::library::abi::{self, FAILED, Functions, OK, Room, Status, View};
+use engine::library::abi::{self, FAILED, Functions, OK, Room, StatusCode, View};
 use engine::library::{
     Accelerator, Device, Library, Networks, PATH_VARIABLE, TOLERANCE, require_agreement,
 };
-use engine::models::model::Guide;
+use engine::models::model::Conditioning;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, TransferModel};
-use engine::playable::Playable;
 
 fn file_name(stem: &str) -> String {
     format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
@@ -41,7 +41,7 @@ fn checkpoint() -> Checkpoint {
 }
 
 fn packed() -> Executed<Packed> {
-    let packed = Playable::packed(&checkpoint()).expect("playable");
+    let packed = InferenceModel::packed(&checkpoint()).expect("playable");
     Executed::new(packed.model(), Packed::default())
 }
 
@@ -85,11 +85,12 @@ fn assert_computes_the_same(mut there: Networks) {
     let dims = [16, 8, here.config().autoencoder.latent_channels];
     let noisy: Vec<f32> =
         values(content.len(), 2.0).iter().map(|value| 3.0 * value - 1.5).collect();
-    let styled = Guide { content: Some(&content), style: Some(&style), prefix_columns: 2 };
-    let guides = [styled, Guide { style: None, ..styled }, Guide { content: None, ..styled }];
+    let styled = Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 2 };
+    let conditionings =
+        [styled, Conditioning { style: None, ..styled }, Conditioning { content: None, ..styled }];
     for timestep in [here.config().diffusion.train_timesteps - 1, 7] {
         let [here, there] = [&mut here as &mut dyn TransferModel, &mut there].map(|networks| {
-            networks.denoise(&noisy, dims, timestep, &guides).expect("predicted").concat()
+            networks.denoise(&noisy, dims, timestep, &conditionings).expect("predicted").concat()
         });
         assert_near(&format!("prediction at {timestep}"), &there, &here);
     }
@@ -104,7 +105,7 @@ fn a_device_that_computes_something_else_does_not_play() {
     let mut other = checkpoint();
     let bias = other.tensors.get_mut("decoder.out.bias").expect("the last layer's");
     bias.data.iter_mut().for_each(|value| *value += 0.02);
-    let cpu = Playable::packed(&checkpoint()).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint()).expect("playable");
     let refused = Accelerator::open(&library(), &other, &cpu).err().expect("refused").reason();
     assert!(refused.contains("is not the CPU's"), "{refused}");
 }
@@ -112,7 +113,7 @@ fn a_device_that_computes_something_else_does_not_play() {
 #[test]
 fn streams_of_one_model_compute_the_same_on_any_thread() {
     let checkpoint = checkpoint();
-    let cpu = Playable::packed(&checkpoint).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint).expect("playable");
     let model = Accelerator::open(&library(), &checkpoint, &cpu).expect("a model in the library");
     let mode = LatencyMode::Live;
     let latents = std::thread::scope(|scope| {
@@ -144,14 +145,14 @@ fn functions() -> &'static Functions {
 }
 
 /// A call's status and message.
-fn said(call: impl FnOnce(Room<u8>) -> Status) -> (Status, String) {
+fn said(call: impl FnOnce(Room<u8>) -> StatusCode) -> (StatusCode, String) {
     let mut message = [0u8; 400];
-    let status = call(Room::of(&mut message));
+    let status = call(Room::from_slice(&mut message));
     let text = message.split(|byte| *byte == 0).next().unwrap_or_default();
     (status, String::from_utf8(text.to_vec()).expect("UTF-8"))
 }
 
-fn refuses(part: &str, call: impl FnOnce(Room<u8>) -> Status) {
+fn refuses(part: &str, call: impl FnOnce(Room<u8>) -> StatusCode) {
     let (status, message) = said(call);
     assert!(status == FAILED && message.contains(part), "expected `{part}`, found `{message}`");
 }
@@ -160,7 +161,7 @@ fn open(file: &[u8], device: u32) -> Result<*mut abi::Model, String> {
     let mut model = std::ptr::null_mut();
     // SAFETY: all pointers are of what lives until the call returns.
     let call = |message| unsafe {
-        (functions().open_model)(View::of(Some(file)), device, &mut model, message)
+        (functions().open_model)(View::from_slice(Some(file)), device, &mut model, message)
     };
     match said(call) {
         (OK, _) => Ok(model),
@@ -185,7 +186,7 @@ fn what_is_no_model_and_no_device_is_refused() {
 }
 
 fn latent(dims: [usize; 3], data: &[f32]) -> abi::Latent {
-    abi::Latent { dims, data: View::of(Some(data)) }
+    abi::Latent { dims, data: View::from_slice(Some(data)) }
 }
 
 /// Whoever calls with lengths that do not fit gets a message, and the stream goes on.
@@ -203,9 +204,11 @@ fn wrong_lengths_are_refused() {
     let pixels = values(128 * 16, 0.0);
     let mut room = vec![0.0; 16 * 2 * 32];
     let mut encode = |n_mels, frames, data: &[f32], room_len: usize, message| {
-        let image = abi::Image { n_mels, frames, data: View::of(Some(data)) };
+        let image = abi::Image { n_mels, frames, data: View::from_slice(Some(data)) };
         // SAFETY: as above.
-        unsafe { (functions.encode)(stream, image, Room::of(&mut room[..room_len]), message) }
+        unsafe {
+            (functions.encode)(stream, image, Room::from_slice(&mut room[..room_len]), message)
+        }
     };
     refuses("128 bands", |m| encode(64, 32, &pixels, 1024, m));
     refuses("a multiple of 8 frames", |m| encode(128, 12, &pixels[..128 * 12], 1024, m));
@@ -220,7 +223,9 @@ fn wrong_lengths_are_refused() {
     let mut pixels = vec![0.0; 128 * 16];
     let mut decode = |dims, data: &[f32], message| {
         // SAFETY: as above.
-        unsafe { (functions.decode)(stream, latent(dims, data), Room::of(&mut pixels), message) }
+        unsafe {
+            (functions.decode)(stream, latent(dims, data), Room::from_slice(&mut pixels), message)
+        }
     };
     refuses("latent", |m| decode([16, 2, 31], &content, m));
     refuses("latent", |m| decode([usize::MAX, usize::MAX, 32], &content, m));
@@ -228,29 +233,46 @@ fn wrong_lengths_are_refused() {
     refuses("room for 1024 values, found 2048", |m| decode([16, 1, 32], &content[..512], m));
     assert_eq!(said(|m| decode([16, 2, 32], &content, m)).0, OK);
 
-    let mut denoise = |guides: &[abi::Guide], room_len: usize, message| {
-        let (noisy, guides) = (latent([16, 2, 32], &content), View::of(Some(guides)));
+    let mut denoise = |conditionings: &[abi::Conditioning], room_len: usize, message| {
+        let (noisy, conditionings) =
+            (latent([16, 2, 32], &content), View::from_slice(Some(conditionings)));
         // SAFETY: as above.
         unsafe {
-            (functions.denoise)(stream, noisy, 9, guides, Room::of(&mut room[..room_len]), message)
+            (functions.denoise)(
+                stream,
+                noisy,
+                9,
+                conditionings,
+                Room::from_slice(&mut room[..room_len]),
+                message,
+            )
         }
     };
-    let none = View::of(None);
-    let bare =
-        abi::Guide { content: none, tokens: none, pooled: none, profile: none, prefix_columns: 0 };
-    let styled = abi::Guide {
-        tokens: View::of(Some(&content[..7])),
-        pooled: View::of(Some(&content[..7])),
+    let none = View::from_slice(None);
+    let bare = abi::Conditioning {
+        content: none,
+        tokens: none,
+        pooled: none,
+        profile: none,
+        prefix_columns: 0,
+    };
+    let styled = abi::Conditioning {
+        tokens: View::from_slice(Some(&content[..7])),
+        pooled: View::from_slice(Some(&content[..7])),
         ..bare
     };
     refuses("style tokens", |m| denoise(&[styled], 1024, m));
     refuses("latent", |m| {
-        denoise(&[abi::Guide { content: View::of(Some(&content[..9])), ..bare }], 1024, m)
+        denoise(
+            &[abi::Conditioning { content: View::from_slice(Some(&content[..9])), ..bare }],
+            1024,
+            m,
+        )
     });
     refuses("room for 1024 values, found 5", |m| denoise(&[bare], 5, m));
     assert_eq!(said(|m| denoise(&[], 0, m)).0, FAILED, "nothing to predict");
     assert_eq!(
-        said(|m| denoise(&[abi::Guide { prefix_columns: usize::MAX, ..bare }], 1024, m)).0,
+        said(|m| denoise(&[abi::Conditioning { prefix_columns: usize::MAX, ..bare }], 1024, m)).0,
         OK
     );
     // SAFETY: as above.
@@ -286,7 +308,7 @@ fn what_is_no_library_of_ours_is_told_in_one_sentence() {
 }
 
 /// Seconds that a window takes of `threads` streams that play beside each other.
-fn window_seconds(gpu: &Accelerator, cpu: &Playable<Packed>, threads: usize) -> f64 {
+fn window_seconds(gpu: &Accelerator, cpu: &InferenceModel<Packed>, threads: usize) -> f64 {
     const WINDOWS: u32 = 20;
     const STEPS: usize = 10;
     let play = || {
@@ -296,10 +318,12 @@ fn window_seconds(gpu: &Accelerator, cpu: &Playable<Packed>, threads: usize) -> 
         let mut latent = Vec::new();
         for _ in 0..WINDOWS {
             let content = networks.encode(&image).expect("encoded");
-            let guide = Guide { content: Some(&content), style: Some(&style), prefix_columns: 2 };
+            let conditioning =
+                Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 2 };
             latent = content.clone();
             for step in 0..STEPS {
-                let predicted = networks.denoise(&latent, [16, 16, 32], 999 - 99 * step, &[guide]);
+                let predicted =
+                    networks.denoise(&latent, [16, 16, 32], 999 - 99 * step, &[conditioning]);
                 latent = predicted.expect("predicted").remove(0);
             }
             networks.decode(&latent, [16, 16, 32]).expect("decoded");
@@ -330,7 +354,7 @@ fn a_gpu_computes_what_the_cpu_computes_in_several_streams() {
         Ok(networks) => assert_computes_the_same(networks),
         Err(error) => return skip(error.reason()),
     }
-    let cpu = Playable::packed(&checkpoint()).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint()).expect("playable");
     let gpu = Accelerator::open(&library, &checkpoint(), &cpu).expect("the GPU agrees");
     for threads in [1, 4, 8] {
         let ms = 1e3 * window_seconds(&gpu, &cpu, threads);

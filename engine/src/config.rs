@@ -50,12 +50,13 @@ pub struct WindowConfig {
     pub hop_frames: usize,
     /// Frames that a window shares with its predecessor, `frames - hop_frames`: what training
     /// gives as a clean prefix.
-    pub prefix_frames: usize,
+    #[serde(rename = "prefix_frames", alias = "overlap_frames")]
+    pub overlap_frames: usize,
 }
 
 impl Default for WindowConfig {
     fn default() -> Self {
-        Self { frames: 128, hop_frames: 112, prefix_frames: 16 }
+        Self { frames: 128, hop_frames: 112, overlap_frames: 16 }
     }
 }
 
@@ -303,11 +304,11 @@ impl ModelConfig {
         let (window, reduction) = (&self.window, self.autoencoder.reduction());
         bound("window.frames", window.frames, 2 * reduction, 4096)?;
         bound("window.hop_frames", window.hop_frames, 1, window.frames)?;
-        if window.hop_frames + window.prefix_frames != window.frames {
+        if window.hop_frames + window.overlap_frames != window.frames {
             return Err(Error::checkpoint(
                 "window.prefix_frames",
                 "frames - hop_frames",
-                window.prefix_frames,
+                window.overlap_frames,
             ));
         }
         bound("mel.n_mels * window.frames", self.mel.n_mels * window.frames, 1, IMAGE_MAX)?;
@@ -432,18 +433,18 @@ mod tests {
             n_mels: 64,
             ..hour.mel
         };
-        hour.window = WindowConfig { frames: 4096, hop_frames: 4096, prefix_frames: 0 };
+        hour.window = WindowConfig { frames: 4096, hop_frames: 4096, overlap_frames: 0 };
         assert!(refused(&hour).contains("mel.hop_length * window.frames"));
         let mut all = ModelConfig::default();
         all.autoencoder.channels.truncate(1);
         all.unet.attention[0] = true;
         all.mel.hop_length = 128;
-        all.window = WindowConfig { frames: 2048, hop_frames: 1024, prefix_frames: 1024 };
+        all.window = WindowConfig { frames: 2048, hop_frames: 1024, overlap_frames: 1024 };
         assert!(refused(&all).contains("positions that attend"));
         let mut tokens = ModelConfig::default();
         tokens.style.token_levels = tokens.style.channels.len();
         tokens.unet.attention[0] = true;
-        tokens.window = WindowConfig { frames: 1024, hop_frames: 512, prefix_frames: 512 };
+        tokens.window = WindowConfig { frames: 1024, hop_frames: 512, overlap_frames: 512 };
         assert!(refused(&tokens).contains("times tokens"), "{}", refused(&tokens));
     }
 
@@ -455,7 +456,7 @@ mod tests {
         for (frames, hop_frames, field) in
             [(100, 84, "window.frames"), (128, 0, "window.hop_frames")]
         {
-            let window = WindowConfig { frames, hop_frames, prefix_frames: frames - hop_frames };
+            let window = WindowConfig { frames, hop_frames, overlap_frames: frames - hop_frames };
             let config = ModelConfig { window, ..ModelConfig::default() };
             assert!(config.validate().unwrap_err().to_string().contains(field));
         }

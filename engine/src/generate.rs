@@ -5,7 +5,7 @@ use crate::diffusion::ddim::{DdimSampler, Prefix};
 use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
 use crate::image::MelImage;
-use crate::models::model::Guide;
+use crate::models::model::Conditioning;
 use crate::pipeline::TransferModel;
 use crate::settings::Settings;
 use crate::style::StyleTokens;
@@ -82,15 +82,19 @@ pub fn generate_image(
     for window in 0.. {
         let column = (window * hop) as u64;
         let mut latent = noise::window(settings.seed, column, height, width, channels);
-        noise::temper(&mut latent, settings.temperature);
+        noise::scale_noise(&mut latent, settings.temperature);
         let given = before.as_deref().map(|latent| last_columns(latent, prefix, width, channels));
         let given = given.map(|clean| Prefix::columns(&clean, prefix, dims)).transpose()?;
         let prefix_columns = if given.is_some() { prefix } else { 0 };
         let mut predict = |x: &[f32], timestep: usize| {
             cancel.check()?;
-            let with = Guide { content: None, style: Some(style), prefix_columns };
-            let guides = [with, Guide { style: None, ..with }];
-            let asked = if settings.guidance_scale == 1.0 { &guides[..1] } else { &guides[..] };
+            let with = Conditioning { content: None, style: Some(style), prefix_columns };
+            let conditionings = [with, Conditioning { style: None, ..with }];
+            let asked = if settings.guidance_scale == 1.0 {
+                &conditionings[..1]
+            } else {
+                &conditionings[..]
+            };
             let answers = model.denoise(x, dims, timestep, asked)?;
             Ok(match answers.as_slice() {
                 [cond, uncond] => guidance::combine(cond, uncond, settings.guidance_scale),

@@ -21,7 +21,7 @@ impl MelImage {
     }
 
     /// The value of one band in one frame.
-    pub fn at(&self, mel: usize, frame: usize) -> f32 {
+    pub fn value(&self, mel: usize, frame: usize) -> f32 {
         self.data[mel * self.frames + frame]
     }
 

@@ -44,7 +44,7 @@ impl LatencyMode {
         if hop_frames >= own.hop_frames || frames < 2 * column {
             return own;
         }
-        WindowConfig { frames, hop_frames, prefix_frames: frames - hop_frames }
+        WindowConfig { frames, hop_frames, overlap_frames: frames - hop_frames }
     }
 
     /// A model's config with the windows in which it plays.
@@ -96,13 +96,13 @@ mod tests {
             mode.played(&config).validate().expect("valid");
         }
         let windows = ALL.map(|mode| mode.window(&config));
-        let [live, balanced, quality] = windows.map(|w| (w.frames, w.hop_frames, w.prefix_frames));
+        let [live, balanced, quality] = windows.map(|w| (w.frames, w.hop_frames, w.overlap_frames));
         assert_eq!([live, balanced, quality], [(64, 2, 62), (128, 16, 112), (128, 112, 16)]);
     }
 
     #[test]
     fn short_windows_are_kept() {
-        let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
+        let window = WindowConfig { frames: 16, hop_frames: 8, overlap_frames: 8 };
         let config = ModelConfig { window, ..ModelConfig::default() };
         assert!(ALL.iter().all(|mode| mode.window(&config) == config.window));
     }

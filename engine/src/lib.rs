@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! audio_file | host block
-//!   -> stream    (Chunker -> worker -> Assembler: blocks in, blocks out)
+//!   -> stream    (Windower -> worker -> OverlapAdd: blocks in, blocks out)
 //!   -> dsp       (Resampler, Level, MelFrontEnd)
 //!   -> models    (SpectrogramEncoder, StyleEncoder, UNet, SpectrogramDecoder, written over `nn`)
 //!   -> diffusion (NoiseSchedule, DdimSampler)
@@ -23,12 +23,12 @@ pub mod dsp;
 pub mod error;
 pub mod generate;
 pub mod image;
+pub mod inference_model;
 pub mod latency_mode;
 pub mod library;
 pub mod models;
 pub mod nn;
 pub mod pipeline;
-pub mod playable;
 pub mod reference;
 mod regular_file;
 pub mod settings;

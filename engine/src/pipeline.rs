@@ -1,19 +1,19 @@
 //! One window of content and a style in, its wet audio out.
 //!
 //! ```text
-//! host samples -> intake (Resampler, Level, history) -> MelFrontEnd -> content image
+//! host samples -> analysis (Resampler, Level, history) -> MelFrontEnd -> content image
 //!   -> transfer (encode, DDIM with guidance, strength, noise; decode) -> wet image
-//!   -> voice (guided vocoder or Griffin-Lim) -> wet segment
+//!   -> synthesis (guided vocoder or Griffin-Lim) -> wet segment
 //! ```
 //!
 //! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is
 //! [`crate::stream`]'s.
 
-mod intake;
+mod analysis;
 mod rolling_style;
 mod style_source;
+mod synthesis;
 mod transfer;
-mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +26,8 @@ use crate::dsp::resample::Resampler;
 use crate::image::MelImage;
 use crate::stream::{Grid, Stage, Timings, WindowInput, WindowOutput, WindowProcessor};
 use crate::{Error, Result};
-use intake::Intake;
-use voice::{Performance, Voice};
+use analysis::Analysis;
+use synthesis::{Synthesis, SynthesisRequest};
 
 pub use rolling_style::RollingStyle;
 pub use style_source::{SharedStyle, StyleSource};
@@ -72,10 +72,10 @@ pub type Observer = Box<dyn FnMut(&WindowView) + Send>;
 /// The output depends on the samples since reset, the model, the style and the settings alone.
 pub struct Pipeline {
     grid: Grid,
-    intake: Intake,
+    analysis: Analysis,
     /// None while there is no model: windows then play dry.
     transfer: Option<Transfer>,
-    voice: Voice,
+    synthesis: Synthesis,
     style: Box<dyn StyleSource>,
     observer: Option<Observer>,
 }
@@ -128,8 +128,8 @@ impl Pipeline {
     ) -> Result<Self> {
         let grid = grid(config, host_rate_hz)?;
         Ok(Self {
-            intake: Intake::new(config, grid.clone(), channels)?,
-            voice: Voice::new(&config.mel, grid.clone())?,
+            analysis: Analysis::new(config, grid.clone(), channels)?,
+            synthesis: Synthesis::new(&config.mel, grid.clone())?,
             transfer: None,
             style,
             observer: None,
@@ -143,7 +143,8 @@ impl Pipeline {
     /// If the model's windows are not those that the pipeline was made for.
     pub fn set_model(&mut self, model: Box<dyn TransferModel>) -> Result<()> {
         let config = played(&*model);
-        if grid(&config, self.grid.host_rate_hz())? != self.grid || config.mel != *self.voice.mel()
+        if grid(&config, self.grid.host_rate_hz())? != self.grid
+            || config.mel != *self.synthesis.mel()
         {
             let expected = "the windows and the mel spectrogram that the stream was opened with";
             return Err(Error::checkpoint("window", expected, "others"));
@@ -196,7 +197,7 @@ impl Pipeline {
         let first = self.grid.first_model_sample(window.index) as f64 * to_host;
         observer(&WindowView {
             first_frame_position: first as i64,
-            frame_samples: self.voice.mel().hop_length as f64 * to_host,
+            frame_samples: self.synthesis.mel().hop_length as f64 * to_host,
             segment: &window.segment,
             content,
             wet,
@@ -212,15 +213,16 @@ impl WindowProcessor for Pipeline {
         cancel: &Cancel,
     ) -> Result<()> {
         let WindowOutput { wet, timings, dry } = out;
-        timings.measure(Stage::Resample, || self.intake.take(window));
+        timings.measure(Stage::Resample, || self.analysis.take(window));
         let model = self.transfer.as_mut().map(Transfer::model);
         timings.measure(Stage::Resample, || self.style.listen(window, model));
-        let (content, gain) = timings.measure(Stage::Mel, || self.intake.content(window.index))?;
+        let (content, gain) =
+            timings.measure(Stage::Mel, || self.analysis.content(window.index))?;
         cancel.check()?;
         if content.data.iter().all(|&value| value == 0.0) {
             // Nothing that the model could hear: what there is stays as it is, and silence silent.
             self.show(window, &content, &content);
-            return timings.measure(Stage::Vocode, || self.intake.dry(window.segment.start, wet));
+            return timings.measure(Stage::Vocode, || self.analysis.dry(window.segment.start, wet));
         }
         let Some(image) = self.image(window, &content, timings, cancel)? else {
             self.show(window, &content, &content);
@@ -233,21 +235,21 @@ impl WindowProcessor for Pipeline {
             (transfer.mode().vocoder_iterations(), transfer.makeup(&window.settings))
         };
         let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), played);
-        let performance = Performance { content: &content, target: &image, gain, iterations };
+        let performance = SynthesisRequest { content: &content, target: &image, gain, iterations };
         timings.measure(Stage::Vocode, || {
-            self.voice.play(&performance, &self.intake, window, wet)?;
+            self.synthesis.play(&performance, &self.analysis, window, wet)?;
             wet.iter_mut().flatten().for_each(|sample| *sample *= makeup);
             Ok(())
         })
     }
 
     fn skip(&mut self, window: &WindowInput) {
-        self.intake.take(window);
+        self.analysis.take(window);
         self.style.listen(window, None);
     }
 
     fn reset(&mut self) {
-        self.intake.reset();
+        self.analysis.reset();
         self.style.reset();
     }
 }

@@ -1,7 +1,7 @@
 //! The beginning of a recording, as much of it as a style is read from.
 
 use crate::audio_file::{Audio, Reader};
-use crate::playable::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE};
+use crate::inference_model::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE};
 use crate::{Error, Result};
 
 /// Seconds of a recording that may be silent before its style begins.

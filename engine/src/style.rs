@@ -1,15 +1,15 @@
 //! A style: what cross-attention reads, computed once from a reference and savable.
 
 pub mod file;
-mod heard;
 mod hexadecimal;
-mod kept;
 pub mod profile;
+mod reference_mels;
+mod saved;
 
 use serde::{Deserialize, Serialize};
 
-pub use heard::Heard;
-pub use kept::{KeptStyle, WrittenStyle};
+pub use reference_mels::ReferenceMels;
+pub use saved::{SavedStyle, WrittenStyle};
 
 /// The style encoder's answer to one or more reference windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,21 +10,21 @@ use engine::latency_mode::LatencyMode;
 use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
 
+use crate::active_stream::{ActiveStream, clean};
 use crate::editor::EditorApp;
 use crate::editor::window::{self, LuthierEditor, SharedExtent};
 use crate::factory;
-use crate::guard::reach::Reach;
+use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
-use crate::performer::Performer;
-use crate::playing::{Playing, clean};
+use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
 use crate::registry::heard;
 use crate::render_start::RenderStart;
-use crate::shared::{Gravity, Request};
+use crate::shared::{Request, Severity};
+use crate::shared_resources::SharedResources;
 use crate::style_slot::FACTORY;
-use crate::workshop::Workshop;
 
 /// How long an activation waits for a model whose windows it must know.
 const MODEL_WAIT: Duration = Duration::from_secs(10);
@@ -35,37 +35,37 @@ pub struct Luthier {
     instance: Arc<Instance>,
     window: SharedExtent,
     /// Between `activate` and `deactivate`.
-    playing: Option<Playing>,
+    playing: Option<ActiveStream>,
     render: RenderStart,
     /// What the guard knows of the host.
-    reach: Arc<Reach>,
-    // Goes last: the stream's work has ended before the workshop closes.
-    workshop: Arc<Workshop>,
+    host_link: Arc<HostLink>,
+    // Goes last: the stream's work has ended before the shared_resources closes.
+    shared_resources: Arc<SharedResources>,
 }
 
 impl Default for Luthier {
     fn default() -> Self {
         let instance = Arc::new(Instance::default());
-        let workshop = Workshop::enter();
-        listen_for_states(&instance, &workshop);
-        listen_for_requests(&instance, &workshop);
+        let shared_resources = SharedResources::enter();
+        listen_for_states(&instance, &shared_resources);
+        listen_for_requests(&instance, &shared_resources);
         let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
         Self {
-            reach: Reach::offer(&params, &instance.shared),
+            host_link: HostLink::offer(&params, &instance.shared),
             render: RenderStart::default(),
             params,
             instance,
             window: window::extent(),
             playing: None,
-            workshop,
+            shared_resources,
         }
     }
 }
 
 /// A loaded state may name another model.
-fn listen_for_states(instance: &Arc<Instance>, workshop: &Workshop) {
+fn listen_for_states(instance: &Arc<Instance>, shared_resources: &SharedResources) {
     let (weak, loader, registry) =
-        (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+        (Arc::downgrade(instance), shared_resources.loader(), shared_resources.registry());
     instance.project.set_listener(Box::new(move || {
         let Some(instance) = weak.upgrade() else { return };
         // At once, so that an offline render that begins now waits for it.
@@ -79,9 +79,9 @@ fn listen_for_states(instance: &Arc<Instance>, workshop: &Workshop) {
     }));
 }
 
-fn listen_for_requests(instance: &Arc<Instance>, workshop: &Workshop) {
+fn listen_for_requests(instance: &Arc<Instance>, shared_resources: &SharedResources) {
     let (weak, loader, registry) =
-        (Arc::downgrade(instance), workshop.loader(), workshop.registry());
+        (Arc::downgrade(instance), shared_resources.loader(), shared_resources.registry());
     instance.shared.set_handler(Box::new(move |request| {
         let (weak, registry) = (weak.clone(), Arc::clone(&registry));
         loader.send(move || {
@@ -120,8 +120,9 @@ impl Luthier {
 
     /// Has the model loaded, where it is not.
     fn fetch_model(&self) {
-        let (instance, registry) = (Arc::downgrade(&self.instance), self.workshop.registry());
-        self.workshop.loader().send(move || {
+        let (instance, registry) =
+            (Arc::downgrade(&self.instance), self.shared_resources.registry());
+        self.shared_resources.loader().send(move || {
             if let Some(instance) = instance.upgrade()
                 && matches!(instance.model.get(), (_, ModelState::Loading))
             {
@@ -135,7 +136,7 @@ impl Luthier {
     fn fetch_styles(&self) {
         for index in 0..FACTORY.len() {
             let instance = Arc::downgrade(&self.instance);
-            self.workshop.loader().send(move || {
+            self.shared_resources.loader().send(move || {
                 if let Some(instance) = instance.upgrade()
                     && let (_, ModelState::Ready(model)) = instance.model.get()
                 {
@@ -146,16 +147,26 @@ impl Luthier {
         }
     }
 
-    fn open(&self, sample_rate_hz: u32, channels: usize, block: u64) -> engine::Result<Playing> {
+    fn open(
+        &self,
+        sample_rate_hz: u32,
+        channels: usize,
+        block: u64,
+    ) -> engine::Result<ActiveStream> {
         let (instance, mode) = (Arc::clone(&self.instance), self.params.latency.value().mode());
-        let performer = Performer::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
-        let grid = performer.grid().clone();
+        let plugin_processor =
+            PluginProcessor::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
+        let grid = plugin_processor.grid().clone();
         // A window that is complete at a block's beginning cannot be there before its end.
         let deadline_samples = deadline_samples(mode, &grid).max(block);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
-        let (audio, work) =
-            open_on(self.workshop.pool()?, &config, Box::new(performer), &self.params.settings())?;
-        Ok(Playing::new(audio, work, channels, sample_rate_hz))
+        let (audio, work) = open_on(
+            self.shared_resources.pool()?,
+            &config,
+            Box::new(plugin_processor),
+            &self.params.settings(),
+        )?;
+        Ok(ActiveStream::new(audio, work, channels, sample_rate_hz))
     }
 }
 
@@ -205,15 +216,15 @@ impl Plugin for Luthier {
             Ok(playing) => self.playing = Some(playing),
             // The host goes on, and hears its own input.
             Err(error) => {
-                self.instance.shared.say(Gravity::Warning, format!("Passing through: {error}."))
+                self.instance.shared.notify(Severity::Warning, format!("Passing through: {error}."))
             }
         }
-        let latency = self.playing.as_ref().map_or(0, Playing::latency_samples);
+        let latency = self.playing.as_ref().map_or(0, ActiveStream::latency_samples);
         let status = &self.instance.shared.status;
         status.channels.store(channels as u32, Relaxed);
         status.sample_rate_hz.store(sample_rate_hz, Relaxed);
         status.latency_samples.store(latency, Relaxed);
-        status.offline.store(self.reach.is_offline(), Relaxed);
+        status.offline.store(self.host_link.is_offline(), Relaxed);
         status.active.store(true, Relaxed);
         context.set_latency_samples(latency);
         true
@@ -242,11 +253,11 @@ impl Plugin for Luthier {
             clean(buffer.as_slice());
             return ProcessStatus::Normal;
         };
-        let offline = self.reach.is_offline();
+        let offline = self.host_link.is_offline();
         playing.set_offline(offline);
         self.instance.shared.status.offline.store(offline, Relaxed);
         // A VST3 host may be asked on its main thread alone: the editor and the guard do.
-        if context.plugin_api() == PluginApi::Clap && self.reach.restart_is_due() {
+        if context.plugin_api() == PluginApi::Clap && self.host_link.restart_is_due() {
             context.request_restart();
         }
         let mut sidechain: [&[f32]; 2] = [&[]; 2];

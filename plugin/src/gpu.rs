@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use engine::checkpoint::Checkpoint;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::library::{self, Accelerator, Device, Library};
 use engine::nn::packed::Packed;
 use engine::pipeline::TransferModel;
-use engine::playable::Playable;
 
 use crate::guard::own_folder::own_folder;
 
@@ -28,7 +28,7 @@ pub struct Gpu(Option<Result<Accelerator, String>>);
 
 impl Gpu {
     /// Puts a model on the library's GPU. Takes its time: for the loader.
-    pub fn open(library: &Shipped, checkpoint: &Checkpoint, cpu: &Playable<Packed>) -> Self {
+    pub fn open(library: &Shipped, checkpoint: &Checkpoint, cpu: &InferenceModel<Packed>) -> Self {
         Self(library.as_ref().map(|library| {
             let library = library.as_ref().map_err(Clone::clone)?;
             Accelerator::open(library, checkpoint, cpu).map_err(|error| error.reason())
@@ -37,7 +37,11 @@ impl Gpu {
 
     /// The networks for one stream: on the GPU if it plays, and on the CPU where it does not, or no
     /// longer.
-    pub fn networks(&self, cpu: &Playable<Packed>, mode: LatencyMode) -> Box<dyn TransferModel> {
+    pub fn networks(
+        &self,
+        cpu: &InferenceModel<Packed>,
+        mode: LatencyMode,
+    ) -> Box<dyn TransferModel> {
         let gpu = self.0.as_ref().and_then(|gpu| gpu.as_ref().ok());
         Accelerator::networks(gpu, cpu, mode)
     }
@@ -80,7 +84,7 @@ mod tests {
 
     fn encoded(library: &Shipped) -> (Gpu, Vec<f32>) {
         let checkpoint = Checkpoint::from_bytes(factory::MODEL).expect("the model");
-        let cpu = Playable::packed(&checkpoint).expect("playable");
+        let cpu = InferenceModel::packed(&checkpoint).expect("playable");
         let gpu = Gpu::open(library, &checkpoint, &cpu);
         let image = MelImage::filled(128, 16, 0.5);
         let latent = gpu.networks(&cpu, LatencyMode::Live).encode(&image).expect("a latent");

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use engine::audio_file::Reader;
-use engine::style::{KeptStyle, file};
+use engine::style::{SavedStyle, file};
 
 use crate::model_slot::{ModelSlot, ModelState};
 use crate::project::{Keep, ModelChoice, Project};
-use crate::registry::{LoadedModel, Registry};
-use crate::shared::{Gravity, Shared};
-use crate::workshop::Workshop;
+use crate::registry::{PluginModel, Registry};
+use crate::shared::{Severity, Shared};
+use crate::shared_resources::SharedResources;
 
 /// What a user must know whose project may sound different now.
 const OUTDATED: &str =
@@ -43,13 +43,13 @@ impl Instance {
         match chosen {
             Ok(model) => {
                 if self.project.outdated() {
-                    self.shared.say(Gravity::Warning, OUTDATED);
+                    self.shared.notify(Severity::Warning, OUTDATED);
                 }
                 self.play(model);
             }
             Err(reason) => {
                 self.shared.words.lock().model.clear();
-                self.shared.say(Gravity::Warning, format!("Playing dry: {reason}."));
+                self.shared.notify(Severity::Warning, format!("Playing dry: {reason}."));
                 self.model.set(ModelState::Missing);
             }
         }
@@ -67,7 +67,7 @@ impl Instance {
                 });
                 self.play(model);
             }
-            Err(error) => self.shared.say(Gravity::Warning, format!("{error}.")),
+            Err(error) => self.shared.notify(Severity::Warning, format!("{error}.")),
         }
     }
 
@@ -79,34 +79,34 @@ impl Instance {
         let (_, ModelState::Ready(model)) = self.model.get() else {
             return self
                 .shared
-                .say(Gravity::Warning, "A style is read by a model, and there is none.");
+                .notify(Severity::Warning, "A style is read by a model, and there is none.");
         };
         match read_style(&model, path) {
             Ok(style) => {
                 self.shared
-                    .say(Gravity::Note, format!("The style is read from {}.", file_name(path)));
+                    .notify(Severity::Note, format!("The style is read from {}.", file_name(path)));
                 self.shared.words.lock().style_file = style.name.clone();
                 self.project.keep(Keep::File, Some(style));
                 self.shared.status.files.fetch_add(1, Relaxed);
             }
-            Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
+            Err(reason) => self.shared.notify(Severity::Warning, format!("{reason}.")),
         }
     }
 
     /// Saves one of the project's styles as a file. For the loader.
     pub fn save_style(&self, keep: Keep, path: &Path) {
         let Some(style) = self.project.style(keep) else {
-            return self.shared.say(Gravity::Warning, "There is no style to save yet.");
+            return self.shared.notify(Severity::Warning, "There is no style to save yet.");
         };
         match file::write(&style, path) {
-            Ok(()) => {
-                self.shared.say(Gravity::Note, format!("The style is saved as {}.", path.display()))
-            }
-            Err(reason) => self.shared.say(Gravity::Warning, format!("{reason}.")),
+            Ok(()) => self
+                .shared
+                .notify(Severity::Note, format!("The style is saved as {}.", path.display())),
+            Err(reason) => self.shared.notify(Severity::Warning, format!("{reason}.")),
         }
     }
 
-    fn play(&self, model: Arc<LoadedModel>) {
+    fn play(&self, model: Arc<PluginModel>) {
         self.read_styles_again(&model);
         self.shared.words.lock().model = model.name().into();
         self.tell_device(&model);
@@ -114,19 +114,19 @@ impl Instance {
     }
 
     /// Says what a model plays on; true if its GPU is in trouble, and was not before.
-    pub fn tell_device(&self, model: &LoadedModel) -> bool {
+    pub fn tell_device(&self, model: &PluginModel) -> bool {
         let (mut words, trouble) = (self.shared.words.lock(), model.gpu().trouble());
         // Asked after every window: the device is another one only where the trouble is.
         if words.gpu_trouble == trouble && !words.device.is_empty() {
             return false;
         }
-        words.device = Workshop::device(model.gpu());
+        words.device = SharedResources::device(model.gpu());
         words.gpu_trouble = trouble.into();
         !trouble.is_empty()
     }
 
     /// The project's styles as another model hears them.
-    fn read_styles_again(&self, model: &LoadedModel) {
+    fn read_styles_again(&self, model: &PluginModel) {
         for keep in Keep::ALL {
             let old = self.project.style(keep);
             if keep == Keep::File {
@@ -134,21 +134,21 @@ impl Instance {
                     old.as_ref().map_or_else(String::new, |old| old.name.clone());
             }
             let Some(old) = old else { continue };
-            match model.understand(&old) {
+            match model.reencode(&old) {
                 Ok(new) => self.project.replace(keep, &old, new),
                 Err(error) => {
                     let text =
                         format!("The style {} was made with another model: {error}.", old.name);
-                    self.shared.say(Gravity::Warning, text);
+                    self.shared.notify(Severity::Warning, text);
                 }
             }
         }
     }
 }
 
-fn read_style(model: &LoadedModel, path: &Path) -> engine::Result<KeptStyle> {
+fn read_style(model: &PluginModel, path: &Path) -> engine::Result<SavedStyle> {
     if file::is_style(path) {
-        return model.understand(&file::read(path)?);
+        return model.reencode(&file::read(path)?);
     }
     let recording = engine::reference::read(Reader::open(path)?, &path.display().to_string())?;
     model.keep(file_name(path), path, &recording)
@@ -164,7 +164,7 @@ fn reopen(
     name: &str,
     sha256: &str,
     path: &Path,
-) -> Result<Arc<LoadedModel>, String> {
+) -> Result<Arc<PluginModel>, String> {
     match registry.open(path) {
         Ok(model) if model.sha256() == sha256 => Ok(model),
         Ok(_) => Err(format!(

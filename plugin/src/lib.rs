@@ -3,7 +3,7 @@
 //! ```text
 //! host -> guard (accepts what a host may hand over) -> nice-plug -> Luthier (effect)
 //!           audio thread: engine::stream's half, gains, bypass        -> Shared (meters, counters)
-//!           worker:       Performer { engine::pipeline }              -> Shared (pictures, messages)
+//!           worker:       PluginProcessor { engine::pipeline }              -> Shared (pictures, messages)
 //!           loader:       model and style files, for all instances    -> ModelSlot, Project
 //!           editor:       reads Shared, sets LuthierParams, asks by Request
 //! ```
@@ -11,6 +11,7 @@
 //! [`params::LuthierParams`] is what a host automates and a project keeps; [`shared::Shared`] is
 //! what the editor sees.
 
+mod active_stream;
 pub mod editor;
 mod effect;
 mod factory;
@@ -20,16 +21,15 @@ mod instance;
 mod loader;
 mod model_slot;
 pub mod params;
-mod performer;
-mod playing;
+mod plugin_processor;
 pub mod project;
 mod ramp;
 mod registry;
 mod render_start;
 mod restart;
 pub mod shared;
+mod shared_resources;
 pub mod style_slot;
 mod styles;
-mod workshop;
 
 pub use effect::Luthier;

@@ -8,7 +8,7 @@ use engine::Result;
 use engine::cancel::Cancel;
 use parking_lot::{Condvar, Mutex};
 
-use crate::registry::LoadedModel;
+use crate::registry::PluginModel;
 
 /// How often somebody who waits looks whether the wait was called off.
 const POLL: Duration = Duration::from_millis(5);
@@ -19,7 +19,7 @@ pub enum ModelState {
     /// The loader is at it, or will be.
     Loading,
     /// It plays.
-    Ready(Arc<LoadedModel>),
+    Ready(Arc<PluginModel>),
     /// There is none: windows play dry.
     Missing,
 }

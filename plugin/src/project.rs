@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::style::{KeptStyle, WrittenStyle};
+use engine::style::{SavedStyle, WrittenStyle};
 use nice_plug::params::persist::PersistentField;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -77,17 +77,17 @@ struct Content {
     /// The shipped model was another one when the project was saved.
     outdated: bool,
     /// By [`Keep`].
-    styles: [Option<KeptStyle>; 3],
+    styles: [Option<SavedStyle>; 3],
 }
 
 /// Called when a host has loaded a state.
-type Listener = Box<dyn Fn() + Send + Sync>;
+type ChangeCallback = Box<dyn Fn() + Send + Sync>;
 
 /// One instance's part of the project.
 #[derive(Default)]
 pub struct Project {
     content: Mutex<Content>,
-    listener: Mutex<Option<Listener>>,
+    listener: Mutex<Option<ChangeCallback>>,
 }
 
 impl Project {
@@ -108,7 +108,7 @@ impl Project {
     }
 
     /// One of its styles.
-    pub fn style(&self, keep: Keep) -> Option<KeptStyle> {
+    pub fn style(&self, keep: Keep) -> Option<SavedStyle> {
         self.content.lock().styles[keep as usize].clone()
     }
 
@@ -118,12 +118,12 @@ impl Project {
     }
 
     /// Keeps a style, or lets go of it.
-    pub fn keep(&self, keep: Keep, style: Option<KeptStyle>) {
+    pub fn keep(&self, keep: Keep, style: Option<SavedStyle>) {
         self.content.lock().styles[keep as usize] = style;
     }
 
     /// Keeps `new` in the place of `old`, unless somebody has put another there meanwhile.
-    pub fn replace(&self, keep: Keep, old: &KeptStyle, new: KeptStyle) {
+    pub fn replace(&self, keep: Keep, old: &SavedStyle, new: SavedStyle) {
         let place = &mut self.content.lock().styles[keep as usize];
         if place.as_ref().is_some_and(|present| Arc::ptr_eq(&present.tokens, &old.tokens)) {
             *place = Some(new);
@@ -131,7 +131,7 @@ impl Project {
     }
 
     /// `listener` hears of every state that a host loads.
-    pub(crate) fn set_listener(&self, listener: Listener) {
+    pub(crate) fn set_listener(&self, listener: ChangeCallback) {
         *self.listener.lock() = Some(listener);
     }
 
@@ -145,7 +145,7 @@ impl Project {
             },
             ModelChoice::File { name, sha256, path } => WrittenModel { name, sha256, path },
         };
-        let [captured, file, held] = styles.map(|style| style.as_ref().map(KeptStyle::write));
+        let [captured, file, held] = styles.map(|style| style.as_ref().map(SavedStyle::write));
         Written { version: VERSION, model, captured, file, held }
     }
 
@@ -157,7 +157,7 @@ impl Project {
         let model =
             if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
         let styles = [written.captured, written.file, written.held];
-        let styles = styles.map(|style| style.and_then(KeptStyle::read));
+        let styles = styles.map(|style| style.and_then(SavedStyle::read));
         *self.content.lock() = Content { model, outdated: shipped && !ours, styles };
         if let Some(listener) = &*self.listener.lock() {
             listener();

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::{ModelConfig, WindowConfig};
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::TransferModel;
-use engine::playable::Playable;
-use engine::style::{KeptStyle, StyleTokens};
+use engine::style::{SavedStyle, StyleTokens};
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
@@ -25,19 +25,19 @@ use crate::style_slot::FACTORY;
 pub const WINDOW_FRAMES_VARIABLE: &str = "LUTHIER_WINDOW_FRAMES";
 
 /// A model that plays, with the factory styles as it hears them.
-pub struct LoadedModel {
+pub struct PluginModel {
     name: String,
-    playable: Playable<Packed>,
+    playable: InferenceModel<Packed>,
     gpu: Gpu,
     factory: [OnceLock<Result<Arc<StyleTokens>>>; FACTORY.len()],
 }
 
-impl LoadedModel {
+impl PluginModel {
     fn new(name: String, mut checkpoint: Checkpoint) -> Result<Self> {
         let config = heard(checkpoint.model_config()?);
         checkpoint.config = serde_json::to_value(config)
             .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
-        let playable = Playable::packed(&checkpoint)?;
+        let playable = InferenceModel::packed(&checkpoint)?;
         let gpu = Gpu::open(gpu::shipped(), &checkpoint, &playable);
         Ok(Self { name, playable, gpu, factory: Default::default() })
     }
@@ -84,7 +84,7 @@ impl LoadedModel {
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn keep(&self, name: String, path: &Path, recording: &Audio) -> Result<KeptStyle> {
+    pub fn keep(&self, name: String, path: &Path, recording: &Audio) -> Result<SavedStyle> {
         self.playable.keep(&mut Packed::default(), name, path, recording)
     }
 
@@ -92,8 +92,8 @@ impl LoadedModel {
     ///
     /// # Errors
     /// If it was kept without what was heard, or by a model with other ears.
-    pub fn understand(&self, style: &KeptStyle) -> Result<KeptStyle> {
-        self.playable.understand(&mut Packed::default(), style)
+    pub fn reencode(&self, style: &SavedStyle) -> Result<SavedStyle> {
+        self.playable.reencode(&mut Packed::default(), style)
     }
 
     /// A factory style; computed when it is first asked for.
@@ -114,7 +114,8 @@ pub fn heard(config: ModelConfig) -> ModelConfig {
     let frames = std::env::var(WINDOW_FRAMES_VARIABLE).ok().and_then(|value| value.parse().ok());
     match frames {
         Some(frames) if frames >= 16 && frames % 16 == 0 && frames < config.window.frames => {
-            let window = WindowConfig { frames, hop_frames: frames / 2, prefix_frames: frames / 2 };
+            let window =
+                WindowConfig { frames, hop_frames: frames / 2, overlap_frames: frames / 2 };
             ModelConfig { window, ..config }
         }
         _ => config,
@@ -124,7 +125,7 @@ pub fn heard(config: ModelConfig) -> ModelConfig {
 /// All models that any instance plays, by hash.
 #[derive(Default)]
 pub struct Registry {
-    models: Mutex<HashMap<String, Weak<LoadedModel>>>,
+    models: Mutex<HashMap<String, Weak<PluginModel>>>,
 }
 
 impl Registry {
@@ -132,7 +133,7 @@ impl Registry {
     ///
     /// # Errors
     /// If the plugin was built with a file that is no model.
-    pub fn shipped(&self) -> Result<Arc<LoadedModel>> {
+    pub fn shipped(&self) -> Result<Arc<PluginModel>> {
         let load =
             || self.keep(factory::MODEL_NAME.into(), Checkpoint::from_bytes(factory::MODEL)?);
         self.find(factory::model_sha256()).map_or_else(load, Ok)
@@ -142,18 +143,18 @@ impl Registry {
     ///
     /// # Errors
     /// If the file cannot be read or is no transfer model.
-    pub fn open(&self, path: &Path) -> Result<Arc<LoadedModel>> {
+    pub fn open(&self, path: &Path) -> Result<Arc<PluginModel>> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let checkpoint = Checkpoint::read(path)?;
         self.find(&checkpoint.sha256).map_or_else(|| self.keep(name, checkpoint), Ok)
     }
 
-    fn find(&self, sha256: &str) -> Option<Arc<LoadedModel>> {
+    fn find(&self, sha256: &str) -> Option<Arc<PluginModel>> {
         self.models.lock().get(sha256).and_then(Weak::upgrade)
     }
 
-    fn keep(&self, name: String, checkpoint: Checkpoint) -> Result<Arc<LoadedModel>> {
-        let model = Arc::new(LoadedModel::new(name, checkpoint)?);
+    fn keep(&self, name: String, checkpoint: Checkpoint) -> Result<Arc<PluginModel>> {
+        let model = Arc::new(PluginModel::new(name, checkpoint)?);
         let mut models = self.models.lock();
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(model.sha256().into(), Arc::downgrade(&model));

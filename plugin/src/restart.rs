@@ -16,14 +16,14 @@ pub struct Restart {
     /// What was wanted when [`Self::is_due`] was last called.
     asked: AtomicU32,
     /// A model has come that has windows of another length.
-    misfit: AtomicBool,
+    window_mismatch: AtomicBool,
 }
 
 impl Restart {
     /// An activation begins, in this mode, with the windows of the present model.
     pub fn activated(&self, latency: Latency) {
         let fixed = code(latency, false);
-        self.misfit.store(false, Relaxed);
+        self.window_mismatch.store(false, Relaxed);
         self.asked.store(fixed, Relaxed);
         self.fixed.store(fixed, Relaxed);
     }
@@ -34,19 +34,20 @@ impl Restart {
     }
 
     /// A model has come that cannot play before the next activation.
-    pub fn misfit(&self) {
-        self.misfit.store(true, Relaxed);
+    pub fn window_mismatch(&self) {
+        self.window_mismatch.store(true, Relaxed);
     }
 
     /// Whether the host is to be asked now, for `latency` is what is wanted; once for every change.
     pub fn is_due(&self, latency: Latency) -> bool {
-        let (fixed, wanted) = (self.fixed.load(Relaxed), code(latency, self.misfit.load(Relaxed)));
+        let (fixed, wanted) =
+            (self.fixed.load(Relaxed), code(latency, self.window_mismatch.load(Relaxed)));
         fixed != INACTIVE && self.asked.swap(wanted, Relaxed) != wanted && wanted != fixed
     }
 }
 
-fn code(latency: Latency, misfit: bool) -> u32 {
-    (latency as u32 + 1) << 1 | u32::from(misfit)
+fn code(latency: Latency, window_mismatch: bool) -> u32 {
+    (latency as u32 + 1) << 1 | u32::from(window_mismatch)
 }
 
 #[cfg(test)]
@@ -63,11 +64,11 @@ mod tests {
         assert!(!restart.is_due(Latency::Live), "asked");
         assert!(!restart.is_due(Latency::Quality), "as it is");
         assert!(restart.is_due(Latency::Live));
-        restart.misfit();
+        restart.window_mismatch();
         assert!(restart.is_due(Latency::Live));
         restart.activated(Latency::Live);
         assert!(!restart.is_due(Latency::Live));
-        restart.misfit();
+        restart.window_mismatch();
         restart.deactivated();
         assert!(!restart.is_due(Latency::Live));
     }

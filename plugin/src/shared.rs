@@ -101,7 +101,7 @@ pub struct Status {
 
 /// How grave a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gravity {
+pub enum Severity {
     /// Something was done.
     Note,
     /// Something is missing: the plugin plays dry, or not as the project says.
@@ -112,7 +112,7 @@ pub enum Gravity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// How grave it is.
-    pub gravity: Gravity,
+    pub severity: Severity,
     /// The sentence.
     pub text: String,
 }
@@ -250,8 +250,8 @@ impl Shared {
     }
 
     /// Tells the user something.
-    pub(crate) fn say(&self, gravity: Gravity, text: impl Into<String>) {
-        let message = Message { gravity, text: text.into() };
+    pub(crate) fn notify(&self, severity: Severity, text: impl Into<String>) {
+        let message = Message { severity, text: text.into() };
         let mut words = self.words.lock();
         if words.message.as_ref() != Some(&message) {
             words.message = Some(message);

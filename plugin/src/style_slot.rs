@@ -43,7 +43,7 @@ pub enum StyleSlot {
 
 impl StyleSlot {
     /// The meaning of a value of the Style parameter.
-    pub fn of(slot: i32) -> Self {
+    pub fn from_index(slot: i32) -> Self {
         match slot {
             SIDECHAIN => Self::Sidechain,
             CAPTURED => Self::Captured,
@@ -58,7 +58,7 @@ impl StyleSlot {
 
 /// What a place is called.
 pub fn name(slot: i32) -> String {
-    match StyleSlot::of(slot) {
+    match StyleSlot::from_index(slot) {
         StyleSlot::Factory(index) => FACTORY[index].into(),
         StyleSlot::Sidechain => "Sidechain".into(),
         StyleSlot::Captured => "Captured".into(),

@@ -9,18 +9,18 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use engine::pipeline::{RollingStyle, StyleSource, TransferModel};
 use engine::stream::WindowInput;
-use engine::style::{Heard, KeptStyle, StyleTokens};
+use engine::style::{ReferenceMels, SavedStyle, StyleTokens};
 use engine::{Error, Result};
 use parking_lot::Mutex;
 
 use crate::instance::Instance;
 use crate::project::Keep;
-use crate::registry::LoadedModel;
-use crate::shared::Gravity;
+use crate::registry::PluginModel;
+use crate::shared::Severity;
 use crate::style_slot::{self, StyleSlot};
 
 /// The model that the pipeline plays. One thread at a time holds pipeline and styles.
-pub type Current = Arc<Mutex<Option<Arc<LoadedModel>>>>;
+pub type Current = Arc<Mutex<Option<Arc<PluginModel>>>>;
 
 /// The answer to "which style": none plays dry.
 type Answer = Result<Option<Arc<StyleTokens>>>;
@@ -41,11 +41,11 @@ impl Styles {
     fn choose(
         &mut self,
         window: &WindowInput,
-        loaded: &LoadedModel,
+        loaded: &PluginModel,
         model: &mut dyn TransferModel,
     ) -> Answer {
         let project = &self.instance.project;
-        match StyleSlot::of(i32::from(window.settings.style_slot)) {
+        match StyleSlot::from_index(i32::from(window.settings.style_slot)) {
             StyleSlot::Factory(index) => {
                 let tokens = loaded.factory_style(index);
                 tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
@@ -64,7 +64,7 @@ impl Styles {
             StyleSlot::Reserved => {
                 self.instance
                     .shared
-                    .say(Gravity::Warning, "Playing dry: this place has no style yet.");
+                    .notify(Severity::Warning, "Playing dry: this place has no style yet.");
                 Ok(None)
             }
         }
@@ -73,8 +73,8 @@ impl Styles {
     /// A style of the project's, if there is one that this model understands.
     fn kept(
         &self,
-        style: Option<KeptStyle>,
-        loaded: &LoadedModel,
+        style: Option<SavedStyle>,
+        loaded: &PluginModel,
         missing: &str,
     ) -> Option<Arc<StyleTokens>> {
         let reason = match style {
@@ -82,7 +82,7 @@ impl Styles {
             Some(style) => format!("the style {} was made with another model", style.name),
             None => missing.into(),
         };
-        self.instance.shared.say(Gravity::Warning, format!("Playing dry: {reason}."));
+        self.instance.shared.notify(Severity::Warning, format!("Playing dry: {reason}."));
         None
     }
 
@@ -90,7 +90,7 @@ impl Styles {
     fn sidechain(
         &mut self,
         hold: bool,
-        loaded: &LoadedModel,
+        loaded: &PluginModel,
         model: &mut dyn TransferModel,
     ) -> Answer {
         let project = Arc::clone(&self.instance.project);
@@ -102,8 +102,8 @@ impl Styles {
         match &style {
             Some(_) if hold => project.keep(Keep::Held, style.clone()),
             Some(_) => {}
-            None => self.instance.shared.say(
-                Gravity::Warning,
+            None => self.instance.shared.notify(
+                Severity::Warning,
                 "Playing dry: the sidechain has not been heard for long enough yet.",
             ),
         }
@@ -113,34 +113,37 @@ impl Styles {
     /// The sidechain's present style.
     fn heard(
         &mut self,
-        loaded: &LoadedModel,
+        loaded: &PluginModel,
         model: &mut dyn TransferModel,
-    ) -> Result<Option<KeptStyle>> {
+    ) -> Result<Option<SavedStyle>> {
         let tokens = self.rolling.tokens(model)?;
-        Ok(tokens.map(|tokens| KeptStyle {
+        Ok(tokens.map(|tokens| SavedStyle {
             name: "Sidechain".into(),
             path: PathBuf::new(),
             tokens: Arc::new(StyleTokens { model: loaded.sha256().into(), ..(*tokens).clone() }),
-            heard: Arc::new(Heard::of(&loaded.config().mel, self.rolling.images())),
+            heard: Arc::new(ReferenceMels::from_images(
+                &loaded.config().mel,
+                self.rolling.images(),
+            )),
         }))
     }
 
-    fn capture(&mut self, loaded: &LoadedModel, model: &mut dyn TransferModel) {
+    fn capture(&mut self, loaded: &PluginModel, model: &mut dyn TransferModel) {
         let shared = Arc::clone(&self.instance.shared);
         match self.heard(loaded, model) {
             Ok(style @ Some(_)) => {
                 self.instance.project.keep(Keep::Captured, style);
                 shared.status.captures.fetch_add(1, Relaxed);
-                shared.say(
-                    Gravity::Note,
+                shared.notify(
+                    Severity::Note,
                     "The sidechain's style is captured and kept in the project.",
                 );
             }
-            Ok(None) => shared.say(
-                Gravity::Warning,
+            Ok(None) => shared.notify(
+                Severity::Warning,
                 "Nothing captured: the sidechain has not been heard for long enough yet.",
             ),
-            Err(error) => shared.say(Gravity::Warning, format!("Nothing captured: {error}.")),
+            Err(error) => shared.notify(Severity::Warning, format!("Nothing captured: {error}.")),
         }
     }
 }

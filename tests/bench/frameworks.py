@@ -163,7 +163,7 @@ def stages_of(path, given):
         "read a style, once for all steps": (read, (tokens, pooled, profile)),
         "decode": (Decode(model.decoder, mean, std), (content,)),
     }
-    # The second guide has no style.
+    # The second conditioning has no style.
     style = [torch.cat([x, torch.zeros_like(x)]) for x in (tokens, pooled, profile)]
     for name, batch in {"denoise, one step": 1, "denoise, one guided step": 2}.items():
         # The denoiser halves its input: columns are padded up to what divides.

@@ -445,7 +445,7 @@ def keep_gradients(networks, image, prediction, logits):
 
 
 def keep_model(networks, references, frames, timestep):
-    """A whole model: standardised latents, padding up to what the denoiser halves, three guides, a clipped image."""
+    """A whole model: standardised latents, padding up to what the denoiser halves, three conditionings, a clipped image."""
     image = draw_image(1, frames)
     mean, std = 0.3 * draw(LATENT), 0.5 + draw(LATENT).abs()
     mean, std = mean.float().double(), std.float().double()

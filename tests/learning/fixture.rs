@@ -25,7 +25,7 @@ pub fn mel() -> MelConfig {
 /// Writes the dataset: five pieces to learn from, two to validate, two to test, each in both of two
 /// setups.
 pub fn write(folder: &Path) {
-    let window = WindowConfig { frames: SIDE, hop_frames: 24, prefix_frames: 8 };
+    let window = WindowConfig { frames: SIDE, hop_frames: 24, overlap_frames: 8 };
     let splits =
         [Split::Train; 5].into_iter().chain([Split::Validation; 2]).chain([Split::Test; 2]);
     let piece = |(id, split)| PieceEntry {

@@ -3,7 +3,7 @@
 use candle_core::Device;
 use engine::config::ModelConfig;
 use engine::image::MelImage;
-use engine::models::model::{Guide, Model};
+use engine::models::model::{Conditioning, Model};
 use engine::nn::Backend;
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
@@ -70,12 +70,12 @@ fn run<B: Backend>(ops: &mut B, model: &Model<B>, frames: usize) -> Outputs {
     let decoded = model.decode(ops, &latent, dims).expect("decode");
     let style = model.style_tokens(ops, &[image.clone(), image]).expect("style");
     let noisy = pseudo(latent.len(), 9);
-    let guides = [
-        Guide { content: Some(&latent), style: Some(&style), prefix_columns: 2 },
-        Guide { content: Some(&latent), style: None, prefix_columns: 2 },
-        Guide { content: None, style: Some(&style), prefix_columns: 0 },
+    let conditionings = [
+        Conditioning { content: Some(&latent), style: Some(&style), prefix_columns: 2 },
+        Conditioning { content: Some(&latent), style: None, prefix_columns: 2 },
+        Conditioning { content: None, style: Some(&style), prefix_columns: 0 },
     ];
-    let predictions = model.denoise(ops, &noisy, dims, 321, &guides).expect("denoise");
+    let predictions = model.denoise(ops, &noisy, dims, 321, &conditionings).expect("denoise");
     Outputs { latent, image: decoded.data, tokens: style.tokens, predictions }
 }
 

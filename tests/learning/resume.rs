@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use trainer::config::RunConfig;
 use trainer::losses::{Losses, mse};
 use trainer::optim::Parameters;
-use trainer::plot::Panels;
+use trainer::plot::ImageTable;
 use trainer::train_loop::folder::Folder;
 use trainer::train_loop::{self, Metrics, Options, Record, Task};
 
@@ -64,7 +64,7 @@ impl Task for Line {
         Ok(Metrics { monitor: error, values: [("mse".to_string(), error)].into() })
     }
 
-    fn panels(&mut self) -> Result<Option<Panels>> {
+    fn panels(&mut self) -> Result<Option<ImageTable>> {
         Ok(None)
     }
 
@@ -107,7 +107,7 @@ fn a_run_learns_and_leaves_its_folder() {
     ] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
-    let lines = Folder::at(folder.path()).lines().unwrap();
+    let lines = Folder::new(folder.path()).lines().unwrap();
     let training: Vec<_> = lines.iter().filter(|line| line["loss"].is_number()).collect();
     assert_eq!(training.len(), 30);
     for field in ["learning_rate", "gradient_norm", "seconds", "steps_per_second"] {
@@ -149,7 +149,7 @@ fn a_resumed_run_is_the_same_bit_for_bit() {
         );
     }
     let rates = |run: &Path| {
-        let lines = Folder::at(run).lines().unwrap();
+        let lines = Folder::new(run).lines().unwrap();
         lines.iter().filter_map(|line| line["learning_rate"].as_f64()).collect::<Vec<_>>()
     };
     assert_eq!(rates(&whole), rates(&halves), "and so is the learning rate's fall");
@@ -204,7 +204,7 @@ fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
         fn validate(&mut self) -> Result<Metrics> {
             self.0.validate()
         }
-        fn panels(&mut self) -> Result<Option<Panels>> {
+        fn panels(&mut self) -> Result<Option<ImageTable>> {
             self.0.panels()
         }
         fn export(&mut self, path: &Path, record: &Record) -> Result<()> {

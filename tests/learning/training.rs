@@ -9,7 +9,7 @@ use engine::diffusion::ddim::DdimSampler;
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
 use engine::image::MelImage;
-use engine::models::model::{Guide, Model};
+use engine::models::model::{Conditioning, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::settings::Settings;
 use trainer::classifier::Judge;
@@ -120,7 +120,7 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     assert!(summary.metrics.is_object());
 
     for (run, terms) in [(&autoencoder, "mse l1 kl perceptual"), (&ldm, "diffusion label style")] {
-        let lines = Folder::at(run).lines().expect("log");
+        let lines = Folder::new(run).lines().expect("log");
         for term in terms.split(' ') {
             assert!(
                 lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)),
@@ -160,7 +160,7 @@ fn both_feature_losses_listen_through_vggish() {
     let init = Some(autoencoder.join("last.safetensors"));
     run(Args { init, ..arguments(Trained::Ldm, &data, &ldm, &overrides(&["loss.style=0.01"])) });
     for (run, term) in [(&autoencoder, "perceptual"), (&ldm, "style")] {
-        let lines = Folder::at(run).lines().expect("log");
+        let lines = Folder::new(run).lines().expect("log");
         assert!(
             lines.iter().any(|line| line["terms"][term].as_f64().is_some_and(|v| v > 0.0)),
             "{term}"
@@ -241,10 +241,11 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
     let sampler =
         DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
     let mut latent = noise::window(seed, 0, h, w, c);
-    noise::temper(&mut latent, Settings::default().temperature);
+    noise::scale_noise(&mut latent, Settings::default().temperature);
     let mut denoise = |x_t: &[f32], t: usize| {
-        let guide = Guide { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
-        Ok(model.denoise(&mut ops, x_t, dims, t, &[guide])?.swap_remove(0))
+        let conditioning =
+            Conditioning { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
+        Ok(model.denoise(&mut ops, x_t, dims, t, &[conditioning])?.swap_remove(0))
     };
     sampler.sample(&mut latent, &mut denoise, &mut |_| vec![0.0; h * w * c], None).expect("sample");
     model.decode(&mut Candle::new(Device::Cpu), &latent, dims).expect("decode").data

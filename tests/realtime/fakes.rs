@@ -133,20 +133,20 @@ pub fn work_for(total: Duration, cancel: &Cancel) -> Result<()> {
 
 /// A short window, so that tests see many: 16 frames, 8 a hop, at the default 22050 Hz.
 pub fn short() -> ModelConfig {
-    let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
+    let window = WindowConfig { frames: 16, hop_frames: 8, overlap_frames: 8 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 
 /// A live window: a long past, a short hop.
 pub fn live() -> ModelConfig {
-    let window = WindowConfig { frames: 64, hop_frames: 16, prefix_frames: 48 };
+    let window = WindowConfig { frames: 64, hop_frames: 16, overlap_frames: 48 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 
 /// The shortest hop that windows can move by with a fade: one fade begins where the one before
 /// ends.
 pub fn shortest() -> ModelConfig {
-    let window = WindowConfig { frames: 16, hop_frames: 2, prefix_frames: 14 };
+    let window = WindowConfig { frames: 16, hop_frames: 2, overlap_frames: 14 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 

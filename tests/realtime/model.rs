@@ -9,12 +9,12 @@ use candle_core::Device;
 use engine::config::{MelConfig, ModelConfig};
 use engine::image::MelImage;
 use engine::library::{Fallback, Fault};
-use engine::models::model::{Guide, LatentDims, Model};
+use engine::models::model::{Conditioning, LatentDims, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
 use engine::pipeline::{Executed, Pipeline, TransferModel};
 use engine::settings::Settings;
-use engine::stream::{OfflineStream, SideBySide, WindowProcessor};
+use engine::stream::{OfflineStream, ParallelRender, WindowProcessor};
 use engine::style::StyleTokens;
 use engine::style::profile::BAND_STATISTICS;
 use engine::{Error, Result};
@@ -119,11 +119,11 @@ fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
         let grid = pipelines[0].grid().clone();
         let processors =
             pipelines.into_iter().map(|p| Box::new(p) as Box<dyn WindowProcessor>).collect();
-        let mut stream =
-            SideBySide::new(grid, 1, true, processors, &settings, Some(400_000)).expect("streams");
+        let mut stream = ParallelRender::new(grid, 1, true, processors, &settings, Some(400_000))
+            .expect("streams");
         let mut out = vec![Vec::new()];
         for (main, beside) in signal.chunks(7_000).zip(beside.chunks(7_000)) {
-            stream.push_beside(&[main], &[beside], &mut out).expect("pushed");
+            stream.push_with_sidechain(&[main], &[beside], &mut out).expect("pushed");
         }
         assert_eq!(stream.finish(&mut out).expect("finished").first_error, None);
         out
@@ -179,10 +179,10 @@ impl TransferModel for Failing {
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
         self.works()?;
-        self.networks.denoise(noisy, dims, timestep, guides)
+        self.networks.denoise(noisy, dims, timestep, conditionings)
     }
 }
 

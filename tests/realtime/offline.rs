@@ -6,7 +6,7 @@ use engine::Error;
 use engine::cancel::Cancel;
 use engine::config::ModelConfig;
 use engine::settings::Settings;
-use engine::stream::{OfflineStream, SideBySide, WindowProcessor, render};
+use engine::stream::{OfflineStream, ParallelRender, WindowProcessor, render};
 use tests::signal::Lcg;
 
 use crate::fakes::{Numbered, Passthrough, before, grid, play, short, shortest};
@@ -73,13 +73,15 @@ fn streams_side_by_side_render_what_one_does() {
             for known in [Some(len as u64), None] {
                 let processors = (0..streams).map(|_| numbered()).collect();
                 let mut stream =
-                    SideBySide::new(grid.clone(), 2, false, processors, &settings, known)
+                    ParallelRender::new(grid.clone(), 2, false, processors, &settings, known)
                         .expect("streams");
                 let mut out = vec![Vec::new(); 2];
                 for start in (0..len).step_by(9_973) {
                     let block =
                         signal.iter().map(|channel| &channel[start..len.min(start + 9_973)]);
-                    stream.push_beside(&block.collect::<Vec<_>>(), &[], &mut out).expect("pushed");
+                    stream
+                        .push_with_sidechain(&block.collect::<Vec<_>>(), &[], &mut out)
+                        .expect("pushed");
                     assert_eq!(stream.delivered_samples(), out[0].len() as u64);
                 }
                 let report = stream.finish(&mut out).expect("finished");
@@ -115,11 +117,17 @@ fn a_failure_in_one_of_several_streams_is_reported() {
     };
     let processors =
         (0..2).map(|_| before(1, fails_at_twelve) as Box<dyn WindowProcessor>).collect();
-    let mut stream =
-        SideBySide::new(grid(&short(), 44_100), 1, false, processors, &Settings::default(), None)
-            .expect("streams");
+    let mut stream = ParallelRender::new(
+        grid(&short(), 44_100),
+        1,
+        false,
+        processors,
+        &Settings::default(),
+        None,
+    )
+    .expect("streams");
     let mut out = vec![Vec::new()];
-    stream.push_beside(&[&signal[0]], &[], &mut out).expect("pushed");
+    stream.push_with_sidechain(&[&signal[0]], &[], &mut out).expect("pushed");
     let report = stream.finish(&mut out).expect("finished");
     assert!(out == signal, "dry where it failed");
     assert!(
@@ -128,8 +136,15 @@ fn a_failure_in_one_of_several_streams_is_reported() {
             .is_some_and(|text| text.contains("window 12") && text.contains("out of memory"))
     );
     assert!(
-        SideBySide::new(grid(&short(), 44_100), 1, false, Vec::new(), &Settings::default(), None)
-            .is_err()
+        ParallelRender::new(
+            grid(&short(), 44_100),
+            1,
+            false,
+            Vec::new(),
+            &Settings::default(),
+            None
+        )
+        .is_err()
     );
 }
 
@@ -143,7 +158,7 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
             (0..2).map(|_| Box::new(Passthrough::new(1)) as Box<dyn WindowProcessor>).collect();
         let grid = grid(&short(), 44_100);
         let mut stream =
-            SideBySide::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
+            ParallelRender::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
                 .expect("streams");
         let (cancel, told) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
         let here = Arc::clone(&told);
@@ -151,7 +166,7 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
         (stream, cancel, told)
     };
     let (mut stream, _, told) = open();
-    stream.push_beside(&[&signal], &[], &mut [Vec::new()]).expect("pushed");
+    stream.push_with_sidechain(&[&signal], &[], &mut [Vec::new()]).expect("pushed");
     stream.finish(&mut [Vec::new()]).expect("finished");
     let told = told.lock().unwrap();
     let steps = told.windows(2).filter(|pair| pair[1] > pair[0]).count();
@@ -159,7 +174,7 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
 
     let (mut stream, cancel, told) = open();
     cancel.cancel();
-    let pushed = stream.push_beside(&[&signal], &[], &mut [Vec::new()]);
+    let pushed = stream.push_with_sidechain(&[&signal], &[], &mut [Vec::new()]);
     let ended = pushed.and_then(|()| stream.finish(&mut [Vec::new()]).map(drop));
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
     assert!(told.lock().unwrap().is_empty(), "nothing was computed");

@@ -144,7 +144,7 @@ fn a_slow_worker_is_late_only_beyond_the_deadline() {
     assert!(hopeless.late > 10, "{hopeless:?}");
 }
 
-/// With hundreds of blocks and no time at all, parcels run out: the stream goes on dry, then finds
+/// With hundreds of blocks and no time at all, jobs run out: the stream goes on dry, then finds
 /// back.
 #[test]
 fn a_worker_that_hangs_for_long_is_survived() {

@@ -6,7 +6,7 @@ mod golden;
 use candle_core::{Device, Tensor};
 use engine::image::MelImage;
 use engine::models::cross_attention::CrossAttention;
-use engine::models::model::{Guide, Model};
+use engine::models::model::{Conditioning, Model};
 use engine::models::position::SinusoidalPositionEmbedding;
 use engine::models::unet::Conditions;
 use engine::models::{Autoencoder, Denoiser};
@@ -165,16 +165,20 @@ fn model<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
 
     let latent = golden.data("out/model.latent");
     let prefix_columns = golden.data("in/model.prefix")[0] as usize;
-    let guides = [
-        Guide { content: Some(latent), style: Some(&style), prefix_columns },
-        Guide { content: Some(latent), style: None, prefix_columns },
-        Guide { content: None, style: Some(&style), prefix_columns: 0 },
+    let conditionings = [
+        Conditioning { content: Some(latent), style: Some(&style), prefix_columns },
+        Conditioning { content: Some(latent), style: None, prefix_columns },
+        Conditioning { content: None, style: Some(&style), prefix_columns: 0 },
     ];
     let timestep = golden.data("in/model.timestep")[0] as usize;
     let predictions = model
-        .denoise(ops, golden.data("in/model.noisy"), dims, timestep, &guides)
+        .denoise(ops, golden.data("in/model.noisy"), dims, timestep, &conditionings)
         .expect("denoise");
-    golden.assert_equals("model.predictions", &[guides.len(), h, w, c], &predictions.concat());
+    golden.assert_equals(
+        "model.predictions",
+        &[conditionings.len(), h, w, c],
+        &predictions.concat(),
+    );
     let decoded = model.decode(ops, latent, dims).expect("decode");
     golden.assert_equals("model.decoded", &[1, decoded.n_mels, decoded.frames, 1], &decoded.data);
 }

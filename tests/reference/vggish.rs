@@ -8,8 +8,8 @@ use engine::audio_file;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::config::MelConfig;
 use engine::dsp::mel::MelFrontEnd;
+use engine::inference_model::InferenceModel;
 use engine::nn::candle::{Candle, ParamStore};
-use engine::playable::Playable;
 use safetensors::{Dtype, SafeTensors};
 use tests::vggish::{checkpoint, draw, weight};
 use tests::workspace;
@@ -174,7 +174,7 @@ fn a_state_dict_becomes_a_feature_network_that_nothing_plays() {
     let converted = Checkpoint::read(&out).expect("a checkpoint");
     assert_eq!(converted.kind, Kind::Vggish);
     assert!(converted.tensors == checkpoint().tensors, "every weight, bit for bit");
-    let refused = Playable::packed(&converted).err().expect("no model").to_string();
+    let refused = InferenceModel::packed(&converted).err().expect("no model").to_string();
     assert!(refused.contains("expected `model`, found `vggish`"), "{refused}");
 }
 

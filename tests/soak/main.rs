@@ -37,7 +37,7 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(clap: &mut Clap) -> Self {
+    fn read(clap: &mut Clap) -> Self {
         Self {
             style: clap.param("Style"),
             seed: clap.param("Seed"),
@@ -71,7 +71,7 @@ fn live(entry: &PluginEntry, instance: u64, seconds: usize) {
     let mut side = music.clone();
     side.iter_mut().for_each(|channel| channel.rotate_left(5 * rate_hz));
     let mut clap = Clap::new(entry);
-    let ids = Ids::of(&mut clap);
+    let ids = Ids::read(&mut clap);
     clap.set_offline(true);
     clap.activate(piece.sample_rate_hz, 8192);
     let mut changes = 0;

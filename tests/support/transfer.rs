@@ -4,10 +4,10 @@ use std::path::Path;
 
 use engine::audio_file::{Audio, decode};
 use engine::checkpoint::Checkpoint;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
-use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
 use engine::style::StyleTokens;
@@ -18,9 +18,9 @@ use crate::workspace;
 pub const MODEL: &str = "presets/luthier.safetensors";
 
 /// The shipped model.
-pub fn playable() -> Playable<Packed> {
+pub fn playable() -> InferenceModel<Packed> {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
-    Playable::packed(&checkpoint).expect("a playable model")
+    InferenceModel::packed(&checkpoint).expect("a playable model")
 }
 
 /// One of the shipped references.
@@ -68,7 +68,9 @@ pub fn followed(input: &Audio, beside: &[Vec<f32>]) -> Vec<Vec<f32>> {
         OfflineStream::with_sidechain(grid, channels, Box::new(pipeline), &Settings::default())
             .expect("a stream");
     let mut out = vec![Vec::new(); channels];
-    stream.push_beside(&slices(&input.channels), &slices(beside), &mut out).expect("pushed");
+    stream
+        .push_with_sidechain(&slices(&input.channels), &slices(beside), &mut out)
+        .expect("pushed");
     let report = stream.finish(&mut out).expect("finished");
     assert_eq!(report.first_error, None);
     out

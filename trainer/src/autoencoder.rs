@@ -20,7 +20,7 @@ use crate::images::{image_batch, to_images};
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, kl, l1, mse};
 use crate::optim::Parameters;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 use crate::principal_components::PrincipalComponents;
 use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
@@ -184,14 +184,14 @@ impl Task for AutoencoderTask {
         Ok(Metrics { monitor: mse, values })
     }
 
-    fn panels(&mut self) -> Result<Option<Panels>> {
+    fn panels(&mut self) -> Result<Option<ImageTable>> {
         let stride = (self.validation.len() / 4).max(1);
         let refs: Vec<ImageRef> = self.validation.iter().step_by(stride).take(4).copied().collect();
         let (x, y) = self.reconstruct(&refs)?;
         let names = self.data.instruments();
         let rows = to_images(&x)?.into_iter().zip(to_images(&y)?).zip(&refs);
         let rows = rows.map(|((x, y), at)| (names[at.instrument].clone(), vec![x, y])).collect();
-        Ok(Some(Panels { columns: vec!["image".into(), "reconstruction".into()], rows }))
+        Ok(Some(ImageTable { columns: vec!["image".into(), "reconstruction".into()], rows }))
     }
 
     fn export(&mut self, path: &Path, record: &Record) -> Result<()> {

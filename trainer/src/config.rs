@@ -78,7 +78,7 @@ pub struct DiffusionTraining {
     pub channel_power: f64,
     /// Folders of more datasets beside the run's, rendered or built of recordings: every example
     /// is drawn from one of all, at equal chance.
-    pub further_data: Vec<String>,
+    pub extra_datasets: Vec<String>,
 }
 
 impl Default for DiffusionTraining {
@@ -91,15 +91,15 @@ impl Default for DiffusionTraining {
             recolour: 0.0,
             min_snr_gamma: 0.0,
             channel_power: 1.0,
-            further_data: Vec::new(),
+            extra_datasets: Vec::new(),
         }
     }
 }
 
-/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::renewal`]).
+/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::online_rendering`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RenewalTraining {
+pub struct OnlineRenderingConfig {
     /// The dataset's SF2 files.
     pub soundfonts: Vec<String>,
     /// Steps after which one of the dataset's setups is made anew; 0 is never.
@@ -108,7 +108,7 @@ pub struct RenewalTraining {
     pub threads: usize,
 }
 
-impl Default for RenewalTraining {
+impl Default for OnlineRenderingConfig {
     fn default() -> Self {
         Self { soundfonts: Vec::new(), every: 0, threads: 1 }
     }
@@ -205,7 +205,7 @@ pub struct RunConfig {
     /// The diffusion's batches.
     pub diffusion: DiffusionTraining,
     /// New sounds while training.
-    pub renewal: RenewalTraining,
+    pub online_rendering: OnlineRenderingConfig,
     /// The classifier.
     pub classifier: ClassifierConfig,
     /// What happens when.
@@ -231,7 +231,7 @@ impl Default for RunConfig {
             schedule: ScheduleConfig::default(),
             loss: LossWeights::default(),
             diffusion: DiffusionTraining::default(),
-            renewal: RenewalTraining::default(),
+            online_rendering: OnlineRenderingConfig::default(),
             classifier: ClassifierConfig::default(),
             every: Intervals::default(),
         }
@@ -265,7 +265,7 @@ impl RunConfig {
                 .with_context(|| format!("run config {}", path.display()))?;
             let changes =
                 text.parse::<Table>().with_context(|| format!("run config {}", path.display()))?;
-            merge(&mut table, changes);
+            merge(&mut table, with_current_names(changes));
         }
         for change in overrides {
             let (key, value) = change
@@ -349,8 +349,8 @@ impl RunConfig {
             "run config: diffusion.min_snr_gamma: expected at least 0, found {gamma}"
         );
         anyhow::ensure!(
-            self.renewal.threads >= 1,
-            "run config: renewal.threads: expected at least 1, found 0"
+            self.online_rendering.threads >= 1,
+            "run config: online_rendering.threads: expected at least 1, found 0"
         );
         let channels = &self.classifier.channels;
         anyhow::ensure!(
@@ -359,6 +359,28 @@ impl RunConfig {
         );
         Ok(())
     }
+}
+
+/// Fields that were renamed: table, old name, current name. Old names are accepted for one release.
+const RENAMED_FIELDS: [(&[&str], &str, &str); 3] = [
+    (&[], "renewal", "online_rendering"),
+    (&["diffusion"], "further_data", "extra_datasets"),
+    (&["model", "window"], "overlap_frames", "prefix_frames"),
+];
+
+/// Renames the fields of [`RENAMED_FIELDS`].
+fn with_current_names(mut changes: Table) -> Table {
+    for (path, old, current) in RENAMED_FIELDS {
+        let table = path
+            .iter()
+            .try_fold(&mut changes, |table, key| table.get_mut(*key).and_then(Value::as_table_mut));
+        if let Some(table) = table
+            && let Some(value) = table.remove(old)
+        {
+            table.insert(current.to_string(), value);
+        }
+    }
+    changes
 }
 
 /// Lays `changes` over `base`, table by table. Numbers take the type of what they replace (`1` for
@@ -394,7 +416,7 @@ fn assign(table: &mut Table, path: &str, value: Value) -> anyhow::Result<()> {
         .rsplit('.')
         .fold(value, |value, key| Value::Table(Table::from_iter([(key.to_string(), value)])));
     match change {
-        Value::Table(change) if !path.is_empty() => merge(table, change),
+        Value::Table(change) if !path.is_empty() => merge(table, with_current_names(change)),
         _ => anyhow::bail!("expected a field's name before `=`"),
     }
     Ok(())
@@ -413,6 +435,15 @@ mod tests {
 
     fn load(overrides: &[&str]) -> anyhow::Result<RunConfig> {
         RunConfig::load(None, &overrides.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn renamed_fields_keep_their_old_names_for_one_release() {
+        let config = load(&["diffusion.further_data=[\"b\"]", "renewal.every=7"]).unwrap();
+        assert_eq!(config.diffusion.extra_datasets, ["b"]);
+        assert_eq!(config.online_rendering.every, 7);
+        let window = load(&["model.window.overlap_frames=8", "model.window.hop_frames=120"]);
+        assert_eq!(window.unwrap().model.window.overlap_frames, 8);
     }
 
     #[test]
@@ -475,7 +506,7 @@ mod tests {
             ("model.unet.channels=[12]", "unet.channels[0]"),
             ("steps", "key=value"),
             ("diffusion.min_snr_gamma=-1", "min_snr_gamma"),
-            ("renewal.threads=0", "renewal.threads"),
+            ("online_rendering.threads=0", "online_rendering.threads"),
             ("classifier.channels=[]", "classifier.channels"),
         ] {
             let message = format!("{:#}", load(&[change]).unwrap_err());

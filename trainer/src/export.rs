@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::config::ModelConfig;
+use engine::inference_model::InferenceModel;
 use engine::models::model::Model;
 use engine::models::{DECODER, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
-use engine::playable::Playable;
 use engine::{Error, Result};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
         set_makeup(&mut checkpoint, makeup_db)?;
     }
     if checkpoint.kind == Kind::Model {
-        Playable::packed(&checkpoint)?;
+        InferenceModel::packed(&checkpoint)?;
     }
     forget_folders(&mut checkpoint.provenance);
     if args.autoencoder {
@@ -123,7 +123,7 @@ fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Re
 /// Of a model's weights those that the other, a whole model, has no part for, and whether they are
 /// zero before training.
 fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMap<String, bool>> {
-    Playable::packed(other)?;
+    InferenceModel::packed(other)?;
     let (config, latent) = (checkpoint.model_config()?, &checkpoint.latent);
     let mut fresh = ParamStore::new(&Device::Cpu, 0);
     Model::<Candle>::load(&mut &mut fresh, config, latent.mean.clone(), latent.std.clone())?;

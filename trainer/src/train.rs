@@ -116,16 +116,16 @@ pub fn run(args: Args) -> Result<Summary> {
 /// The model file to start from; what came in shards in its place.
 fn init(args: &Args, config: &RunConfig) -> Option<PathBuf> {
     let named = (!config.init.is_empty()).then(|| PathBuf::from(&config.init))?;
-    let carried = shards::frozen(&Folder::at(&args.out).shards());
+    let carried = shards::frozen(&Folder::new(&args.out).shards());
     Some(if args.resume && !named.exists() && carried.exists() { carried } else { named })
 }
 
 /// The task of a model.
 pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     anyhow::ensure!(
-        model == Model::Ldm || setup.config.renewal.every == 0,
-        "renewal.every: expected 0, for new sounds come to the ldm alone, found {}",
-        setup.config.renewal.every
+        model == Model::Ldm || setup.config.online_rendering.every == 0,
+        "online_rendering.every: expected 0, for new sounds come to the ldm alone, found {}",
+        setup.config.online_rendering.every
     );
     Ok(match model {
         Model::Autoencoder => Box::new(AutoencoderTask::new(setup)?),

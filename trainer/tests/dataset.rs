@@ -9,7 +9,7 @@ use trainer::data::description::{Description, Source, Split};
 use trainer::data::pairs::SpectrogramPairDataset;
 use trainer::data::render::{self, Args};
 use trainer::data::score::{Note, Score};
-use trainer::data::synth::{Player, SoundBank};
+use trainer::data::synth::{SoundBank, SynthVoice};
 use trainer::data::{instruments, manifest, midi, random, toy_soundfont};
 
 fn soundfont(folder: &Path) -> PathBuf {
@@ -23,7 +23,7 @@ fn args(out: PathBuf, soundfont: &Path, pieces: u64) -> Args {
         out,
         soundfonts: vec![soundfont.to_path_buf()],
         instruments: instruments::DEFAULT_INSTRUMENTS.map(String::from).to_vec(),
-        guests: Vec::new(),
+        extra_instruments: Vec::new(),
         pieces,
         max_chunks: 3,
         midi: None,
@@ -42,7 +42,7 @@ fn dataset(folder: &Path, pieces: u64, split: Split) -> SpectrogramDataset {
     SpectrogramDataset::open(&args.out).unwrap()
 }
 
-fn player(folder: &Path) -> Player {
+fn player(folder: &Path) -> SynthVoice {
     SoundBank::open(&soundfont(folder)).unwrap().player().unwrap()
 }
 
@@ -155,7 +155,7 @@ fn windows_of_a_continuous_piece_overlap_by_the_prefix() {
     let (first, second) = (data.image(at(1)), data.image(at(2)));
     let (mut compared, mut apart) = (0.0, Vec::new());
     for mel in 0..data.description.mel.n_mels {
-        for frame in 0..window.prefix_frames {
+        for frame in 0..window.overlap_frames {
             let a = first[mel * window.frames + window.hop_frames + frame];
             let b = second[mel * window.frames + frame];
             if a > 20 && b > 20 {
@@ -224,7 +224,7 @@ fn guests_play_some_pieces_each_with_pairs_of_their_own() {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let args = Args {
         instruments: names(&["piano", "harp"]),
-        guests: names(&["guitar", "violin"]),
+        extra_instruments: names(&["guitar", "violin"]),
         split: Some(Split::Test),
         ..args(folder.path().join("data"), &soundfont(folder.path()), 16)
     };

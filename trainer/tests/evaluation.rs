@@ -12,10 +12,10 @@ use toy::Toy;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::Split;
 use trainer::data::studio::Studio;
+use trainer::evaluate::eval_args::EvalArgs;
 use trainer::evaluate::figures::FIGURES;
 use trainer::evaluate::sampling::Sampling;
-use trainer::evaluate::subject::Subject;
-use trainer::evaluate::transfer::{Rows, Session};
+use trainer::evaluate::transfer::{RowArgs, Session};
 use trainer::evaluate::{audio, report};
 use trainer::level_free::level_free_distance_db;
 
@@ -34,8 +34,8 @@ fn shipped_model(of: &str) -> Option<PathBuf> {
 }
 
 /// The shipped model, as the fixtures' classifier judges it.
-fn subject(model: PathBuf) -> Subject {
-    Subject {
+fn eval_args(model: PathBuf) -> EvalArgs {
+    EvalArgs {
         model,
         classifier: workspace("tests/fixtures/classifier.safetensors"),
         sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
@@ -79,7 +79,7 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     let (soundfont, data) = rendered(folder.path());
     let json = folder.path().join("tables/table.json");
     let args = audio::Args {
-        subject: subject(model),
+        eval_args: eval_args(model),
         data,
         soundfonts: vec![soundfont],
         split: Split::Test,
@@ -138,10 +138,10 @@ fn tables_are_the_same_on_one_core_and_on_three() {
     let Some(model) = shipped_model("tables on several cores") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let subject = subject(model);
-    let session = Session::open(&subject, &data).unwrap();
+    let eval_args = eval_args(model);
+    let session = Session::open(&eval_args, &data).unwrap();
     let heard = audio::Args {
-        subject: subject.clone(),
+        eval_args: eval_args.clone(),
         data,
         soundfonts: vec![soundfont],
         split: Split::Test,
@@ -155,9 +155,9 @@ fn tables_are_the_same_on_one_core_and_on_three() {
     let tables = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let rows = Rows { steps: vec![1], guidances: Vec::new(), style_windows: vec![2] };
+            let rows = RowArgs { steps: vec![1], guidances: Vec::new(), style_windows: vec![2] };
             // One more than the threads: no two of them have equally much to do.
-            let seen = session.judge(Split::Test, 4, &rows, &subject.sampling).unwrap();
+            let seen = session.judge(Split::Test, 4, &rows, &eval_args.sampling).unwrap();
             assert_eq!((seen.table.len(), seen.textures.len(), seen.examples.len()), (4, 4, 4));
             (seen.table.json(), audio::judge(&heard).unwrap().json())
         })
@@ -185,7 +185,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let (soundfont, data) = rendered(folder.path());
     let out = folder.path().join("report");
     let args = report::Args {
-        subject: subject(model),
+        eval_args: eval_args(model),
         data: data.clone(),
         soundfonts: vec![soundfont],
         unseen: Some(data),
@@ -194,7 +194,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         items: 3,
         clips: 1,
         seconds: 3.0,
-        rows: Rows { steps: vec![1, 2], guidances: vec![2.0], style_windows: vec![2] },
+        rows: RowArgs { steps: vec![1, 2], guidances: vec![2.0], style_windows: vec![2] },
         out: out.clone(),
     };
     report::run(&args).unwrap();

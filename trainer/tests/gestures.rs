@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 use trainer::data::gesture::{Contour, Gesture, Motion};
 use trainer::data::score::{Note, Score};
-use trainer::data::synth::{Player, SYNTH_RATE_HZ, SoundBank};
+use trainer::data::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
 use trainer::data::{instruments, toy_soundfont};
 
 const VIOLIN: u8 = 40;
@@ -20,7 +20,7 @@ fn soundfont(folder: &Path) -> PathBuf {
     path
 }
 
-fn player(folder: &Path) -> Player {
+fn player(folder: &Path) -> SynthVoice {
     SoundBank::open(&soundfont(folder)).unwrap().player().unwrap()
 }
 
@@ -38,7 +38,7 @@ fn contour(from: f32, to: f32, slide_s: f32, return_s: f32) -> Contour {
     Contour { from, to, slide_s, return_s }
 }
 
-fn left(player: &mut Player, score: &Score, program: u8) -> Vec<f32> {
+fn left(player: &mut SynthVoice, score: &Score, program: u8) -> Vec<f32> {
     player.play(score, program, 0.0, (score.length_s * SYNTH_RATE_HZ as f32) as usize).left
 }
 

@@ -306,7 +306,7 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     let train = |model, name: &str, init: Option<&Path>, steps: u64, resume| {
         let overrides = [
             format!("steps={steps}"),
-            format!("diffusion.further_data={:?}", [recordings.out.display().to_string()]),
+            format!("diffusion.extra_datasets={:?}", [recordings.out.display().to_string()]),
             "every.panels=0".into(),
         ];
         let out = folder.path().join(name);
@@ -335,7 +335,7 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     assert_eq!(whole.provenance["datasets"][0]["soundfonts"][0]["file"], "toy.sf2");
     assert_eq!(whole.provenance["datasets"][1]["recordings"]["count"], 9);
     let run = &whole.provenance["ldm"]["run"]["diffusion"];
-    assert_eq!(run["further_data"][0], "dataset", "a name and no path");
+    assert_eq!(run["extra_datasets"][0], "dataset", "a name and no path");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use engine::latency_mode::LatencyMode;
 
 use crate::choices::{self, Sampling};
 use crate::interrupt;
-use crate::model::Player;
+use crate::model::FileModel;
 use crate::progress::Progress;
 use crate::style::{self, Reference};
 use crate::transfer::refuse_same_file;
@@ -38,14 +38,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     validate_seconds(args.seconds)?;
     let style_path = style::path(&args.style)?;
     refuse_same_file(&args.out, &[&style_path])?;
-    let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
-    let rate_hz = player.config.mel.sample_rate_hz;
+    let file_model = FileModel::open(args.sampling.model.as_deref(), args.sampling.device)?;
+    let rate_hz = file_model.config.mel.sample_rate_hz;
     let mut writer = Writer::create(&args.out, rate_hz, 1, SampleFormat::Int24)?;
-    let style = Reference::read(&style_path)?.style(&player, &style_path)?;
+    let style = Reference::read(&style_path)?.style(&file_model, &style_path)?;
     let frames = (args.seconds * f64::from(rate_hz)) as u64;
     let progress = Progress::new(Some(frames), rate_hz);
-    let hop = player.config.mel.hop_length;
-    let mut networks = player.networks(LatencyMode::Quality);
+    let hop = file_model.config.mel.hop_length;
+    let mut networks = file_model.networks(LatencyMode::Quality);
     let samples = generate(
         networks.as_mut(),
         &style.tokens,
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         &settings,
         &interrupt::cancel(),
         &mut |done| {
-            progress.at((done * hop) as u64);
+            progress.set_position((done * hop) as u64);
         },
     )?;
     writer.push(&[&samples])?;
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!(
         "{seconds:.2} s of audio in {taken:.2} s, real-time factor {:.3}, {}, seed {}",
         taken / seconds,
-        player.device(),
+        file_model.device(),
         settings.seed
     );
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use engine::style::file;
 
 use crate::choices::Device;
-use crate::model::Player;
+use crate::model::FileModel;
 use crate::style::{self, Reference};
 use crate::transfer::refuse_same_file;
 
@@ -34,8 +34,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let path = style::path(&args.recording)?;
     refuse_same_file(&args.out, &[&path])?;
     let reference = Reference::read(&path)?;
-    let player = Player::open(args.model.as_deref(), Device::Cpu)?;
-    let kept = reference.style(&player, &path)?;
+    let file_model = FileModel::open(args.model.as_deref(), Device::Cpu)?;
+    let kept = reference.style(&file_model, &path)?;
     file::write(&kept, &args.out)?;
     println!("{}: {} style tokens", args.out.display(), kept.tokens.count());
     Ok(ExitCode::SUCCESS)

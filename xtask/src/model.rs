@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::ModelConfig;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::library::{self, Accelerator, Library};
 use engine::nn::packed::Packed;
 use engine::pipeline::TransferModel;
-use engine::playable::Playable;
-use engine::style::KeptStyle;
+use engine::style::SavedStyle;
 
 use crate::bundle;
 use crate::choices::Device;
@@ -28,14 +28,14 @@ pub fn read(path: &Path) -> Result<Checkpoint> {
 }
 
 /// A model that plays, whatever it plays on.
-pub struct Player {
+pub struct FileModel {
     /// What the model was built from.
     pub config: ModelConfig,
-    cpu: Playable<Packed>,
+    cpu: InferenceModel<Packed>,
     gpu: Option<Accelerator>,
 }
 
-impl Player {
+impl FileModel {
     /// Opens a model file on a device.
     ///
     /// # Errors
@@ -44,7 +44,8 @@ impl Player {
         let library = library(device)?;
         let path = path(chosen);
         let checkpoint = read(&path)?;
-        let cpu = Playable::packed(&checkpoint).with_context(|| path.display().to_string())?;
+        let cpu =
+            InferenceModel::packed(&checkpoint).with_context(|| path.display().to_string())?;
         let gpu = library.map(|path| {
             let library = Library::open(&path, library::Device::Cuda)?;
             Accelerator::open(&library, &checkpoint, &cpu)
@@ -74,12 +75,12 @@ impl Player {
 
     /// A saved style as this model hears it. The CPU reads styles: they are the same on every
     /// device.
-    pub fn understand(&self, style: &KeptStyle) -> engine::Result<KeptStyle> {
-        self.cpu.understand(&mut Packed::default(), style)
+    pub fn reencode(&self, style: &SavedStyle) -> engine::Result<SavedStyle> {
+        self.cpu.reencode(&mut Packed::default(), style)
     }
 
     /// Reads a style from a recording.
-    pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<KeptStyle> {
+    pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<SavedStyle> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.cpu.keep(&mut Packed::default(), name, path, recording)
     }

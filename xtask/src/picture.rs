@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use engine::audio_file::Reader;
 use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
 use engine::dsp::stft::Stft;
-use engine::style::Heard;
+use engine::style::ReferenceMels;
 use image::{ImageFormat, Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -76,14 +76,14 @@ impl Panel {
     }
 
     /// What a style was read from, as the model saw it.
-    pub fn of_heard(name: &str, heard: &Heard) -> Self {
+    pub fn of_heard(name: &str, heard: &ReferenceMels) -> Self {
         let (images, mel) = (heard.images(), &heard.mel);
         let frames: usize = images.iter().map(|image| image.frames).sum();
         let column = |x: usize| {
             let place = x * frames / WIDTH;
             let image = &images[place / images[0].frames];
             let db = |band: usize| {
-                RANGE_DB * (image.at(band * mel.n_mels / HEIGHT, place % image.frames) - 1.0)
+                RANGE_DB * (image.value(band * mel.n_mels / HEIGHT, place % image.frames) - 1.0)
             };
             std::array::from_fn(db)
         };

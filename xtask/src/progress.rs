@@ -28,7 +28,7 @@ impl Progress {
     }
 
     /// `frames` samples a channel are done.
-    pub fn at(&self, frames: u64) {
+    pub fn set_position(&self, frames: u64) {
         let seconds = frames as f64 / self.sample_rate_hz;
         if seconds > 0.0 {
             let factor = self.start.elapsed().as_secs_f64() / seconds;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use engine::audio_file::{Audio, Reader};
-use engine::style::{KeptStyle, file};
+use engine::style::{SavedStyle, file};
 
-use crate::model::Player;
+use crate::model::FileModel;
 use crate::workspace;
 
 /// The names of the styles that are shipped.
@@ -54,7 +54,7 @@ pub enum Reference {
     /// As much of a recording as a style is read from.
     Recording(Audio),
     /// A style that the plugin or `cargo xtask style` saved.
-    Saved(KeptStyle),
+    Saved(SavedStyle),
 }
 
 impl Reference {
@@ -70,14 +70,14 @@ impl Reference {
         Ok(Self::Recording(engine::reference::read(reader, &path.display().to_string())?))
     }
 
-    /// The style as the player's model hears it; `path` is where it came from.
+    /// The style as the file_model's model hears it; `path` is where it came from.
     ///
     /// # Errors
     /// If the model hears nothing in it, or cannot read what another model saved.
-    pub fn style(&self, player: &Player, path: &Path) -> Result<KeptStyle> {
+    pub fn style(&self, file_model: &FileModel, path: &Path) -> Result<SavedStyle> {
         let style = match self {
-            Self::Recording(recording) => player.keep(path, recording),
-            Self::Saved(style) => player.understand(style),
+            Self::Recording(recording) => file_model.keep(path, recording),
+            Self::Saved(style) => file_model.reencode(style),
         };
         style.with_context(|| path.display().to_string())
     }

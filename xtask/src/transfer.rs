@@ -9,12 +9,12 @@ use anyhow::{Result, bail, ensure};
 use engine::audio_file::{Reader, SampleFormat, Writer};
 use engine::pipeline::Pipeline;
 use engine::settings::Settings;
-use engine::stream::{Report, SideBySide, WindowProcessor};
+use engine::stream::{ParallelRender, Report, WindowProcessor};
 use engine::style::{StyleTokens, file};
 
 use crate::choices::{self, Blend, Sampling};
 use crate::interrupt;
-use crate::model::{self, Player};
+use crate::model::{self, FileModel};
 use crate::picture::{self, Panel};
 use crate::progress::Progress;
 use crate::sidechain::Sidechain;
@@ -78,11 +78,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
     let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
     let reference = if sidechain.is_none() { Some(Reference::read(&style_path)?) } else { None };
-    let player = Player::open(args.sampling.model.as_deref(), args.sampling.device)?;
+    let file_model = FileModel::open(args.sampling.model.as_deref(), args.sampling.device)?;
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
-    let style = reference.map(|reference| reference.style(&player, &style_path)).transpose()?;
+    let style = reference.map(|reference| reference.style(&file_model, &style_path)).transpose()?;
     let pipeline = || -> engine::Result<Pipeline> {
-        let networks = player.networks(args.blend.latency.mode());
+        let networks = file_model.networks(args.blend.latency.mode());
         match &style {
             Some(style) => {
                 Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens))
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if done.clipped_samples > 0 {
         eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
     }
-    println!("{}", summary(&done, &player.device(), settings.seed));
+    println!("{}", summary(&done, &file_model.device(), settings.seed));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,9 +118,9 @@ fn stream(
     let progress = Arc::new(Progress::new(reader.declared_frames(), rate_hz));
     let (processors, expected) = (processors.collect(), reader.declared_frames());
     let mut stream =
-        SideBySide::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
+        ParallelRender::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
     let bar = Arc::clone(&progress);
-    stream.watch(interrupt::cancel(), move |samples| bar.at(samples));
+    stream.watch(interrupt::cancel(), move |samples| bar.set_position(samples));
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {
@@ -132,7 +132,7 @@ fn stream(
             None => Vec::new(),
         };
         let beside: Vec<&[f32]> = beside.iter().map(Vec::as_slice).collect();
-        uninterrupted(stream.push_beside(&block, &beside, &mut wet))?;
+        uninterrupted(stream.push_with_sidechain(&block, &beside, &mut wet))?;
         write(&mut writer, &mut wet)?;
     }
     ensure!(
@@ -187,7 +187,7 @@ pub fn refuse_same_file(output: &Path, inputs: &[&Path]) -> Result<()> {
 fn panels(args: &Args, style: &Path) -> Result<Vec<Panel>> {
     let style = match file::is_style(style) {
         true => Panel::of_heard("style", &file::read(style)?.heard),
-        false => Panel::of_file("style", style, engine::playable::REFERENCE_SECONDS_MAX)?,
+        false => Panel::of_file("style", style, engine::inference_model::REFERENCE_SECONDS_MAX)?,
     };
     let input = Panel::of_file("input", &args.input, PICTURE_SECONDS)?;
     Ok(vec![input, style, Panel::of_file("output", &args.out, PICTURE_SECONDS)?])

@@ -49,7 +49,7 @@ pub fn step_seed(seed: u64, step: usize) -> u64 {
 }
 
 /// Scales initial noise in place: 0 starts from the mean, 1 from a fair draw.
-pub fn temper(noise: &mut [f32], temperature: f32) {
+pub fn scale_noise(noise: &mut [f32], temperature: f32) {
     noise.iter_mut().for_each(|value| *value *= temperature);
 }
 

@@ -139,8 +139,8 @@ mod tests {
         let signal = tone(16_384);
         let (a, b) = (front.image(&[&signal], 0, 32, 1.0), front.image(&[&signal], 0, 32, 2.0));
         let band =
-            (0..128).max_by(|&i, &j| a.at(i, 16).total_cmp(&a.at(j, 16))).expect("128 bands");
-        let moved_db = (b.at(band, 16) - a.at(band, 16)) * front.config().range_db;
+            (0..128).max_by(|&i, &j| a.value(i, 16).total_cmp(&a.value(j, 16))).expect("128 bands");
+        let moved_db = (b.value(band, 16) - a.value(band, 16)) * front.config().range_db;
         assert!((moved_db - 6.0206).abs() < 0.01, "{moved_db}");
     }
 

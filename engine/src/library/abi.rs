@@ -21,11 +21,11 @@ pub type VersionFn = unsafe extern "C" fn() -> u32;
 pub type FunctionsFn = unsafe extern "C" fn(version: u32) -> *const Functions;
 
 /// Zero where all went well, and then alone are outputs whole.
-pub type Status = i32;
+pub type StatusCode = i32;
 /// All went well.
-pub const OK: Status = 0;
+pub const OK: StatusCode = 0;
 /// The message says what did not.
-pub const FAILED: Status = 1;
+pub const FAILED: StatusCode = 1;
 
 /// [`Functions::open_model`]'s device: candle on the CPU. Slow: it is there to test the library
 /// without a GPU.
@@ -55,7 +55,7 @@ pub struct Functions {
         device: u32,
         model: *mut *mut Model,
         message: Room<u8>,
-    ) -> Status,
+    ) -> StatusCode,
     /// Lets a model go.
     pub close_model: unsafe extern "C" fn(model: *mut Model),
     /// A stream on a model.
@@ -63,7 +63,7 @@ pub struct Functions {
         model: *const Model,
         stream: *mut *mut Stream,
         message: Room<u8>,
-    ) -> Status,
+    ) -> StatusCode,
     /// Lets a stream go.
     pub close_stream: unsafe extern "C" fn(stream: *mut Stream),
     /// Images of one size, one after the other, to a style.
@@ -74,30 +74,30 @@ pub struct Functions {
         pooled: Room<f32>,
         instruments: Room<f32>,
         message: Room<u8>,
-    ) -> Status,
+    ) -> StatusCode,
     /// Image to latent.
     pub encode: unsafe extern "C" fn(
         stream: *mut Stream,
         image: Image,
         latent: Room<f32>,
         message: Room<u8>,
-    ) -> Status,
+    ) -> StatusCode,
     /// Latent to image.
     pub decode: unsafe extern "C" fn(
         stream: *mut Stream,
         latent: Latent,
         image: Room<f32>,
         message: Room<u8>,
-    ) -> Status,
-    /// The denoiser's prediction for every guide, one after the other.
+    ) -> StatusCode,
+    /// The denoiser's prediction for every conditioning, one after the other.
     pub denoise: unsafe extern "C" fn(
         stream: *mut Stream,
         noisy: Latent,
         timestep: usize,
-        guides: View<Guide>,
+        conditionings: View<Conditioning>,
         predictions: Room<f32>,
         message: Room<u8>,
-    ) -> Status,
+    ) -> StatusCode,
 }
 
 /// A slice that is read; null for one that is not there.
@@ -118,7 +118,7 @@ impl<T> Copy for View<T> {}
 
 impl<T> View<T> {
     /// A view of a slice, or of none.
-    pub fn of(slice: Option<&[T]>) -> Self {
+    pub fn from_slice(slice: Option<&[T]>) -> Self {
         slice.map_or(Self { data: std::ptr::null(), len: 0 }, |s| Self {
             data: s.as_ptr(),
             len: s.len(),
@@ -145,7 +145,7 @@ pub struct Room<T> {
 
 impl<T> Room<T> {
     /// Room in a slice.
-    pub fn of(slice: &mut [T]) -> Self {
+    pub fn from_slice(slice: &mut [T]) -> Self {
         Self { data: slice.as_mut_ptr(), len: slice.len() }
     }
 
@@ -184,10 +184,10 @@ pub struct Latent {
     pub data: View<f32>,
 }
 
-/// What one prediction is given: [`crate::models::model::Guide`].
+/// What one prediction is given: [`crate::models::model::Conditioning`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct Guide {
+pub struct Conditioning {
     /// The content's latent; null where it is dropped.
     pub content: View<f32>,
     /// Style tokens; null where the style is dropped.

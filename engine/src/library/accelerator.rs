@@ -7,10 +7,10 @@ use super::{Fallback, Fault, Library, Networks, require_agreement};
 use crate::Result;
 use crate::checkpoint::Checkpoint;
 use crate::config::ModelConfig;
+use crate::inference_model::InferenceModel;
 use crate::latency_mode::LatencyMode;
 use crate::nn::packed::Packed;
 use crate::pipeline::{Executed, TransferModel};
-use crate::playable::Playable;
 
 /// A model on a library's device.
 pub struct Accelerator {
@@ -28,7 +28,7 @@ impl Accelerator {
     pub fn open(
         library: &Library,
         checkpoint: &Checkpoint,
-        cpu: &Playable<Packed>,
+        cpu: &InferenceModel<Packed>,
     ) -> Result<Self> {
         let model = Arc::new(library.model(checkpoint)?);
         let config = Arc::new(cpu.config().clone());
@@ -41,7 +41,7 @@ impl Accelerator {
     /// none or it has given up.
     pub fn networks(
         device: Option<&Self>,
-        cpu: &Playable<Packed>,
+        cpu: &InferenceModel<Packed>,
         mode: LatencyMode,
     ) -> Box<dyn TransferModel> {
         let here = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));

@@ -2,7 +2,7 @@
 
 use crate::diffusion::noise;
 use crate::image::MelImage;
-use crate::models::model::Guide;
+use crate::models::model::Conditioning;
 use crate::pipeline::TransferModel;
 use crate::{Error, Result};
 
@@ -32,11 +32,12 @@ pub fn require_agreement(
     let r = config.autoencoder.reduction();
     let dims @ [h, w, c] = [image.n_mels / r, image.frames / r, config.autoencoder.latent_channels];
     let noisy = noise::window(0, 0, h, w, c);
-    let styled = Guide { content: Some(&content), style: Some(&style), prefix_columns: w / 4 };
-    let guides = [styled, Guide { style: None, ..styled }];
+    let styled =
+        Conditioning { content: Some(&content), style: Some(&style), prefix_columns: w / 4 };
+    let conditionings = [styled, Conditioning { style: None, ..styled }];
     let timestep = config.diffusion.train_timesteps - 1;
-    let predictions = ours.denoise(&noisy, dims, timestep, &guides)?;
-    let theirs_predicted = theirs.denoise(&noisy, dims, timestep, &guides)?;
+    let predictions = ours.denoise(&noisy, dims, timestep, &conditionings)?;
+    let theirs_predicted = theirs.denoise(&noisy, dims, timestep, &conditionings)?;
     near("the denoiser's prediction", &predictions.concat(), &theirs_predicted.concat())?;
     near("the image", &ours.decode(&content, dims)?.data, &theirs.decode(&content, dims)?.data)
 }

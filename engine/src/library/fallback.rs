@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::config::ModelConfig;
 use crate::image::MelImage;
 use crate::latency_mode::LatencyMode;
-use crate::models::model::{Guide, LatentDims};
+use crate::models::model::{Conditioning, LatentDims};
 use crate::pipeline::{TransferModel, finite};
 use crate::style::StyleTokens;
 use crate::{Error, Result};
@@ -100,10 +100,10 @@ impl TransferModel for Fallback {
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
         self.compute(|networks| {
-            let predictions = networks.denoise(noisy, dims, timestep, guides)?;
+            let predictions = networks.denoise(noisy, dims, timestep, conditionings)?;
             predictions.iter().try_for_each(|values| finite(values))?;
             Ok(predictions)
         })
@@ -139,7 +139,7 @@ mod tests {
             _: &[f32],
             _: LatentDims,
             _: usize,
-            _: &[Guide],
+            _: &[Conditioning],
         ) -> Result<Vec<Vec<f32>>> {
             Ok(vec![vec![self.1]])
         }

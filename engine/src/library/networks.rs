@@ -7,7 +7,7 @@ use super::{Device, abi};
 use crate::config::ModelConfig;
 use crate::image::MelImage;
 use crate::latency_mode::LatencyMode;
-use crate::models::model::{Guide, LatentDims};
+use crate::models::model::{Conditioning, LatentDims};
 use crate::pipeline::TransferModel;
 use crate::style::StyleTokens;
 use crate::style::profile::mean_profile;
@@ -17,9 +17,9 @@ use crate::{Error, Result};
 const MESSAGE_BYTES: usize = 1024;
 
 /// Calls the library, and makes its message an error.
-fn call(function: impl FnOnce(abi::Room<u8>) -> abi::Status) -> Result<()> {
+fn call(function: impl FnOnce(abi::Room<u8>) -> abi::StatusCode) -> Result<()> {
     let mut message = [0; MESSAGE_BYTES];
-    if function(abi::Room::of(&mut message)) == abi::OK {
+    if function(abi::Room::from_slice(&mut message)) == abi::OK {
         return Ok(());
     }
     let text = message.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -45,7 +45,7 @@ impl OpenModel {
             Device::Cpu => abi::DEVICE_CPU,
             Device::Cuda => abi::DEVICE_CUDA,
         };
-        let (file, mut handle) = (abi::View::of(Some(file)), std::ptr::null_mut());
+        let (file, mut handle) = (abi::View::from_slice(Some(file)), std::ptr::null_mut());
         // SAFETY: all pointers are of what lives until the call returns.
         call(|message| unsafe { (functions.open_model)(file, device, &mut handle, message) })?;
         let handle = NonNull::new(handle)
@@ -93,7 +93,7 @@ impl Drop for Networks {
 
 /// The latent as the interface has it.
 fn latent(dims: LatentDims, data: &[f32]) -> abi::Latent {
-    abi::Latent { dims, data: abi::View::of(Some(data)) }
+    abi::Latent { dims, data: abi::View::from_slice(Some(data)) }
 }
 
 impl TransferModel for Networks {
@@ -111,7 +111,7 @@ impl TransferModel for Networks {
             return Err(Error::invalid("style reference", "images of one size", "several sizes"));
         }
         let data: Vec<f32> = images.iter().flat_map(|image| &image.data).copied().collect();
-        let image = abi::Image { n_mels, frames, data: abi::View::of(Some(&data)) };
+        let image = abi::Image { n_mels, frames, data: abi::View::from_slice(Some(&data)) };
         let config = &self.config.style;
         let count = images.len() * config.token_count(n_mels, frames);
         let mut style = StyleTokens {
@@ -124,7 +124,7 @@ impl TransferModel for Networks {
         };
         let [tokens, pooled, instruments] =
             [&mut style.tokens, &mut style.pooled, &mut style.instruments]
-                .map(|room| abi::Room::of(room));
+                .map(|room| abi::Room::from_slice(room));
         let (function, stream) = (self.model.functions.style_tokens, self.handle.as_ptr());
         // SAFETY: the stream is open and ours alone; all pointers are of what lives until the call
         // returns.
@@ -140,9 +140,12 @@ impl TransferModel for Networks {
         let r = self.config.autoencoder.reduction();
         let mut latent =
             vec![0.0; n_mels / r * (frames / r) * self.config.autoencoder.latent_channels];
-        let image =
-            abi::Image { n_mels: *n_mels, frames: *frames, data: abi::View::of(Some(data)) };
-        let (room, function) = (abi::Room::of(&mut latent), self.model.functions.encode);
+        let image = abi::Image {
+            n_mels: *n_mels,
+            frames: *frames,
+            data: abi::View::from_slice(Some(data)),
+        };
+        let (room, function) = (abi::Room::from_slice(&mut latent), self.model.functions.encode);
         // SAFETY: as in `style_tokens`.
         call(|message| unsafe { function(self.handle.as_ptr(), image, room, message) })?;
         Ok(latent)
@@ -151,7 +154,8 @@ impl TransferModel for Networks {
     fn decode(&mut self, clean: &[f32], dims: LatentDims) -> Result<MelImage> {
         let r = self.config.autoencoder.reduction();
         let mut image = MelImage::filled(dims[0] * r, dims[1] * r, 0.0);
-        let (room, function) = (abi::Room::of(&mut image.data), self.model.functions.decode);
+        let (room, function) =
+            (abi::Room::from_slice(&mut image.data), self.model.functions.decode);
         // SAFETY: as in `style_tokens`.
         call(|message| unsafe {
             function(self.handle.as_ptr(), latent(dims, clean), room, message)
@@ -164,22 +168,26 @@ impl TransferModel for Networks {
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        let foreign = |guide: &Guide| abi::Guide {
-            content: abi::View::of(guide.content),
-            tokens: abi::View::of(guide.style.map(|style| &style.tokens[..])),
-            pooled: abi::View::of(guide.style.map(|style| &style.pooled[..])),
-            profile: abi::View::of(guide.style.map(|style| &style.profile[..])),
-            prefix_columns: guide.prefix_columns,
+        let foreign = |conditioning: &Conditioning| abi::Conditioning {
+            content: abi::View::from_slice(conditioning.content),
+            tokens: abi::View::from_slice(conditioning.style.map(|style| &style.tokens[..])),
+            pooled: abi::View::from_slice(conditioning.style.map(|style| &style.pooled[..])),
+            profile: abi::View::from_slice(conditioning.style.map(|style| &style.profile[..])),
+            prefix_columns: conditioning.prefix_columns,
         };
-        let foreign: Vec<abi::Guide> = guides.iter().map(foreign).collect();
-        let mut predictions = vec![0.0; guides.len() * noisy.len()];
-        let (room, function) = (abi::Room::of(&mut predictions), self.model.functions.denoise);
-        let (noisy_latent, guides) = (latent(dims, noisy), abi::View::of(Some(&foreign)));
+        let foreign: Vec<abi::Conditioning> = conditionings.iter().map(foreign).collect();
+        let mut predictions = vec![0.0; conditionings.len() * noisy.len()];
+        let (room, function) =
+            (abi::Room::from_slice(&mut predictions), self.model.functions.denoise);
+        let (noisy_latent, conditionings) =
+            (latent(dims, noisy), abi::View::from_slice(Some(&foreign)));
         let stream = self.handle.as_ptr();
-        // SAFETY: as in `style_tokens`; the guides' views are of the caller's slices.
-        call(|message| unsafe { function(stream, noisy_latent, timestep, guides, room, message) })?;
+        // SAFETY: as in `style_tokens`; the conditionings' views are of the caller's slices.
+        call(|message| unsafe {
+            function(stream, noisy_latent, timestep, conditionings, room, message)
+        })?;
         Ok(predictions.chunks_exact(noisy.len().max(1)).map(<[f32]>::to_vec).collect())
     }
 }

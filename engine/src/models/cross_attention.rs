@@ -18,7 +18,7 @@ pub struct CrossAttention<B: Backend> {
 }
 
 /// Keys and values of tokens, `(B or 1, 1, N, C)` each.
-pub struct Memory<B: Backend> {
+pub struct KeyValues<B: Backend> {
     keys: B::Tensor,
     values: B::Tensor,
 }
@@ -44,23 +44,23 @@ impl<B: Backend> CrossAttention<B> {
     }
 
     /// What is read of `tokens (B or 1, 1, N, token_dim)`: the same for every `x`.
-    pub fn read(&self, ops: &mut B, tokens: &B::Tensor) -> Result<Memory<B>> {
-        Ok(Memory { keys: ops.conv(tokens, &self.key)?, values: ops.conv(tokens, &self.value)? })
+    pub fn read(&self, ops: &mut B, tokens: &B::Tensor) -> Result<KeyValues<B>> {
+        Ok(KeyValues { keys: ops.conv(tokens, &self.key)?, values: ops.conv(tokens, &self.value)? })
     }
 
-    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the memory of tokens, or none for the image's own
+    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the key_values of tokens, or none for the image's own
     /// positions.
     pub fn forward(
         &self,
         ops: &mut B,
         x: &B::Tensor,
-        memory: Option<&Memory<B>>,
+        key_values: Option<&KeyValues<B>>,
     ) -> Result<B::Tensor> {
         let normed = ops.norm(x, &self.norm, None, false)?;
         let query = ops.conv(&normed, &self.query)?;
         let own;
-        let Memory { keys, values } = match memory {
-            Some(memory) => memory,
+        let KeyValues { keys, values } = match key_values {
+            Some(key_values) => key_values,
             None => {
                 let positions = ops.tokens(&[&normed])?;
                 own = self.read(ops, &positions)?;

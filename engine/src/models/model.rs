@@ -2,7 +2,7 @@
 
 use super::position::SinusoidalPositionEmbedding;
 use super::style::Style;
-use super::unet::{Conditions, MASK_CHANNELS, StyleMemory};
+use super::unet::{Conditions, MASK_CHANNELS, StyleKv};
 use super::{Autoencoder, Denoiser};
 use crate::config::ModelConfig;
 use crate::image::MelImage;
@@ -16,7 +16,7 @@ pub type LatentDims = [usize; 3];
 
 /// What one call of the denoiser is given beside the noisy latent.
 #[derive(Clone, Copy)]
-pub struct Guide<'a> {
+pub struct Conditioning<'a> {
     /// Standardised content latent `(H, W, C)`, or none where the content is dropped.
     pub content: Option<&'a [f32]>,
     /// Style tokens, or none where the style is dropped.
@@ -115,7 +115,7 @@ impl<B: Backend> Model<B> {
         Ok(style)
     }
 
-    /// The denoiser's prediction for each guide on the same noisy latent, in one batch; every style
+    /// The denoiser's prediction for each conditioning on the same noisy latent, in one batch; every style
     /// has as many tokens or none.
     pub fn denoise(
         &self,
@@ -123,39 +123,38 @@ impl<B: Backend> Model<B> {
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        let style = self.read_styles(ops, guides)?;
-        self.denoise_as_read(ops, noisy, dims, timestep, guides, &style)
+        let style = self.precompute_style(ops, conditionings)?;
+        self.denoise_with_style(ops, noisy, dims, timestep, conditionings, &style)
     }
 
-    /// [`Model::denoise`] with the guides' styles already read.
-    pub fn denoise_as_read(
+    /// [`Model::denoise`] with the conditionings' styles already read.
+    pub fn denoise_with_style(
         &self,
         ops: &mut B,
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
-        style: &StyleMemory<B>,
+        conditionings: &[Conditioning],
+        style: &StyleKv<B>,
     ) -> Result<Vec<Vec<f32>>> {
         let padded = self.padded(dims);
         let [h, w, c] = padded;
-        let (batch, size) = (guides.len(), h * w * c);
+        let (batch, size) = (conditionings.len(), h * w * c);
         let noisy = widen(noisy, dims, padded).repeat(batch);
         let noisy = ops.tensor([batch, h, w, c], &noisy)?;
         let (mut content, mut mask) =
             (Vec::with_capacity(batch * size), Vec::with_capacity(batch * h * w * MASK_CHANNELS));
-        for guide in guides {
-            match guide.content {
+        for conditioning in conditionings {
+            match conditioning.content {
                 Some(latent) => content.extend(widen(latent, dims, padded)),
                 None => content.resize(content.len() + size, 0.0),
             }
-            let given = if guide.content.is_some() { 1.0 } else { 0.0 };
-            mask.extend(
-                (0..h * w)
-                    .flat_map(|p| [if p % w < guide.prefix_columns { 1.0 } else { 0.0 }, given]),
-            );
+            let given = if conditioning.content.is_some() { 1.0 } else { 0.0 };
+            mask.extend((0..h * w).flat_map(|p| {
+                [if p % w < conditioning.prefix_columns { 1.0 } else { 0.0 }, given]
+            }));
         }
         let content = ops.tensor([batch, h, w, c], &content)?;
         let mask = ops.tensor([batch, h, w, MASK_CHANNELS], &mask)?;
@@ -170,15 +169,19 @@ impl<B: Backend> Model<B> {
         Ok(prediction.chunks_exact(size).map(|one| narrow(one, padded, dims)).collect())
     }
 
-    /// What the denoiser keeps of the guides' styles, in one batch; a dropped style is zero.
-    pub fn read_styles(&self, ops: &mut B, guides: &[Guide]) -> Result<StyleMemory<B>> {
+    /// What the denoiser keeps of the conditionings' styles, in one batch; a dropped style is zero.
+    pub fn precompute_style(
+        &self,
+        ops: &mut B,
+        conditionings: &[Conditioning],
+    ) -> Result<StyleKv<B>> {
         let dim = self.config.style.dim;
         let count =
-            guides.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
+            conditionings.iter().filter_map(|g| g.style).map(StyleTokens::count).max().unwrap_or(1);
         let sizes = [count * dim, dim, self.profile_len()];
         let mut parts = [(); 3].map(|()| Vec::new());
-        for guide in guides {
-            let values = guide.style.map(parts_of);
+        for conditioning in conditionings {
+            let values = conditioning.style.map(parts_of);
             if let Some(values) = values
                 && values.map(<[f32]>::len) != sizes
             {
@@ -196,11 +199,11 @@ impl<B: Backend> Model<B> {
             }
         }
         let [tokens, pooled, profile] = parts;
-        let tokens = ops.tensor([guides.len(), 1, count, dim], &tokens)?;
-        let pooled = ops.tensor([guides.len(), 1, 1, dim], &pooled)?;
+        let tokens = ops.tensor([conditionings.len(), 1, count, dim], &tokens)?;
+        let pooled = ops.tensor([conditionings.len(), 1, 1, dim], &pooled)?;
         let profile = match self.profile_len() {
             0 => None,
-            _ => Some(self.profile_rows(ops, &profile, guides.len())?),
+            _ => Some(self.profile_rows(ops, &profile, conditionings.len())?),
         };
         self.denoiser.unet.read(ops, &tokens, &pooled, profile.as_ref())
     }

@@ -1,6 +1,6 @@
 //! The denoiser.
 
-use super::cross_attention::{CrossAttention, Memory};
+use super::cross_attention::{CrossAttention, KeyValues};
 use super::position::SinusoidalPositionEmbedding;
 use crate::config::{ModelConfig, UNetConfig};
 use crate::nn::layers::ResBlock;
@@ -18,13 +18,13 @@ pub struct Conditions<'a, B: Backend> {
     /// `(B, 1, 1, 128)`: [`SinusoidalPositionEmbedding`] of the timestep.
     pub timestep: &'a B::Tensor,
     /// From [`UNet::read`].
-    pub style: &'a StyleMemory<B>,
+    pub style: &'a StyleKv<B>,
 }
 
 /// What the denoiser has read of a style: the same at every timestep, for every content.
-pub struct StyleMemory<B: Backend> {
+pub struct StyleKv<B: Backend> {
     /// One for each cross-attention, in the order in which they come.
-    attentions: Vec<Memory<B>>,
+    attentions: Vec<KeyValues<B>>,
     /// `(B, 1, 1, E)`: the pooled style's part of the embedding.
     pooled: B::Tensor,
     /// `(B, H, 1, C)`: what its spectral profile adds to the features of each row.
@@ -81,14 +81,14 @@ impl<B: Backend> Stage<B> {
         ops: &mut B,
         x: &B::Tensor,
         embedding: &B::Tensor,
-        memories: &mut std::slice::Iter<'_, Memory<B>>,
+        key_values: &mut std::slice::Iter<'_, KeyValues<B>>,
     ) -> Result<B::Tensor> {
         let mut h = x.clone();
         for (i, block) in self.blocks.iter().enumerate() {
             h = block.forward(ops, &h, Some(embedding))?;
             if let (0, Some((own, cross))) = (i, &self.attention) {
                 h = own.forward(ops, &h, None)?;
-                h = cross.forward(ops, &h, memories.next())?;
+                h = cross.forward(ops, &h, key_values.next())?;
             }
         }
         Ok(h)
@@ -214,11 +214,11 @@ impl<B: Backend> UNet<B> {
         tokens: &B::Tensor,
         pooled: &B::Tensor,
         profile: Option<&B::Tensor>,
-    ) -> Result<StyleMemory<B>> {
+    ) -> Result<StyleKv<B>> {
         let stages =
             self.down.iter().map(|(stage, _)| stage).chain(self.up.iter().map(|(_, stage)| stage));
         let attentions = stages.filter_map(|stage| stage.attention.as_ref());
-        Ok(StyleMemory {
+        Ok(StyleKv {
             attentions: attentions
                 .map(|(_, cross)| cross.read(ops, tokens))
                 .collect::<Result<_>>()?,
@@ -246,9 +246,9 @@ impl<B: Backend> UNet<B> {
         if let Some(profile) = &conditions.style.profile {
             h = ops.add(&h, profile)?;
         }
-        let (mut skips, memories) = (Vec::new(), &mut conditions.style.attentions.iter());
+        let (mut skips, key_values) = (Vec::new(), &mut conditions.style.attentions.iter());
         for (stage, next) in &self.down {
-            h = stage.forward(ops, &h, &embedding, memories)?;
+            h = stage.forward(ops, &h, &embedding, key_values)?;
             if let Some(next) = next {
                 skips.push(h.clone());
                 h = ops.conv(&h, next)?;
@@ -258,7 +258,7 @@ impl<B: Backend> UNet<B> {
             h = ops.conv(&h, conv)?;
             let skip = skips.pop().expect("one skip a stage");
             h = ops.concat(&[&h, &skip])?;
-            h = stage.forward(ops, &h, &embedding, memories)?;
+            h = stage.forward(ops, &h, &embedding, key_values)?;
         }
         let h = ops.norm(&h, &self.norm, None, true)?;
         ops.conv(&h, &self.out)

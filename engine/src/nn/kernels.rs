@@ -125,7 +125,7 @@ pub struct Taps {
 
 impl Taps {
     /// Those of a convolution with zero padding, over what it sees.
-    pub fn of(spec: &ConvSpec) -> Self {
+    pub fn from_spec(spec: &ConvSpec) -> Self {
         Self {
             kernel: spec.kernel,
             stride: spec.stride,
@@ -217,7 +217,7 @@ impl ConvShape {
 
     /// Patches of one image: `x (H, W, c_in)` -> `columns (positions, k, k, c_in)`.
     pub fn im2col(&self, x: &[f32], columns: &mut [f32]) {
-        let (taps, (_, width)) = (Taps::of(&self.spec), self.output());
+        let (taps, (_, width)) = (Taps::from_spec(&self.spec), self.output());
         for (y, line) in columns.chunks_exact_mut(width * self.patch()).enumerate() {
             taps.line(x, [self.h, self.w], y, line);
         }

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::config::ModelConfig;
 use crate::dsp::resample::Resampler;
 use crate::image::MelImage;
-use crate::playable::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE, window_images};
+use crate::inference_model::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE, window_images};
 use crate::stream::WindowInput;
 use crate::style::StyleTokens;
 

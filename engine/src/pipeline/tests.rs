@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::config::{MelConfig, WindowConfig};
-use crate::models::model::{Guide, LatentDims};
+use crate::models::model::{Conditioning, LatentDims};
 use crate::settings::{Settings, VocoderKind};
 use crate::stream::{OfflineStream, render};
 use crate::style::StyleTokens;
@@ -11,7 +11,7 @@ use crate::style::StyleTokens;
 /// What the denoiser was asked.
 #[derive(Clone, Debug, PartialEq)]
 struct Call {
-    guides: usize,
+    conditionings: usize,
     timestep: usize,
     noisy: Vec<f32>,
 }
@@ -29,7 +29,7 @@ impl Analytic {
     fn new(lift: f32) -> Self {
         let mut config = ModelConfig::default();
         config.mel = MelConfig { n_mels: 64, ..config.mel };
-        config.window = WindowConfig { frames: 32, hop_frames: 16, prefix_frames: 16 };
+        config.window = WindowConfig { frames: 32, hop_frames: 16, overlap_frames: 16 };
         config.autoencoder.latent_channels = 64;
         Self { config, lift, calls: Arc::default() }
     }
@@ -54,7 +54,7 @@ impl TransferModel for Analytic {
         let mut latent = vec![0.0; image.data.len()];
         for mel in 0..image.n_mels {
             for frame in 0..image.frames {
-                latent[Self::place(dims, mel, frame)] = image.at(mel, frame);
+                latent[Self::place(dims, mel, frame)] = image.value(mel, frame);
             }
         }
         Ok(latent)
@@ -77,19 +77,19 @@ impl TransferModel for Analytic {
         noisy: &[f32],
         _: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        let call = Call { guides: guides.len(), timestep, noisy: noisy.to_vec() };
+        let call = Call { conditionings: conditionings.len(), timestep, noisy: noisy.to_vec() };
         self.calls.lock().expect("calls").push(call);
         // v = sqrt(a) eps - sqrt(1 - a) x0 with eps = (x_t - sqrt(a) x0) / sqrt(1 - a).
         let schedule = crate::diffusion::schedule::NoiseSchedule::new(&self.config.diffusion)?;
         let (signal, share) = schedule.signal_and_noise(timestep);
-        let predict = |guide: &Guide| {
-            let content = guide.content.expect("the content is never dropped");
+        let predict = |conditioning: &Conditioning| {
+            let content = conditioning.content.expect("the content is never dropped");
             let pairs = noisy.iter().zip(content);
             pairs.map(|(&x, &c)| ((signal * f64::from(x) - f64::from(c)) / share) as f32).collect()
         };
-        Ok(guides.iter().map(predict).collect())
+        Ok(conditionings.iter().map(predict).collect())
     }
 }
 
@@ -118,7 +118,7 @@ fn run(model: Analytic, rate_hz: u32, signal: &[Vec<f32>], settings: &Settings) 
         render(grid, signal, Box::new(pipeline), settings, &mut |_| ()).expect("rendered");
     assert_eq!(report.first_error, None);
     assert!(report.stats.wet > 0 && report.stats.late + report.stats.failed == 0);
-    assert!(report.timings.of(Stage::Vocode) > std::time::Duration::ZERO);
+    assert!(report.timings.stage(Stage::Vocode) > std::time::Duration::ZERO);
     out
 }
 
@@ -208,11 +208,11 @@ fn steps_guidance_and_strength_reach_the_denoiser() {
         calls.iter().take(4).map(|call| call.timestep).collect::<Vec<_>>(),
         [999, 749, 499, 249]
     );
-    assert!(calls.iter().all(|call| call.guides == 1));
+    assert!(calls.iter().all(|call| call.conditionings == 1));
     let calls =
         ask(&Settings { steps: 4, guidance_scale: 2.0, strength: 0.5, ..Settings::default() });
     assert_eq!(calls.iter().take(3).map(|call| call.timestep).collect::<Vec<_>>(), [499, 249, 499]);
-    assert!(calls.iter().all(|call| call.guides == 2));
+    assert!(calls.iter().all(|call| call.conditionings == 2));
     assert!(ask(&Settings { strength: 0.0, ..Settings::default() }).is_empty());
 }
 

@@ -9,8 +9,8 @@ use crate::diffusion::forward::ForwardDiffusion;
 use crate::diffusion::{guidance, noise};
 use crate::image::MelImage;
 use crate::latency_mode::LatencyMode;
-use crate::models::model::{Guide, LatentDims, Model};
-use crate::models::unet::StyleMemory;
+use crate::models::model::{Conditioning, LatentDims, Model};
+use crate::models::unet::StyleKv;
 use crate::nn::Backend;
 use crate::settings::Settings;
 use crate::style::StyleTokens;
@@ -45,13 +45,13 @@ pub trait TransferModel: Send {
     /// Latent -> image, in `[0, 1]`.
     fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage>;
 
-    /// The denoiser's prediction for every guide on the same noisy latent.
+    /// The denoiser's prediction for every conditioning on the same noisy latent.
     fn denoise(
         &mut self,
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>>;
 }
 
@@ -64,11 +64,11 @@ pub struct Executed<B: Backend> {
     read: Option<Read<B>>,
 }
 
-/// The styles of a call's guides, and what the denoiser keeps of them: neither changes from step to
+/// The styles of a call's conditionings, and what the denoiser keeps of them: neither changes from step to
 /// step, and seldom from window to window.
 struct Read<B: Backend> {
     styles: Vec<Option<StyleTokens>>,
-    memory: StyleMemory<B>,
+    memory: StyleKv<B>,
 }
 
 impl<B: Backend> Executed<B> {
@@ -84,20 +84,24 @@ impl<B: Backend> Executed<B> {
 }
 
 impl<B: Backend> Read<B> {
-    /// What the denoiser keeps of the guides' styles; read anew when they have changed.
+    /// What the denoiser keeps of the conditionings' styles; read anew when they have changed.
     fn memory<'a>(
         last: &'a mut Option<Self>,
         model: &Model<B>,
         ops: &mut B,
-        guides: &[Guide],
-    ) -> Result<&'a StyleMemory<B>> {
-        let same =
-            |read: &Self| read.styles.iter().map(Option::as_ref).eq(guides.iter().map(|g| g.style));
+        conditionings: &[Conditioning],
+    ) -> Result<&'a StyleKv<B>> {
+        let same = |read: &Self| {
+            read.styles.iter().map(Option::as_ref).eq(conditionings.iter().map(|g| g.style))
+        };
         let read = match last.take().filter(same) {
             Some(read) => read,
             None => Self {
-                styles: guides.iter().map(|guide| guide.style.cloned()).collect(),
-                memory: model.read_styles(ops, guides)?,
+                styles: conditionings
+                    .iter()
+                    .map(|conditioning| conditioning.style.cloned())
+                    .collect(),
+                memory: model.precompute_style(ops, conditionings)?,
             },
         };
         Ok(&last.insert(read).memory)
@@ -134,10 +138,10 @@ where
         noisy: &[f32],
         dims: LatentDims,
         timestep: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        let memory = Read::memory(&mut self.read, &self.model, &mut self.ops, guides)?;
-        self.model.denoise_as_read(&mut self.ops, noisy, dims, timestep, guides, memory)
+        let memory = Read::memory(&mut self.read, &self.model, &mut self.ops, conditionings)?;
+        self.model.denoise_with_style(&mut self.ops, noisy, dims, timestep, conditionings, memory)
     }
 }
 
@@ -227,19 +231,21 @@ impl Transfer {
         // Columns before the stream's start count down from 2^64.
         let column = first_frame.div_euclid(self.column_frames as i64) as u64;
         let mut x = noise::window(settings.seed, column, height, width, channels);
-        noise::temper(&mut x, settings.temperature);
+        noise::scale_noise(&mut x, settings.temperature);
         if strength < 1.0 {
             let noise = x.clone();
             self.diffusion.q_sample(content, &noise, noisiest, &mut x);
         }
-        let with_style = Guide { content: Some(content), style: Some(style), prefix_columns: 0 };
-        let without = Guide { style: None, ..with_style };
+        let with_style =
+            Conditioning { content: Some(content), style: Some(style), prefix_columns: 0 };
+        let without = Conditioning { style: None, ..with_style };
         let scale = settings.guidance_scale;
         let model = &mut self.model;
         let mut predict = |x_t: &[f32], timestep: usize| {
             cancel.check()?;
-            let guides = if scale == 1.0 { &[with_style][..] } else { &[with_style, without][..] };
-            let mut predictions = model.denoise(x_t, dims, timestep, guides)?.into_iter();
+            let conditionings =
+                if scale == 1.0 { &[with_style][..] } else { &[with_style, without][..] };
+            let mut predictions = model.denoise(x_t, dims, timestep, conditionings)?.into_iter();
             match (predictions.next(), predictions.next()) {
                 (Some(cond), Some(uncond)) => Ok(guidance::combine(&cond, &uncond, scale)),
                 (cond, _) => Ok(cond.unwrap_or_default()),

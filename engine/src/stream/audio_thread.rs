@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use rtrb::{Consumer, RingBuffer};
 
-use super::assembler::{Assembler, PIECE_SAMPLES, flush_subnormal};
-use super::chunk::{Parcel, buffers};
-use super::chunker::Chunker;
 use super::grid::Grid;
 use super::latency::latency_samples;
-use super::pool::{Lane, Pool, Work};
+use super::overlap_add::{OverlapAdd, PIECE_SAMPLES, flush_subnormal};
+use super::pool::{Pool, StreamQueue, Work};
 use super::processor::WindowProcessor;
 use super::runner::Runner;
-use super::shared::{Stats, Status};
+use super::shared::{Stats, StreamStatus};
+use super::window_job::{WindowJob, buffers};
+use super::windower::Windower;
 use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -42,10 +42,10 @@ impl StreamConfig {
         latency_samples(&self.grid, self.deadline_samples)
     }
 
-    /// How many parcels travel: one collects for a hop, is computed for at most a deadline, waits
+    /// How many jobs travel: one collects for a hop, is computed for at most a deadline, waits
     /// as long at most, plays for a hop and an overlap; three more bridge a worker that falls
     /// behind.
-    fn parcels(&self) -> usize {
+    fn jobs(&self) -> usize {
         let hop = self.grid.hop_samples();
         let journey = 2 * hop + self.grid.fade_samples() + 2 * self.deadline_samples;
         journey.div_ceil(hop) as usize + 3
@@ -78,23 +78,23 @@ pub fn open_on(
         return Err(Error::invalid("channels", "1 or 2", config.channels));
     }
     settings.validate()?;
-    let (grid, channels, count) = (config.grid.clone(), config.channels, config.parcels());
+    let (grid, channels, count) = (config.grid.clone(), config.channels, config.jobs());
     let sidechain_channels = if config.sidechain { channels } else { 0 };
     let (jobs, jobs_out) = RingBuffer::new(count);
     let (results_in, results) = RingBuffer::new(count);
-    let (status, cancel) = (Arc::new(Status::default()), Cancel::default());
+    let (status, cancel) = (Arc::new(StreamStatus::default()), Cancel::default());
     let runner =
         Runner::new(processor, grid.clone(), channels, Arc::clone(&status), cancel.clone());
-    let lane = Lane { runner, jobs: jobs_out, results: results_in };
-    let work = pool.add(lane, cancel, Arc::clone(&status));
+    let queue = StreamQueue { runner, jobs: jobs_out, results: results_in };
+    let work = pool.add(queue, cancel, Arc::clone(&status));
     let deadline =
         Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
-    let parcels = (0..count).map(|_| Parcel::new(&grid, channels, sidechain_channels)).collect();
+    let free = (0..count).map(|_| WindowJob::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
     let pieces = |count: usize| buffers(count, PIECE_SAMPLES);
     let mut audio = AudioThread {
-        chunker: Chunker::new(grid.clone(), jobs, pool.waker(), deadline, parcels),
-        assembler: Assembler::new(grid, channels, latency, count, Arc::clone(&status)),
+        windower: Windower::new(grid.clone(), jobs, pool.waker(), deadline, free),
+        overlap_add: OverlapAdd::new(grid, channels, latency, count, Arc::clone(&status)),
         results,
         status,
         latency,
@@ -114,10 +114,10 @@ pub fn open_on(
 /// the worker where [`AudioThread::set_offline`] allows it.
 #[derive(Debug)]
 pub struct AudioThread {
-    chunker: Chunker,
-    assembler: Assembler,
-    results: Consumer<Parcel>,
-    status: Arc<Status>,
+    windower: Windower,
+    overlap_add: OverlapAdd,
+    results: Consumer<WindowJob>,
+    status: Arc<StreamStatus>,
     latency: u64,
     epoch: u64,
     offline: bool,
@@ -133,7 +133,7 @@ impl AudioThread {
     }
 
     /// Counters, first error and timings; may be kept by an editor.
-    pub fn status(&self) -> Arc<Status> {
+    pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
     }
 
@@ -146,14 +146,14 @@ impl AudioThread {
     /// the input alone.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
-        self.chunker.set_waited_for(offline);
+        self.windower.set_waited_for(offline);
     }
 
     /// Settings for the windows that are completed from now on, and the mix for the samples that
     /// are played from now on. The caller has validated them.
     pub fn set_settings(&mut self, settings: &Settings) {
-        self.chunker.set_settings(settings);
-        self.assembler.set_mix(settings.mix);
+        self.windower.set_settings(settings);
+        self.overlap_add.set_mix(settings.mix);
     }
 
     /// A new stream begins with the next block (transport jump, host reset).
@@ -161,9 +161,9 @@ impl AudioThread {
         self.epoch += 1;
         self.status.epoch.store(self.epoch, Release);
         self.status.playing.store(0, Relaxed);
-        let chunker = &mut self.chunker;
-        self.assembler.reset(|parcel| chunker.take_home(parcel));
-        self.chunker.reset(self.epoch);
+        let windower = &mut self.windower;
+        self.overlap_add.reset(|job| windower.take_home(job));
+        self.windower.reset(self.epoch);
     }
 
     /// Replaces one block, channels x samples of any number, by the output of `latency_samples`
@@ -186,36 +186,33 @@ impl AudioThread {
     }
 
     fn process_piece(&mut self, len: usize) {
-        self.assembler.write(&self.main);
-        self.chunker.push(&self.main, &self.sidechain);
+        self.overlap_add.write(&self.main);
+        self.windower.push(&self.main, &self.sidechain);
         self.collect();
-        let end = self.assembler.position() + len as i64;
-        while self.offline && self.assembler.awaits(end) && self.work_is_under_way() {
+        let end = self.overlap_add.position() + len as i64;
+        while self.offline && self.overlap_add.awaits(end) && self.work_is_under_way() {
             std::thread::sleep(OFFLINE_POLL);
             self.collect();
         }
         self.output.iter_mut().for_each(|piece| piece.resize(len, 0.0));
-        let chunker = &mut self.chunker;
-        self.assembler.render(&mut self.output, |parcel| chunker.take_home(parcel));
-        self.status.playing.store(self.assembler.position().max(0) as u64, Relaxed);
+        let windower = &mut self.windower;
+        self.overlap_add.render(&mut self.output, |job| windower.take_home(job));
+        self.status.playing.store(self.overlap_add.position().max(0) as u64, Relaxed);
     }
 
     /// Whether waiting makes sense: something is with a living worker.
     fn work_is_under_way(&self) -> bool {
-        self.chunker.away() > 0 && self.status.worker_alive.load(Acquire)
+        self.windower.away() > 0 && self.status.worker_alive.load(Acquire)
     }
 
     /// Takes everything that came back.
     fn collect(&mut self) {
-        while let Ok(parcel) = self.results.pop() {
-            self.chunker.returned();
-            let spent = if parcel.epoch == self.epoch {
-                self.assembler.accept(parcel)
-            } else {
-                Some(parcel)
-            };
-            if let Some(parcel) = spent {
-                self.chunker.take_home(parcel);
+        while let Ok(job) = self.results.pop() {
+            self.windower.returned();
+            let spent =
+                if job.epoch == self.epoch { self.overlap_add.accept(job) } else { Some(job) };
+            if let Some(job) = spent {
+                self.windower.take_home(job);
             }
         }
     }

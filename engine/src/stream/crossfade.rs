@@ -41,7 +41,7 @@ pub struct Weight {
 
 impl Weight {
     /// The weight at sample `i` of `len` for signals of correlation `rho`.
-    pub fn at(i: u64, len: u64, rho: f32) -> Self {
+    pub fn at_sample(i: u64, len: u64, rho: f32) -> Self {
         let (sin, cos) = (FRAC_PI_2 * (i as f32 + 0.5) / len as f32).sin_cos();
         let product = 2.0 * sin * cos;
         // (cos + sin)^2 = 1 + 2 cos sin.
@@ -84,7 +84,7 @@ mod tests {
                     (part..part + len / 16).map(|i| x(i) * x(i)).sum::<f32>()
                 };
                 let faded =
-                    power(&|i| Weight::at(i as u64, len as u64, measured).apply(a[i], b[i]));
+                    power(&|i| Weight::at_sample(i as u64, len as u64, measured).apply(a[i], b[i]));
                 let change_db = 10.0 * (faded / power(&|i| a[i])).log10();
                 assert!(change_db.abs() < 0.2, "{change_db} dB at rho {rho}");
             }
@@ -96,7 +96,7 @@ mod tests {
         let (a, _) = noises(0.0, 999);
         let rho = correlation(std::iter::once((&a[..], &a[..])));
         assert_eq!(rho, 1.0);
-        assert!((0..999).all(|i| Weight::at(i as u64, 999, rho).apply(a[i], a[i]) == a[i]));
+        assert!((0..999).all(|i| Weight::at_sample(i as u64, 999, rho).apply(a[i], a[i]) == a[i]));
     }
 
     #[test]

@@ -52,16 +52,16 @@ impl Grid {
             return Err(Error::invalid("sample rate", "8000 to 192000 Hz", host_rate_hz));
         }
         let window = &config.window;
-        if window.prefix_frames < 4 {
+        if window.overlap_frames < 4 {
             return Err(Error::checkpoint(
                 "window.prefix_frames",
                 "at least 4",
-                window.prefix_frames,
+                window.overlap_frames,
             ));
         }
-        let margin = MAX_MARGIN_FRAMES.min(window.prefix_frames / 4).min(window.hop_frames / 2);
-        let overlap = MAX_OVERLAP_FRAMES.min(window.prefix_frames / 2).min(window.hop_frames);
-        let fade_end = window.prefix_frames - margin;
+        let margin = MAX_MARGIN_FRAMES.min(window.overlap_frames / 4).min(window.hop_frames / 2);
+        let overlap = MAX_OVERLAP_FRAMES.min(window.overlap_frames / 2).min(window.hop_frames);
+        let fade_end = window.overlap_frames - margin;
         let fade_start = fade_end - overlap;
         let column = config.autoencoder.reduction();
         Ok(Self {
@@ -195,10 +195,10 @@ mod tests {
     fn grids() -> Vec<Grid> {
         let mut live = ModelConfig::default();
         live.window.hop_frames = 16;
-        live.window.prefix_frames = 112;
-        let window = WindowConfig { frames: 16, hop_frames: 8, prefix_frames: 8 };
+        live.window.overlap_frames = 112;
+        let window = WindowConfig { frames: 16, hop_frames: 8, overlap_frames: 8 };
         let tiny = ModelConfig { window, ..ModelConfig::default() };
-        let window = WindowConfig { frames: 64, hop_frames: 2, prefix_frames: 62 };
+        let window = WindowConfig { frames: 64, hop_frames: 2, overlap_frames: 62 };
         let shortest = ModelConfig { window, ..ModelConfig::default() };
         let rates = [8_000, 22_050, 44_100, 47_999, 48_000, 96_000, 192_000];
         [ModelConfig::default(), live, tiny, shortest]
@@ -250,7 +250,7 @@ mod tests {
     fn a_long_window_does_not_cost_latency() {
         let mut live = ModelConfig::default();
         live.window.hop_frames = 16;
-        live.window.prefix_frames = 112;
+        live.window.overlap_frames = 112;
         let grid = Grid::new(&live, 44_100, 0).expect("valid");
         assert_eq!(grid.first_frame(0), -100);
         // 27 frames and half an FFT at twice the model's rate.

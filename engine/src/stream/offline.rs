@@ -7,7 +7,7 @@ use super::audio_thread::{AudioThread, StreamConfig, open};
 use super::grid::Grid;
 use super::pool::Work;
 use super::processor::WindowProcessor;
-use super::shared::{Stats, Status};
+use super::shared::{Stats, StreamStatus};
 use super::timings::Timings;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -31,10 +31,10 @@ pub struct Report {
 /// A stream that waits for its worker. Memory does not grow with the length of the input.
 #[derive(Debug)]
 pub struct OfflineStream {
-    // The worker goes last: parcels of the audio half may still be with it.
+    // The worker goes last: jobs of the audio half may still be with it.
     audio: AudioThread,
     worker: Work,
-    status: Arc<Status>,
+    status: Arc<StreamStatus>,
     channels: usize,
     /// Output samples that are still latency.
     to_drop: u64,
@@ -85,14 +85,14 @@ impl OfflineStream {
     /// # Errors
     /// If the block's shape is not the stream's.
     pub fn push(&mut self, block: &[&[f32]], output: &mut [Vec<f32>]) -> Result<()> {
-        self.push_beside(block, &[], output)
+        self.push_with_sidechain(block, &[], output)
     }
 
     /// The same with what the sidechain plays meanwhile; where it is shorter, it is silent.
     ///
     /// # Errors
     /// If the block's shape is not the stream's.
-    pub fn push_beside(
+    pub fn push_with_sidechain(
         &mut self,
         block: &[&[f32]],
         sidechain: &[&[f32]],
@@ -139,7 +139,7 @@ impl OfflineStream {
     }
 
     /// Counters while the render runs.
-    pub fn status(&self) -> Arc<Status> {
+    pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
     }
 

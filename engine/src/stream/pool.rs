@@ -1,7 +1,7 @@
 //! The threads that compute, shared by many streams: a bounded number, and the most urgent window
 //! comes first.
 //!
-//! An audio thread pushes a parcel into its stream's own ring, where the pool's threads look for
+//! An audio thread pushes a job into its stream's own ring, where the pool's threads look for
 //! it. It never touches the pool's lock, which only those take who compute, open or close, and it
 //! does not even wake a thread, which is a call of the system's: only an offline render does.
 
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rtrb::{Consumer, Producer};
 
-use super::chunk::Parcel;
 use super::runner::Runner;
-use super::shared::Status;
+use super::shared::StreamStatus;
+use super::window_job::WindowJob;
 use crate::cancel::Cancel;
 use crate::{Error, Result};
 
@@ -24,26 +24,26 @@ use crate::{Error, Result};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One stream's work: its windows are computed one after another, by whichever thread is free.
-pub(super) struct Lane {
+pub(super) struct StreamQueue {
     pub runner: Runner,
-    pub jobs: Consumer<Parcel>,
-    pub results: Producer<Parcel>,
+    pub jobs: Consumer<WindowJob>,
+    pub results: Producer<WindowJob>,
 }
 
-impl Lane {
+impl StreamQueue {
     /// What is taken first has the least of it; none where there is no window. Offline renders wait
     /// for those who cannot, and what is late already for what can still be in time: one late
     /// window would make all others late.
     fn urgency(&self, now: Instant) -> Option<(bool, bool, Instant)> {
-        self.jobs.peek().ok().map(|parcel| (parcel.input.waited_for, parcel.due < now, parcel.due))
+        self.jobs.peek().ok().map(|job| (job.input.waited_for, job.due < now, job.due))
     }
 
     fn run_one(&mut self) {
-        if let Ok(mut parcel) = self.jobs.pop() {
-            self.runner.run(&mut parcel);
-            // There are as many places as parcels; a parcel that found none would be freed here,
+        if let Ok(mut job) = self.jobs.pop() {
+            self.runner.run(&mut job);
+            // There are as many places as jobs; a job that found none would be freed here,
             // not there.
-            let _ = self.results.push(parcel);
+            let _ = self.results.push(job);
         }
     }
 }
@@ -51,54 +51,54 @@ impl Lane {
 struct Entry {
     id: u64,
     /// None while a thread computes.
-    lane: Option<Box<Lane>>,
+    queue: Option<Box<StreamQueue>>,
 }
 
 #[derive(Default)]
-struct Desk {
-    lanes: Mutex<Vec<Entry>>,
-    /// A lane has come back from a thread.
+struct Scheduler {
+    queues: Mutex<Vec<Entry>>,
+    /// A queue has come back from a thread.
     returned: Condvar,
     stop: AtomicBool,
     last_id: AtomicU64,
 }
 
-impl Desk {
-    /// The lane whose window is the most urgent: of those that can still be in time, the one that
+impl Scheduler {
+    /// The queue whose window is the most urgent: of those that can still be in time, the one that
     /// is due first.
-    fn take(&self) -> Option<(u64, Box<Lane>)> {
-        let mut lanes = self.lanes.lock();
+    fn take(&self) -> Option<(u64, Box<StreamQueue>)> {
+        let mut queues = self.queues.lock();
         let now = Instant::now();
-        let urgency = |entry: &Entry| entry.lane.as_ref().and_then(|lane| lane.urgency(now));
-        let first = lanes
+        let urgency = |entry: &Entry| entry.queue.as_ref().and_then(|queue| queue.urgency(now));
+        let first = queues
             .iter_mut()
             .filter_map(|entry| Some((urgency(entry)?, entry)))
             .min_by_key(|(urgency, _)| *urgency);
         let (_, entry) = first?;
-        entry.lane.take().map(|lane| (entry.id, lane))
+        entry.queue.take().map(|queue| (entry.id, queue))
     }
 
-    fn give_back(&self, id: u64, lane: Box<Lane>) {
-        let mut lanes = self.lanes.lock();
-        if let Some(entry) = lanes.iter_mut().find(|entry| entry.id == id) {
-            entry.lane = Some(lane);
+    fn give_back(&self, id: u64, queue: Box<StreamQueue>) {
+        let mut queues = self.queues.lock();
+        if let Some(entry) = queues.iter_mut().find(|entry| entry.id == id) {
+            entry.queue = Some(queue);
         }
         self.returned.notify_all();
     }
 
     fn is_empty(&self) -> bool {
-        self.lanes.lock().is_empty()
+        self.queues.lock().is_empty()
     }
 
-    /// Takes a lane out for good, waiting until no thread has it.
-    fn close(&self, id: u64) -> Option<Box<Lane>> {
-        let mut lanes = self.lanes.lock();
+    /// Takes a queue out for good, waiting until no thread has it.
+    fn close(&self, id: u64) -> Option<Box<StreamQueue>> {
+        let mut queues = self.queues.lock();
         loop {
-            let place = lanes.iter().position(|entry| entry.id == id)?;
-            if lanes[place].lane.is_some() {
-                return lanes.swap_remove(place).lane;
+            let place = queues.iter().position(|entry| entry.id == id)?;
+            if queues[place].queue.is_some() {
+                return queues.swap_remove(place).queue;
             }
-            self.returned.wait(&mut lanes);
+            self.returned.wait(&mut queues);
         }
     }
 }
@@ -106,7 +106,7 @@ impl Desk {
 /// Threads that compute windows. Dropping it ends and joins them; streams that are still open get
 /// nothing more.
 pub struct Pool {
-    desk: Arc<Desk>,
+    scheduler: Arc<Scheduler>,
     threads: Vec<JoinHandle<()>>,
     waker: Waker,
 }
@@ -117,12 +117,13 @@ impl Pool {
     /// # Errors
     /// If the system gives no thread.
     pub fn new(threads: usize) -> Result<Self> {
-        let desk = Arc::new(Desk::default());
-        let mut pool = Self { desk, threads: Vec::new(), waker: Waker(Arc::new([])) };
+        let scheduler = Arc::new(Scheduler::default());
+        let mut pool = Self { scheduler, threads: Vec::new(), waker: Waker(Arc::new([])) };
         for _ in 0..threads.max(1) {
-            let desk = Arc::clone(&pool.desk);
-            let thread =
-                thread::Builder::new().name("luthier worker".into()).spawn(move || work(&desk));
+            let scheduler = Arc::clone(&pool.scheduler);
+            let thread = thread::Builder::new()
+                .name("luthier worker".into())
+                .spawn(move || work(&scheduler));
             pool.threads.push(
                 thread.map_err(|error| Error::Compute(format!("no worker thread: {error}")))?,
             );
@@ -132,10 +133,15 @@ impl Pool {
     }
 
     /// Adds a stream.
-    pub(super) fn add(self: &Arc<Self>, lane: Lane, cancel: Cancel, status: Arc<Status>) -> Work {
-        let id = self.desk.last_id.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add(
+        self: &Arc<Self>,
+        queue: StreamQueue,
+        cancel: Cancel,
+        status: Arc<StreamStatus>,
+    ) -> Work {
+        let id = self.scheduler.last_id.fetch_add(1, Ordering::Relaxed);
         status.worker_alive.store(true, Ordering::Release);
-        self.desk.lanes.lock().push(Entry { id, lane: Some(Box::new(lane)) });
+        self.scheduler.queues.lock().push(Entry { id, queue: Some(Box::new(queue)) });
         self.waker.wake();
         Work { pool: Arc::clone(self), id, cancel, status }
     }
@@ -148,7 +154,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.desk.stop.store(true, Ordering::Release);
+        self.scheduler.stop.store(true, Ordering::Release);
         self.waker.wake();
         for thread in self.threads.drain(..) {
             // Panics of processors are caught before they reach the thread.
@@ -173,12 +179,12 @@ pub struct Work {
     pool: Arc<Pool>,
     id: u64,
     cancel: Cancel,
-    status: Arc<Status>,
+    status: Arc<StreamStatus>,
 }
 
 impl Work {
     /// Counters, first error and timings; may be kept by an editor.
-    pub fn status(&self) -> Arc<Status> {
+    pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
     }
 
@@ -186,7 +192,7 @@ impl Work {
     /// takes. It always waits to the end, because a host may unload our code right after.
     pub fn stop(&mut self) {
         self.cancel.cancel();
-        drop(self.pool.desk.close(self.id));
+        drop(self.pool.scheduler.close(self.id));
         self.status.worker_alive.store(false, Ordering::Release);
     }
 }
@@ -203,15 +209,15 @@ impl std::fmt::Debug for Work {
     }
 }
 
-fn work(desk: &Desk) {
-    while !desk.stop.load(Ordering::Acquire) {
-        match desk.take() {
-            Some((id, mut lane)) => {
-                lane.run_one();
-                desk.give_back(id, lane);
+fn work(scheduler: &Scheduler) {
+    while !scheduler.stop.load(Ordering::Acquire) {
+        match scheduler.take() {
+            Some((id, mut queue)) => {
+                queue.run_one();
+                scheduler.give_back(id, queue);
             }
             // A wake-up since the last look makes both return at once: none is lost.
-            None if desk.is_empty() => thread::park(),
+            None if scheduler.is_empty() => thread::park(),
             None => thread::park_timeout(LOOK_EVERY),
         }
     }

@@ -1,6 +1,6 @@
 //! What the worker runs: a window of content in, a segment of wet audio out.
 
-use super::chunk::{WindowInput, WindowOutput};
+use super::window_job::{WindowInput, WindowOutput};
 use crate::Result;
 use crate::cancel::Cancel;
 

@@ -1,4 +1,4 @@
-//! The worker's part of one window: whatever the processor does, a parcel with a clear outcome
+//! The worker's part of one window: whatever the processor does, a job with a clear outcome
 //! comes back.
 
 use std::any::Any;
@@ -6,19 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::chunk::{Outcome, Parcel};
 use super::crossfade::correlation;
 use super::grid::Grid;
 use super::processor::WindowProcessor;
-use super::shared::Status;
+use super::shared::StreamStatus;
+use super::window_job::{Outcome, WindowJob};
 use crate::cancel::Cancel;
 use crate::{Error, Result};
 
-/// Runs the processor on parcels, one after another.
+/// Runs the processor on jobs, one after another.
 pub(super) struct Runner {
     processor: Box<dyn WindowProcessor>,
     grid: Grid,
-    status: Arc<Status>,
+    status: Arc<StreamStatus>,
     cancel: Cancel,
     epoch: u64,
     /// The last wet window's number and its samples in the overlap with the next.
@@ -31,70 +31,69 @@ impl Runner {
         processor: Box<dyn WindowProcessor>,
         grid: Grid,
         channels: usize,
-        status: Arc<Status>,
+        status: Arc<StreamStatus>,
         cancel: Cancel,
     ) -> Self {
         let tail_samples = vec![Vec::new(); channels];
         Self { processor, grid, status, cancel, epoch: 0, tail: None, tail_samples }
     }
 
-    /// Gives the parcel its outcome.
-    pub fn run(&mut self, parcel: &mut Parcel) {
-        if parcel.epoch != self.status.epoch.load(Acquire) {
-            parcel.outcome = Outcome::Skipped;
+    /// Gives the job its outcome.
+    pub fn run(&mut self, job: &mut WindowJob) {
+        if job.epoch != self.status.epoch.load(Acquire) {
+            job.outcome = Outcome::Skipped;
             return;
         }
-        if parcel.epoch != self.epoch {
-            self.epoch = parcel.epoch;
+        if job.epoch != self.epoch {
+            self.epoch = job.epoch;
             self.reset_processor();
         }
-        parcel.outcome =
-            if self.too_late(parcel) { self.skip(parcel) } else { self.process(parcel) };
+        job.outcome = if self.too_late(job) { self.skip(job) } else { self.process(job) };
     }
 
     /// Whether the next window begins before a crossfade into this one could end. Who waits for a
     /// window gets it.
-    fn too_late(&self, parcel: &Parcel) -> bool {
-        let (now, k) = (self.status.playing.load(Relaxed), parcel.input.index);
+    fn too_late(&self, job: &WindowJob) -> bool {
+        let (now, k) = (self.status.playing.load(Relaxed), job.input.index);
         let faded_in = now + self.grid.fade_in_samples(k, now);
-        !parcel.input.waited_for && faded_in > self.grid.segment(k + 1).start
+        !job.input.waited_for && faded_in > self.grid.segment(k + 1).start
     }
 
-    fn skip(&mut self, parcel: &Parcel) -> Outcome {
+    fn skip(&mut self, job: &WindowJob) -> Outcome {
         self.tail = None;
-        let skipped = catch_unwind(AssertUnwindSafe(|| self.processor.skip(&parcel.input)));
+        let skipped = catch_unwind(AssertUnwindSafe(|| self.processor.skip(&job.input)));
         if skipped.is_err() {
             self.reset_processor();
         }
         Outcome::Skipped
     }
 
-    fn process(&mut self, parcel: &mut Parcel) -> Outcome {
-        let len = (parcel.input.segment.end - parcel.input.segment.start) as usize;
-        for channel in &mut parcel.output.wet {
+    fn process(&mut self, job: &mut WindowJob) -> Outcome {
+        let len = (job.input.segment.end - job.input.segment.start) as usize;
+        for channel in &mut job.output.wet {
             channel.clear();
             channel.resize(len, 0.0);
         }
-        parcel.output.timings = Default::default();
-        parcel.output.dry = false;
-        let Parcel { input, output, .. } = &mut *parcel;
+        job.output.timings = Default::default();
+        job.output.dry = false;
+        let WindowJob { input, output, .. } = &mut *job;
         let worked =
             catch_unwind(AssertUnwindSafe(|| self.processor.process(input, output, &self.cancel)));
         let result = match worked {
-            Ok(result) => result.and_then(|()| check_wet(&parcel.output.wet, len)),
+            Ok(result) => result.and_then(|()| check_wet(&job.output.wet, len)),
             Err(panic) => {
                 self.reset_processor();
                 Err(Error::Compute(format!("panic: {}", panic_message(panic.as_ref()))))
             }
         };
         match result {
-            Ok(()) if parcel.output.dry => {
+            Ok(()) if job.output.dry => {
                 self.tail = None;
                 Outcome::Dry
             }
             Ok(()) => {
-                self.status.record_wet(&parcel.output.timings);
-                self.join(parcel);
+                self.status.record_wet(&job.output.timings);
+                self.join(job);
                 Outcome::Wet
             }
             // Somebody closes the stream: nobody waits for this window, and it has not failed.
@@ -104,19 +103,19 @@ impl Runner {
             }
             Err(error) => {
                 self.tail = None;
-                self.status.record_failure(|| format!("window {}: {error}", parcel.input.index));
+                self.status.record_failure(|| format!("window {}: {error}", job.input.index));
                 Outcome::Failed
             }
         }
     }
 
     /// Measures the correlation with the window before and keeps the tail for the one after.
-    fn join(&mut self, parcel: &mut Parcel) {
-        let (index, segment) = (parcel.input.index, parcel.input.segment.clone());
-        let wet = &parcel.output.wet;
+    fn join(&mut self, job: &mut WindowJob) {
+        let (index, segment) = (job.input.index, job.input.segment.clone());
+        let wet = &job.output.wet;
         if index > 0 && self.tail == Some(index - 1) {
             let heads = wet.iter().map(|channel| &channel[..]);
-            parcel.rho = correlation(self.tail_samples.iter().map(|tail| &tail[..]).zip(heads));
+            job.rho = correlation(self.tail_samples.iter().map(|tail| &tail[..]).zip(heads));
         }
         let overlap = self.grid.overlap(index + 1);
         let start = (overlap.start - segment.start) as usize;

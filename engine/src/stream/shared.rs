@@ -20,7 +20,7 @@ pub struct Stats {
 
 /// State shared by audio thread, worker and whoever watches.
 #[derive(Debug, Default)]
-pub struct Status {
+pub struct StreamStatus {
     /// The stream's life, counted by resets: jobs of an earlier one are not worth doing.
     pub(super) epoch: AtomicU64,
     /// The host position that the audio thread plays next (0 before the latency has passed).
@@ -34,7 +34,7 @@ pub struct Status {
     timings: Mutex<Timings>,
 }
 
-impl Status {
+impl StreamStatus {
     /// The counters.
     pub fn stats(&self) -> Stats {
         Stats {

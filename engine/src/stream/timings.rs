@@ -51,7 +51,7 @@ impl Timings {
     }
 
     /// The time of one stage.
-    pub fn of(&self, stage: Stage) -> Duration {
+    pub fn stage(&self, stage: Stage) -> Duration {
         self.0[stage as usize]
     }
 

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeptStyle, WrittenStyle};
+use super::{SavedStyle, WrittenStyle};
 use crate::regular_file::{self, Found};
 use crate::{Error, Result, whole_file};
 
@@ -39,8 +39,8 @@ pub fn is_style(path: &Path) -> bool {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
-    let named = KeptStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
+pub fn write(style: &SavedStyle, path: &Path) -> Result<()> {
+    let named = SavedStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
     let text = serde_json::to_string(&Written { luthier_style: VERSION, style: named.write() });
     let text = text.map_err(|error| Error::file(path, error))?;
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -52,7 +52,7 @@ pub fn write(style: &KeptStyle, path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the file cannot be read, is of a newer version or is no style.
-pub fn read(path: &Path) -> Result<KeptStyle> {
+pub fn read(path: &Path) -> Result<SavedStyle> {
     let text =
         text(path).map_err(|error| Error::file(path, format!("cannot be read ({error})")))?;
     let no_style = |_| Error::file(path, "expected a style saved by Luthier, found something else");
@@ -63,8 +63,8 @@ pub fn read(path: &Path) -> Result<KeptStyle> {
     }
     let Written { style, .. } = serde_json::from_str(&text).map_err(no_style)?;
     let damaged = || Error::file(path, "expected a whole style, found a damaged one");
-    let style = KeptStyle::read(style).ok_or_else(damaged)?;
-    Ok(KeptStyle { name: name(path), path: path.to_path_buf(), ..style })
+    let style = SavedStyle::read(style).ok_or_else(damaged)?;
+    Ok(SavedStyle { name: name(path), path: path.to_path_buf(), ..style })
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -89,14 +89,14 @@ mod tests {
     use super::super::StyleTokens;
     use super::*;
 
-    fn style() -> KeptStyle {
+    fn style() -> SavedStyle {
         let tokens = StyleTokens {
             model: "abc".into(),
             dim: 1,
             tokens: vec![0.5, -0.25],
             ..StyleTokens::default()
         };
-        KeptStyle {
+        SavedStyle {
             name: "Sidechain".into(),
             path: PathBuf::new(),
             tokens: Arc::new(tokens),

@@ -143,7 +143,7 @@ impl GainLaw {
         let (left, share) = (at as usize, at.fract() as f32);
         let right = (left + 1).min(last);
         for (m, gain_db) in self.gain_db.iter_mut().enumerate() {
-            let [a, b] = [left, right].map(|frame| Cell::of(images, m, frame));
+            let [a, b] = [left, right].map(|frame| Cell::from_images(images, m, frame));
             let lerp = |value: fn(&Cell) -> f32| mix(value(&a), value(&b), share);
             let (t, unknown) = (lerp(|c| c.target), lerp(|c| c.unknown));
             let relative_db =
@@ -226,7 +226,7 @@ struct Cell {
 }
 
 impl Cell {
-    fn of(images: &Images, mel: usize, frame: usize) -> Self {
+    fn from_images(images: &Images, mel: usize, frame: usize) -> Self {
         let (content, target) =
             (value(images.content, mel, frame), value(images.target, mel, frame));
         Self {
@@ -256,7 +256,7 @@ fn at_floor(value: f32) -> f32 {
 
 /// An image value in `[0, 1]`; what is not a number counts as the floor.
 fn value(image: &MelImage, mel: usize, frame: usize) -> f32 {
-    let value = image.at(mel, frame);
+    let value = image.value(mel, frame);
     if value > 0.0 { value.min(1.0) } else { 0.0 }
 }
 

@@ -25,7 +25,7 @@ const LOUDEST: f32 = 1e4;
 
 /// One window to be played.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct VocoderRequest<'a> {
     /// The content at the host's rate, one slice of equal length a channel: the window and margins
     /// around it.
     ///
@@ -98,7 +98,7 @@ impl GuidedVocoder {
     ///
     /// # Panics
     /// If the channels differ in length or the images in size, or an image has no frames.
-    pub fn render(&mut self, request: &Request, out: &mut Vec<Vec<f32>>) {
+    pub fn render(&mut self, request: &VocoderRequest, out: &mut Vec<Vec<f32>>) {
         let len = request.channels.first().map_or(0, |c| c.len());
         assert!(request.channels.iter().all(|c| c.len() == len), "channels of one length");
         let (content, target) = (request.content, request.target);
@@ -109,7 +109,7 @@ impl GuidedVocoder {
         );
         assert!(content.frames > 0, "images with frames");
         out.resize_with(request.channels.len(), Vec::new);
-        let grid = Grid::over(request.origin, len, self.stft.n_fft(), self.stft.hop_length());
+        let grid = FrameSpan::over(request.origin, len, self.stft.n_fft(), self.stft.hop_length());
         self.analyse(request.channels, &grid);
         self.shape(request, &grid);
         for (refine, spectrum) in self.refine.iter_mut().zip(&self.spectra) {
@@ -126,7 +126,7 @@ impl GuidedVocoder {
     }
 
     /// The channels' spectra.
-    fn analyse(&mut self, channels: &[&[f32]], grid: &Grid) {
+    fn analyse(&mut self, channels: &[&[f32]], grid: &FrameSpan) {
         self.spectra.resize_with(channels.len(), Vec::new);
         for (channel, spectrum) in channels.iter().zip(&mut self.spectra) {
             self.signal.clear();
@@ -136,7 +136,7 @@ impl GuidedVocoder {
     }
 
     /// Every channel's magnitudes under the one gain.
-    fn shape(&mut self, request: &Request, grid: &Grid) {
+    fn shape(&mut self, request: &VocoderRequest, grid: &FrameSpan) {
         let images = Images { content: request.content, target: request.target };
         let (bins, analysis) = (self.stft.bins(), self.law.analysis(request.gain));
         self.refine.resize_with(self.spectra.len(), GriffinLim::default);
@@ -180,7 +180,7 @@ fn sound(x: f32) -> f32 {
 }
 
 /// The frames whose windows touch a span.
-struct Grid {
+struct FrameSpan {
     /// Index of the first frame since reset.
     first_frame: i64,
     /// Its centre, in samples of the span.
@@ -188,7 +188,7 @@ struct Grid {
     frames: usize,
 }
 
-impl Grid {
+impl FrameSpan {
     fn over(origin: i64, len: usize, n_fft: usize, hop: usize) -> Self {
         let (half, hop) = (n_fft as i64 / 2, hop as i64);
         let first_frame = (origin - half).div_euclid(hop) + 1;

@@ -26,7 +26,7 @@ pub fn mel_to_magnitude(image: &MelImage, mel: &MelConfig) -> Vec<f32> {
     let mut wanted = vec![0.0; mel.n_mels];
     for frame in 0..image.frames {
         for (m, power) in wanted.iter_mut().enumerate() {
-            let value = image.at(m, frame);
+            let value = image.value(m, frame);
             *power = if value > 0.0 { 10f32.powf(mel.to_db(value) / 10.0) } else { 0.0 };
         }
         out.extend(inverse.power(&wanted).into_iter().map(f32::sqrt));
@@ -86,8 +86,8 @@ mod tests {
             let power: Vec<f32> = frame.iter().map(|x| x * x).collect();
             bank.apply(&power, |m, got| {
                 // The quiet ones converge later and are inaudible beside their neighbours.
-                if image.at(m, t) > 0.4 {
-                    let error_db = power_to_db(got, 1e-10) - config.to_db(image.at(m, t));
+                if image.value(m, t) > 0.4 {
+                    let error_db = power_to_db(got, 1e-10) - config.to_db(image.value(m, t));
                     assert!(error_db.abs() < 0.5, "band {m} frame {t}: {error_db} dB");
                 }
             });

@@ -6,7 +6,7 @@ use egui::{Align2, Color32, Rect, StrokeKind, Ui};
 
 use super::file_browser::Wanted;
 use super::theme;
-use crate::shared::{Gravity, Shared};
+use crate::shared::{Severity, Shared};
 
 /// What hangs over the window.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl DropTarget {
         let Some(path) = meant(paths) else { return false };
         let Some(wanted) = kind(path) else {
             let known = "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
-            shared.say(Gravity::Warning, format!("{} is not {known}.", name(path)));
+            shared.notify(Severity::Warning, format!("{} is not {known}.", name(path)));
             return false;
         };
         shared.request(wanted.request(path.clone()));

@@ -32,7 +32,7 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::prelude::ParamSetter;
 
 use crate::params::{Latency, LuthierParams, Steps};
-use crate::shared::{Gravity, Request, Shared};
+use crate::shared::{Request, Severity, Shared};
 use crate::style_slot::{CAPTURED, FILE};
 use drop_target::DropTarget;
 use file_browser::{Answer, FileBrowser, Wanted};
@@ -170,9 +170,9 @@ impl EditorApp {
 
     fn message(&self, ui: &mut Ui) {
         let Some(message) = self.shared.words.lock().message.clone() else { return };
-        let color = match message.gravity {
-            Gravity::Note => theme::TEXT,
-            Gravity::Warning => theme::WARNING,
+        let color = match message.severity {
+            Severity::Note => theme::TEXT,
+            Severity::Warning => theme::WARNING,
         };
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             if ui.small_button("\u{d7}").on_hover_text("Understood").clicked() {
@@ -300,7 +300,7 @@ impl EditorApp {
                 if ui.button(text).clicked() {
                     gesture::set(setter, param, mode);
                     if self.shared.status.active.load(Relaxed) {
-                        self.shared.say(Gravity::Note, RESTART);
+                        self.shared.notify(Severity::Note, RESTART);
                     }
                     ui.close();
                 }

@@ -52,7 +52,7 @@ fn picture(audio: &Audio) -> engine::Result<MelImage> {
 /// The image with its lowest band below.
 fn color_image(image: &MelImage) -> ColorImage {
     let rows = (0..image.n_mels).rev();
-    let pixels =
-        rows.flat_map(|mel| (0..image.frames).map(move |frame| theme::sound(image.at(mel, frame))));
+    let pixels = rows
+        .flat_map(|mel| (0..image.frames).map(move |frame| theme::sound(image.value(mel, frame))));
     ColorImage::new([image.frames, image.n_mels], pixels.collect())
 }

@@ -24,7 +24,7 @@ enum Side {
 }
 
 impl Side {
-    fn of(self, picture: &Picture) -> &[f32] {
+    fn pixels(self, picture: &Picture) -> &[f32] {
         match self {
             Self::Before => &picture.before,
             Self::After => &picture.after,
@@ -136,7 +136,7 @@ fn image(pictures: &Pictures, side: Side, first_column: i64, column_samples: f64
         if picture.n_mels != n_mels {
             continue;
         }
-        let data = side.of(picture);
+        let data = side.pixels(picture);
         for mel in 0..n_mels {
             let level = data[mel * picture.frames + frame];
             image.pixels[(n_mels - 1 - mel) * COLUMNS + column] = theme::sound(level);

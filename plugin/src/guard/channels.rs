@@ -6,14 +6,14 @@ use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS};
 
 /// Stands in for channels that a host left out. Allocated at activation.
 #[derive(Default)]
-pub struct Scratch {
+pub struct StandInBuffers {
     silence: Vec<f32>,
     /// A stereo sidechain beside a mono signal.
     mixed: Vec<f32>,
     trash: Vec<f32>,
 }
 
-impl Scratch {
+impl StandInBuffers {
     /// Makes room for the largest piece.
     pub fn prepare(&mut self) {
         self.silence.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
@@ -78,7 +78,7 @@ impl Channels {
         inputs: [Bus; 2],
         output: Bus,
         offset: usize,
-        scratch: &mut Scratch,
+        scratch: &mut StandInBuffers,
     ) -> Self {
         // Somebody may have written to what was meant to be read.
         scratch.silence.fill(0.0);
@@ -110,7 +110,7 @@ impl Channels {
         bus: Bus,
         width: usize,
         len: usize,
-        scratch: &mut Scratch,
+        scratch: &mut StandInBuffers,
     ) {
         let row = &mut self.inputs[1];
         if width > bus.count && bus.count == 1 {

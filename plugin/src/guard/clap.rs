@@ -27,9 +27,9 @@ use clap_sys::process::{
 use nice_plug::wrapper::clap::Wrapper;
 use parking_lot::Mutex;
 
-use super::channels::{Bus, Channels, Scratch};
+use super::channels::{Bus, Channels, StandInBuffers};
 use super::clap_events::{InputEvents, complete_out};
-use super::reach::Reach;
+use super::host_link::HostLink;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state, transport};
 use crate::Luthier;
 
@@ -43,7 +43,7 @@ pub struct Guard {
     params: clap_plugin_params,
     state: clap_plugin_state,
     render: clap_plugin_render,
-    reach: Option<Arc<Reach>>,
+    host_link: Option<Arc<HostLink>>,
     /// Channels of main input, sidechain and main output: equally many, 1 or 2.
     channels: AtomicU32,
     /// The most samples that nice-plug has made room for.
@@ -52,7 +52,7 @@ pub struct Guard {
     rate_hz: AtomicU64,
     active: AtomicBool,
     /// Only ever tried: a host that activates while it processes gets no sound for a block.
-    scratch: Mutex<Scratch>,
+    scratch: Mutex<StandInBuffers>,
 }
 
 /// Whether nice-plug can talk to a host at all.
@@ -80,7 +80,7 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
     }
     // SAFETY: a complete host. The wrapper is given back in `destroy`.
     let wrapper = unsafe { Arc::into_raw(Wrapper::<Luthier>::new(host)) };
-    let reach = Reach::take();
+    let host_link = HostLink::take();
     // SAFETY: just made; the structure lives as long as the wrapper, and nobody changes it.
     let inner = unsafe { (*wrapper).clap_plugin.as_ptr() }.cast_const();
     // SAFETY: as above.
@@ -107,7 +107,7 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
         },
         state: clap_plugin_state { save: None, load: Some(load_state) },
         render: clap_plugin_render { has_hard_realtime_requirement: None, set: None },
-        reach,
+        host_link,
         channels: AtomicU32::new(MAX_CHANNELS as u32),
         max_block: AtomicU32::new(MAX_BLOCK_SAMPLES),
         rate_hz: AtomicU64::new(0),
@@ -125,7 +125,7 @@ impl Guard {
     ///
     /// # Safety
     /// `plugin` is null or one of ours that has not been destroyed.
-    unsafe fn of<'a>(plugin: *const clap_plugin) -> Option<&'a Self> {
+    unsafe fn from_plugin<'a>(plugin: *const clap_plugin) -> Option<&'a Self> {
         // SAFETY: a guard begins with its plugin.
         unsafe { plugin.cast::<Self>().as_ref() }
     }
@@ -182,7 +182,7 @@ impl Guard {
     unsafe fn process_pieces(
         &self,
         block: &clap_process,
-        scratch: &mut Scratch,
+        scratch: &mut StandInBuffers,
     ) -> clap_process_status {
         let Some(process) = self.theirs().process else { return CLAP_PROCESS_ERROR };
         // SAFETY: where the port arrays are not null, they have as many entries as told.
@@ -264,7 +264,7 @@ unsafe extern "C" fn activate(
     max: u32,
 ) -> bool {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
     let Some(activate) = guard.theirs().activate else { return false };
     if !(rate_hz.is_finite() && rate_hz >= 1.0) {
         return false;
@@ -282,7 +282,7 @@ unsafe extern "C" fn activate(
 
 unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return };
     if guard.active.swap(false, Ordering::SeqCst)
         && let Some(deactivate) = guard.theirs().deactivate
     {
@@ -297,7 +297,7 @@ unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
     // for the thread with the first parameter event: here it may, in `process` it may not.
     std::hint::black_box(std::thread::current().id());
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
     let Some(start_processing) = guard.theirs().start_processing else { return false };
     // SAFETY: the host's call.
     unsafe { start_processing(guard.inner) }
@@ -308,7 +308,8 @@ unsafe extern "C" fn process(
     block: *const clap_process,
 ) -> clap_process_status {
     // SAFETY: the host's call on our plugin, with a block or null.
-    let (Some(guard), Some(block)) = (unsafe { (Guard::of(plugin), block.as_ref()) }) else {
+    let (Some(guard), Some(block)) = (unsafe { (Guard::from_plugin(plugin), block.as_ref()) })
+    else {
         return CLAP_PROCESS_ERROR;
     };
     if block.frames_count == 0 {
@@ -330,7 +331,7 @@ unsafe extern "C" fn process(
 
 unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char) -> *const c_void {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return ptr::null() };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return ptr::null() };
     let Some(get) = guard.theirs().get_extension else { return ptr::null() };
     if id.is_null() {
         return ptr::null();
@@ -354,9 +355,9 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
 /// renders.
 unsafe extern "C" fn set_render(plugin: *const clap_plugin, mode: clap_plugin_render_mode) -> bool {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
-    if let Some(reach) = &guard.reach {
-        reach.set_offline(mode == CLAP_RENDER_OFFLINE);
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
+    if let Some(host_link) = &guard.host_link {
+        host_link.set_offline(mode == CLAP_RENDER_OFFLINE);
     }
     let render = guard.their_extension::<clap_plugin_render>(CLAP_EXT_RENDER);
     // SAFETY: nice-plug's function on nice-plug's plugin.
@@ -369,7 +370,7 @@ unsafe extern "C" fn param_info(
     info: *mut clap_param_info,
 ) -> bool {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
     let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else {
         return false;
     };
@@ -386,7 +387,7 @@ unsafe extern "C" fn value_to_text(
     capacity: u32,
 ) -> bool {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return false };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
     let Some(params) = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) else {
         return false;
     };
@@ -401,7 +402,7 @@ unsafe extern "C" fn flush(
     events_out: *const clap_output_events,
 ) {
     // SAFETY: the host's call on our plugin.
-    let Some(guard) = (unsafe { Guard::of(plugin) }) else { return };
+    let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return };
     let params = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS);
     if let Some(flush) = params.and_then(|params| params.flush) {
         // SAFETY: null or event lists, of which those that are incomplete become null.
@@ -414,7 +415,8 @@ unsafe extern "C" fn load_state(
     stream: *const clap_sys::stream::clap_istream,
 ) -> bool {
     // SAFETY: the host's call on our plugin, with a stream or null.
-    let (Some(guard), Some(state)) = (unsafe { (Guard::of(plugin), clap_state::read(stream)) })
+    let (Some(guard), Some(state)) =
+        (unsafe { (Guard::from_plugin(plugin), clap_state::read(stream)) })
     else {
         return false;
     };

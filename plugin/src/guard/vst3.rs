@@ -15,9 +15,9 @@ use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 use vst3::{Class, ComPtr, ComRef};
 
-use super::channels::{Bus, Channels, Scratch};
+use super::channels::{Bus, Channels, StandInBuffers};
 use super::edits::Edits;
-use super::reach::Reach;
+use super::host_link::HostLink;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, transport, vst3_state};
 
 /// The host has said nothing about the sidechain.
@@ -39,9 +39,9 @@ pub struct Guard<P: Vst3Plugin> {
     edits: Edits,
     /// What the host takes requests with.
     handler: Mutex<Option<ComPtr<IComponentHandler>>>,
-    reach: Option<Arc<Reach>>,
+    host_link: Option<Arc<HostLink>>,
     /// Only ever tried: a host that sets up while it processes gets no sound for a block.
-    scratch: Mutex<Scratch>,
+    scratch: Mutex<StandInBuffers>,
 }
 
 impl<P: Vst3Plugin> Class for Guard<P> {
@@ -75,7 +75,7 @@ impl<P: Vst3Plugin> Guard<P> {
     pub fn new() -> Self {
         Self {
             inner: ManuallyDrop::new(Wrapper::new()),
-            reach: Reach::take(),
+            host_link: HostLink::take(),
             channels: AtomicU32::new(MAX_CHANNELS as u32),
             sidechain: AtomicU64::new(UNSET),
             max_block: AtomicU32::new(MAX_BLOCK_SAMPLES),
@@ -187,8 +187,8 @@ impl<P: Vst3Plugin> Guard<P> {
     /// The mode of what comes: some hosts set up in real time, and say with the blocks that they
     /// render.
     fn tell_mode(&self, mode: int32) {
-        if let Some(reach) = &self.reach {
-            reach.set_offline(is_offline(mode) || self.offline.load(Ordering::SeqCst));
+        if let Some(host_link) = &self.host_link {
+            host_link.set_offline(is_offline(mode) || self.offline.load(Ordering::SeqCst));
         }
     }
 
@@ -222,7 +222,11 @@ impl<P: Vst3Plugin> Guard<P> {
 
     /// # Safety
     /// `data` holds the host's block of at least one sample; the component is set up and active.
-    unsafe fn process_pieces(&self, data: &mut ProcessData, scratch: &mut Scratch) -> tresult {
+    unsafe fn process_pieces(
+        &self,
+        data: &mut ProcessData,
+        scratch: &mut StandInBuffers,
+    ) -> tresult {
         let len = data.numSamples as usize;
         // SAFETY: where the bus arrays are not null, they have as many entries as told.
         let (inputs, output) = unsafe {
@@ -285,8 +289,8 @@ impl<P: Vst3Plugin> Guard<P> {
     /// main thread.
     fn ask_for_restart(&self) {
         let handler = self.handler.lock().clone();
-        if let (Some(handler), Some(reach)) = (handler, &self.reach)
-            && reach.restart_is_due()
+        if let (Some(handler), Some(host_link)) = (handler, &self.host_link)
+            && host_link.restart_is_due()
         {
             // SAFETY: the host's own handler.
             unsafe { handler.restartComponent(RestartFlags_::kLatencyChanged as int32) };
@@ -311,10 +315,10 @@ impl<P: Vst3Plugin> Guard<P> {
     /// # Safety
     /// As the interface asks.
     pub(super) unsafe fn component_state(&self, stream: *mut IBStream) -> tresult {
-        if let Some(reach) = &self.reach {
+        if let Some(host_link) = &self.host_link {
             // SAFETY: an id that the host has set.
             let waiting = self.edits.take(|id| unsafe { self.inner.getParamNormalized(id) });
-            waiting.into_iter().for_each(|(id, value)| reach.set(id, value as f32));
+            waiting.into_iter().for_each(|(id, value)| host_link.set(id, value as f32));
         }
         // SAFETY: the host's call as it came.
         unsafe { IComponentTrait::getState(&*self.inner, stream) }
@@ -338,7 +342,7 @@ impl<P: Vst3Plugin> Guard<P> {
             return kInvalidArgument;
         }
         let value = value.clamp(0.0, 1.0);
-        if self.reach.as_ref().is_some_and(|reach| reach.has(id)) {
+        if self.host_link.as_ref().is_some_and(|host_link| host_link.has(id)) {
             // SAFETY: one of our ids.
             self.edits.set(id, value, unsafe { self.inner.getParamNormalized(id) });
         }

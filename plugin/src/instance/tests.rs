@@ -10,13 +10,13 @@ use crate::factory;
 use crate::project::Keep;
 
 /// An instance beside a folder of the user's files.
-struct Desk {
+struct TestEditor {
     instance: Instance,
     registry: Registry,
     folder: TempDir,
 }
 
-impl Desk {
+impl TestEditor {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { instance: Instance::default(), registry: Registry::default(), folder }
@@ -43,14 +43,14 @@ impl Desk {
         path
     }
 
-    fn model(&self) -> Arc<LoadedModel> {
+    fn model(&self) -> Arc<PluginModel> {
         match self.instance.model.get() {
             (_, ModelState::Ready(model)) => model,
             _ => panic!("no model: {}", self.message()),
         }
     }
 
-    fn style(&self) -> KeptStyle {
+    fn style(&self) -> SavedStyle {
         self.instance.project.style(Keep::File).expect("a style")
     }
 
@@ -68,7 +68,7 @@ impl Desk {
 
 #[test]
 fn a_recording_becomes_the_file_style() {
-    let desk = Desk::new();
+    let desk = TestEditor::new();
     desk.instance.load_style(&desk.registry, &desk.recording());
     assert!(desk.message().contains("fiddle.flac"));
     assert_eq!(desk.instance.shared.status.files.load(Relaxed), 1);
@@ -87,7 +87,7 @@ fn a_recording_becomes_the_file_style() {
 
 #[test]
 fn another_model_plays_and_reads_the_projects_styles_again() {
-    let desk = Desk::new();
+    let desk = TestEditor::new();
     let recording = desk.recording();
     desk.instance.load_style(&desk.registry, &recording);
     let before = desk.style();
@@ -118,21 +118,21 @@ fn another_model_plays_and_reads_the_projects_styles_again() {
 
 #[test]
 fn a_style_of_which_a_part_was_lost_is_read_again() {
-    let desk = Desk::new();
+    let desk = TestEditor::new();
     desk.instance.load_style(&desk.registry, &desk.recording());
     let whole = desk.style();
     // An older version that saves a project drops what it does not know of.
     let bare = StyleTokens { pooled: Vec::new(), ..(*whole.tokens).clone() };
-    let lost = KeptStyle { tokens: Arc::new(bare), ..whole.clone() };
+    let lost = SavedStyle { tokens: Arc::new(bare), ..whole.clone() };
     assert!(desk.model().made(&whole.tokens) && !desk.model().made(&lost.tokens));
-    let again = desk.model().understand(&lost).expect("it is kept with what was heard");
+    let again = desk.model().reencode(&lost).expect("it is kept with what was heard");
     assert_eq!(again.tokens.pooled.len(), whole.tokens.pooled.len());
     assert!(desk.model().made(&again.tokens));
 }
 
 #[test]
 fn a_saved_style_is_opened_by_somebody_with_another_model() {
-    let (giver, taker) = (Desk::new(), Desk::new());
+    let (giver, taker) = (TestEditor::new(), TestEditor::new());
     giver.instance.save_style(Keep::File, &giver.file("none.luthier"));
     assert!(giver.message().contains("no style"));
     giver.instance.load_style(&giver.registry, &giver.recording());
@@ -143,7 +143,7 @@ fn a_saved_style_is_opened_by_somebody_with_another_model() {
     taker.instance.load_style(&taker.registry, &gift);
     let style = taker.style();
     assert_eq!((style.name.as_str(), &style.tokens.model[..]), ("Fiddle", taker.model().sha256()));
-    let same = Desk::new();
+    let same = TestEditor::new();
     same.instance.load_style(&same.registry, &gift);
     assert_eq!(same.style().tokens, giver.style().tokens, "with the same model to the bit");
 }

@@ -8,7 +8,7 @@ use crate::registry::Registry;
 /// A stream's styles with the shipped model, and the sidechain's rate.
 struct Bench {
     instance: Arc<Instance>,
-    loaded: Arc<LoadedModel>,
+    loaded: Arc<PluginModel>,
     networks: Box<dyn TransferModel>,
     styles: Styles,
     rate_hz: u32,
@@ -111,7 +111,7 @@ fn what_has_no_style_plays_dry_and_says_so() {
         tokens: vec![0.0],
         ..StyleTokens::default()
     };
-    let style = KeptStyle {
+    let style = SavedStyle {
         name: "Sax".into(),
         path: PathBuf::new(),
         tokens: Arc::new(tokens),

@@ -21,9 +21,9 @@ use self::rows::Row;
 use crate::classifier::Judge;
 use crate::config::RunConfig;
 use crate::data::description::{Description, Split};
+use crate::evaluate::eval_args::EvalArgs;
 use crate::evaluate::sampling::Sampling;
-use crate::evaluate::subject::Subject;
-use crate::evaluate::transfer::{Rows, Session};
+use crate::evaluate::transfer::{RowArgs, Session};
 use crate::evaluate::write_json;
 use crate::setup::Setup;
 use crate::train::{self, DeviceKind, Model};
@@ -84,13 +84,13 @@ impl Args {
     }
 
     fn run_folder(&self, row: &Row) -> Folder {
-        Folder::at(&self.out.join(&row.folder))
+        Folder::new(&self.out.join(&row.folder))
     }
 
     /// Where the autoencoder of a row lies, that trains one of its own.
     fn autoencoder_folder(&self, row: &Row) -> Option<Folder> {
         (!row.autoencoder.is_empty())
-            .then(|| Folder::at(&self.run_folder(row).path().join("autoencoder")))
+            .then(|| Folder::new(&self.run_folder(row).path().join("autoencoder")))
     }
 }
 
@@ -176,7 +176,7 @@ fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
 /// Trains to the end, or goes on with it; whether it came there.
 fn trained(training: train::Args) -> Result<bool> {
     if training.resume {
-        let (folder, wanted) = (Folder::at(&training.out), train::new_config(&training)?);
+        let (folder, wanted) = (Folder::new(&training.out), train::new_config(&training)?);
         let mut found = RunConfig::stopped(&folder.stopped_config(), &[])?;
         // A row's own autoencoder lies in its folder, wherever that has been moved to.
         if Path::new(&wanted.init).starts_with(folder.path()) {
@@ -201,14 +201,16 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
     if let Some(known) = judged::read(&file, &key)? {
         return Ok(known);
     }
-    let subject =
-        Subject { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
-    let rows = Rows { steps: STEPS.to_vec(), guidances: Vec::new(), style_windows: Vec::new() };
+    let eval_args =
+        EvalArgs { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
+    let rows = RowArgs { steps: STEPS.to_vec(), guidances: Vec::new(), style_windows: Vec::new() };
     let mut tables = Vec::new();
     for (title, data) in sets {
-        let session = Session::open(&subject, data)?;
-        tables
-            .push((title, session.judge(Split::Test, args.items, &rows, &subject.sampling)?.table));
+        let session = Session::open(&eval_args, data)?;
+        tables.push((
+            title,
+            session.judge(Split::Test, args.items, &rows, &eval_args.sampling)?.table,
+        ));
     }
     judged::write(&file, &key, &tables)?;
     judged::read(&file, &key)?.context("what was judged just now cannot be read")

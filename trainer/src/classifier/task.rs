@@ -17,7 +17,7 @@ use crate::data::description::Split;
 use crate::data::image_set::{self, ImageSet};
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
@@ -189,7 +189,7 @@ impl Task for ClassifierTask {
         Ok(Metrics { monitor: cross_entropy, values })
     }
 
-    fn panels(&mut self) -> Result<Option<Panels>> {
+    fn panels(&mut self) -> Result<Option<ImageTable>> {
         Ok(None)
     }
 

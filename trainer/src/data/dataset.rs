@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::compose::PieceKind;
 use super::description::{Description, PieceEntry, Split, tensor_name};
 use super::image_set::ImageSet;
-use super::renewal::RenewedSetup;
+use super::online_rendering::RerenderedSetup;
 use super::score::Score;
 
 /// Mean byte below which a window is silent.
@@ -80,7 +80,7 @@ impl SpectrogramDataset {
     ///
     /// # Panics
     /// If they are of other pieces than have this setup.
-    pub fn renew(&mut self, renewed: RenewedSetup) {
+    pub fn renew(&mut self, renewed: RerenderedSetup) {
         for (piece, images) in renewed.pieces {
             let entry = &self.description.pieces[piece];
             let slot = entry

@@ -41,7 +41,7 @@ impl Split {
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     /// The split of a piece: 90, 5 and 5 in a hundred, from a hash of `(seed, id)`.
-    pub fn of(seed: u64, id: u64) -> Self {
+    pub fn from_hash(seed: u64, id: u64) -> Self {
         match random::percentile(seed, "split", id) {
             0..90 => Self::Train,
             90..95 => Self::Validation,
@@ -54,7 +54,7 @@ impl Split {
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
         let head = digest.first_chunk::<8>().expect("a SHA-256 digest has 32 bytes");
-        Self::of(0, u64::from_le_bytes(*head))
+        Self::from_hash(0, u64::from_le_bytes(*head))
     }
 }
 
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn splits_are_shares_of_the_pieces_and_do_not_move() {
-        let splits: Vec<_> = (0..4000).map(|id| Split::of(1, id)).collect();
+        let splits: Vec<_> = (0..4000).map(|id| Split::from_hash(1, id)).collect();
         let share = |split| splits.iter().filter(|s| **s == split).count() as f64 / 4000.0;
         assert!((share(Split::Train) - 0.9).abs() < 0.02, "{}", share(Split::Train));
         assert!(
@@ -313,7 +313,7 @@ mod tests {
                 && (share(Split::Test) - 0.05).abs() < 0.012
         );
         // More pieces never move an old one, another seed does.
-        assert!((0..4000).any(|id| Split::of(2, id) != splits[id as usize]));
+        assert!((0..4000).any(|id| Split::from_hash(2, id) != splits[id as usize]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::random;
 /// Draws after which no instruments with a common range are expected any more.
 const PATIENCE: usize = 1000;
 
-/// A dataset's instruments: regulars, and guests of which each piece has a few.
+/// A dataset's instruments: regulars, and extra_instruments of which each piece has a few.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     instruments: Vec<Instrument>,
@@ -17,11 +17,11 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// Regulars and guests by name; `all` for every guest that is no regular.
-    pub fn new(regulars: &[String], guests: &[String]) -> Result<Self> {
+    /// Regulars and extra_instruments by name; `all` for every guest that is no regular.
+    pub fn new(regulars: &[String], extra_instruments: &[String]) -> Result<Self> {
         let mut instruments = instruments::by_names(regulars, &[])?;
         let regulars = instruments.len();
-        instruments.extend(instruments::by_names(guests, &instruments)?);
+        instruments.extend(instruments::by_names(extra_instruments, &instruments)?);
         for (i, instrument) in instruments.iter().enumerate() {
             if instruments[..i].contains(instrument) {
                 return Err(Error::invalid("instruments", "each of them once", instrument.name));
@@ -36,12 +36,12 @@ impl Ensemble {
     }
 
     /// The keys of a dataset's pieces, where all instruments play all of them; those of the
-    /// regulars, where guests come.
+    /// regulars, where extra_instruments come.
     pub fn range(&self) -> Result<(u8, u8)> {
         instruments::common_range(&self.instruments[..self.regulars])
     }
 
-    /// Who plays piece `id`, as indices in order: half of the regulars and as many guests as they
+    /// Who plays piece `id`, as indices in order: half of the regulars and as many extra_instruments as they
     /// make room for, with [`instruments::NARROWEST_RANGE`] in common. Empty where all play.
     pub fn players(&self, seed: u64, id: u64) -> Result<Vec<usize>> {
         let (all, regulars) = (self.instruments.len(), self.regulars);
@@ -62,7 +62,7 @@ impl Ensemble {
             }
         }
         Err(Error::invalid(
-            "--guests",
+            "--extra-instruments",
             "instruments that share an octave and a half with the others",
             "none that do",
         ))

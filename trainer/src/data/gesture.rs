@@ -59,7 +59,7 @@ pub struct Contour {
 
 impl Contour {
     /// The value `age_s` after the beginning and `left_s` before the end.
-    fn at(&self, age_s: f32, left_s: f32) -> f32 {
+    fn value(&self, age_s: f32, left_s: f32) -> f32 {
         let slid = self.from + (self.to - self.from) * eased(share(age_s, self.slide_s));
         slid * eased(share(left_s, self.return_s))
     }
@@ -95,13 +95,13 @@ impl Gesture {
     fn inflection(&self, time_s: f32) -> Inflection {
         let (age_s, left_s) = (time_s - self.onset_s, self.end_s() - time_s);
         let (cents, level_db) = match self.motion {
-            Motion::Bend(contour) => (contour.at(age_s, left_s), 0.0),
+            Motion::Bend(contour) => (contour.value(age_s, left_s), 0.0),
             Motion::Vibrato { rate_hz, depth_cents, fade_in_s } => {
                 let depth_cents =
                     depth_cents * share(age_s, fade_in_s) * share(left_s, VIBRATO_REST_S);
                 (depth_cents * (TAU * rate_hz * age_s).sin(), 0.0)
             }
-            Motion::Swell(contour) => (0.0, contour.at(age_s, left_s)),
+            Motion::Swell(contour) => (0.0, contour.value(age_s, left_s)),
             Motion::Damping => (0.0, DAMPED_DB * share(age_s, self.duration_s)),
         };
         Inflection { cents, level_db }
@@ -119,7 +119,7 @@ pub struct Inflection {
 
 impl Inflection {
     /// What all gestures do together at a time: cents and decibels add up.
-    pub fn at(gestures: &[Gesture], time_s: f32) -> Self {
+    pub fn at_time(gestures: &[Gesture], time_s: f32) -> Self {
         let going_on = gestures.iter().filter(|g| g.spans(time_s)).map(|g| g.inflection(time_s));
         going_on.fold(Self::default(), |sum, one| Self {
             cents: sum.cents + one.cents,
@@ -150,13 +150,13 @@ mod tests {
             (3.0, 0.0),
         ];
         for (time_s, cents) in course {
-            near(Inflection::at(&bend, time_s).cents, cents);
-            near(Inflection::at(&bend, time_s).level_db, 0.0);
+            near(Inflection::at_time(&bend, time_s).cents, cents);
+            near(Inflection::at_time(&bend, time_s).level_db, 0.0);
         }
         let jump = Contour { from: 0.0, to: 100.0, slide_s: 0.0, return_s: 0.0 };
         let jump = [Gesture { onset_s: 1.0, duration_s: 1.0, motion: Motion::Bend(jump) }];
         for (time_s, cents) in [(0.99, 0.0), (1.0, 100.0), (1.99, 100.0), (2.0, 0.0)] {
-            near(Inflection::at(&jump, time_s).cents, cents);
+            near(Inflection::at_time(&jump, time_s).cents, cents);
         }
     }
 
@@ -167,15 +167,15 @@ mod tests {
         let soft = Motion::Swell(Contour { from: -6.0, to: -6.0, slide_s: 0.0, return_s: 0.0 });
         let all =
             [vibrato, up, soft].map(|motion| Gesture { onset_s: 0.0, duration_s: 4.0, motion });
-        near(Inflection::at(&all, 1.05).cents, 140.0);
-        near(Inflection::at(&all, 0.25).cents, 100.0 + 0.5 * 40.0);
-        near(Inflection::at(&all, 1.05).level_db, -6.0);
+        near(Inflection::at_time(&all, 1.05).cents, 140.0);
+        near(Inflection::at_time(&all, 0.25).cents, 100.0 + 0.5 * 40.0);
+        near(Inflection::at_time(&all, 1.05).level_db, -6.0);
     }
 
     #[test]
     fn a_damping_ends_in_silence() {
         let hand = [Gesture { onset_s: 0.5, duration_s: 0.04, motion: Motion::Damping }];
-        near(Inflection::at(&hand, 0.52).level_db, 0.5 * DAMPED_DB);
-        assert_eq!(Inflection::at(&hand, 0.54), Inflection::default());
+        near(Inflection::at_time(&hand, 0.52).level_db, 0.5 * DAMPED_DB);
+        assert_eq!(Inflection::at_time(&hand, 0.54), Inflection::default());
     }
 }

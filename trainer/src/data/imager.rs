@@ -11,7 +11,7 @@ use super::chain::Chain;
 use super::compose::{Piece, PieceKind};
 use super::decimate::Decimator;
 use super::score::Score;
-use super::synth::Player;
+use super::synth::SynthVoice;
 
 /// RMS to which the sounding part of a take is brought before its chain: the level at which the
 /// engine works.
@@ -22,7 +22,7 @@ const SILENT_DBFS: f32 = -60.0;
 const LOUDNESS_BLOCK_SAMPLES: usize = 1024;
 
 /// One take: one or two channels at the model's rate.
-type Take = Vec<Vec<f32>>;
+type AudioChannels = Vec<Vec<f32>>;
 
 /// Turns performances into images.
 pub struct Imager {
@@ -44,7 +44,7 @@ impl Imager {
     pub fn images(
         &mut self,
         piece: &Piece,
-        player: &mut Player,
+        player: &mut SynthVoice,
         program: u8,
         chain: &Chain,
         noise: &mut ChaCha8Rng,
@@ -56,7 +56,7 @@ impl Imager {
             }
         };
         let samples = frames * self.mel.hop_length + self.mel.n_fft / 2;
-        let mut takes: Vec<Take> = Vec::with_capacity(piece.scores.len());
+        let mut takes: Vec<AudioChannels> = Vec::with_capacity(piece.scores.len());
         for score in &piece.scores {
             takes.push(self.take(score, player, program, chain, samples));
         }
@@ -72,18 +72,18 @@ impl Imager {
     fn take(
         &self,
         score: &Score,
-        player: &mut Player,
+        player: &mut SynthVoice,
         program: u8,
         chain: &Chain,
         samples: usize,
-    ) -> Take {
+    ) -> AudioChannels {
         let stereo = player.play(score, program, chain.tuning_cents, 2 * samples);
         let channels = chain.channels(stereo.left, stereo.right);
         channels.iter().map(|c| self.decimator.halve(c)).collect()
     }
 
     /// The windows of one take, at the level that the stream would have brought each to.
-    fn windows(&mut self, take: &Take, count: usize) -> Vec<u8> {
+    fn windows(&mut self, take: &AudioChannels, count: usize) -> Vec<u8> {
         let hop_samples = self.window.hop_frames * self.mel.hop_length;
         let window_samples = self.window.frames * self.mel.hop_length;
         let channels: Vec<&[f32]> = take.iter().map(Vec::as_slice).collect();
@@ -111,7 +111,7 @@ fn quantised(image: &MelImage) -> impl Iterator<Item = u8> {
 
 /// Brings the sounding part of all takes of a piece together to -20 dBFS, as a recording engineer
 /// would.
-pub(super) fn master(takes: &mut [Take]) {
+pub(super) fn master(takes: &mut [AudioChannels]) {
     let mut power = 0.0f64;
     let mut blocks = 0usize;
     let silent = 10.0f64.powf(f64::from(SILENT_DBFS) / 10.0);

@@ -84,7 +84,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
 /// The four instruments that play every piece where nothing else is said.
 pub const DEFAULT_INSTRUMENTS: [&str; 4] = ["piano", "guitar", "harp", "violin"];
 
-/// The instruments whose styles ship: [`DEFAULT_INSTRUMENTS`] and some of their guests.
+/// The instruments whose styles ship: [`DEFAULT_INSTRUMENTS`] and some of their extra_instruments.
 pub const SHIPPED_STYLES: [&str; 12] = [
     "piano",
     "guitar",

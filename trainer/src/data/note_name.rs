@@ -21,7 +21,7 @@ const KEYS: RangeInclusive<i32> = 0..=127;
 
 /// A note's pitch against its name.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub struct DetectedPitch {
     /// What the measure takes the note for, semitones above its name: one of a few octaves and
     /// partials, 0 for itself.
     pub interval: f32,
@@ -29,10 +29,10 @@ pub struct Heard {
     pub beside: f32,
 }
 
-impl Heard {
+impl DetectedPitch {
     /// The pitch of a recording that is called by a key; none where it is not clear or the key is
     /// so low or high that it says nothing.
-    pub fn of(key: u8, recording: &[f32], rate_hz: u32) -> Option<Self> {
+    pub fn from_recording(key: u8, recording: &[f32], rate_hz: u32) -> Option<Self> {
         if !JUDGED.contains(&key) {
             return None;
         }
@@ -53,7 +53,7 @@ impl Heard {
 /// # Errors
 /// If there are four notes or more, and three in four of them are one interval away from their
 /// names.
-pub fn check_octave(instrument: &str, notes: impl Iterator<Item = Heard>) -> Result<()> {
+pub fn check_octave(instrument: &str, notes: impl Iterator<Item = DetectedPitch>) -> Result<()> {
     let mut heard: Vec<f32> = notes.map(|note| note.interval).collect();
     heard.sort_by(f32::total_cmp);
     let Some(&most) = heard.get(heard.len() / 2) else { return Ok(()) };

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dataset::{ImageRef, Sound, SpectrogramDataset, pieces_by_sound};
 use super::description::Split;
+use super::online_rendering::RerenderedSetup;
 use super::random;
-use super::renewal::RenewedSetup;
 
 /// Share of pairs whose content is already the target's instrument.
 const SAME_INSTRUMENT: f64 = 0.15;
@@ -160,7 +160,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
 
 impl<D: DerefMut<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
     /// Takes the images of a setup that was made anew; the pairs stay what they were.
-    pub fn renew(&mut self, renewed: RenewedSetup) {
+    pub fn renew(&mut self, renewed: RerenderedSetup) {
         self.dataset.renew(renewed);
     }
 }

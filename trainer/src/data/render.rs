@@ -42,8 +42,8 @@ pub struct Args {
     pub instruments: Vec<String>,
     /// More instruments, or `all` others: every piece is then played by half of `--instruments`
     /// and as many of these, so that many sounds cost no more than few.
-    #[arg(long, num_args = 1..)]
-    pub guests: Vec<String>,
+    #[arg(long, alias = "guests", num_args = 1..)]
+    pub extra_instruments: Vec<String>,
     /// Pieces from the built-in composer.
     #[arg(long, default_value_t = 560)]
     pub pieces: u64,
@@ -134,7 +134,7 @@ impl Session {
     fn new(args: &Args) -> Result<Self> {
         check(args)?;
         let (mel, window) = (MelConfig::default(), WindowConfig::default());
-        let ensemble = Ensemble::new(&args.instruments, &args.guests)?;
+        let ensemble = Ensemble::new(&args.instruments, &args.extra_instruments)?;
         let banks: Vec<SoundBank> =
             args.soundfonts.par_iter().map(|p| SoundBank::open(p)).collect::<Result<_>>()?;
         let shape = PieceShape {
@@ -270,7 +270,7 @@ fn entry(
 ) -> Result<PieceEntry> {
     Ok(PieceEntry {
         id,
-        split: args.split.unwrap_or_else(|| Split::of(args.seed, id)),
+        split: args.split.unwrap_or_else(|| Split::from_hash(args.seed, id)),
         kind: PieceKind::Isolated,
         chunks: 0,
         setups: Setup::draw_two(args.seed, id, pool),

@@ -1,4 +1,4 @@
-//! Images of a dataset's pieces: what [`super::render`] writes to disk and [`super::renewal`] gives
+//! Images of a dataset's pieces: what [`super::render`] writes to disk and [`super::online_rendering`] gives
 //! to training.
 
 use std::path::{Path, PathBuf};

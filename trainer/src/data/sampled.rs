@@ -14,7 +14,7 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::instruments;
-use super::note_name::{self, Heard};
+use super::note_name::{self, DetectedPitch};
 use super::recordings::sources::{self, Source};
 use super::sound_font::{
     self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
@@ -52,7 +52,7 @@ struct Note {
     key: u8,
     rate_hz: u32,
     /// Its pitch against its name, where that is clear.
-    heard: Option<Heard>,
+    heard: Option<DetectedPitch>,
     sound: Sustained,
 }
 
@@ -125,7 +125,7 @@ fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
         let audio = decode(&file.path)?;
         let rate_hz = audio.sample_rate_hz;
         let recording = begun(&audio);
-        let heard = Heard::of(key, &recording, rate_hz);
+        let heard = DetectedPitch::from_recording(key, &recording, rate_hz);
         Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, heard, sound }))
     });
     let mut notes = Vec::new();

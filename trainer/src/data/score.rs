@@ -154,8 +154,8 @@ mod tests {
         let window = score.window(1.0, 1.5);
         assert_eq!(window.gestures, [bend(-0.5)]);
         for time_s in [0.0, 0.3, 0.49, 0.6] {
-            let apart = Inflection::at(&window.gestures, time_s).cents
-                - Inflection::at(&score.gestures, 1.0 + time_s).cents;
+            let apart = Inflection::at_time(&window.gestures, time_s).cents
+                - Inflection::at_time(&score.gestures, 1.0 + time_s).cents;
             assert!(apart.abs() < 1e-2, "{apart} cents at {time_s} s");
         }
     }

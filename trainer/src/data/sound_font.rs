@@ -140,7 +140,7 @@ pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
         b"sfbk".to_vec(),
         list(b"INFO", &info.concat()),
         list(b"sdta", &chunk(b"smpl", &samples)),
-        list(b"pdta", &Articulation::of(presets).chunks()),
+        list(b"pdta", &Articulation::from_presets(presets).chunks()),
     ];
     chunk(b"RIFF", &body.concat())
 }
@@ -159,7 +159,7 @@ struct Articulation {
 }
 
 impl Articulation {
-    fn of(presets: &[Preset]) -> Self {
+    fn from_presets(presets: &[Preset]) -> Self {
         let (mut lists, mut zones, mut start) = (Self::default(), 0u16, 0u32);
         let mut count = 0;
         for (i, preset) in (0u16..).zip(presets) {

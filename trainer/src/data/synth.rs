@@ -90,14 +90,14 @@ impl SoundBank {
     }
 
     /// A player for one thread.
-    pub fn player(&self) -> Result<Player> {
+    pub fn player(&self) -> Result<SynthVoice> {
         let mut settings = SynthesizerSettings::new(SYNTH_RATE_HZ as i32);
         settings.block_size = BLOCK_SAMPLES;
         settings.maximum_polyphony = POLYPHONY;
         settings.enable_reverb_and_chorus = false;
         let synthesizer = Synthesizer::new(&self.font, &settings)
             .map_err(|e| Error::invalid("synthesiser", "usable settings", e))?;
-        Ok(Player { synthesizer })
+        Ok(SynthVoice { synthesizer })
     }
 }
 
@@ -110,11 +110,11 @@ pub struct Stereo {
 }
 
 /// Plays scores, each from silence.
-pub struct Player {
+pub struct SynthVoice {
     synthesizer: Synthesizer,
 }
 
-impl Player {
+impl SynthVoice {
     /// Plays a score with a General MIDI program, detuned by `tuning_cents` (±100), for `samples`.
     ///
     /// No reverb, no chorus, and nothing left over from the score before. Gestures are played alike
@@ -140,7 +140,7 @@ impl Player {
                 self.send(event.message.map(i32::from));
                 next += 1;
             }
-            let now = Inflection::at(&score.gestures, seconds(block));
+            let now = Inflection::at_time(&score.gestures, seconds(block));
             if now != inflection {
                 self.inflect(now);
                 inflection = now;

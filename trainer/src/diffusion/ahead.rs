@@ -28,7 +28,7 @@ impl Ahead {
     }
 
     /// What a step is trained on. The next one's is begun.
-    pub fn of_step(&mut self, step: u64) -> Result<Drawn> {
+    pub fn batch_for_step(&mut self, step: u64) -> Result<Drawn> {
         let drawn = match self.next.take() {
             Some((number, drawn)) if number == step => drawn,
             _ => self.begin(step),
@@ -49,7 +49,7 @@ impl Ahead {
 
     fn begin(&self, step: u64) -> JoinHandle<Result<Drawn>> {
         let (batches, threads) = (Arc::clone(&self.batches), Arc::clone(&self.threads));
-        thread::spawn(move || threads.install(|| locked(&batches).of_step(step)))
+        thread::spawn(move || threads.install(|| locked(&batches).batch_for_step(step)))
     }
 }
 

@@ -47,7 +47,7 @@ impl Draw {
                 false => 0,
                 // Streams with a short hop give all of the window but the hop.
                 true if rng.random() => rng.random_range(1..columns(model.window.frames)),
-                true => columns(model.window.prefix_frames),
+                true => columns(model.window.overlap_frames),
             },
             keep_style: !rng.random_bool(training.style_drop),
             keep_content: !rng.random_bool(training.content_drop),
@@ -101,7 +101,7 @@ pub struct Batch {
     pub keep_style: Tensor,
     pub target: Tensor,
     /// 1 where the loss counts: not in the prefix, `(B, H, W, 1)`.
-    pub counts: Tensor,
+    pub loss_mask: Tensor,
     /// How much each example's error weighs, `(B, 1, 1, 1)`.
     pub weight: Tensor,
     /// The styles' instruments.
@@ -118,7 +118,7 @@ pub struct BatchValues {
     timestep: Vec<f32>,
     keep_style: Vec<f32>,
     target: Vec<f32>,
-    counts: Vec<f32>,
+    loss_mask: Vec<f32>,
     weight: Vec<f32>,
     styles: Vec<MelImage>,
     profiles: Vec<f32>,
@@ -159,7 +159,7 @@ impl BatchValues {
         for position in 0..h * w {
             let in_prefix = f32::from(u8::from(position % w < draw.prefix_columns));
             self.mask.extend([in_prefix, given]);
-            self.counts.push(1.0 - in_prefix);
+            self.loss_mask.push(1.0 - in_prefix);
         }
         self.timestep.extend(SinusoidalPositionEmbedding::embed(
             draw.timestep as f32,
@@ -177,7 +177,7 @@ impl BatchValues {
     }
 
     /// The batch on a device.
-    pub fn on(self, device: &Device) -> Result<Batch> {
+    pub fn to_device(self, device: &Device) -> Result<Batch> {
         let (count, [h, w, c]) = (self.weight.len(), self.dims);
         let statistics = self.profiles.len() / (count * h);
         let tensor = |values, shape| Tensor::from_vec(values, shape, device);
@@ -193,7 +193,7 @@ impl BatchValues {
             profile: tensor(self.profiles, (count, h, 1, statistics))?,
             keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
             target: tensor(self.target, (count, h, w, c))?,
-            counts: tensor(self.counts, (count, h, w, 1))?,
+            loss_mask: tensor(self.loss_mask, (count, h, w, 1))?,
             weight: tensor(self.weight, (count, 1, 1, 1))?,
             labels: Tensor::from_vec(self.labels, count, device)?,
         })

@@ -10,11 +10,11 @@ use rayon::prelude::*;
 use super::batch::{BatchValues, Draw, Role, min_snr_weight};
 use super::latents::Latents;
 use super::mixture::Mixture;
-use crate::config::{RenewalTraining, RunConfig};
+use crate::config::{OnlineRenderingConfig, RunConfig};
 use crate::data::image_set::ImageSet;
+use crate::data::online_rendering::OnlineRendering;
 use crate::data::pairs::Pair;
 use crate::data::recolour::Recolouring;
-use crate::data::renewal::Renewal;
 use crate::train_loop::step_rng;
 
 /// Of one example: latents of content and target, and the style's image.
@@ -40,23 +40,23 @@ pub struct Batches {
     config: RunConfig,
     forward: ForwardDiffusion,
     recolouring: Recolouring,
-    renewal: Option<Renewal>,
+    online_rendering: Option<OnlineRendering>,
 }
 
 /// The run's new sounds, where it asks for some.
-fn renewal(config: &RunConfig, examples: &Mixture) -> Result<Option<Renewal>> {
-    let RenewalTraining { soundfonts, every, threads } = &config.renewal;
+fn online_rendering(config: &RunConfig, examples: &Mixture) -> Result<Option<OnlineRendering>> {
+    let OnlineRenderingConfig { soundfonts, every, threads } = &config.online_rendering;
     if *every == 0 {
         return Ok(None);
     }
     ensure!(
         examples.can_be_renewed(),
-        "renewal.every: expected one dataset that `trainer render` made, found recordings or several"
+        "online_rendering.every: expected one dataset that `trainer render` made, found recordings or several"
     );
     let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
-    let renewal =
-        Renewal::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
-    Ok(Some(renewal.context("renewal")?))
+    let online_rendering =
+        OnlineRendering::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
+    Ok(Some(online_rendering.context("online_rendering")?))
 }
 
 impl Batches {
@@ -65,7 +65,7 @@ impl Batches {
         Ok(Self {
             forward: ForwardDiffusion::new(&config.model.diffusion)?,
             recolouring: Recolouring::new(&config.model.mel),
-            renewal: renewal(&config, &examples)?,
+            online_rendering: online_rendering(&config, &examples)?,
             config,
             examples,
             latents,
@@ -73,9 +73,9 @@ impl Batches {
     }
 
     /// What a step is trained on; steps are asked for in order.
-    pub fn of_step(&mut self, step: u64) -> Result<Drawn> {
-        if let Some(renewal) = &mut self.renewal {
-            renewal.due(step, |renewed| {
+    pub fn batch_for_step(&mut self, step: u64) -> Result<Drawn> {
+        if let Some(online_rendering) = &mut self.online_rendering {
+            online_rendering.due(step, |renewed| {
                 self.latents.forget(renewed.index);
                 self.examples.renew(renewed);
             })?;
@@ -87,11 +87,11 @@ impl Batches {
         let compared = if self.config.loss.style > 0.0 { &pairs[..] } else { &[] };
         let targets =
             compared.iter().zip(&draws).map(|(pair, draw)| self.target(pair, draw)).collect();
-        Ok(Drawn { values: self.of(&pairs, &draws)?, draws, targets })
+        Ok(Drawn { values: self.collate(&pairs, &draws)?, draws, targets })
     }
 
     /// The batch of some examples.
-    pub fn of(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<BatchValues> {
+    pub fn collate(&mut self, pairs: &[Pair], draws: &[Draw]) -> Result<BatchValues> {
         let mut plain = Vec::new();
         for (pair, draw) in pairs.iter().zip(draws) {
             plain.extend(draw.target_colour.is_none().then_some(pair.target));

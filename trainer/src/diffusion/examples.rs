@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::data::dataset::SpectrogramDataset;
 use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
+use crate::data::online_rendering::RerenderedSetup;
 use crate::data::pairs::{Pair, SpectrogramPairDataset};
 use crate::data::random;
 use crate::data::recordings::dataset::RecordingDataset;
 use crate::data::recordings::description::RecordingsDescription;
 use crate::data::recordings::disguise::disguise;
 use crate::data::recordings::unpaired::UnpairedDataset;
-use crate::data::renewal::RenewedSetup;
 
 /// A dataset.
 pub enum Examples {
@@ -74,7 +74,7 @@ impl Examples {
     }
 
     /// Takes the images of a setup that was made anew; recordings have none.
-    pub fn renew(&mut self, renewed: RenewedSetup) {
+    pub fn renew(&mut self, renewed: RerenderedSetup) {
         if let Self::Aligned { training } = self {
             training.renew(renewed);
         }

@@ -13,8 +13,8 @@ use super::examples::Examples;
 use crate::data::dataset::ImageRef;
 use crate::data::description::Split;
 use crate::data::image_set::ImageSet;
+use crate::data::online_rendering::RerenderedSetup;
 use crate::data::pairs::Pair;
-use crate::data::renewal::RenewedSetup;
 
 /// One dataset or several: pieces are counted through all of them, and instruments of one name are
 /// one.
@@ -125,7 +125,7 @@ impl Mixture {
     }
 
     /// Takes the images of a setup that was made anew.
-    pub fn renew(&mut self, renewed: RenewedSetup) {
+    pub fn renew(&mut self, renewed: RerenderedSetup) {
         if let [only] = &mut self.parts[..] {
             only.examples.renew(renewed);
         }

@@ -28,7 +28,7 @@ use crate::level_free::level_free_distance_db;
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task};
 use crate::weights::{fill, stored};
@@ -58,7 +58,7 @@ impl DiffusionTask {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let autoencoder =
             setup.init.context("--init: expected the file of a trained autoencoder, found none")?;
-        let folders = std::iter::once(&config.data).chain(&config.diffusion.further_data);
+        let folders = std::iter::once(&config.data).chain(&config.diffusion.extra_datasets);
         let examples = Mixture::open(folders.map(Path::new))?;
         let base = Checkpoint::read(autoencoder)?;
         let trained = base.model_config()?;
@@ -106,7 +106,7 @@ impl DiffusionTask {
 
     /// The batch of examples that are judged.
     fn batch(&self, pairs: &[Pair], draws: &[Draw]) -> Result<Batch> {
-        self.ahead.batches().of(pairs, draws)?.on(self.ops.device())
+        self.ahead.batches().collate(pairs, draws)?.to_device(self.ops.device())
     }
 
     /// Prediction for a batch, and the style's instrument logits `(B, instruments)`.
@@ -209,9 +209,9 @@ impl DiffusionTask {
             .sub(&batch.target)?
             .sqr()?
             .broadcast_mul(&self.channel_weights)?
-            .broadcast_mul(&batch.counts)?
+            .broadcast_mul(&batch.loss_mask)?
             .broadcast_mul(weight)?;
-        let share = batch.counts.mean_all()?;
+        let share = batch.loss_mask.mean_all()?;
         Ok(error.mean_all()?.div(&share)?)
     }
 }
@@ -226,8 +226,8 @@ impl Task for DiffusionTask {
     }
 
     fn step(&mut self, step: u64) -> Result<Losses> {
-        let Drawn { draws, values, targets } = self.ahead.of_step(step)?;
-        let batch = values.on(self.ops.device())?;
+        let Drawn { draws, values, targets } = self.ahead.batch_for_step(step)?;
+        let batch = values.to_device(self.ops.device())?;
         let (prediction, logits) = self.predict(&batch)?;
         let (weights, mut losses) = (self.config.loss.clone(), Losses::default());
         losses.add("diffusion", weights.diffusion, || {
@@ -270,14 +270,14 @@ impl Task for DiffusionTask {
         Ok(Metrics { monitor: output / copy, values })
     }
 
-    fn panels(&mut self) -> Result<Option<Panels>> {
+    fn panels(&mut self) -> Result<Option<ImageTable>> {
         let pairs: Vec<Pair> = self.validation.iter().take(6).copied().collect();
         let names = self.config.model.style.instruments.clone();
         let images = self.one_step(&pairs)?;
         let name =
             |p: &Pair| format!("{} to {}", names[p.content.instrument], names[p.target.instrument]);
         let rows = pairs.iter().zip(images).map(|(p, images)| (name(p), images.to_vec())).collect();
-        Ok(Some(Panels {
+        Ok(Some(ImageTable {
             columns: ["content", "style", "target", "output (1 step)"].map(String::from).to_vec(),
             rows,
         }))

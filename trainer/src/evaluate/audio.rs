@@ -16,12 +16,12 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::audio_judge::AudioJudge;
 use super::baselines::Baselines;
 use super::chroma::chroma_cosine;
 use super::distance::{LEVEL_S, MultiResolution, level_db};
-use super::listener::Listener;
+use super::eval_args::EvalArgs;
 use super::seam::seam_flux;
-use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{ceiling, envelope, publish, row_name};
@@ -80,7 +80,7 @@ pub const COLUMNS: [Column; 14] = [
 pub struct Args {
     /// What is judged, by whom, and how it draws.
     #[command(flatten)]
-    pub subject: Subject,
+    pub eval_args: EvalArgs,
     /// Folder of a rendered dataset; its images are not needed.
     #[arg(long)]
     pub data: PathBuf,
@@ -126,12 +126,12 @@ struct Item {
 struct Session<'a> {
     args: &'a Args,
     studio: Studio,
-    listener: Listener,
+    listener: AudioJudge,
     known: Option<Baselines>,
 }
 
 /// What is played and heard of one item before any model.
-struct Take {
+struct Rendering {
     score: Score,
     /// The style's.
     studied: Score,
@@ -155,7 +155,7 @@ struct Reference<'a> {
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
     let of = format!("clips of {} s of the {:?} split", args.seconds, args.split);
-    publish(&judge(args)?, &of, &args.subject.sampling, args.json.as_deref())
+    publish(&judge(args)?, &of, &args.eval_args.sampling, args.json.as_deref())
 }
 
 /// Judges every clip.
@@ -167,7 +167,7 @@ pub fn judge(args: &Args) -> Result<Table> {
     let session = Session {
         args,
         studio: Studio::open(&args.data, &args.soundfonts)?,
-        listener: Listener::open(&args.subject)?,
+        listener: AudioJudge::open(&args.eval_args)?,
         known: (args.baselines.as_deref())
             .map(|path| Baselines::read(path, TRUTH, &[COPY, RETAKEN, MATCHED, SAMPLED]))
             .transpose()?,
@@ -179,7 +179,7 @@ pub fn judge(args: &Args) -> Result<Table> {
         .enumerate()
         .map(|(clip, item)| session.rows(clip, item))
         .collect::<Result<_>>()?;
-    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
+    let mut table = Table::new(&COLUMNS, args.eval_args.sampling.seed);
     for (item, rows) in items.iter().zip(rows) {
         table.push_all(item.piece, rows);
     }
@@ -202,7 +202,11 @@ impl Session<'_> {
         }
         let all = (0..instruments).flat_map(|a| (0..instruments).map(move |b| (a, b)));
         let mut pairs: Vec<(usize, usize)> = all.filter(|(a, b)| a != b).collect();
-        pairs.shuffle(&mut random::stream(self.args.subject.sampling.seed, "instrument pairs", 0));
+        pairs.shuffle(&mut random::stream(
+            self.args.eval_args.sampling.seed,
+            "instrument pairs",
+            0,
+        ));
         Ok((0..self.args.items).map(|i| self.item(i, &pieces, &pairs)).collect())
     }
 
@@ -214,7 +218,8 @@ impl Session<'_> {
 
     /// The next of all pairs that the item's piece has.
     fn item(&self, number: usize, pieces: &[usize], pairs: &[(usize, usize)]) -> Item {
-        let rng = &mut random::stream(self.args.subject.sampling.seed, "audio item", number as u64);
+        let rng =
+            &mut random::stream(self.args.eval_args.sampling.seed, "audio item", number as u64);
         let piece = pieces[number % pieces.len()];
         let players = self.players(piece);
         let mut next = pairs.iter().cycle().skip(number % pairs.len());
@@ -260,10 +265,10 @@ impl Session<'_> {
         self.studio.record(score, sound.setup, sound.instrument, take)
     }
 
-    fn take(&self, item: &Item) -> Result<Take> {
+    fn take(&self, item: &Item) -> Result<Rendering> {
         let score = self.studio.score(item.piece, self.args.seconds)?;
         let studied = self.studio.score(item.style_piece, self.args.seconds)?;
-        Ok(Take {
+        Ok(Rendering {
             content: self.record(&score, item.content, 0)?,
             truth: self.record(&score, item.target, 0)?,
             style: self.record(&studied, item.target, 0)?,
@@ -273,9 +278,9 @@ impl Session<'_> {
     }
 
     /// The audio of the rows that no model makes, but the true target's; the first is the content.
-    fn baselines(&self, item: &Item, take: &Take) -> Result<Vec<(String, Audio)>> {
-        let Take { score, content, style, .. } = take;
-        let rng = &mut random::stream(self.args.subject.sampling.seed, "take", item.piece as u64);
+    fn baselines(&self, item: &Item, take: &Rendering) -> Result<Vec<(String, Audio)>> {
+        let Rendering { score, content, style, .. } = take;
+        let rng = &mut random::stream(self.args.eval_args.sampling.seed, "take", item.piece as u64);
         let retaken = self.record(&take::another(score, rng), item.target, 1)?;
         let heard = Score { length_s: score.length_s, ..self.listener.score(content)? };
         Ok(vec![
@@ -289,13 +294,13 @@ impl Session<'_> {
     }
 
     /// The audio of the rows that the model makes.
-    fn outputs(&self, item: &Item, take: &Take) -> Result<Vec<(String, Audio)>> {
-        let Take { content, truth, style, .. } = take;
+    fn outputs(&self, item: &Item, take: &Rendering) -> Result<Vec<(String, Audio)>> {
+        let Rendering { content, truth, style, .. } = take;
         let other =
             self.record(&take.studied, Sound { instrument: item.other, ..item.target }, 0)?;
         let ceiling = ceiling::played(self.listener.networks(), content, truth)?;
         let mut outputs = vec![("autoencoder and vocoder on the true target".to_string(), ceiling)];
-        let settings = self.args.subject.sampling.settings();
+        let settings = self.args.eval_args.sampling.settings();
         let mut play =
             |name: String, style: &Audio, settings: &Settings, mode: LatencyMode| -> Result<()> {
                 outputs.push((name, self.listener.transferred(content, style, settings, mode)?));
@@ -321,8 +326,8 @@ impl Session<'_> {
         Ok(outputs)
     }
 
-    fn reference<'a>(&self, item: &Item, take: &'a Take) -> Result<Reference<'a>> {
-        let Take { score, content, truth, .. } = take;
+    fn reference<'a>(&self, item: &Item, take: &'a Rendering) -> Result<Reference<'a>> {
+        let Rendering { score, content, truth, .. } = take;
         let heard = score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
         let grid = engine::pipeline::grid(self.listener.playable.config(), content.sample_rate_hz)?;
         let joins =
@@ -353,7 +358,7 @@ impl Session<'_> {
             ("JD", pitch_jaccard_distance(notes, &reference.truth_notes)),
             ("LSD", level_free_distance_db(&image, &reference.truth_image, range_db)),
             ("timbre", timbre_distance_db(&image, &reference.truth_image, range_db)),
-            ("MR-STFT", MultiResolution::default().of(&audio.mono(), &reference.truth.mono())),
+            ("MR-STFT", MultiResolution::default().compare(&audio.mono(), &reference.truth.mono())),
             ("chroma", chroma_cosine(audio, reference.content)),
             ("judged", judged),
             ("level", louder_db.abs()),

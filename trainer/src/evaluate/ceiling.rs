@@ -10,7 +10,7 @@ use engine::config::ModelConfig;
 use engine::dsp::level::Level;
 use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
-use engine::models::model::{Guide, LatentDims};
+use engine::models::model::{Conditioning, LatentDims};
 use engine::pipeline::{Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor, render};
@@ -98,9 +98,9 @@ impl TransferModel for Oracle {
         noisy: &[f32],
         _: LatentDims,
         _: usize,
-        guides: &[Guide],
+        conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        Ok(vec![vec![0.0; noisy.len()]; guides.len()])
+        Ok(vec![vec![0.0; noisy.len()]; conditionings.len()])
     }
 }
 

@@ -35,7 +35,7 @@ impl Default for SpectralConvergence {
 
 impl SpectralConvergence {
     /// Of `got` from `expected`, over all channels.
-    pub fn of(&mut self, got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
+    pub fn compare(&mut self, got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
         let (mut error, mut norm) = (0.0, 0.0);
         for (got, expected) in got.iter().zip(expected) {
             let frames = 1 + got.len().min(expected.len()) / self.stft.hop_length();
@@ -70,7 +70,7 @@ impl Default for MultiResolution {
 impl MultiResolution {
     /// Of `got`, brought to the level of `expected`, from `expected`; 0 for the same sound at any
     /// level.
-    pub fn of(&mut self, got: &[f32], expected: &[f32]) -> f64 {
+    pub fn compare(&mut self, got: &[f32], expected: &[f32]) -> f64 {
         let len = got.len().min(expected.len());
         let rms = |x: &[f32]| {
             (x[..len].iter().map(|x| f64::from(x * x)).sum::<f64>() / len as f64).sqrt()
@@ -123,12 +123,12 @@ mod tests {
         let tone: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.1).sin()).collect();
         let half: Vec<f32> = tone.iter().map(|x| x * 0.5).collect();
         let convergence = SpectralConvergence::default()
-            .of(std::slice::from_ref(&half), std::slice::from_ref(&tone));
+            .compare(std::slice::from_ref(&half), std::slice::from_ref(&tone));
         assert!((convergence - 0.5).abs() < 1e-3, "{convergence}");
         let mut resolutions = MultiResolution::default();
-        assert!(resolutions.of(&half, &tone) < 1e-3, "level-free");
+        assert!(resolutions.compare(&half, &tone) < 1e-3, "level-free");
         let other: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.2).sin()).collect();
-        assert!(resolutions.of(&other, &tone) > 1.0);
+        assert!(resolutions.compare(&other, &tone) > 1.0);
         assert!((level_db(&[tone], 0.5, 22_050) + 3.01).abs() < 0.05);
     }
 }

@@ -8,14 +8,14 @@ use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
 use engine::generate::generate_image;
 use engine::image::MelImage;
-use engine::models::model::Guide;
+use engine::models::model::Conditioning;
 use engine::settings::Settings;
 use engine::{Error, Result};
 
-use super::player::Player;
+use super::model_runner::ModelRunner;
 use super::transfer::Session;
 use crate::data::description::Split;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 
 /// What is left of the signal's power where the reports' schedule ends: from there their model
 /// sampled.
@@ -29,7 +29,7 @@ pub struct Figure {
     pub file: &'static str,
     /// What is seen.
     pub caption: &'static str,
-    draw: fn(&mut Player, &[Example], &[usize], u64) -> Result<Panels>,
+    draw: fn(&mut ModelRunner, &[Example], &[usize], u64) -> Result<ImageTable>,
 }
 
 /// Name, then content, style and true target.
@@ -70,26 +70,29 @@ pub fn draw(session: &Session, steps: &[usize], seed: u64, folder: &Path) -> Res
 }
 
 fn reconstruction(
-    player: &mut Player,
+    player: &mut ModelRunner,
     examples: &[Example],
     _: &[usize],
     _: u64,
-) -> Result<Panels> {
+) -> Result<ImageTable> {
     let rows = examples.iter().map(|(name, [content, _, target])| {
         let (of_content, of_target) =
             (player.reconstructed(content)?, player.reconstructed(target)?);
         Ok((name.clone(), vec![content.clone(), of_content, target.clone(), of_target]))
     });
     let columns = ["content", "reconstructed", "true target", "reconstructed"];
-    Ok(Panels { columns: columns.map(String::from).to_vec(), rows: rows.collect::<Result<_>>()? })
+    Ok(ImageTable {
+        columns: columns.map(String::from).to_vec(),
+        rows: rows.collect::<Result<_>>()?,
+    })
 }
 
 fn forward_pass(
-    player: &mut Player,
+    player: &mut ModelRunner,
     examples: &[Example],
     _: &[usize],
     seed: u64,
-) -> Result<Panels> {
+) -> Result<ImageTable> {
     let diffusion = ForwardDiffusion::new(&player.transfer.model().config().diffusion)?;
     let signal = |t: usize| diffusion.schedule().signal_and_noise(t).0.powi(2);
     let steps = diffusion.schedule().len();
@@ -106,12 +109,15 @@ fn forward_pass(
         "one pass",
         "true target",
     ];
-    Ok(Panels { columns: columns.map(String::from).to_vec(), rows: rows.collect::<Result<_>>()? })
+    Ok(ImageTable {
+        columns: columns.map(String::from).to_vec(),
+        rows: rows.collect::<Result<_>>()?,
+    })
 }
 
 /// The noisy target, decoded, and what the denoiser takes for its clean latent, decoded.
 fn denoised_once(
-    player: &mut Player,
+    player: &mut ModelRunner,
     diffusion: &ForwardDiffusion,
     [content, style, target]: &[MelImage; 3],
     timestep: usize,
@@ -123,8 +129,9 @@ fn denoised_once(
     let noise = noise::window(seed, 0, height, width, channels);
     let (mut noisy, mut output) = (clean.clone(), clean.clone());
     diffusion.q_sample(&clean, &noise, timestep, &mut noisy);
-    let guide = Guide { content: Some(&content), style: Some(&style), prefix_columns: 0 };
-    let predictions = player.transfer.model().denoise(&noisy, dims, timestep, &[guide])?;
+    let conditioning =
+        Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 0 };
+    let predictions = player.transfer.model().denoise(&noisy, dims, timestep, &[conditioning])?;
     for prediction in &predictions {
         diffusion.x0(&noisy, prediction, timestep, &mut output);
     }
@@ -132,11 +139,11 @@ fn denoised_once(
 }
 
 fn generation(
-    player: &mut Player,
+    player: &mut ModelRunner,
     examples: &[Example],
     steps: &[usize],
     seed: u64,
-) -> Result<Panels> {
+) -> Result<ImageTable> {
     let rows = examples.iter().map(|(name, [_, style, _])| {
         let (tokens, mut images) =
             (player.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
@@ -157,5 +164,5 @@ fn generation(
     });
     let columns = std::iter::once("style".to_string())
         .chain(steps.iter().map(|steps| format!("steps: {steps}")));
-    Ok(Panels { columns: columns.collect(), rows: rows.collect::<Result<_>>()? })
+    Ok(ImageTable { columns: columns.collect(), rows: rows.collect::<Result<_>>()? })
 }

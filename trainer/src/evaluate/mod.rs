@@ -1,6 +1,7 @@
 //! How near is it? Every answer is a table with baselines in it, never a single number.
 
 pub mod audio;
+pub mod audio_judge;
 pub mod baselines;
 pub mod bootstrap;
 pub mod ceiling;
@@ -9,16 +10,15 @@ pub mod compare;
 pub mod direction;
 pub mod distance;
 pub mod envelope;
+pub mod eval_args;
 pub mod figures;
-pub mod listener;
+pub mod model_runner;
 pub mod modulation;
-pub mod player;
 pub mod recordings;
 pub mod report;
 pub mod residual;
 pub mod sampling;
 pub mod seam;
-pub mod subject;
 pub mod table;
 pub mod texture;
 pub mod timbre;

@@ -15,9 +15,9 @@ use engine::settings::Settings;
 use engine::{Error, Result, reference};
 use rayon::prelude::*;
 
+use super::audio_judge::AudioJudge;
 use super::chroma::chroma_cosine;
-use super::listener::Listener;
-use super::subject::Subject;
+use super::eval_args::EvalArgs;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{envelope, publish, row_name};
@@ -39,7 +39,7 @@ pub const COLUMNS: [Column; 5] = [
 pub struct Args {
     /// What is judged, by whom, and how it draws.
     #[command(flatten)]
-    pub subject: Subject,
+    pub eval_args: EvalArgs,
     /// Folder of recordings; the folder that holds a file names its instrument.
     #[arg(long)]
     pub recordings: PathBuf,
@@ -71,7 +71,7 @@ struct Reference {
 /// As [`judge`], or if the JSON cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let of = format!("recordings, {} s each", args.seconds);
-    publish(&judge(args)?, &of, &args.subject.sampling, args.json.as_deref())
+    publish(&judge(args)?, &of, &args.eval_args.sampling, args.json.as_deref())
 }
 
 /// Judges every recording.
@@ -81,12 +81,12 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn judge(args: &Args) -> Result<Table> {
     super::distinct("--steps", &args.steps)?;
     let sources = sources::find(&args.recordings)?.sources;
-    let listener = Listener::open(&args.subject)?;
+    let listener = AudioJudge::open(&args.eval_args)?;
     let every = sources.len().div_ceil(args.items).max(1);
     let numbers: Vec<usize> = (0..sources.len()).step_by(every).collect();
     let judged = numbers.par_iter().map(|&number| rows(&listener, args, &sources, number));
     let rows: Vec<_> = judged.collect::<Result<_>>()?;
-    let mut table = Table::new(&COLUMNS, args.subject.sampling.seed);
+    let mut table = Table::new(&COLUMNS, args.eval_args.sampling.seed);
     for (number, rows) in numbers.into_iter().zip(rows) {
         table.push_all(number, rows);
     }
@@ -95,7 +95,7 @@ pub fn judge(args: &Args) -> Result<Table> {
 
 /// What one recording adds to every row of the table.
 fn rows(
-    listener: &Listener,
+    listener: &AudioJudge,
     args: &Args,
     sources: &[Source],
     number: usize,
@@ -140,7 +140,7 @@ fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
 }
 
 fn outputs(
-    listener: &Listener,
+    listener: &AudioJudge,
     args: &Args,
     content: &Audio,
     sound: &Audio,
@@ -154,7 +154,7 @@ fn outputs(
         ),
     ];
     for &steps in &args.steps {
-        let settings = Settings { steps, ..args.subject.sampling.settings() };
+        let settings = Settings { steps, ..args.eval_args.sampling.settings() };
         outputs.push((
             row_name(steps),
             listener.transferred(content, sound, &settings, LatencyMode::Quality)?,
@@ -163,7 +163,7 @@ fn outputs(
     Ok(outputs)
 }
 
-fn measured(listener: &Listener, audio: &Audio, reference: &Reference) -> Result<Row> {
+fn measured(listener: &AudioJudge, audio: &Audio, reference: &Reference) -> Result<Row> {
     let (image, range_db) = (listener.image(audio)?, listener.range_db());
     Ok(vec![
         ("notes", agreement(&reference.content_notes, &listener.notes(audio)?).f1()),

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use engine::{Error, Result, whole_file};
 use serde_json::{Value, json};
 
-use super::subject::Subject;
-use super::transfer::{Judged, Rows, Session};
+use super::eval_args::EvalArgs;
+use super::transfer::{Judged, RowArgs, Session};
 use super::{audio, figures, recordings, row_name, write_json};
 use crate::data::description::Split;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 
 /// What is judged, and how thoroughly.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What is judged, by whom, and how it draws.
     #[command(flatten)]
-    pub subject: Subject,
+    pub eval_args: EvalArgs,
     /// Folder of the rendered dataset whose unseen pieces are played.
     #[arg(long)]
     pub data: PathBuf,
@@ -44,7 +44,7 @@ pub struct Args {
     pub seconds: f32,
     /// Which settings have rows.
     #[command(flatten)]
-    pub rows: Rows,
+    pub rows: RowArgs,
     /// Folder for `report.md`, `report.json` and the pictures.
     #[arg(long)]
     pub out: PathBuf,
@@ -64,8 +64,8 @@ struct Material<'a> {
 /// If a file cannot be read or written, or a network fails.
 pub fn run(args: &Args) -> Result<()> {
     std::fs::create_dir_all(&args.out).map_err(|e| Error::file(&args.out, e))?;
-    let Subject { model, sampling, .. } = &args.subject;
-    let session = Session::open(&args.subject, &args.data)?;
+    let EvalArgs { model, sampling, .. } = &args.eval_args;
+    let session = Session::open(&args.eval_args, &args.data)?;
     let mut text = format!("# {}\n\nSHA-256 `{}`. ", name(model), session.sha256);
     text += &format!(
         "Temperature {}, guidance {} where nothing else is said; intervals are 95 % over pieces (bootstrap).\n",
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
     // The other set's images need not lie in memory beside these.
     drop(session);
     if let Some(set) = unseen(args) {
-        sets.push(judge(args, &set, &Session::open(&args.subject, set.data)?)?);
+        sets.push(judge(args, &set, &Session::open(&args.eval_args, set.data)?)?);
     }
     for (section, values) in sets {
         text += &section;
@@ -128,7 +128,7 @@ fn unseen(args: &Args) -> Option<Material<'_>> {
 
 /// One set's section and figures.
 fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String, Value)> {
-    let judged = session.judge(Split::Test, args.items, &args.rows, &args.subject.sampling)?;
+    let judged = session.judge(Split::Test, args.items, &args.rows, &args.eval_args.sampling)?;
     draw(args, &judged, &args.out.join(material.picture))?;
     let mut text = format!("\n## {}\n\n", material.title);
     writeln!(
@@ -139,7 +139,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
     )
     .expect("a string takes it");
     text += &judged.table.markdown();
-    text += &judged.apart(&row_name(args.subject.sampling.settings().steps));
+    text += &judged.apart(&row_name(args.eval_args.sampling.settings().steps));
     let times: Vec<String> =
         judged.window_ms.iter().map(|(steps, ms)| format!("{ms:.0} ms at {steps}")).collect();
     writeln!(
@@ -154,7 +154,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
         return Ok((text, values));
     }
     let heard = audio::judge(&audio::Args {
-        subject: args.subject.clone(),
+        eval_args: args.eval_args.clone(),
         data: material.data.to_path_buf(),
         soundfonts: material.soundfonts.to_vec(),
         split: Split::Test,
@@ -175,7 +175,7 @@ fn judge(args: &Args, material: &Material, session: &Session) -> Result<(String,
 /// The section of recordings, of which nobody knows a true target.
 fn real_recordings(args: &Args, folder: &Path) -> Result<(String, Value)> {
     let table = recordings::judge(&recordings::Args {
-        subject: args.subject.clone(),
+        eval_args: args.eval_args.clone(),
         recordings: folder.to_path_buf(),
         items: args.clips,
         seconds: args.seconds,
@@ -195,7 +195,8 @@ fn real_recordings(args: &Args, folder: &Path) -> Result<(String, Value)> {
 fn draw(args: &Args, judged: &Judged, path: &Path) -> Result<()> {
     let roles = ["content", "style", "true target"].map(String::from).into_iter();
     let steps = args.rows.steps.iter().map(|steps| format!("steps: {steps}"));
-    let panels = Panels { columns: roles.chain(steps).collect(), rows: judged.examples.clone() };
+    let panels =
+        ImageTable { columns: roles.chain(steps).collect(), rows: judged.examples.clone() };
     panels.draw(path).map_err(|e| Error::file(path, format!("{e:#}")))
 }
 

@@ -40,7 +40,7 @@ impl Residual {
     ///
     /// # Panics
     /// If the images differ in size.
-    pub fn of(output: &MelImage, target: &MelImage, range_db: f32) -> Self {
+    pub fn measure(output: &MelImage, target: &MelImage, range_db: f32) -> Self {
         assert_eq!(
             (output.n_mels, output.frames),
             (target.n_mels, target.frames),
@@ -98,7 +98,7 @@ mod tests {
         let places = (0..SIZE[0]).flat_map(|band| (0..SIZE[1]).map(move |frame| (band, frame)));
         let data = places.map(|(band, frame)| (db(band, frame) / 80.0) as f32).collect();
         let image = MelImage { n_mels: SIZE[0], frames: SIZE[1], data };
-        let residual = Residual::of(&image, &MelImage::filled(SIZE[0], SIZE[1], 0.0), 80.0);
+        let residual = Residual::measure(&image, &MelImage::filled(SIZE[0], SIZE[1], 0.0), 80.0);
         (image, residual)
     }
 

@@ -22,7 +22,7 @@ impl Texture {
     const ALL: [Self; 4] = [Self::OneVoice, Self::TwoOrThree, Self::FourAndMore, Self::Expressive];
 
     /// That of a window.
-    pub fn of(window: &Score) -> Self {
+    pub fn classify(window: &Score) -> Self {
         match window.polyphony() {
             _ if !window.gestures.is_empty() => Self::Expressive,
             0..=1 => Self::OneVoice,
@@ -71,15 +71,19 @@ mod tests {
 
     #[test]
     fn a_window_with_gestures_is_expressive_and_nothing_else() {
-        let textures = [0, 1, 2, 3, 4, 9].map(|notes| Texture::of(&chord(notes)));
+        let textures = [0, 1, 2, 3, 4, 9].map(|notes| Texture::classify(&chord(notes)));
         let [one, some, many] = [Texture::OneVoice, Texture::TwoOrThree, Texture::FourAndMore];
         assert_eq!(textures, [one, one, some, some, many, many]);
         let vibrato = Motion::Vibrato { rate_hz: 5.0, depth_cents: 30.0, fade_in_s: 0.2 };
         let vibrato = Gesture { onset_s: 0.2, duration_s: 0.6, motion: vibrato };
         for notes in [1, 4] {
             let sung = chord(notes).with_gestures(vec![vibrato]);
-            assert_eq!(Texture::of(&sung), Texture::Expressive);
-            assert_ne!(Texture::of(&sung.window(1.0, 1.0)), Texture::Expressive, "when it is over");
+            assert_eq!(Texture::classify(&sung), Texture::Expressive);
+            assert_ne!(
+                Texture::classify(&sung.window(1.0, 1.0)),
+                Texture::Expressive,
+                "when it is over"
+            );
         }
     }
 

@@ -22,7 +22,7 @@ pub fn timbre_distance_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
 fn statistics(image: &MelImage) -> Vec<f64> {
     let (mut sums, mut squares, mut count) = ([0.0; COEFFICIENTS], [0.0; COEFFICIENTS], 0.0);
     for frame in 0..image.frames {
-        if (0..image.n_mels).all(|mel| image.at(mel, frame) < PAUSE) {
+        if (0..image.n_mels).all(|mel| image.value(mel, frame) < PAUSE) {
             continue;
         }
         count += 1.0;
@@ -47,7 +47,7 @@ fn coefficient(image: &MelImage, frame: usize, k: usize) -> f64 {
     let bands = image.n_mels as f64;
     let cosine = |mel: usize| (std::f64::consts::PI * (mel as f64 + 0.5) * k as f64 / bands).cos();
     let sum =
-        (0..image.n_mels).map(|mel| f64::from(image.at(mel, frame)) * cosine(mel)).sum::<f64>();
+        (0..image.n_mels).map(|mel| f64::from(image.value(mel, frame)) * cosine(mel)).sum::<f64>();
     sum * std::f64::consts::SQRT_2 / bands
 }
 

@@ -9,20 +9,20 @@ use std::time::Instant;
 
 use engine::checkpoint::Checkpoint;
 use engine::image::MelImage;
+use engine::inference_model::InferenceModel;
 use engine::models::model::Model;
 use engine::nn::packed::Packed;
-use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::bootstrap::mean;
 use super::direction::{self, Direction};
+use super::eval_args::EvalArgs;
+use super::model_runner::ModelRunner;
 use super::modulation::fast_modulation_db;
-use super::player::Player;
 use super::residual::{self, Residual};
 use super::sampling::Sampling;
-use super::subject::Subject;
 use super::table::{Column, Form, Row, Table};
 use super::texture::{self, Texture};
 use super::timbre::timbre_distance_db;
@@ -50,7 +50,7 @@ pub const COLUMNS: [Column; 6] = [
 pub struct Args {
     /// What is judged, by whom, and how it draws.
     #[command(flatten)]
-    pub subject: Subject,
+    pub eval_args: EvalArgs,
     /// Folder of a rendered dataset.
     #[arg(long)]
     pub data: PathBuf,
@@ -62,7 +62,7 @@ pub struct Args {
     pub items: usize,
     /// What is asked of the model.
     #[command(flatten)]
-    pub rows: Rows,
+    pub rows: RowArgs,
     /// Also writes the table as JSON.
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub struct Args {
 
 /// Which settings of the model have a row of their own.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Rows {
+pub struct RowArgs {
     /// DDIM step counts.
     #[arg(long, num_args = 1.., default_values_t = [1, 2, 4, 10, 50])]
     pub steps: Vec<usize>,
@@ -94,7 +94,7 @@ struct Question {
     windows: usize,
 }
 
-impl Rows {
+impl RowArgs {
     /// Refuses a row that is asked for twice: a table has one of each name.
     fn check(&self) -> Result<()> {
         super::distinct("--steps", &self.steps)?;
@@ -125,16 +125,16 @@ impl Rows {
 
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
-    let Args { subject, split, .. } = args;
-    let judged = Session::open(subject, &args.data)?.judge(
+    let Args { eval_args, split, .. } = args;
+    let judged = Session::open(eval_args, &args.data)?.judge(
         *split,
         args.items,
         &args.rows,
-        &subject.sampling,
+        &eval_args.sampling,
     )?;
     let of = format!("pairs of the {split:?} split");
-    publish(&judged.table, &of, &subject.sampling, args.json.as_deref())?;
-    println!("{}", judged.apart(&row_name(subject.sampling.settings().steps)));
+    publish(&judged.table, &of, &eval_args.sampling, args.json.as_deref())?;
+    println!("{}", judged.apart(&row_name(eval_args.sampling.settings().steps)));
     Ok(())
 }
 
@@ -198,9 +198,9 @@ impl Session {
     ///
     /// # Errors
     /// If a file cannot be read, or the dataset's images are not the model's.
-    pub fn open(subject: &Subject, data: &Path) -> Result<Self> {
+    pub fn open(eval_args: &EvalArgs, data: &Path) -> Result<Self> {
         let data = SpectrogramDataset::open(data)?;
-        let playable = Playable::packed(&Checkpoint::read(&subject.model)?)?;
+        let playable = InferenceModel::packed(&Checkpoint::read(&eval_args.model)?)?;
         if playable.config().mel != data.description.mel {
             let found = format!("{:?}", data.description.mel);
             return Err(Error::invalid("--data", "the model's mel config", found));
@@ -209,7 +209,7 @@ impl Session {
             sha256: playable.sha256().to_string(),
             data,
             model: playable.model(),
-            judge: Mutex::new(Judge::read(&subject.classifier)?),
+            judge: Mutex::new(Judge::read(&eval_args.classifier)?),
             range_db: playable.config().mel.range_db,
         })
     }
@@ -217,9 +217,9 @@ impl Session {
     /// A player of the model for one thread.
     ///
     /// # Errors
-    /// As [`Player::new`].
-    pub fn player(&self) -> Result<Player> {
-        Player::new(&self.model)
+    /// As [`ModelRunner::new`].
+    pub fn player(&self) -> Result<ModelRunner> {
+        ModelRunner::new(&self.model)
     }
 
     /// Judges so many pairs of a split.
@@ -230,7 +230,7 @@ impl Session {
         &self,
         split: Split,
         items: usize,
-        rows: &Rows,
+        rows: &RowArgs,
         sampling: &Sampling,
     ) -> Result<Judged> {
         rows.check()?;
@@ -276,7 +276,7 @@ impl Session {
         &self,
         number: usize,
         asked: &Questions,
-        player: &mut Player,
+        player: &mut ModelRunner,
     ) -> Result<JudgedPair> {
         let pair = &asked.pairs[number];
         let [content, style, target] = self.images(pair);
@@ -314,7 +314,7 @@ impl Session {
             .map(|(name, output)| Ok((name.clone(), self.measured(output, &target, pair)?)));
         Ok(JudgedPair {
             rows: rows.collect::<Result<_>>()?,
-            texture: Texture::of(&self.data.score(pair.content.piece, pair.content.chunk)?),
+            texture: Texture::classify(&self.data.score(pair.content.piece, pair.content.chunk)?),
             example,
             window_ms,
         })
@@ -367,7 +367,7 @@ impl Session {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = judge.hears(instrument, |judge| judge.name_image(output))?;
         drop(judge);
-        let residual = Residual::of(output, target, self.range_db);
+        let residual = Residual::measure(output, target, self.range_db);
         Ok(vec![
             ("LSD", level_free_distance_db(output, target, self.range_db)),
             ("timbre", timbre_distance_db(output, target, self.range_db)),
@@ -411,7 +411,7 @@ impl Judged {
 
 /// The rows that need no model of ours; truth and copy first, as [`Table`] asks.
 fn baselines(
-    player: &mut Player,
+    player: &mut ModelRunner,
     [content, style, target]: [&MelImage; 3],
 ) -> Result<Vec<(String, MelImage)>> {
     Ok(vec![
@@ -426,7 +426,7 @@ fn baselines(
 /// spectra.
 fn match_envelope(content: &MelImage, style: &MelImage) -> MelImage {
     let mean = |image: &MelImage, mel: usize| {
-        (0..image.frames).map(|f| image.at(mel, f)).sum::<f32>() / image.frames as f32
+        (0..image.frames).map(|f| image.value(mel, f)).sum::<f32>() / image.frames as f32
     };
     let mut matched = content.clone();
     for (mel, row) in matched.data.chunks_exact_mut(content.frames).enumerate() {

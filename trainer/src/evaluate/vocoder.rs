@@ -17,12 +17,12 @@ use engine::config::{MelConfig, WindowConfig};
 use engine::dsp::mel::MelFrontEnd;
 use engine::dsp::stft::Stft;
 use engine::image::MelImage;
+use engine::inference_model::InferenceModel;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Transfer};
-use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::vocoder::griffin_lim::{MOMENTUM, from_phases, griffin_lim};
-use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, Request};
+use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, VocoderRequest};
 use engine::vocoder::mel_inverse::mel_to_magnitude;
 
 use super::bootstrap::mean;
@@ -30,7 +30,7 @@ use super::distance::{SpectralConvergence, level_db, mel_lsd_db};
 use crate::data::compose::{self, PieceKind, PieceShape};
 use crate::data::instruments;
 use crate::data::score::Score;
-use crate::data::synth::{Player, SYNTH_RATE_HZ, SoundBank};
+use crate::data::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::basic_pitch::BasicPitch;
 use crate::transcription::{Note, SHORTEST_NOTE_S};
@@ -99,7 +99,7 @@ struct Tally {
 }
 
 /// A performance on one instrument.
-struct Take {
+struct Rendering {
     audio: Audio,
     /// The same at the model's rate.
     model_rate: Audio,
@@ -109,8 +109,8 @@ struct Take {
 /// What is compared with what.
 struct Trial<'a> {
     score: &'a Score,
-    content: &'a Take,
-    truth: &'a Take,
+    content: &'a Rendering,
+    truth: &'a Rendering,
     /// The notes that the transcriber hears in the truth.
     truth_notes: &'a [Note],
 }
@@ -183,13 +183,13 @@ fn scores(args: &Args) -> Result<Vec<Score>> {
 
 /// A model's idea of a target.
 struct Imagination {
-    playable: Playable<Packed>,
+    playable: InferenceModel<Packed>,
     transfer: Transfer,
 }
 
 impl Imagination {
     fn open(path: &Path) -> Result<Self> {
-        let playable = Playable::packed(&Checkpoint::read(path)?)?;
+        let playable = InferenceModel::packed(&Checkpoint::read(path)?)?;
         let transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
         Ok(Self { playable, transfer })
     }
@@ -239,7 +239,12 @@ impl Bench {
         })
     }
 
-    fn take(&mut self, score: &Score, player: &mut Player, instrument: &str) -> Result<Take> {
+    fn take(
+        &mut self,
+        score: &Score,
+        player: &mut SynthVoice,
+        instrument: &str,
+    ) -> Result<Rendering> {
         let program = instruments::by_name(instrument)?.programs[0];
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
         let stereo = player.play(score, program, 0.0, samples);
@@ -249,7 +254,7 @@ impl Bench {
         let model_rate = audio.at_rate(self.mel.sample_rate_hz)?;
         let mut image = self.image(&model_rate);
         image.data.iter_mut().for_each(|v| *v = (*v * 255.0).round() / 255.0);
-        Ok(Take { audio, model_rate, image })
+        Ok(Rendering { audio, model_rate, image })
     }
 
     fn image(&mut self, model_rate: &Audio) -> MelImage {
@@ -282,7 +287,7 @@ impl Bench {
         to.jaccard += pitch_jaccard_distance(&heard, trial.truth_notes);
         let image = self.image(&audio.at_rate(self.mel.sample_rate_hz)?);
         to.lsd_db += mel_lsd_db(&image, &self.image(&truth.model_rate), self.mel.range_db);
-        to.convergence += self.convergence.of(&audio.channels, &truth.audio.channels);
+        to.convergence += self.convergence.compare(&audio.channels, &truth.audio.channels);
         let long = score.notes.iter().filter(|n| n.duration_s > SUSTAINED_S + 0.1);
         for at_s in
             long.map(|n| n.onset_s + SUSTAINED_S).filter(|&s| s > 0.0 && s + 0.1 < score.length_s)
@@ -295,14 +300,14 @@ impl Bench {
     }
 
     /// Stereo audio at the synthesiser's rate.
-    fn play(&mut self, way: Way, content: &Take, target: &MelImage) -> Result<Vec<Vec<f32>>> {
+    fn play(&mut self, way: Way, content: &Rendering, target: &MelImage) -> Result<Vec<Vec<f32>>> {
         match way {
             Way::ContentCopy => Ok(content.audio.channels.clone()),
             Way::Guided(iterations) => {
                 let channels: Vec<&[f32]> =
                     content.audio.channels.iter().map(Vec::as_slice).collect();
                 let mut out = Vec::new();
-                let request = Request {
+                let request = VocoderRequest {
                     channels: &channels,
                     origin: 0,
                     first_frame_position_samples: 0.0,
@@ -325,7 +330,7 @@ impl Bench {
     }
 
     /// Mono audio at the model's rate from the image's magnitudes.
-    fn mel_alone(&self, way: Way, content: &Take, target: &MelImage) -> Vec<f32> {
+    fn mel_alone(&self, way: Way, content: &Rendering, target: &MelImage) -> Vec<f32> {
         let (n_fft, hop, len) = (self.mel.n_fft, self.mel.hop_length, content.model_rate.frames());
         let magnitude = mel_to_magnitude(target, &self.mel);
         if matches!(way, Way::RandomPhase) {

@@ -71,7 +71,7 @@ impl Schedule {
                 warmup_steps,
                 total_steps: self.total_steps,
             }
-            .at(step),
+            .factor(step),
         }
     }
 

@@ -17,7 +17,7 @@ pub struct WarmupCosine {
 
 impl WarmupCosine {
     /// The rate of step `step` (the first is 0).
-    pub fn at(&self, step: u64) -> f64 {
+    pub fn factor(&self, step: u64) -> f64 {
         let warmup = warmup(step, self.warmup_steps);
         if warmup < 1.0 {
             return self.peak * warmup;
@@ -41,11 +41,11 @@ mod tests {
     #[test]
     fn rises_to_the_peak_and_falls_to_the_floor() {
         let schedule = WarmupCosine { peak: 1.0, floor: 0.1, warmup_steps: 10, total_steps: 110 };
-        assert!((schedule.at(0) - 0.1).abs() < 1e-12);
-        assert!((schedule.at(9) - 1.0).abs() < 1e-12);
-        assert!((schedule.at(60) - 0.55).abs() < 1e-12);
-        assert!((schedule.at(110) - 0.1).abs() < 1e-12);
-        assert!((schedule.at(10_000) - 0.1).abs() < 1e-12);
-        assert!((10..110).all(|step| schedule.at(step + 1) < schedule.at(step)));
+        assert!((schedule.factor(0) - 0.1).abs() < 1e-12);
+        assert!((schedule.factor(9) - 1.0).abs() < 1e-12);
+        assert!((schedule.factor(60) - 0.55).abs() < 1e-12);
+        assert!((schedule.factor(110) - 0.1).abs() < 1e-12);
+        assert!((schedule.factor(10_000) - 0.1).abs() < 1e-12);
+        assert!((10..110).all(|step| schedule.factor(step + 1) < schedule.factor(step)));
     }
 }

@@ -4,7 +4,7 @@
 pub mod colour;
 pub mod curves;
 pub mod font;
-pub mod panels;
+pub mod image_table;
 
 pub use curves::{Curve, Curves};
-pub use panels::Panels;
+pub use image_table::ImageTable;

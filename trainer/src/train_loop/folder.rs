@@ -20,14 +20,14 @@ pub struct Folder {
 
 impl Folder {
     /// A run's folder, there or not.
-    pub fn at(path: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         Self { path: path.to_path_buf() }
     }
 
     /// A new run's folder. One that already holds a run, or what is left of one, is refused: it
     /// would be lost.
     pub fn create(path: &Path) -> Result<Self> {
-        let folder = Self::at(path);
+        let folder = Self::new(path);
         anyhow::ensure!(
             !folder.holds_a_run(),
             "{}: expected a new run folder, found a run (add --resume to go on with it)",
@@ -48,7 +48,7 @@ impl Folder {
 
     /// A folder in which a run was stopped.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self::at(path);
+        let folder = Self::new(path);
         anyhow::ensure!(
             folder.holds_a_run(),
             "{}: expected a run to resume, found neither state.safetensors nor shards",

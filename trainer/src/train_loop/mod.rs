@@ -21,7 +21,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::config::{DiffusionTraining, RenewalTraining, RunConfig};
+use crate::config::{DiffusionTraining, OnlineRenderingConfig, RunConfig};
 use crate::data::description::DESCRIPTION_FILE;
 use crate::losses::Losses;
 use crate::optim::adamw::StepReport;
@@ -324,7 +324,7 @@ fn frozen_sha256(task: &dyn Task) -> Result<Option<String>> {
 
 /// The hash of what the run's datasets say of themselves; none where there are none.
 fn data_sha256(config: &RunConfig) -> Option<String> {
-    let folders = std::iter::once(&config.data).chain(&config.diffusion.further_data);
+    let folders = std::iter::once(&config.data).chain(&config.diffusion.extra_datasets);
     let texts = folders.map(|folder| std::fs::read(Path::new(folder).join(DESCRIPTION_FILE)));
     let texts: Vec<Vec<u8>> = texts.collect::<std::io::Result<_>>().ok()?;
     let hashes: String = texts.iter().map(|text| sha256_hex(text)).collect();
@@ -341,12 +341,12 @@ fn training_config(config: &RunConfig) -> Value {
         data: name(&config.data),
         init: name(&config.init),
         feature_network: name(&config.feature_network),
-        renewal: RenewalTraining {
-            soundfonts: names(&config.renewal.soundfonts),
-            ..config.renewal
+        online_rendering: OnlineRenderingConfig {
+            soundfonts: names(&config.online_rendering.soundfonts),
+            ..config.online_rendering
         },
         diffusion: DiffusionTraining {
-            further_data: names(&config.diffusion.further_data),
+            extra_datasets: names(&config.diffusion.extra_datasets),
             ..config.diffusion
         },
         ..config.clone()

@@ -8,7 +8,7 @@ use engine::checkpoint::Checkpoint;
 
 use crate::losses::Losses;
 use crate::optim::Parameters;
-use crate::plot::Panels;
+use crate::plot::ImageTable;
 
 /// What one validation found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,7 +46,7 @@ pub trait Task {
     fn validate(&mut self) -> Result<Metrics>;
 
     /// Pictures of what the current weights do, if there is something to see.
-    fn panels(&mut self) -> Result<Option<Panels>>;
+    fn panels(&mut self) -> Result<Option<ImageTable>>;
 
     /// What the run stands on and does not train; a run in shards takes it along.
     fn frozen(&self) -> Option<Checkpoint> {

@@ -39,7 +39,7 @@ pub fn rendered(folder: &Path, toy: &Toy) -> (PathBuf, PathBuf) {
         out: out.clone(),
         soundfonts: vec![soundfont.clone()],
         instruments: toy.instruments.iter().map(ToString::to_string).collect(),
-        guests: Vec::new(),
+        extra_instruments: Vec::new(),
         pieces: toy.splits.len() as u64,
         max_chunks: toy.max_chunks,
         midi: None,

@@ -155,7 +155,7 @@ fn inputs(given: &Given) -> Vec<Kept> {
 /// What each stage makes, one value after the other. That a style is read well is seen in the
 /// steps.
 fn outputs(model: &Model<Packed>, given: &Given) -> Result<Vec<Kept>> {
-    let (ops, guides) = (&mut Packed::default(), given.guides());
+    let (ops, conditionings) = (&mut Packed::default(), given.conditionings());
     let Given { image, noisy, content, dims, timestep, .. } = given;
     let style = model.style_tokens(ops, std::slice::from_ref(image))?;
     let made = |stage: Stage, data: &[f32]| {
@@ -164,8 +164,14 @@ fn outputs(model: &Model<Packed>, given: &Given) -> Result<Vec<Kept>> {
     Ok(vec![
         made(Stage::Encode, content),
         made(Stage::StyleTokens, &[style.tokens, style.pooled, style.instruments].concat()),
-        made(Stage::Step, &model.denoise(ops, noisy, *dims, *timestep, &guides[..1])?.concat()),
-        made(Stage::GuidedStep, &model.denoise(ops, noisy, *dims, *timestep, &guides)?.concat()),
+        made(
+            Stage::Step,
+            &model.denoise(ops, noisy, *dims, *timestep, &conditionings[..1])?.concat(),
+        ),
+        made(
+            Stage::GuidedStep,
+            &model.denoise(ops, noisy, *dims, *timestep, &conditionings)?.concat(),
+        ),
         made(Stage::Decode, &model.decode(ops, content, *dims)?.data),
     ])
 }

@@ -17,9 +17,9 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use engine::audio_file::decode;
 use engine::checkpoint::Checkpoint;
+use engine::inference_model::InferenceModel;
 use engine::nn::candle::Candle;
 use engine::nn::packed::Packed;
-use engine::playable::Playable;
 
 use crate::picture::Canvas;
 use crate::{model, style, workspace};
@@ -82,9 +82,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let audio = decode(&clip)?;
     let reference = decode(&style::path("violin")?)?;
-    let packed = Playable::packed(&checkpoint).with_context(|| path.display().to_string())?;
-    let stock =
-        Playable::candle(&checkpoint, &Device::Cpu).with_context(|| path.display().to_string())?;
+    let packed = InferenceModel::packed(&checkpoint).with_context(|| path.display().to_string())?;
+    let stock = InferenceModel::candle(&checkpoint, &Device::Cpu)
+        .with_context(|| path.display().to_string())?;
     let style = packed.style(&mut Packed::default(), &reference)?;
     let (packed, stock) = (packed.model(), stock.model());
     let given = Given::new(&packed, &reference, style)?;

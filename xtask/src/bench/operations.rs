@@ -20,7 +20,7 @@ pub fn print(
     given: &Given,
     repeats: usize,
 ) -> Result<()> {
-    let operations = of_step(config, given)? as f64;
+    let operations = batch_for_step(config, given)? as f64;
     let speed = operations / ours.median_ms(&[Stage::Step], repeats)? * 1e-6;
     let peak = 2.0 * (PEAK as f64).powi(3) / product_ms(repeats)? * 1e-6;
     println!(
@@ -42,18 +42,18 @@ fn product_ms(repeats: usize) -> Result<f64> {
 }
 
 /// The network's own text, run by an executor that counts.
-fn of_step(config: &ModelConfig, given: &Given) -> Result<u64> {
+fn batch_for_step(config: &ModelConfig, given: &Given) -> Result<u64> {
     let (mean, std) = (vec![0.0; given.dims[2]], vec![1.0; given.dims[2]]);
     let model = Model::<Counter>::load(&mut (), config.clone(), mean, std)?;
-    let guides = &given.guides()[..1];
-    let style = model.read_styles(&mut Counter::default(), guides)?;
+    let conditionings = &given.conditionings()[..1];
+    let style = model.precompute_style(&mut Counter::default(), conditionings)?;
     let mut counter = Counter::default();
-    model.denoise_as_read(
+    model.denoise_with_style(
         &mut counter,
         &given.noisy,
         given.dims,
         given.timestep,
-        guides,
+        conditionings,
         &style,
     )?;
     Ok(counter.operations)

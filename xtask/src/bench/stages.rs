@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use engine::audio_file::Audio;
 use engine::diffusion::noise;
 use engine::image::MelImage;
-use engine::models::model::{Guide, LatentDims, Model};
-use engine::models::unet::StyleMemory;
+use engine::inference_model::reference_images;
+use engine::models::model::{Conditioning, LatentDims, Model};
+use engine::models::unet::StyleKv;
 use engine::nn::Backend;
 use engine::nn::packed::Packed;
-use engine::playable::reference_images;
 use engine::style::StyleTokens;
 
 use super::STEPS;
@@ -78,10 +78,13 @@ impl Given {
     }
 
     /// With the style and without; a step that is not guided takes the first.
-    pub fn guides(&self) -> [Guide<'_>; 2] {
-        let styled =
-            Guide { content: Some(&self.content), style: Some(&self.style), prefix_columns: 0 };
-        [styled, Guide { style: None, ..styled }]
+    pub fn conditionings(&self) -> [Conditioning<'_>; 2] {
+        let styled = Conditioning {
+            content: Some(&self.content),
+            style: Some(&self.style),
+            prefix_columns: 0,
+        };
+        [styled, Conditioning { style: None, ..styled }]
     }
 }
 
@@ -90,15 +93,15 @@ pub struct Executor<'a, B: Backend> {
     model: &'a Model<B>,
     ops: B,
     given: &'a Given,
-    style: StyleMemory<B>,
-    guided_style: StyleMemory<B>,
+    style: StyleKv<B>,
+    guided_style: StyleKv<B>,
 }
 
 impl<'a, B: Backend> Executor<'a, B> {
     pub fn new(model: &'a Model<B>, mut ops: B, given: &'a Given) -> Result<Self> {
-        let guides = given.guides();
-        let style = model.read_styles(&mut ops, &guides[..1])?;
-        let guided_style = model.read_styles(&mut ops, &guides)?;
+        let conditionings = given.conditionings();
+        let style = model.precompute_style(&mut ops, &conditionings[..1])?;
+        let guided_style = model.precompute_style(&mut ops, &conditionings)?;
         Ok(Self { model, ops, given, style, guided_style })
     }
 
@@ -109,17 +112,26 @@ impl<'a, B: Backend> Executor<'a, B> {
 
     fn work(&mut self, stage: Stage) -> Result<()> {
         let Given { image, noisy, content, dims, timestep, .. } = self.given;
-        let (model, ops, guides) = (self.model, &mut self.ops, self.given.guides());
+        let (model, ops, conditionings) = (self.model, &mut self.ops, self.given.conditionings());
         match stage {
             Stage::Encode => model.encode(ops, image).map(drop),
             Stage::StyleTokens => model.style_tokens(ops, std::slice::from_ref(image)).map(drop),
-            Stage::ReadStyle => model.read_styles(ops, &guides[..1]).map(drop),
+            Stage::ReadStyle => model.precompute_style(ops, &conditionings[..1]).map(drop),
             Stage::Step => {
-                let guides = &guides[..1];
-                model.denoise_as_read(ops, noisy, *dims, *timestep, guides, &self.style).map(drop)
+                let conditionings = &conditionings[..1];
+                model
+                    .denoise_with_style(ops, noisy, *dims, *timestep, conditionings, &self.style)
+                    .map(drop)
             }
             Stage::GuidedStep => model
-                .denoise_as_read(ops, noisy, *dims, *timestep, &guides, &self.guided_style)
+                .denoise_with_style(
+                    ops,
+                    noisy,
+                    *dims,
+                    *timestep,
+                    &conditionings,
+                    &self.guided_style,
+                )
                 .map(drop),
             Stage::Decode => model.decode(ops, content, *dims).map(drop),
         }?;

@@ -78,7 +78,7 @@ fn print_shares(report: &Report) {
     println!("|---|---|---|");
     let total = report.timings.total().as_secs_f64();
     for stage in Stage::ALL {
-        let seconds = report.timings.of(stage).as_secs_f64();
+        let seconds = report.timings.stage(stage).as_secs_f64();
         println!(
             "| {} | {:.2} | {:.0} % |",
             stage.name(),

@@ -145,6 +145,6 @@ fn the_ends_of_the_hash_stay_finite() {
 #[test]
 fn temperature_scales() {
     let mut values = [1.0, -2.0];
-    temper(&mut values, 0.5);
+    scale_noise(&mut values, 0.5);
     assert_eq!(values, [0.5, -1.0]);
 }

@@ -2,7 +2,7 @@
 //! laid out once.
 
 use super::buffers::{Activation, Buffers};
-use super::panels::{Panels, Rows};
+use super::panels::{PackedMatrix, RowRuns};
 use super::winograd::{self, Winograd};
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::Taps;
@@ -29,20 +29,20 @@ enum Weights {
 #[derive(Debug)]
 struct Phase {
     taps: Taps,
-    weights: Panels,
+    weights: PackedMatrix,
     /// The first of its output positions.
     offset: [usize; 2],
 }
 
 /// Memory that the layers of an executor share.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct ConvScratch {
     padded: Vec<f32>,
     /// Where in the padded input each output position begins to see.
     starts: Vec<usize>,
     /// Where in the output its channels begin.
     to: Vec<usize>,
-    winograd: winograd::Scratch,
+    winograd: winograd::WinogradScratch,
 }
 
 impl PackedConv {
@@ -54,8 +54,8 @@ impl PackedConv {
             let phases = [[0, 0], [0, 1], [1, 0], [1, 1]];
             Weights::Direct(phases.map(|phase| upsampled_phase(&spec, stored, phase)).into())
         } else {
-            let weights = Panels::new(&rows(&spec, stored), spec.c_out);
-            Weights::Direct(vec![Phase { taps: Taps::of(&spec), weights, offset: [0, 0] }])
+            let weights = PackedMatrix::new(&rows(&spec, stored), spec.c_out);
+            Weights::Direct(vec![Phase { taps: Taps::from_spec(&spec), weights, offset: [0, 0] }])
         };
         Self { spec, weights, bias }
     }
@@ -66,7 +66,7 @@ impl PackedConv {
         x: &Activation,
         onto: Option<&Activation>,
         buffers: &Buffers,
-        scratch: &mut Scratch,
+        scratch: &mut ConvScratch,
     ) -> Result<Activation> {
         let [b, h, w, c] = x.dims;
         if c != self.spec.c_in {
@@ -98,19 +98,19 @@ impl PackedConv {
         x: &Activation,
         dims: [usize; 4],
         y: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut ConvScratch,
     ) {
         let ([_, h, w, c], around) = (x.dims, self.spec.kernel / 2);
         let size = [h + 2 * around, w + 2 * around];
         if around > 0 {
             pad(x, around, size, &mut scratch.padded);
         }
-        let Scratch { padded, starts, to, .. } = scratch;
+        let ConvScratch { padded, starts, to, .. } = scratch;
         let data = if around > 0 { &padded[..] } else { &x.data[..] };
         for phase in phases {
             phase.places(size, around, dims, self.spec.zoom(), starts, to);
             let (runs, run) = (phase.taps.kernel, phase.taps.kernel * c);
-            phase.weights.multiply(Rows { data, starts, runs, run, stride: size[1] * c }, to, y);
+            phase.weights.multiply(RowRuns { data, starts, runs, run, stride: size[1] * c }, to, y);
         }
     }
 
@@ -196,5 +196,5 @@ fn upsampled_phase(spec: &ConvSpec, stored: &[f32], [py, px]: [usize; 2]) -> Pha
         }
     }
     let taps = Taps { kernel: 2, stride: 1, before: [1 - py, 1 - px], c_in };
-    Phase { taps, weights: Panels::new(&values, c_out), offset: [py, px] }
+    Phase { taps, weights: PackedMatrix::new(&values, c_out), offset: [py, px] }
 }

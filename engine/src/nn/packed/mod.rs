@@ -7,7 +7,7 @@ mod panels;
 mod winograd;
 
 use buffers::Buffers;
-use conv::Scratch;
+use conv::ConvScratch;
 
 use super::backend::{Backend, ConvSpec, GROUPS};
 use super::kernels::{self, Matrix, matmul};
@@ -61,7 +61,7 @@ pub struct PackedNorm {
 #[derive(Debug, Default)]
 pub struct Packed {
     buffers: Buffers,
-    scratch: Scratch,
+    scratch: ConvScratch,
     scores: Vec<f32>,
 }
 

@@ -16,21 +16,21 @@ use pulp::{Arch, Scalar128b, Simd, WithSimd};
 const PANEL: usize = 32;
 /// Registers across a tile.
 const ACROSS: usize = 2;
-/// Rows that are taken through all panels before the next, so that they stay in the second-level
+/// RowRuns that are taken through all panels before the next, so that they stay in the second-level
 /// cache.
 const BLOCK_ROWS: usize = 384;
 
 /// A matrix `[rows, columns]`, panel after panel; columns behind the last are zero.
 #[derive(Debug)]
-pub(super) struct Panels {
+pub(super) struct PackedMatrix {
     rows: usize,
     columns: usize,
     values: Vec<f32>,
 }
 
-/// Rows of the other operand, each of `runs` stretches of `run` values that begin `stride` apart.
+/// RowRuns of the other operand, each of `runs` stretches of `run` values that begin `stride` apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(super) struct RowRuns<'a> {
     pub data: &'a [f32],
     /// Where every row begins.
     pub starts: &'a [usize],
@@ -39,7 +39,7 @@ pub(super) struct Rows<'a> {
     pub stride: usize,
 }
 
-impl Panels {
+impl PackedMatrix {
     /// Lays out a row-major matrix.
     pub fn new(values: &[f32], columns: usize) -> Self {
         let rows = values.len() / columns;
@@ -53,7 +53,7 @@ impl Panels {
     }
 
     /// Adds every row times the matrix to the output, from that row's place in `to` on.
-    pub fn multiply(&self, rows: Rows, to: &[usize], out: &mut [f32]) {
+    pub fn multiply(&self, rows: RowRuns, to: &[usize], out: &mut [f32]) {
         assert_eq!(rows.runs * rows.run, self.rows, "values of a row");
         assert_eq!(rows.starts.len(), to.len(), "places of the rows");
         let reach = rows.runs.saturating_sub(1) * rows.stride + rows.run;
@@ -73,8 +73,8 @@ impl Panels {
 
 /// One product, for any width of register.
 struct Product<'a> {
-    panels: &'a Panels,
-    rows: Rows<'a>,
+    panels: &'a PackedMatrix,
+    rows: RowRuns<'a>,
     to: &'a [usize],
     out: &'a mut [f32],
 }
@@ -170,7 +170,7 @@ fn add_sums<S: Simd>(simd: S, sums: &[S::f32s; ACROSS], out: &mut [f32]) {
     }
 }
 
-impl Rows<'_> {
+impl RowRuns<'_> {
     /// The rows that begin at `starts` times one part of a panel.
     #[inline(always)]
     fn sums<S: Simd, const R: usize>(
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use crate::diffusion::noise;
 
-    /// Rows of two runs, at any place, of any number, by any number of columns.
+    /// RowRuns of two runs, at any place, of any number, by any number of columns.
     #[test]
     fn the_product_is_the_sum_of_products() {
         for (count, columns, run) in
@@ -234,8 +234,8 @@ mod tests {
             let starts: Vec<usize> = (0..count).map(|i| 2 * (count - 1 - i)).collect();
             let to: Vec<usize> = (0..count).map(|i| i * (columns + 1)).collect();
             let mut out = vec![0.5; count * (columns + 1)];
-            let rows = Rows { data: &data, starts: &starts, runs, run, stride };
-            Panels::new(&weights, columns).multiply(rows, &to, &mut out);
+            let rows = RowRuns { data: &data, starts: &starts, runs, run, stride };
+            PackedMatrix::new(&weights, columns).multiply(rows, &to, &mut out);
             for (i, row) in out.chunks_exact(columns + 1).enumerate() {
                 for (c, found) in row[..columns].iter().enumerate() {
                     let values =
@@ -259,18 +259,18 @@ mod tests {
         let (columns, run, count) = (48, 65, 29);
         let (weights, data) =
             (noise::gaussian(1, 0, run * columns, 1), noise::gaussian(2, 0, run * count, 1));
-        let panels = Panels::new(&weights, columns);
+        let panels = PackedMatrix::new(&weights, columns);
         let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
         let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
         let mut together = vec![0.0; count * columns];
         panels.multiply(
-            Rows { data: &data, starts: &starts, runs: 1, run, stride: run },
+            RowRuns { data: &data, starts: &starts, runs: 1, run, stride: run },
             &to,
             &mut together,
         );
         for (i, expected) in together.chunks_exact(columns).enumerate() {
             let mut alone = vec![0.0; columns];
-            let rows = Rows { data: &data, starts: &starts[i..=i], runs: 1, run, stride: run };
+            let rows = RowRuns { data: &data, starts: &starts[i..=i], runs: 1, run, stride: run };
             panels.multiply(rows, &[0], &mut alone);
             assert_eq!(alone, expected, "row {i}");
         }
@@ -282,10 +282,10 @@ mod tests {
         let (columns, run, count) = (40, 65, 29);
         let (weights, data) =
             (noise::gaussian(1, 0, run * columns, 1), noise::gaussian(2, 0, run * count, 1));
-        let panels = Panels::new(&weights, columns);
+        let panels = PackedMatrix::new(&weights, columns);
         let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
         let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
-        let rows = Rows { data: &data, starts: &starts, runs: 1, run, stride: run };
+        let rows = RowRuns { data: &data, starts: &starts, runs: 1, run, stride: run };
         let mut here = vec![0.0; count * columns];
         panels.multiply(rows, &to, &mut here);
         let mut out = vec![0.0; count * columns];
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "behind their data")]
     fn rows_that_end_too_late_are_refused() {
-        let rows = Rows { data: &[0.0; 5], starts: &[0, 2], runs: 2, run: 2, stride: 2 };
-        Panels::new(&[1.0; 4], 1).multiply(rows, &[0, 1], &mut [0.0; 2]);
+        let rows = RowRuns { data: &[0.0; 5], starts: &[0, 2], runs: 2, run: 2, stride: 2 };
+        PackedMatrix::new(&[1.0; 4], 1).multiply(rows, &[0, 1], &mut [0.0; 2]);
     }
 }

@@ -8,7 +8,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::panels::{Panels, Rows};
+use super::panels::{PackedMatrix, RowRuns};
 use super::to_channels_last;
 use crate::nn::backend::ConvSpec;
 
@@ -28,12 +28,12 @@ const FEWEST_CHANNELS: usize = 16;
 pub(super) struct Winograd {
     c_in: usize,
     c_out: usize,
-    points: Vec<Panels>,
+    points: Vec<PackedMatrix>,
 }
 
 /// Memory that the layers of an executor share.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct WinogradScratch {
     /// Four lines, half-way to or from the points.
     lines: Vec<f32>,
     /// `[point, tile, c_in]`: what the tiles see.
@@ -106,7 +106,7 @@ impl Winograd {
         Self {
             c_in,
             c_out,
-            points: points.iter().map(|values| Panels::new(values, c_out)).collect(),
+            points: points.iter().map(|values| PackedMatrix::new(values, c_out)).collect(),
         }
     }
 
@@ -122,7 +122,7 @@ impl Winograd {
         padded: &[f32],
         [batch, height, width]: [usize; 3],
         y: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut WinogradScratch,
     ) {
         let most = (BLOCK_TILES / width.div_ceil(2)).max(1);
         let all = batch * height.div_ceil(2);
@@ -136,13 +136,13 @@ impl Winograd {
     }
 
     /// The product of every point.
-    fn multiply(&self, tiles: usize, scratch: &mut Scratch) {
-        let Scratch { seen, products, starts, to, .. } = scratch;
+    fn multiply(&self, tiles: usize, scratch: &mut WinogradScratch) {
+        let WinogradScratch { seen, products, starts, to, .. } = scratch;
         let points =
             seen.chunks_exact(tiles * self.c_in).zip(products.chunks_exact_mut(tiles * self.c_out));
         for (weights, (data, out)) in self.points.iter().zip(points) {
             weights.multiply(
-                Rows { data, starts, runs: 1, run: self.c_in, stride: self.c_in },
+                RowRuns { data, starts, runs: 1, run: self.c_in, stride: self.c_in },
                 to,
                 out,
             );
@@ -155,7 +155,7 @@ fn spread([a, b, c]: [f32; 3]) -> [f32; 4] {
     [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c]
 }
 
-impl Scratch {
+impl WinogradScratch {
     fn fit(&mut self, block: &Block, layer: &Winograd) {
         let (tiles, [_, width]) = (block.tiles(), Winograd::padded([block.height, block.width]));
         self.lines.resize(4 * width * layer.c_in.max(layer.c_out), 0.0);
@@ -174,7 +174,7 @@ struct See<'a> {
     block: Block,
     c: usize,
     padded: &'a [f32],
-    scratch: &'a mut Scratch,
+    scratch: &'a mut WinogradScratch,
 }
 
 impl WithSimd for See<'_> {
@@ -182,7 +182,7 @@ impl WithSimd for See<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { block, c, padded, scratch: Scratch { lines, seen, .. } } = self;
+        let Self { block, c, padded, scratch: WinogradScratch { lines, seen, .. } } = self;
         let [height, width] = Winograd::padded([block.height, block.width]);
         let (tiles, across, line_len) = (block.tiles(), block.across(), width * c);
         for (number, (image, line)) in block.places().enumerate() {
@@ -211,7 +211,7 @@ impl WithSimd for See<'_> {
 struct Gather<'a> {
     block: Block,
     c: usize,
-    scratch: &'a mut Scratch,
+    scratch: &'a mut WinogradScratch,
     y: &'a mut [f32],
 }
 
@@ -220,7 +220,7 @@ impl WithSimd for Gather<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { block, c, scratch: Scratch { lines, products, .. }, y } = self;
+        let Self { block, c, scratch: WinogradScratch { lines, products, .. }, y } = self;
         let (tiles, across) = (block.tiles(), block.across());
         let (line_len, out_len) = (2 * across * c, block.width * c);
         for (number, (image, top)) in block.places().enumerate() {
@@ -299,7 +299,12 @@ mod tests {
         out
     }
 
-    fn convolved(layer: &Winograd, x: &[f32], dims: [usize; 3], scratch: &mut Scratch) -> Vec<f32> {
+    fn convolved(
+        layer: &Winograd,
+        x: &[f32],
+        dims: [usize; 3],
+        scratch: &mut WinogradScratch,
+    ) -> Vec<f32> {
         let mut y = vec![0.5; dims.iter().product::<usize>() * layer.c_out];
         layer.add(&padded(x, dims, layer.c_in), dims, &mut y, scratch);
         y
@@ -335,7 +340,7 @@ mod tests {
     #[test]
     fn it_is_the_convolution() {
         let (mut scratch, sizes) =
-            (Scratch::default(), [[1, 16, 16], [2, 5, 7], [1, 1, 1], [3, 10, 32]]);
+            (WinogradScratch::default(), [[1, 16, 16], [2, 5, 7], [1, 1, 1], [3, 10, 32]]);
         for (dims, c_in, c_out) in sizes
             .map(|dims| (dims, 24, 40))
             .into_iter()
@@ -348,7 +353,11 @@ mod tests {
             let x = noise::gaussian(2, 0, b * h * w * c_in, 1);
             let layer = Winograd::new(&spec, &weights);
             let found = convolved(&layer, &x, dims, &mut scratch);
-            assert_eq!(found, convolved(&layer, &x, dims, &mut Scratch::default()), "{dims:?}");
+            assert_eq!(
+                found,
+                convolved(&layer, &x, dims, &mut WinogradScratch::default()),
+                "{dims:?}"
+            );
             for (i, found) in found.iter().enumerate() {
                 let (position, o) = (i / c_out, i % c_out);
                 let at = [position / (h * w), position / w % h, position % w, o];
@@ -365,7 +374,7 @@ mod tests {
     #[test]
     fn the_bits_do_not_depend_on_the_batch() {
         let (spec, dims, scratch) =
-            (ConvSpec::conv(16, 32, 3, 1), [3, 10, 32], &mut Scratch::default());
+            (ConvSpec::conv(16, 32, 3, 1), [3, 10, 32], &mut WinogradScratch::default());
         let layer = Winograd::new(&spec, &noise::gaussian(1, 0, 9 * 16 * 32, 1));
         let x = noise::gaussian(2, 0, 3 * 10 * 32 * 16, 1);
         let together = convolved(&layer, &x, dims, scratch);

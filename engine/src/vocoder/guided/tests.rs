@@ -40,8 +40,8 @@ fn request<'a>(
     channels: &'a [&'a [f32]],
     content: &'a MelImage,
     target: &'a MelImage,
-) -> Request<'a> {
-    Request {
+) -> VocoderRequest<'a> {
+    VocoderRequest {
         channels,
         origin: 0,
         first_frame_position_samples: 0.0,
@@ -52,7 +52,7 @@ fn request<'a>(
     }
 }
 
-fn render(rate_hz: u32, request: &Request) -> Vec<Vec<f32>> {
+fn render(rate_hz: u32, request: &VocoderRequest) -> Vec<Vec<f32>> {
     let mut out = Vec::new();
     GuidedVocoder::new(rate_hz, &MelConfig::default()).render(request, &mut out);
     out
@@ -101,7 +101,7 @@ fn a_louder_target_is_louder_by_as_much() {
         let channels = part(rate_hz, 1.5);
         let out = render(
             rate_hz,
-            &Request { iterations: 8, ..request(&slices(&channels), &content, &target) },
+            &VocoderRequest { iterations: 8, ..request(&slices(&channels), &content, &target) },
         );
         let rise_db = 10.0 * (energy(&out[0]) / energy(&channels[0])).log10();
         assert!((rise_db - f64::from(db)).abs() < 0.5, "{rate_hz} Hz: {rise_db:.2} for {db} dB");
@@ -119,8 +119,8 @@ fn a_tilt_is_applied_within_half_a_decibel() {
     let reached = MelFrontEnd::new(&mel).image(&slices(&out), 0, 70, GAIN);
     let loud = (0..128).flat_map(|m| (4..66).map(move |t| (m, t)));
     let errors: Vec<f32> = loud
-        .filter(|&(m, t)| target.at(m, t) > 0.5 && target.at(m, t) < 1.0)
-        .map(|(m, t)| (reached.at(m, t) - target.at(m, t)).abs() * mel.range_db)
+        .filter(|&(m, t)| target.value(m, t) > 0.5 && target.value(m, t) < 1.0)
+        .map(|(m, t)| (reached.value(m, t) - target.value(m, t)).abs() * mel.range_db)
         .collect();
     let mean_db = errors.iter().sum::<f32>() / errors.len() as f32;
     assert!(errors.len() > 300 && mean_db < 0.5, "{mean_db} dB over {} cells", errors.len());
@@ -141,7 +141,7 @@ fn overlapping_windows_agree_where_they_overlap() {
             (whole.columns(first_frame, frames), changed.columns(first_frame, frames));
         let out = render(
             rate_hz,
-            &Request {
+            &VocoderRequest {
                 channels: &span,
                 origin: start as i64,
                 first_frame_position_samples: position,
@@ -169,7 +169,10 @@ fn silence_stays_silence() {
     let (content, loud) = (MelImage::filled(128, 64, 0.0), MelImage::filled(128, 64, 0.8));
     for (rate_hz, iterations) in RATES_HZ.into_iter().zip([0, 8, 8, 0, 8]) {
         let silence = vec![0.0; rate_hz as usize];
-        let out = render(rate_hz, &Request { iterations, ..request(&[&silence], &content, &loud) });
+        let out = render(
+            rate_hz,
+            &VocoderRequest { iterations, ..request(&[&silence], &content, &loud) },
+        );
         assert!(out[0].iter().all(|&x| x == 0.0), "{rate_hz} Hz");
     }
     // And a decoder's murmur in place of silence does not lift a noise that the image does not
@@ -197,7 +200,7 @@ fn a_silent_target_is_silent() {
     let silence = MelImage::filled(128, 80, 0.0);
     let out = render(
         44_100,
-        &Request { iterations: 8, ..request(&slices(&channels), &content, &silence) },
+        &VocoderRequest { iterations: 8, ..request(&slices(&channels), &content, &silence) },
     );
     // Up to where the cut at the end of the span, which the images do not know, is heard.
     let heard = ..channels[0].len() - 4096;
@@ -243,7 +246,10 @@ fn the_stereo_image_is_kept() {
     let (right, inverted): (Vec<f32>, Vec<f32>) = left.iter().map(|x| (x * 0.25, -x)).unzip();
     let out = render(
         44_100,
-        &Request { iterations: 8, ..request(&[&left, &right, &inverted], &content, &target) },
+        &VocoderRequest {
+            iterations: 8,
+            ..request(&[&left, &right, &inverted], &content, &target)
+        },
     );
     let scaled: Vec<f32> = out[0].iter().map(|x| x * 0.25).collect();
     let flipped: Vec<f32> = out[0].iter().map(|x| -x).collect();
@@ -269,8 +275,10 @@ fn any_input_gives_numbers() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 4.0] {
         let mut channel = part(44_100, 0.3).remove(0);
         channel[5000] = bad;
-        let out =
-            render(44_100, &Request { iterations: 8, ..request(&[&channel], &content, &target) });
+        let out = render(
+            44_100,
+            &VocoderRequest { iterations: 8, ..request(&[&channel], &content, &target) },
+        );
         assert!(out[0].iter().all(|x| x.is_finite()), "{bad}");
     }
 }
@@ -284,7 +292,7 @@ fn spans_of_any_length_and_place_come_back_whole() {
     for (len, origin) in [(0, 0), (1, -7), (1000, 123_456_789_012), (4097, -100_000), (17_000, 3)] {
         let channels = [&signal[..len], &signal[..len]];
         vocoder.render(
-            &Request { origin, iterations: 2, ..request(&channels, &same, &same) },
+            &VocoderRequest { origin, iterations: 2, ..request(&channels, &same, &same) },
             &mut out,
         );
         assert!(out.len() == 2 && out.iter().all(|c| c.len() == len), "{len} samples at {origin}");

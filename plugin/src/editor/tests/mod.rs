@@ -2,18 +2,18 @@
 //!
 //! `cargo xtask screenshots` keeps the pictures.
 
-mod desk;
 mod screen;
+mod test_editor;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{Key, pos2, vec2};
 use engine::audio_file::Reader;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline};
-use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::stream::latency::latency_samples;
 use engine::stream::render;
@@ -24,17 +24,17 @@ use crate::factory;
 use crate::params::{Latency, Steps};
 use crate::project::Keep;
 use crate::registry::Registry;
-use crate::shared::{Gravity, Request};
+use crate::shared::{Request, Severity};
 use crate::style_slot::{CAPTURED, FILE, SIDECHAIN};
-use desk::{Desk, Gesture};
+use test_editor::{Gesture, TestEditor};
 
 const DEMO: &[u8] = include_bytes!("../../../../presets/demo/piano.flac");
 const VIOLIN: i32 = 3;
 
 /// An instance that plays the demo as a violin: every number and picture is that of a real
 /// transfer.
-fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
-    let desk = Desk::new(size, pixels_per_point);
+fn playing(size: [f32; 2], pixels_per_point: f32) -> TestEditor {
+    let desk = TestEditor::new(size, pixels_per_point);
     let mut reader = Reader::from_bytes("piano.flac", DEMO).expect("the demo");
     let rate_hz = reader.sample_rate_hz();
     let mut signal = vec![Vec::new(); reader.channels()];
@@ -43,7 +43,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
         signal.iter_mut().zip(block).for_each(|(all, new)| all.extend_from_slice(new));
     }
     let checkpoint = engine::checkpoint::Checkpoint::from_bytes(factory::MODEL).expect("the model");
-    let playable = Playable::packed(&checkpoint).expect("a playable model");
+    let playable = InferenceModel::packed(&checkpoint).expect("a playable model");
     let style = playable
         .style(&mut Packed::default(), &factory::recording(VIOLIN as usize).expect("a recording"))
         .expect("tokens");
@@ -80,7 +80,7 @@ fn playing(size: [f32; 2], pixels_per_point: f32) -> Desk {
 }
 
 /// Keeps a picture where `LUTHIER_SCREENSHOTS` says, and holds it to what every picture must be.
-fn keep(desk: &Desk, name: &str, size: [f32; 2]) {
+fn keep(desk: &TestEditor, name: &str, size: [f32; 2]) {
     let whole = egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(size[0], size[1]));
     for (text, place, clip) in desk.screen.texts() {
         let seen = whole.intersect(clip).expand(1.0);
@@ -100,7 +100,7 @@ fn keep(desk: &Desk, name: &str, size: [f32; 2]) {
 
 #[test]
 fn it_shows_every_state() {
-    let loading = Desk::new(SIZE, 1.0);
+    let loading = TestEditor::new(SIZE, 1.0);
     assert!(loading.screen.texts().iter().any(|(text, ..)| text == "no model"));
     keep(&loading, "loading", SIZE);
 
@@ -134,8 +134,8 @@ fn it_shows_every_state() {
 
     desk.shared.status.late.store(3, Relaxed);
     desk.shared.status.real_time_factor.set(0.93);
-    desk.shared.say(
-        Gravity::Warning,
+    desk.shared.notify(
+        Severity::Warning,
         "Playing dry: the model `orchestra` of this project cannot be opened (orchestra.safetensors: no such file).",
     );
     desk.frame(Vec::new());
@@ -149,7 +149,7 @@ fn it_shows_every_state() {
 
 #[test]
 fn a_click_on_a_style_chooses_it() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     for (name, slot) in
         [("Violin", VIOLIN), ("Sidechain", SIDECHAIN), ("Captured", CAPTURED), ("File", FILE)]
     {
@@ -162,7 +162,7 @@ fn a_click_on_a_style_chooses_it() {
 
 #[test]
 fn a_new_capture_or_file_is_chosen() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     desk.click_on("Capture");
     assert_eq!(*desk.requests.lock(), [Request::Capture]);
     assert_eq!(desk.params.style.value(), 0, "nothing has been captured yet");
@@ -176,10 +176,11 @@ fn a_new_capture_or_file_is_chosen() {
 
 #[test]
 fn a_style_of_the_projects_is_saved() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     let folder = tempfile::tempdir().expect("a folder");
     desk.keep_styles_in(folder.path().to_path_buf());
-    let saves = |desk: &Desk| desk.screen.texts().iter().any(|(text, ..)| text == "Save\u{2026}");
+    let saves =
+        |desk: &TestEditor| desk.screen.texts().iter().any(|(text, ..)| text == "Save\u{2026}");
     assert!(!saves(&desk), "there is nothing to save yet");
     let model = Registry::default().shipped().expect("the model");
     let recording = factory::recording(VIOLIN as usize).expect("a recording");
@@ -195,8 +196,8 @@ fn a_style_of_the_projects_is_saved() {
 
 #[test]
 fn a_file_that_is_let_go_over_the_window_is_opened() {
-    let mut desk = Desk::new(SIZE, 1.0);
-    let shows = |desk: &Desk, start: &str| {
+    let mut desk = TestEditor::new(SIZE, 1.0);
+    let shows = |desk: &TestEditor, start: &str| {
         desk.screen.texts().iter().any(|(text, ..)| text.starts_with(start))
     };
     let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
@@ -230,7 +231,7 @@ fn a_file_that_is_let_go_over_the_window_is_opened() {
 
 #[test]
 fn a_knob_is_dragged_typed_and_reset() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     let dial = desk.screen.find("Mix") + vec2(0.0, 35.0);
     desk.drag(dial, dial + vec2(0.0, 90.0));
     let mix = desk.params.mix.value();
@@ -261,7 +262,7 @@ fn a_knob_is_dragged_typed_and_reset() {
 
 #[test]
 fn switches_switch() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     desk.click_on("50");
     assert_eq!(desk.params.steps.value(), Steps::Fifty);
     desk.click_on("Freeze");
@@ -273,7 +274,7 @@ fn switches_switch() {
 
 #[test]
 fn another_latency_is_chosen_and_says_when_it_holds() {
-    let mut desk = Desk::new(SIZE, 1.0);
+    let mut desk = TestEditor::new(SIZE, 1.0);
     desk.shared.status.active.store(true, Relaxed);
     desk.shared.restart.activated(Latency::Quality);
     desk.click_on("Latency: Quality");
@@ -288,8 +289,8 @@ fn another_latency_is_chosen_and_says_when_it_holds() {
 
 #[test]
 fn a_message_stays_until_it_is_understood() {
-    let mut desk = Desk::new(SIZE, 1.0);
-    desk.shared.say(Gravity::Warning, "The model is missing.");
+    let mut desk = TestEditor::new(SIZE, 1.0);
+    desk.shared.notify(Severity::Warning, "The model is missing.");
     desk.frame(Vec::new());
     assert!(desk.screen.texts().iter().any(|(text, ..)| text == "The model is missing."));
     desk.click_on("\u{d7}");

@@ -276,7 +276,7 @@ mod tests {
             }
             for step in 0..(score.length_s * 50.0) as usize {
                 let Inflection { cents, level_db } =
-                    Inflection::at(&score.gestures, step as f32 / 50.0);
+                    Inflection::at_time(&score.gestures, step as f32 / 50.0);
                 assert!(
                     cents.abs() < 262.0 && (-85.0..=0.0).contains(&level_db),
                     "{cents} cents, {level_db} dB"

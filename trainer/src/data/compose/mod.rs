@@ -180,7 +180,7 @@ fn moment(rng: &mut ChaCha8Rng, keys: (i32, i32), window_s: f32) -> Score {
     score
 }
 
-/// A piece of several passages in one key: texture, register and temper change, rests lie between.
+/// A piece of several passages in one key: texture, register and scale_noise change, rests lie between.
 fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
     let harmony = Harmony::draw(rng);
     let bar = if rng.random_bool(0.25) { 3.0 } else { 4.0 };

@@ -39,7 +39,7 @@ pub struct Performance {
 }
 
 impl Performance {
-    /// Any temper, at 50 to 180 beats a minute.
+    /// Any scale_noise, at 50 to 180 beats a minute.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             tempo_bpm: rng.random_range(50.0..180.0),
@@ -59,7 +59,7 @@ impl Performance {
         }
     }
 
-    /// The temper of a study: a walking tempo, most velocities within a phrase, notes held for
+    /// The scale_noise of a study: a walking tempo, most velocities within a phrase, notes held for
     /// their length.
     pub fn moderate(rng: &mut ChaCha8Rng) -> Self {
         Self {

@@ -50,20 +50,20 @@ pub struct Block {
     pub offset: usize,
 }
 
-/// Rows of the left operand and where their results go.
+/// RowBlocks of the left operand and where their results go.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
+pub struct RowBlocks<'a> {
     /// Where each starts.
     pub starts: &'a [usize],
     /// Where each one's results do.
     pub places: &'a [usize],
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowBlocks<'a> {
     /// So many at a time.
-    pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = Rows<'a>> {
+    pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = RowBlocks<'a>> {
         let chunks = self.starts.chunks(count).zip(self.places.chunks(count));
-        chunks.map(|(starts, places)| Rows { starts, places })
+        chunks.map(|(starts, places)| RowBlocks { starts, places })
     }
 }
 
@@ -86,7 +86,13 @@ impl<'a> Product<'a> {
     ///
     /// # Panics
     /// If they do not.
-    pub(super) fn check(&self, rows: Rows<'_>, blocks: &[Block], start: Start<'_>, out: usize) {
+    pub(super) fn check(
+        &self,
+        rows: RowBlocks<'_>,
+        blocks: &[Block],
+        start: Start<'_>,
+        out: usize,
+    ) {
         let furthest = |of: &[usize]| of.iter().max().copied().unwrap_or(0);
         let (last, place) = (furthest(rows.starts), furthest(rows.places));
         assert!(rows.starts.len() == rows.places.len());

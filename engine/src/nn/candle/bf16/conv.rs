@@ -5,10 +5,10 @@ use std::cell::Cell;
 use rayon::prelude::*;
 
 use super::Bf16;
-use super::blocks::{Product, Rows, Run, Start, WIDTH};
+use super::blocks::{Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
 use super::padded::Padded;
-use super::panels::Panels;
+use super::panels::WeightPanels;
 use crate::nn::kernels::ConvShape;
 
 /// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are
@@ -22,7 +22,7 @@ thread_local! {
 
 /// Outputs in lines and columns that all see as many taps of the kernel.
 struct Sweep {
-    panels: Panels,
+    panels: WeightPanels,
     /// Lines and columns of outputs in an image.
     grid: [usize; 2],
     /// Where the first tap of the first output lies in the padded image, line and column.
@@ -42,7 +42,7 @@ pub fn forward(bf16: Bf16, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[
     let line = spec.kernel * spec.c_in;
     let rows = (0..spec.kernel).flat_map(|ky| even(ky * line..(ky + 1) * line)).collect::<Vec<_>>();
     let sweep = Sweep {
-        panels: Panels::of(bf16, weight, &rows, spec.c_out, shape.patch()),
+        panels: WeightPanels::pack(bf16, weight, &rows, spec.c_out, shape.patch()),
         grid: [lines, columns],
         first: [0, 0],
         stride: spec.stride,
@@ -91,7 +91,7 @@ fn phase_of_gradient(
     let rows = lines.iter().flat_map(|ky| run(*ky)).collect::<Vec<_>>();
     let pixel = |y: usize, x: usize| (y * shape.w + x) * spec.c_in;
     Some(Sweep {
-        panels: Panels::of(bf16, weight, &rows, spec.c_in, 1),
+        panels: WeightPanels::pack(bf16, weight, &rows, spec.c_in, 1),
         grid: [0, 1]
             .map(|axis| [shape.h, shape.w][axis].saturating_sub(phase[axis]).div_ceil(spec.stride)),
         first,
@@ -155,7 +155,7 @@ impl Sweep {
         let product = Product::new(images, (self.panels.data(), WIDTH), &runs, pairs);
         let (starts, places) = self.positions(input, out.len() / out_len, out_len);
         let start = bias.map_or(Start::Zero, Start::Row);
-        let rows = Rows { starts: &starts, places: &places };
+        let rows = RowBlocks { starts: &starts, places: &places };
         bf16.multiply(&product, rows, &self.panels.blocks(), start, out);
     }
 

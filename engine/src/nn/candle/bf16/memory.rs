@@ -22,7 +22,7 @@ impl Aligned {
     }
 
     /// Room for so many numbers.
-    pub fn of<T: Plain>(&mut self, count: usize) -> &mut [T] {
+    pub fn slice<T: Plain>(&mut self, count: usize) -> &mut [T] {
         let lines = (count * size_of::<T>()).div_ceil(size_of::<Line>());
         if self.0.len() < lines {
             self.0.resize(lines, Line([0; 64]));

@@ -29,7 +29,7 @@ impl Padded {
     /// so that pairs may begin with its last one.
     pub fn fill<'m>(&self, images: &[f32], memory: &'m mut Aligned) -> &'m [u16] {
         let count = images.len() / (self.height * self.width * self.channels);
-        let out = memory.of(count * self.image() + 1);
+        let out = memory.slice(count * self.image() + 1);
         out[count * self.image()..].fill(0);
         let (above, beside) = (self.margin * self.line(), self.margin * self.channels);
         let lines = self.width * self.channels;

@@ -12,19 +12,25 @@ use super::{Bf16, pair};
 /// first-level cache.
 const BLOCK: usize = 16;
 
-/// Panels of [`WIDTH`] columns, in which the values of two rows lie side by side. Zeros fill the
+/// WeightPanels of [`WIDTH`] columns, in which the values of two rows lie side by side. Zeros fill the
 /// last panel.
-pub struct Panels {
+pub struct WeightPanels {
     columns: usize,
     /// Pairs of rows.
     pairs: usize,
     data: Aligned,
 }
 
-impl Panels {
+impl WeightPanels {
     /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is
     /// `None`), its values `step` apart. There is an even number of rows.
-    pub fn of(_: Bf16, data: &[f32], rows: &[Option<usize>], columns: usize, step: usize) -> Self {
+    pub fn pack(
+        _: Bf16,
+        data: &[f32],
+        rows: &[Option<usize>],
+        columns: usize,
+        step: usize,
+    ) -> Self {
         let mut panels = Self::empty(rows.len() / 2, columns);
         let panel_len = panels.panel_len();
         let panels_of = panels.values().par_chunks_mut(panel_len).enumerate();
@@ -58,7 +64,7 @@ impl Panels {
 
     fn values(&mut self) -> &mut [u32] {
         let len = self.len();
-        self.data.of(len)
+        self.data.slice(len)
     }
 
     fn panel_len(&self) -> usize {

@@ -4,13 +4,13 @@ use std::cell::Cell;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::blocks::{Product, Rows, Run, Start, WIDTH};
+use super::blocks::{Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
-use super::panels::Panels;
+use super::panels::WeightPanels;
 use super::{Bf16, rounded};
 use crate::nn::kernels::Matrix;
 
-/// Rows of which one column is rounded before the next: what they are written to stays in the
+/// RowBlocks of which one column is rounded before the next: what they are written to stays in the
 /// first-level cache.
 const ROWS_AT_ONCE: usize = 64;
 
@@ -45,16 +45,16 @@ pub fn product(
     }
     let mut rows: Vec<_> = (0..k).map(|row| Some(row * b.row_stride)).collect();
     rows.resize(k.next_multiple_of(2), None);
-    let panels = Panels::on_one_thread(bf16, b.data, &rows, n, b.col_stride);
+    let panels = WeightPanels::on_one_thread(bf16, b.data, &rows, n, b.col_stride);
     let mut memory = LEFT.take();
-    let left = memory.of(m * rows.len());
+    let left = memory.slice(m * rows.len());
     Arch::new().dispatch(RoundRows { matrix: a, rows: m, columns: k, out: left });
     let runs = [Run { left: 0, right: 0 }];
     let product = Product::new(left, (panels.data(), WIDTH), &runs, rows.len() / 2);
     let blocks = panels.blocks();
     let starts: Vec<usize> = (0..m).map(|row| row * rows.len()).collect();
     let places: Vec<usize> = (0..m).map(|row| row * n).collect();
-    let whole = Rows { starts: &starts, places: &places };
+    let whole = RowBlocks { starts: &starts, places: &places };
     match part {
         Part::Whole => bf16.multiply(&product, whole, &blocks, Start::Zero, out),
         Part::Lower => {

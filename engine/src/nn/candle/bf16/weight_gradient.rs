@@ -9,7 +9,7 @@ use std::cell::Cell;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::blocks::{Block, Product, Rows, Run, Start, WIDTH};
+use super::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
 use super::{Bf16, pair};
 use crate::nn::kernels::ConvShape;
@@ -61,7 +61,7 @@ pub fn weight_gradient(
     let mut operands = OPERANDS.take();
     let [left, right] = &mut operands;
     let (pairs, right) =
-        (left.of::<u32>(groups * layout.left_len()), right.of(groups * layout.right_len()));
+        (left.slice::<u32>(groups * layout.left_len()), right.slice(groups * layout.right_len()));
     let db = pairs
         .par_chunks_exact_mut(layout.left_len())
         .zip(right.par_chunks_exact_mut(layout.right_len()))
@@ -193,7 +193,7 @@ impl Layout {
                 offset: tap * spec.c_in + first,
             })
         });
-        let rows = Rows { starts: &starts, places: &places };
+        let rows = RowBlocks { starts: &starts, places: &places };
         let start = if add { Start::Result } else { Start::Zero };
         bf16.multiply(&product, rows, &blocks.collect::<Vec<_>>(), start, dw);
     }

@@ -2,19 +2,19 @@
 //! (Intel's Architecture Instruction Set Extensions reference, chapter 3). The language has no
 //! stable names for the instructions, so they are written in assembly.
 //!
-//! Two tiles of rows times two of columns: every tile that is loaded is multiplied twice. Rows that
+//! Two tiles of rows times two of columns: every tile that is loaded is multiplied twice. RowBlocks that
 //! lie as far from each other as their neighbours are loaded where they lie; others are first laid
 //! side by side, once for all blocks of columns.
 
 use std::arch::asm;
 use std::cell::Cell;
 
-use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Run, Start, WIDTH};
+use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
 use crate::nn::candle::bf16::memory::Aligned;
 
-/// Rows of a tile, and columns of sums.
+/// RowBlocks of a tile, and columns of sums.
 const TILE: usize = 16;
-/// Rows that are multiplied together.
+/// RowBlocks that are multiplied together.
 const HEIGHT: usize = 2 * TILE;
 /// Pairs of values in a row of a tile.
 const PAIRS: usize = 16;
@@ -24,7 +24,7 @@ const BYTES: usize = 4;
 const ROW: usize = PAIRS * BYTES;
 
 thread_local! {
-    /// Rows side by side, in memory that is used again.
+    /// RowBlocks side by side, in memory that is used again.
     static SIDE_BY_SIDE: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
@@ -34,7 +34,7 @@ pub fn is_there() -> bool {
     use std::arch::x86_64::__cpuid_count;
     const BF16: u32 = 1 << 22;
     const TILES: u32 = 1 << 24;
-    // Rows are laid side by side by AVX-512, which comes with them.
+    // RowBlocks are laid side by side by AVX-512, which comes with them.
     let lays = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let features = if __cpuid_count(0, 0).eax >= 7 { __cpuid_count(7, 0).edx } else { 0 };
     lays && features & BF16 != 0 && features & TILES != 0 && allowed()
@@ -60,7 +60,7 @@ struct Sizes {
 
 impl Sizes {
     /// Tiles 0 to 3 are sums, 4 and 5 rows, 6 and 7 columns; so many pairs are multiplied at once.
-    fn of(pairs: usize) -> Self {
+    fn for_pairs(pairs: usize) -> Self {
         let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
         row_bytes[..8].fill(ROW as u16);
         row_bytes[4..6].fill((pairs * BYTES) as u16);
@@ -84,7 +84,7 @@ struct Pass {
     /// Where the rows lie.
     in_place: Vec<Step>,
     /// With rows that were laid side by side.
-    side_by_side: Vec<Step>,
+    parallel_render: Vec<Step>,
 }
 
 /// The summed dimension: whole tiles, then what is left of each run.
@@ -98,10 +98,10 @@ fn passes(product: &Product<'_>) -> Vec<Pass> {
     let rests = product.runs.iter().map(|run| at(run, whole * PAIRS));
     let mut before = 0;
     let pass = |(pairs, in_place): (usize, Vec<Step>)| {
-        let side_by_side = in_place.iter().enumerate();
-        let side_by_side =
-            side_by_side.map(|(i, step)| Step { left: (before + i) * 2 * TILE * ROW, ..*step });
-        let pass = Pass { pairs, side_by_side: side_by_side.collect(), in_place };
+        let parallel_render = in_place.iter().enumerate();
+        let parallel_render =
+            parallel_render.map(|(i, step)| Step { left: (before + i) * 2 * TILE * ROW, ..*step });
+        let pass = Pass { pairs, parallel_render: parallel_render.collect(), in_place };
         before += pass.in_place.len();
         pass
     };
@@ -134,21 +134,21 @@ impl Left {
     /// # Safety
     /// The machine has the instructions, and all that the steps touch lies inside the left operand.
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn side_by_side(
+    unsafe fn parallel_render(
         product: &Product<'_>,
         passes: &[Pass],
         starts: &[usize],
         memory: &mut Aligned,
     ) -> Self {
         let tiles: usize = passes.iter().map(|pass| 2 * pass.in_place.len()).sum();
-        let base = memory.of::<u16>(tiles * TILE * ROW / 2).as_mut_ptr().cast::<u8>();
+        let base = memory.slice::<u16>(tiles * TILE * ROW / 2).as_mut_ptr().cast::<u8>();
         let last = starts.len() - 1;
         let rows: [*const u8; HEIGHT] = std::array::from_fn(|row| {
             product.left.as_ptr().wrapping_add(starts[row.min(last)]).cast()
         });
         for pass in passes {
             let bytes = pass.pairs * BYTES;
-            for (from, to) in pass.in_place.iter().zip(&pass.side_by_side) {
+            for (from, to) in pass.in_place.iter().zip(&pass.parallel_render) {
                 for (i, row) in rows.iter().enumerate() {
                     // SAFETY: as promised by the caller; the memory holds two tiles for each step
                     // of all passes.
@@ -268,7 +268,7 @@ fn copy(from: &[f32], to: &mut [f32]) {
 /// [`is_there`], and all that rows and blocks touch lies inside its slice.
 pub unsafe fn multiply(
     product: &Product<'_>,
-    rows: Rows<'_>,
+    rows: RowBlocks<'_>,
     blocks: &[Block],
     start: Start<'_>,
     out: &mut [f32],
@@ -276,18 +276,18 @@ pub unsafe fn multiply(
     let passes = passes(product);
     let mut memory = SIDE_BY_SIDE.take();
     let mut sums = Sums([[0.0; WIDTH]; HEIGHT]);
-    let sizes: Vec<Sizes> = passes.iter().map(|pass| Sizes::of(pass.pairs)).collect();
+    let sizes: Vec<Sizes> = passes.iter().map(|pass| Sizes::for_pairs(pass.pairs)).collect();
     for rows in rows.chunks(HEIGHT) {
         let in_place = Left::in_place(product, rows.starts);
         // SAFETY: as promised by the caller.
         let left = in_place.unwrap_or_else(|| unsafe {
-            Left::side_by_side(product, &passes, rows.starts, &mut memory)
+            Left::parallel_render(product, &passes, rows.starts, &mut memory)
         });
         for block in blocks {
             sums.begin(rows.places, block, start, out);
             let right = product.right.as_ptr().wrapping_add(block.column).cast();
             for (pass, sizes) in passes.iter().zip(&sizes) {
-                let steps = if in_place.is_some() { &pass.in_place } else { &pass.side_by_side };
+                let steps = if in_place.is_some() { &pass.in_place } else { &pass.parallel_render };
                 // SAFETY: as promised by the caller.
                 unsafe { sums.add(sizes, left, (right, product.step * BYTES), steps) }
             }

@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Start, WIDTH};
+use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Start, WIDTH};
 
-/// Rows of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an
+/// RowBlocks of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an
 /// addition's latency.
 const HEIGHT: usize = 8;
 
@@ -19,7 +19,7 @@ pub fn is_there() -> bool {
 /// [`is_there`], and all that rows and blocks touch lies inside its slice.
 pub unsafe fn multiply(
     product: &Product<'_>,
-    rows: Rows<'_>,
+    rows: RowBlocks<'_>,
     blocks: &[Block],
     start: Start<'_>,
     out: &mut [f32],
@@ -37,7 +37,7 @@ pub unsafe fn multiply(
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn kernel(
     product: &Product<'_>,
-    rows: Rows<'_>,
+    rows: RowBlocks<'_>,
     block: &Block,
     start: Start<'_>,
     out: *mut f32,

@@ -1,6 +1,6 @@
 //! A kernel that this kind of machine has not.
 
-use crate::nn::candle::bf16::blocks::{Block, Product, Rows, Start};
+use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Start};
 
 /// It is not.
 pub fn is_there() -> bool {
@@ -13,7 +13,7 @@ pub fn is_there() -> bool {
 /// Nothing is touched.
 pub unsafe fn multiply(
     product: &Product<'_>,
-    _: Rows<'_>,
+    _: RowBlocks<'_>,
     _: &[Block],
     _: Start<'_>,
     _: &mut [f32],

@@ -11,7 +11,7 @@ mod avx512;
 #[path = "elsewhere.rs"]
 mod avx512;
 
-use super::blocks::{Block, Product, Rows, Start};
+use super::blocks::{Block, Product, RowBlocks, Start};
 
 /// That this machine multiplies bf16, and by what. Without one there are no panels, and nothing is
 /// multiplied here.
@@ -57,7 +57,7 @@ impl Bf16 {
     pub(super) fn multiply(
         self,
         product: &Product<'_>,
-        rows: Rows<'_>,
+        rows: RowBlocks<'_>,
         blocks: &[Block],
         start: Start<'_>,
         out: &mut [f32],

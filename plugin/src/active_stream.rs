@@ -1,7 +1,7 @@
 //! The audio thread's part of an instance between `activate` and `deactivate`: gains, stream,
 //! bypass, meters.
 //!
-//! [`Playing::process`] neither allocates, frees, locks, waits (but offline) nor fails.
+//! [`ActiveStream::process`] neither allocates, frees, locks, waits (but offline) nor fails.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -17,7 +17,7 @@ use crate::shared::{AtomicLevel, Shared};
 const PIECE_SAMPLES: usize = 512;
 
 /// A stream with what surrounds it.
-pub struct Playing {
+pub struct ActiveStream {
     audio: AudioThread,
     // Called off and joined when this goes.
     _work: Work,
@@ -37,7 +37,7 @@ pub struct Playing {
     delayed: Vec<f32>,
 }
 
-impl Playing {
+impl ActiveStream {
     /// Surrounds a stream of `channels` channels.
     pub fn new(audio: AudioThread, work: Work, channels: usize, sample_rate_hz: u32) -> Self {
         let latency = u32::try_from(audio.latency_samples()).unwrap_or(u32::MAX);

@@ -66,7 +66,7 @@ impl GuiContextInner for Host {
 }
 
 /// An editor and everything around it.
-pub struct Desk {
+pub struct TestEditor {
     pub screen: Screen,
     pub params: Arc<LuthierParams>,
     pub shared: Arc<Shared>,
@@ -75,7 +75,7 @@ pub struct Desk {
     app: EditorApp,
 }
 
-impl Desk {
+impl TestEditor {
     /// Opens the editor on a screen of `size` points.
     pub fn new(size: [f32; 2], pixels_per_point: f32) -> Self {
         let (params, shared) =

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::chunk::{Outcome, Parcel};
 use super::crossfade::{Weight, correlation};
 use super::delay_line::DelayLine;
 use super::grid::Grid;
-use super::shared::Status;
+use super::shared::StreamStatus;
+use super::window_job::{Outcome, WindowJob};
 
 /// The most samples that are rendered at once.
 pub(super) const PIECE_SAMPLES: usize = 512;
@@ -39,15 +39,15 @@ struct Fade {
 /// where a fade ends. So the output does not depend on how the host cuts its blocks. Only a window
 /// that comes late is faded in where it comes.
 #[derive(Debug)]
-pub(super) struct Assembler {
+pub(super) struct OverlapAdd {
     grid: Grid,
-    status: Arc<Status>,
+    status: Arc<StreamStatus>,
     latency: u64,
     dry: DelayLine,
     /// The host position that is played next; negative while the latency passes.
     position: i64,
     /// Wet segments in hand, in order.
-    ready: Vec<Parcel>,
+    ready: Vec<WindowJob>,
     source: Source,
     fade: Option<Fade>,
     /// Windows before this one have been answered, one way or another.
@@ -61,14 +61,14 @@ pub(super) struct Assembler {
     dry_piece: Vec<f32>,
 }
 
-impl Assembler {
-    /// An assembler whose output is `latency` host samples late, with room for `parcels` segments.
+impl OverlapAdd {
+    /// An overlap_add whose output is `latency` host samples late, with room for `jobs` segments.
     pub fn new(
         grid: Grid,
         channels: usize,
         latency: u64,
-        parcels: usize,
-        status: Arc<Status>,
+        jobs: usize,
+        status: Arc<StreamStatus>,
     ) -> Self {
         let mix_step = 1000.0 / (MIX_RAMP_MS * grid.host_rate_hz() as f32);
         Self {
@@ -76,7 +76,7 @@ impl Assembler {
             latency,
             dry: DelayLine::new(channels, latency as usize + PIECE_SAMPLES),
             position: -(latency as i64),
-            ready: Vec::with_capacity(parcels),
+            ready: Vec::with_capacity(jobs),
             source: Source::Dry,
             fade: None,
             answered: 0,
@@ -100,7 +100,7 @@ impl Assembler {
     }
 
     /// A new stream begins.
-    pub fn reset(&mut self, mut home: impl FnMut(Parcel)) {
+    pub fn reset(&mut self, mut home: impl FnMut(WindowJob)) {
         self.ready.drain(..).for_each(&mut home);
         self.dry.reset();
         self.position = -(self.latency as i64);
@@ -119,14 +119,14 @@ impl Assembler {
         (self.grid.segment(self.answered).start as i64) < end
     }
 
-    /// Takes a parcel that came back; gives it back if there is nothing in it to play.
-    pub fn accept(&mut self, parcel: Parcel) -> Option<Parcel> {
-        self.answered = parcel.input.index + 1;
-        if parcel.outcome == Outcome::Wet {
-            self.ready.push(parcel);
+    /// Takes a job that came back; gives it back if there is nothing in it to play.
+    pub fn accept(&mut self, job: WindowJob) -> Option<WindowJob> {
+        self.answered = job.input.index + 1;
+        if job.outcome == Outcome::Wet {
+            self.ready.push(job);
             return None;
         }
-        Some(parcel)
+        Some(job)
     }
 
     /// Takes one input block of at most [`PIECE_SAMPLES`] into the delay line. Comes before
@@ -137,7 +137,7 @@ impl Assembler {
 
     /// Writes as many samples as the last input block had to every channel of `out`; segments that
     /// have been played go `home`.
-    pub fn render(&mut self, out: &mut [Vec<f32>], mut home: impl FnMut(Parcel)) {
+    pub fn render(&mut self, out: &mut [Vec<f32>], mut home: impl FnMut(WindowJob)) {
         let len = out.first().map_or(0, Vec::len);
         let mut done = 0;
         while done < len {
@@ -154,7 +154,7 @@ impl Assembler {
     }
 
     /// Makes the decisions of this position and returns the position of the next ones.
-    fn advance(&mut self, home: &mut impl FnMut(Parcel)) -> i64 {
+    fn advance(&mut self, home: &mut impl FnMut(WindowJob)) -> i64 {
         let Ok(now) = u64::try_from(self.position) else { return 0 };
         if let Some(fade) = self.fade.filter(|fade| now >= fade.start + fade.len) {
             (self.source, self.fade) = (fade.to, None);
@@ -179,7 +179,7 @@ impl Assembler {
     }
 
     /// Sends home the segments that cannot be heard any more.
-    fn release(&mut self, now: u64, home: &mut impl FnMut(Parcel)) {
+    fn release(&mut self, now: u64, home: &mut impl FnMut(WindowJob)) {
         while let Some(first) = self.ready.first() {
             let k = first.input.index;
             let spent = match self.source {
@@ -203,9 +203,9 @@ impl Assembler {
                 if now < overlap.start {
                     return;
                 }
-                let next = self.ready.iter().find(|parcel| parcel.input.index == k + 1);
+                let next = self.ready.iter().find(|job| job.input.index == k + 1);
                 let (to, rho) = match next {
-                    Some(parcel) => (Source::Wet(k + 1), parcel.rho),
+                    Some(job) => (Source::Wet(k + 1), job.rho),
                     None => (
                         Source::Dry,
                         self.dry_correlation(k, overlap.start, overlap.end - overlap.start),
@@ -215,7 +215,7 @@ impl Assembler {
                     Some(Fade { to, start: overlap.start, len: overlap.end - overlap.start, rho });
             }
             Source::Dry => {
-                let Some(k) = self.ready.first().map(|parcel| parcel.input.index) else { return };
+                let Some(k) = self.ready.first().map(|job| job.input.index) else { return };
                 if now == 0 && k == 0 {
                     self.source = Source::Wet(0);
                 } else if now >= self.grid.segment(k).start {
@@ -230,11 +230,11 @@ impl Assembler {
     /// The correlation of window `k` with the dry signal over a fade. Some thousand products on the
     /// audio thread, but only where a window is missing.
     fn dry_correlation(&self, k: u64, start: u64, len: u64) -> f32 {
-        let Some(parcel) = self.ready.iter().find(|parcel| parcel.input.index == k) else {
+        let Some(job) = self.ready.iter().find(|job| job.input.index == k) else {
             return 0.0;
         };
-        let offset = (start - parcel.input.segment.start) as usize;
-        let wet = parcel.output.wet.iter().map(|channel| &channel[offset..offset + len as usize]);
+        let offset = (start - job.input.segment.start) as usize;
+        let wet = job.output.wet.iter().map(|channel| &channel[offset..offset + len as usize]);
         correlation(wet.enumerate().flat_map(|(c, wet)| {
             let (head, tail) = self.dry.slices(c, start, len as usize);
             let (wet_head, wet_tail) = wet.split_at(head.len());
@@ -263,7 +263,7 @@ impl Assembler {
                 let to = self.samples(fade.to, channel, run).unwrap_or(dry);
                 let first = self.position as u64 - fade.start;
                 for (i, (out, (&a, &b))) in out.iter_mut().zip(from.iter().zip(to)).enumerate() {
-                    *out = Weight::at(first + i as u64, fade.len, fade.rho).apply(a, b);
+                    *out = Weight::at_sample(first + i as u64, fade.len, fade.rho).apply(a, b);
                 }
             }
         }
@@ -276,9 +276,9 @@ impl Assembler {
     /// The next `run` samples of a source; `None` for the dry one.
     fn samples(&self, source: Source, channel: usize, run: usize) -> Option<&[f32]> {
         let Source::Wet(k) = source else { return None };
-        let parcel = self.ready.iter().find(|parcel| parcel.input.index == k)?;
-        let offset = (self.position as u64 - parcel.input.segment.start) as usize;
-        parcel.output.wet[channel].get(offset..offset + run)
+        let job = self.ready.iter().find(|job| job.input.index == k)?;
+        let offset = (self.position as u64 - job.input.segment.start) as usize;
+        job.output.wet[channel].get(offset..offset + run)
     }
 }
 

@@ -9,13 +9,13 @@
 use std::ops::Range;
 use std::thread;
 
-use super::chunk::{WindowInput, WindowOutput};
 use super::grid::Grid;
 use super::offline::{OfflineStream, Report, block_len};
 use super::processor::WindowProcessor;
 use super::shared::Stats;
 use super::timings::Timings;
 use super::watch::Watch;
+use super::window_job::{WindowInput, WindowOutput};
 use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -67,13 +67,13 @@ impl Spans {
 
 /// A stream's processor: it computes the stream's own windows, and those that are faded out into
 /// them.
-struct Share {
+struct SpanProcessor {
     processor: Box<dyn WindowProcessor>,
     number: u64,
     spans: Spans,
 }
 
-impl WindowProcessor for Share {
+impl WindowProcessor for SpanProcessor {
     fn process(
         &mut self,
         window: &WindowInput,
@@ -100,7 +100,7 @@ impl WindowProcessor for Share {
 
 /// What a stream delivers, and what of it is its own.
 #[derive(Debug)]
-struct Harvest {
+struct LaneOutput {
     number: u64,
     /// What the stream has just delivered.
     delivered: Vec<Vec<f32>>,
@@ -110,7 +110,7 @@ struct Harvest {
     own: Vec<Vec<f32>>,
 }
 
-impl Harvest {
+impl LaneOutput {
     /// Keeps the stream's own of what it has delivered.
     fn keep(&mut self, spans: &Spans) {
         let end = self.position + self.delivered.first().map_or(0, Vec::len) as u64;
@@ -130,7 +130,7 @@ impl Harvest {
 #[derive(Debug)]
 struct Lane {
     stream: OfflineStream,
-    harvest: Harvest,
+    output: LaneOutput,
 }
 
 impl Lane {
@@ -142,16 +142,16 @@ impl Lane {
         spans: &Spans,
         watch: &Watch,
     ) -> Result<()> {
-        watch.pass(self.harvest.number, self.harvest.position)?;
+        watch.pass(self.output.number, self.output.position)?;
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(PIECE_SAMPLES) {
             let end = len.min(start + PIECE_SAMPLES);
             let [main, beside] = [main, beside].map(|channels| {
                 channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>()
             });
-            self.stream.push_beside(&main, &beside, &mut self.harvest.delivered)?;
-            self.harvest.keep(spans);
-            watch.pass(self.harvest.number, self.harvest.position)?;
+            self.stream.push_with_sidechain(&main, &beside, &mut self.output.delivered)?;
+            self.output.keep(spans);
+            watch.pass(self.output.number, self.output.position)?;
         }
         Ok(())
     }
@@ -163,12 +163,12 @@ impl Lane {
         beside: &[Vec<f32>],
         spans: &Spans,
         watch: &Watch,
-    ) -> Result<(Harvest, Report)> {
+    ) -> Result<(LaneOutput, Report)> {
         self.push(main, beside, spans, watch)?;
-        let report = self.stream.finish(&mut self.harvest.delivered)?;
-        self.harvest.keep(spans);
-        watch.pass(self.harvest.number, self.harvest.position)?;
-        Ok((self.harvest, report))
+        let report = self.stream.finish(&mut self.output.delivered)?;
+        self.output.keep(spans);
+        watch.pass(self.output.number, self.output.position)?;
+        Ok((self.output, report))
     }
 }
 
@@ -176,7 +176,7 @@ impl Lane {
 ///
 /// Memory does not grow with the length of the input: a span of every stream is kept at a time.
 #[derive(Debug)]
-pub struct SideBySide {
+pub struct ParallelRender {
     spans: Spans,
     lanes: Vec<Lane>,
     channels: usize,
@@ -188,7 +188,7 @@ pub struct SideBySide {
     watch: Watch,
 }
 
-impl SideBySide {
+impl ParallelRender {
     /// Opens a stream for each of the processors, which must all compute the same, with a sidechain
     /// of as many channels if wanted. Where it is known how many samples will come, a short input
     /// is divided as well.
@@ -215,10 +215,10 @@ impl SideBySide {
         let open = if sidechain { OfflineStream::with_sidechain } else { OfflineStream::new };
         let lane = |(number, processor): (usize, Box<dyn WindowProcessor>)| {
             let number = number as u64;
-            let share = Box::new(Share { processor, number, spans: spans.clone() });
+            let share = Box::new(SpanProcessor { processor, number, spans: spans.clone() });
             let none = || vec![Vec::new(); channels];
-            let harvest = Harvest { number, delivered: none(), position: 0, own: none() };
-            Ok(Lane { stream: open(spans.grid.clone(), channels, share, settings)?, harvest })
+            let output = LaneOutput { number, delivered: none(), position: 0, own: none() };
+            Ok(Lane { stream: open(spans.grid.clone(), channels, share, settings)?, output })
         };
         Ok(Self {
             lanes: processors.into_iter().enumerate().map(lane).collect::<Result<_>>()?,
@@ -242,7 +242,7 @@ impl SideBySide {
     ///
     /// # Errors
     /// If the block's shape is not the stream's, or the render is called off.
-    pub fn push_beside(
+    pub fn push_with_sidechain(
         &mut self,
         block: &[&[f32]],
         sidechain: &[&[f32]],
@@ -272,9 +272,10 @@ impl SideBySide {
     /// the [`Report`].
     pub fn finish(self, output: &mut [Vec<f32>]) -> Result<Report> {
         let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
-        let done =
-            side_by_side(self.lanes.into_iter(), |lane| lane.finish(main, beside, spans, watch))?;
-        let (mut harvests, reports): (Vec<Harvest>, Vec<Report>) = done.into_iter().unzip();
+        let done = parallel_render(self.lanes.into_iter(), |lane| {
+            lane.finish(main, beside, spans, watch)
+        })?;
+        let (mut harvests, reports): (Vec<LaneOutput>, Vec<Report>) = done.into_iter().unzip();
         let mut own: Vec<_> = harvests.iter_mut().collect();
         let samples = join(&mut own, spans, self.delivered, output);
         Ok(Report { samples, ..together(&reports) })
@@ -288,16 +289,16 @@ impl SideBySide {
     /// Hands what waits to all streams at once.
     fn compute(&mut self, output: &mut [Vec<f32>]) -> Result<()> {
         let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
-        side_by_side(self.lanes.iter_mut(), |lane| lane.push(main, beside, spans, watch))?;
+        parallel_render(self.lanes.iter_mut(), |lane| lane.push(main, beside, spans, watch))?;
         self.main.iter_mut().chain(&mut self.beside).for_each(Vec::clear);
-        let mut own: Vec<_> = self.lanes.iter_mut().map(|lane| &mut lane.harvest).collect();
+        let mut own: Vec<_> = self.lanes.iter_mut().map(|lane| &mut lane.output).collect();
         self.delivered = join(&mut own, &self.spans, self.delivered, output);
         Ok(())
     }
 }
 
 /// Runs `work` on every item, each on a thread of its own.
-fn side_by_side<T: Send, R: Send>(
+fn parallel_render<T: Send, R: Send>(
     items: impl Iterator<Item = T>,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
@@ -310,8 +311,13 @@ fn side_by_side<T: Send, R: Send>(
 }
 
 /// Appends what all streams have delivered, each in its own spans, and says up to where that is.
-fn join(harvests: &mut [&mut Harvest], spans: &Spans, from: u64, output: &mut [Vec<f32>]) -> u64 {
-    let to = harvests.iter().map(|harvest| harvest.position).min().unwrap_or(from);
+fn join(
+    harvests: &mut [&mut LaneOutput],
+    spans: &Spans,
+    from: u64,
+    output: &mut [Vec<f32>],
+) -> u64 {
+    let to = harvests.iter().map(|output| output.position).min().unwrap_or(from);
     for (owner, part) in spans.parts(from..to) {
         let len = (part.end - part.start) as usize;
         for (output, own) in output.iter_mut().zip(&mut harvests[owner as usize].own) {

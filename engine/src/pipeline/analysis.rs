@@ -13,7 +13,7 @@ use crate::{Error, Result};
 const HOST_PAST_FFTS: u64 = 4;
 
 /// The stream so far, as far as a window may still look back.
-pub(super) struct Intake {
+pub(super) struct Analysis {
     grid: Grid,
     frames: usize,
     hop_length: usize,
@@ -32,7 +32,7 @@ pub(super) struct Intake {
     known_from: u64,
 }
 
-impl Intake {
+impl Analysis {
     /// An empty stream.
     pub fn new(config: &ModelConfig, grid: Grid, channels: usize) -> Result<Self> {
         let resampler = || Resampler::new(grid.host_rate_hz(), grid.model_rate_hz());

@@ -18,7 +18,7 @@ use crate::shared::Shared;
 
 thread_local! {
     /// nice-plug makes the plugin while it makes its wrapper, and hands out the wrapper alone.
-    static OFFERED: RefCell<Option<Arc<Reach>>> = const { RefCell::new(None) };
+    static OFFERED: RefCell<Option<Arc<HostLink>>> = const { RefCell::new(None) };
 }
 
 /// The VST3 id that nice-plug gives a parameter: its hash, of 31 bits.
@@ -29,7 +29,7 @@ fn vst3_id(id: &str) -> u32 {
 }
 
 /// One instance's.
-pub struct Reach {
+pub struct HostLink {
     /// Keeps what `by_hash` points to.
     params: Arc<LuthierParams>,
     by_hash: HashMap<u32, ParamPtr>,
@@ -37,18 +37,18 @@ pub struct Reach {
     offline: AtomicBool,
 }
 
-impl Reach {
+impl HostLink {
     /// For an instance that is being made; the guard that has it made on this thread takes it.
     pub fn offer(params: &Arc<LuthierParams>, shared: &Arc<Shared>) -> Arc<Self> {
         let by_hash = params.param_map().into_iter().map(|(id, param, _)| (vst3_id(&id), param));
-        let reach = Arc::new(Self {
+        let host_link = Arc::new(Self {
             by_hash: by_hash.collect(),
             params: Arc::clone(params),
             shared: Arc::clone(shared),
             offline: AtomicBool::new(false),
         });
-        OFFERED.set(Some(Arc::clone(&reach)));
-        reach
+        OFFERED.set(Some(Arc::clone(&host_link)));
+        host_link
     }
 
     /// That of the instance which has just been made on this thread.

@@ -12,7 +12,7 @@ const MAX_LEVELS: usize = 1 << 20;
 
 /// Images of one size, one after the other.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct ReferenceMels {
     /// How sound became images.
     pub mel: MelConfig,
     /// STFT frames of every image.
@@ -29,9 +29,9 @@ pub struct WrittenHeard {
     levels: String,
 }
 
-impl Heard {
+impl ReferenceMels {
     /// The evidence of these images, which are of one size.
-    pub fn of(mel: &MelConfig, images: &[MelImage]) -> Self {
+    pub fn from_images(mel: &MelConfig, images: &[MelImage]) -> Self {
         let levels = images.iter().flat_map(|image| &image.data);
         Self {
             mel: mel.clone(),
@@ -78,20 +78,25 @@ mod tests {
             MelImage { n_mels: 128, frames: 4, data }
         };
         let images = [image(0.0), image(1.0)];
-        let heard = Heard::of(&MelConfig::default(), &images);
-        let read = Heard::read(heard.write()).expect("whole");
+        let heard = ReferenceMels::from_images(&MelConfig::default(), &images);
+        let read = ReferenceMels::read(heard.write()).expect("whole");
         assert_eq!(read, heard);
         for (read, image) in read.images().iter().zip(&images) {
             assert!(
                 read.data.iter().zip(&image.data).all(|(a, b)| (a - b).abs() <= 0.5 / 255.0 + 1e-6)
             );
         }
-        assert_eq!(Heard::of(&heard.mel, &heard.images()), heard, "keeping again loses nothing");
+        assert_eq!(
+            ReferenceMels::from_images(&heard.mel, &heard.images()),
+            heard,
+            "keeping again loses nothing"
+        );
     }
 
     #[test]
     fn damage_is_found() {
-        let heard = Heard::of(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
+        let heard =
+            ReferenceMels::from_images(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
         let damages: [fn(&mut WrittenHeard); 4] = [
             |written| written.frames = 0,
             |written| written.frames = usize::MAX,
@@ -101,7 +106,7 @@ mod tests {
         for damage in damages {
             let mut written = heard.write();
             damage(&mut written);
-            assert_eq!(Heard::read(written), None);
+            assert_eq!(ReferenceMels::read(written), None);
         }
     }
 }

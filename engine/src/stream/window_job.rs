@@ -71,7 +71,7 @@ pub(super) enum Outcome {
 /// What travels: one window's buffers for both ways. Allocated when the stream opens, freed when it
 /// closes.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct WindowJob {
     /// Which life of the stream (counted by resets) the window belongs to.
     pub epoch: u64,
     /// When the worker should be done.
@@ -98,8 +98,8 @@ pub(super) fn buffers(channels: usize, capacity: usize) -> Vec<Vec<f32>> {
     (0..channels).map(|_| buffer()).collect()
 }
 
-impl Parcel {
-    /// An empty parcel with room for the largest window of `grid`.
+impl WindowJob {
+    /// An empty job with room for the largest window of `grid`.
     pub fn new(grid: &Grid, channels: usize, sidechain_channels: usize) -> Self {
         let input = WindowInput {
             index: 0,
@@ -116,7 +116,7 @@ impl Parcel {
         Self { epoch: 0, due: Instant::now(), input, output, rho: 1.0, outcome: Outcome::Pending }
     }
 
-    /// Makes the parcel ready to collect window `index`, whose first new sample is `first_sample`.
+    /// Makes the job ready to collect window `index`, whose first new sample is `first_sample`.
     pub fn begin(&mut self, epoch: u64, index: u64, first_sample: u64, segment: Range<u64>) {
         self.epoch = epoch;
         self.outcome = Outcome::Pending;

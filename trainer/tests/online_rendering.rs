@@ -9,7 +9,7 @@ use engine::checkpoint::Checkpoint;
 use toy::Toy;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset};
 use trainer::data::description::{DESCRIPTION_FILE, Description, Split};
-use trainer::data::renewal::Renewal;
+use trainer::data::online_rendering::OnlineRendering;
 use trainer::train::{self, Model};
 
 /// Steps from one new setup to the next.
@@ -24,8 +24,8 @@ fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     toy::rendered(folder, &Toy { splits: &sides, setups: 3, ..Toy::default() })
 }
 
-fn renewal(data: &Path, soundfont: &Path) -> Renewal {
-    Renewal::open(data, &[soundfont.to_path_buf()], EVERY, 100, 2).unwrap()
+fn online_rendering(data: &Path, soundfont: &Path) -> OnlineRendering {
+    OnlineRendering::open(data, &[soundfont.to_path_buf()], EVERY, 100, 2).unwrap()
 }
 
 /// Every image, in order.
@@ -39,12 +39,12 @@ fn images(dataset: &SpectrogramDataset) -> Vec<(ImageRef, Vec<u8>)> {
 fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let (mut dataset, mut renewal) =
-        (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
+    let (mut dataset, mut online_rendering) =
+        (SpectrogramDataset::open(&data).unwrap(), online_rendering(&data, &soundfont));
     let mut changed = Vec::new();
     for step in 0..5 {
         let mut due = Vec::new();
-        renewal.due(step, |renewed| due.push(renewed)).unwrap();
+        online_rendering.due(step, |renewed| due.push(renewed)).unwrap();
         for renewed in due {
             let (before, index) = (images(&dataset), renewed.index);
             let chain = dataset.description.setups[index].chain.clone();
@@ -68,11 +68,11 @@ fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
 fn a_new_sound_plays_the_same_notes() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
-    let (mut dataset, mut renewal) =
-        (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
+    let (mut dataset, mut online_rendering) =
+        (SpectrogramDataset::open(&data).unwrap(), online_rendering(&data, &soundfont));
     let before = images(&dataset);
-    renewal.due(0, |_| panic!("nothing is due at first")).unwrap();
-    renewal.due(EVERY, |renewed| dataset.renew(renewed)).unwrap();
+    online_rendering.due(0, |_| panic!("nothing is due at first")).unwrap();
+    online_rendering.due(EVERY, |renewed| dataset.renew(renewed)).unwrap();
     // Loud bands lie where they lay: the correlation with the piece's old image is that of no other
     // piece.
     let correlation = |a: &[u8], b: &[u8]| {
@@ -102,10 +102,10 @@ fn who_comes_late_hears_what_the_others_hear() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let from = |steps: &[u64]| {
-        let (mut dataset, mut renewal) =
-            (SpectrogramDataset::open(&data).unwrap(), renewal(&data, &soundfont));
+        let (mut dataset, mut online_rendering) =
+            (SpectrogramDataset::open(&data).unwrap(), online_rendering(&data, &soundfont));
         for step in steps {
-            renewal.due(*step, |renewed| dataset.renew(renewed)).unwrap();
+            online_rendering.due(*step, |renewed| dataset.renew(renewed)).unwrap();
         }
         images(&dataset)
     };
@@ -120,7 +120,7 @@ fn what_cannot_be_renewed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let refused = |data: &Path, soundfonts: &[PathBuf]| {
-        Renewal::open(data, soundfonts, EVERY, 100, 1).err().expect("refused").to_string()
+        OnlineRendering::open(data, soundfonts, EVERY, 100, 1).err().expect("refused").to_string()
     };
     assert!(refused(&data, &[]).contains("toy.sf2"));
     let mut description = Description::read(&data).unwrap();
@@ -156,8 +156,8 @@ fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
     let soundfont = folder.join("toy.sf2").display().to_string();
     let overrides = with(&[
         format!("steps={steps}"),
-        format!("renewal.every={EVERY}"),
-        format!("renewal.soundfonts={:?}", [soundfont]),
+        format!("online_rendering.every={EVERY}"),
+        format!("online_rendering.soundfonts={:?}", [soundfont]),
         "loss.style=0.1".into(),
         format!("feature_network={:?}", JUDGE),
     ]);
@@ -172,13 +172,13 @@ fn a_resumed_run_trains_on_the_sounds_that_it_would_have_had() {
     let folder = tempfile::tempdir().unwrap();
     rendered(folder.path());
     let whole = train(folder.path(), "whole", 8, false);
-    // Stopped before a renewal: its last step is drawn and compared while nothing is renewed beside
+    // Stopped before a online_rendering: its last step is drawn and compared while nothing is renewed beside
     // it.
     train(folder.path(), "halves", 2 * EVERY, false);
     let halves = train(folder.path(), "halves", 8, true);
     assert_eq!(whole.tensors, halves.tensors);
     assert_eq!(
-        whole.provenance["ldm"]["run"]["renewal"]["soundfonts"][0], "toy.sf2",
+        whole.provenance["ldm"]["run"]["online_rendering"]["soundfonts"][0], "toy.sf2",
         "a name and no path"
     );
 }

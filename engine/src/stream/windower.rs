@@ -4,23 +4,23 @@ use std::time::{Duration, Instant};
 
 use rtrb::Producer;
 
-use super::chunk::{Outcome, Parcel};
 use super::grid::Grid;
 use super::pool::Waker;
+use super::window_job::{Outcome, WindowJob};
 use crate::settings::Settings;
 
-/// Collects samples into parcels. Nothing here allocates, locks or waits.
+/// Collects samples into jobs. Nothing here allocates, locks or waits.
 #[derive(Debug)]
-pub(super) struct Chunker {
+pub(super) struct Windower {
     grid: Grid,
-    jobs: Producer<Parcel>,
+    jobs: Producer<WindowJob>,
     waker: Waker,
     /// What the worker may take for a window.
     deadline: Duration,
     /// Parcels at home.
-    free: Vec<Parcel>,
-    /// The parcel that collects window `index`; none while all were away when the window began.
-    current: Option<Parcel>,
+    free: Vec<WindowJob>,
+    /// The job that collects window `index`; none while all were away when the window began.
+    current: Option<WindowJob>,
     away: usize,
     epoch: u64,
     index: u64,
@@ -29,17 +29,17 @@ pub(super) struct Chunker {
     waited_for: bool,
 }
 
-impl Chunker {
-    /// A chunker that owns `free` parcels and sends them through `jobs` (which has room for all).
+impl Windower {
+    /// A windower that owns `free` jobs and sends them through `jobs` (which has room for all).
     pub fn new(
         grid: Grid,
-        jobs: Producer<Parcel>,
+        jobs: Producer<WindowJob>,
         waker: Waker,
         deadline: Duration,
-        free: Vec<Parcel>,
+        free: Vec<WindowJob>,
     ) -> Self {
         let settings = Settings::default();
-        let mut chunker = Self {
+        let mut windower = Self {
             grid,
             jobs,
             waker,
@@ -53,8 +53,8 @@ impl Chunker {
             settings,
             waited_for: false,
         };
-        chunker.begin_window(0);
-        chunker
+        windower.begin_window(0);
+        windower
     }
 
     /// Settings for the windows that are completed from now on.
@@ -67,12 +67,12 @@ impl Chunker {
         self.waited_for = waited_for;
     }
 
-    /// How many parcels are with the worker, or on the way there or back.
+    /// How many jobs are with the worker, or on the way there or back.
     pub fn away(&self) -> usize {
         self.away
     }
 
-    /// A parcel has come back (and may still be played).
+    /// A job has come back (and may still be played).
     pub fn returned(&mut self) {
         self.away -= 1;
     }
@@ -85,9 +85,9 @@ impl Chunker {
         self.begin_window(0);
     }
 
-    /// Takes a parcel home.
-    pub fn take_home(&mut self, parcel: Parcel) {
-        self.free.push(parcel);
+    /// Takes a job home.
+    pub fn take_home(&mut self, job: WindowJob) {
+        self.free.push(job);
     }
 
     /// Takes one block (channels x samples, all finite; `sidechain` empty or of the same length)
@@ -98,8 +98,8 @@ impl Chunker {
         while from < len {
             let missing = self.grid.need(self.index) - self.arrived;
             let to = len.min(from + usize::try_from(missing).unwrap_or(usize::MAX));
-            if let Some(parcel) = &mut self.current {
-                let input = &mut parcel.input;
+            if let Some(job) = &mut self.current {
+                let input = &mut job.input;
                 copy_range(&mut input.main, main, from, to);
                 copy_range(&mut input.sidechain, sidechain, from, to);
                 input.sidechain_sounds |=
@@ -114,20 +114,20 @@ impl Chunker {
     }
 
     fn send(&mut self) {
-        if let Some(mut parcel) = self.current.take() {
-            parcel.input.settings = self.settings.clone();
-            parcel.input.waited_for = self.waited_for;
-            parcel.due = Instant::now() + self.deadline;
-            match self.jobs.push(parcel) {
+        if let Some(mut job) = self.current.take() {
+            job.input.settings = self.settings.clone();
+            job.input.waited_for = self.waited_for;
+            job.due = Instant::now() + self.deadline;
+            match self.jobs.push(job) {
                 Ok(()) => {
                     self.away += 1;
                     if self.waited_for {
                         self.waker.wake();
                     }
                 }
-                Err(rtrb::PushError::Full(mut parcel)) => {
-                    parcel.outcome = Outcome::Skipped;
-                    self.free.push(parcel);
+                Err(rtrb::PushError::Full(mut job)) => {
+                    job.outcome = Outcome::Skipped;
+                    self.free.push(job);
                 }
             }
         }
@@ -135,12 +135,12 @@ impl Chunker {
         self.begin_window(self.arrived);
     }
 
-    /// Without a parcel the window is lost: it will be late, and the worker sees the gap by the
+    /// Without a job the window is lost: it will be late, and the worker sees the gap by the
     /// position of the next.
     fn begin_window(&mut self, first_sample: u64) {
         self.current = self.free.pop();
-        if let Some(parcel) = &mut self.current {
-            parcel.begin(self.epoch, self.index, first_sample, self.grid.segment(self.index));
+        if let Some(job) = &mut self.current {
+            job.begin(self.epoch, self.index, first_sample, self.grid.segment(self.index));
         }
     }
 }

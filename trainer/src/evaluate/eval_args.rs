@@ -6,7 +6,7 @@ use super::sampling::Sampling;
 
 /// Options that every evaluation of a whole model has.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Subject {
+pub struct EvalArgs {
     /// Model file.
     #[arg(long)]
     pub model: PathBuf,

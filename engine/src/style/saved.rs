@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::StyleTokens;
-use super::heard::{Heard, WrittenHeard};
 use super::hexadecimal::{floats, of_floats};
+use super::reference_mels::{ReferenceMels, WrittenHeard};
 
 /// Widest tokens that are read.
 const MAX_DIM: usize = 4096;
@@ -15,7 +15,7 @@ const MAX_DIM: usize = 4096;
 /// Tokens with a name. They mean something to the model that made them alone; any other reads what
 /// was heard again.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeptStyle {
+pub struct SavedStyle {
     /// What it is called.
     pub name: String,
     /// The recording that it was read from; empty for one that was captured.
@@ -23,7 +23,7 @@ pub struct KeptStyle {
     /// The style itself.
     pub tokens: Arc<StyleTokens>,
     /// What it was read from, for other models.
-    pub heard: Arc<Heard>,
+    pub heard: Arc<ReferenceMels>,
 }
 
 /// How a style is written.
@@ -42,7 +42,7 @@ pub struct WrittenStyle {
     heard: Option<WrittenHeard>,
 }
 
-impl KeptStyle {
+impl SavedStyle {
     /// The style as it is written.
     pub fn write(&self) -> WrittenStyle {
         let StyleTokens { model, dim, tokens, pooled, profile, instruments } = &*self.tokens;
@@ -55,7 +55,7 @@ impl KeptStyle {
             pooled: of_floats(pooled),
             profile: of_floats(profile),
             instruments: of_floats(instruments),
-            heard: (*self.heard != Heard::default()).then(|| self.heard.write()),
+            heard: (*self.heard != ReferenceMels::default()).then(|| self.heard.write()),
         }
     }
 
@@ -75,7 +75,7 @@ impl KeptStyle {
             && tokens.tokens.len().is_multiple_of(dim)
             && tokens.count() > 0;
         // Without its evidence a style still plays with its own model.
-        let heard = heard.and_then(Heard::read).unwrap_or_default();
+        let heard = heard.and_then(ReferenceMels::read).unwrap_or_default();
         whole.then(|| Self { name, path, tokens: Arc::new(tokens), heard: Arc::new(heard) })
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     use crate::config::MelConfig;
     use crate::image::MelImage;
 
-    fn kept() -> KeptStyle {
+    fn kept() -> SavedStyle {
         let tokens = StyleTokens {
             model: "abc".into(),
             dim: 2,
@@ -95,8 +95,9 @@ mod tests {
             profile: vec![0.4, 0.5],
             instruments: vec![],
         };
-        let heard = Heard::of(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
-        KeptStyle {
+        let heard =
+            ReferenceMels::from_images(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
+        SavedStyle {
             name: "Sax".into(),
             path: "/sax.wav".into(),
             tokens: Arc::new(tokens),
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_to_the_bit() {
-        assert_eq!(KeptStyle::read(kept().write()), Some(kept()));
+        assert_eq!(SavedStyle::read(kept().write()), Some(kept()));
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
         for damage in damages {
             let mut written = kept().write();
             damage(&mut written);
-            assert_eq!(KeptStyle::read(written), None);
+            assert_eq!(SavedStyle::read(written), None);
         }
     }
 }

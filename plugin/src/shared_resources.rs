@@ -16,7 +16,7 @@ use crate::registry::Registry;
 const MAX_THREADS: usize = 8;
 
 /// The threads and the models.
-pub struct Workshop {
+pub struct SharedResources {
     loader: Loader,
     registry: Arc<Registry>,
     /// None where the system gave no thread.
@@ -34,21 +34,21 @@ impl Drop for IdleResamplers {
     }
 }
 
-impl Workshop {
-    /// The process's workshop; opens it for the first instance. Instances hold it, and nobody else.
+impl SharedResources {
+    /// The process's shared_resources; opens it for the first instance. Instances hold it, and nobody else.
     pub fn enter() -> Arc<Self> {
-        static OPEN: Mutex<Weak<Workshop>> = Mutex::new(Weak::new());
+        static OPEN: Mutex<Weak<SharedResources>> = Mutex::new(Weak::new());
         let mut open = OPEN.lock();
         open.upgrade().unwrap_or_else(|| {
             let pool = Pool::new(threads()).ok().map(Arc::new);
-            let workshop = Arc::new(Self {
+            let shared_resources = Arc::new(Self {
                 loader: Loader::spawn(),
                 registry: Arc::default(),
                 pool,
                 _idle: IdleResamplers,
             });
-            *open = Arc::downgrade(&workshop);
-            workshop
+            *open = Arc::downgrade(&shared_resources);
+            shared_resources
         })
     }
 

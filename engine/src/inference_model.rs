@@ -19,7 +19,7 @@ use crate::models::model::Model;
 use crate::nn::Backend;
 use crate::nn::candle::{Candle, ParamStore};
 use crate::nn::packed::{Packed, TensorSource};
-use crate::style::{Heard, KeptStyle, StyleTokens};
+use crate::style::{ReferenceMels, SavedStyle, StyleTokens};
 use crate::{Error, Result};
 
 /// Longest stretch of a reference that a style is read from.
@@ -30,12 +30,12 @@ const SILENT_IMAGE_MEAN: f32 = 0.01;
 pub(crate) const SILENT_SAMPLE: f32 = 1e-3;
 
 /// Networks with everything that playing them needs, on one executor.
-pub struct Playable<B: Backend> {
+pub struct InferenceModel<B: Backend> {
     model: Arc<Model<B>>,
     sha256: String,
 }
 
-impl Playable<Packed> {
+impl InferenceModel<Packed> {
     /// For the packed CPU engine.
     ///
     /// # Errors
@@ -48,14 +48,14 @@ impl Playable<Packed> {
     }
 }
 
-impl Playable<Candle> {
+impl InferenceModel<Candle> {
     /// For candle, on any of its devices.
     ///
     /// # Errors
-    /// As [`Playable::packed`], and if the device runs out of memory.
+    /// As [`InferenceModel::packed`], and if the device runs out of memory.
     pub fn candle(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
         // The packed engine's check first: an empty place in this store would be filled with noise.
-        Playable::packed(checkpoint)?;
+        InferenceModel::packed(checkpoint)?;
         let mut store = ParamStore::frozen(device);
         for (name, tensor) in &checkpoint.tensors {
             store.insert(name, tensor.shape.clone(), tensor.data.clone());
@@ -65,7 +65,7 @@ impl Playable<Candle> {
     }
 }
 
-impl<B: Backend> Playable<B> {
+impl<B: Backend> InferenceModel<B> {
     /// The networks; any number of streams may share them.
     pub fn model(&self) -> Arc<Model<B>> {
         Arc::clone(&self.model)
@@ -108,11 +108,11 @@ impl<B: Backend> Playable<B> {
         name: String,
         path: &Path,
         recording: &Audio,
-    ) -> Result<KeptStyle> {
+    ) -> Result<SavedStyle> {
         let images = reference_images(self.config(), recording)?;
         let tokens = self.style_of(ops, &images)?;
-        let heard = Heard::of(&self.config().mel, &images);
-        Ok(KeptStyle {
+        let heard = ReferenceMels::from_images(&self.config().mel, &images);
+        Ok(SavedStyle {
             name,
             path: path.to_path_buf(),
             tokens: Arc::new(tokens),
@@ -130,7 +130,7 @@ impl<B: Backend> Playable<B> {
     ///
     /// # Errors
     /// If it was kept without what was heard, or by a model with other ears.
-    pub fn understand(&self, ops: &mut B, style: &KeptStyle) -> Result<KeptStyle> {
+    pub fn reencode(&self, ops: &mut B, style: &SavedStyle) -> Result<SavedStyle> {
         if self.made(&style.tokens) {
             return Ok(style.clone());
         }
@@ -139,7 +139,7 @@ impl<B: Backend> Playable<B> {
             return Err(Error::invalid(&style.name, format!("{expected:?}"), format!("{found:?}")));
         }
         let tokens = self.style_of(ops, &style.heard.images())?;
-        Ok(KeptStyle { tokens: Arc::new(tokens), ..style.clone() })
+        Ok(SavedStyle { tokens: Arc::new(tokens), ..style.clone() })
     }
 }
 

@@ -13,11 +13,11 @@ use engine::{Error, Result};
 
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
-use crate::shared::Gravity;
+use crate::shared::Severity;
 use crate::styles::{Current, Styles};
 
 /// Plays one stream.
-pub struct Performer {
+pub struct PluginProcessor {
     instance: Arc<Instance>,
     pipeline: Pipeline,
     current: Current,
@@ -27,8 +27,8 @@ pub struct Performer {
     hop_seconds: f32,
 }
 
-impl Performer {
-    /// A performer for models with the windows of `config`, played in a mode.
+impl PluginProcessor {
+    /// A plugin_processor for models with the windows of `config`, played in a mode.
     ///
     /// # Errors
     /// If the rate is not 8 to 192 kHz.
@@ -73,8 +73,8 @@ impl Performer {
                 Ok(()) => *self.current.lock() = Some(model),
                 Err(_) => {
                     let text = "The model has windows of another length: it plays when the host restarts the plugin.";
-                    self.instance.shared.say(Gravity::Warning, text);
-                    self.instance.shared.restart.misfit();
+                    self.instance.shared.notify(Severity::Warning, text);
+                    self.instance.shared.restart.window_mismatch();
                 }
             },
             ModelState::Missing => {
@@ -87,7 +87,7 @@ impl Performer {
     }
 }
 
-impl WindowProcessor for Performer {
+impl WindowProcessor for PluginProcessor {
     fn process(
         &mut self,
         window: &WindowInput,
@@ -104,11 +104,11 @@ impl WindowProcessor for Performer {
             && self.instance.tell_device(model)
         {
             let text = format!("The GPU gave up, the CPU plays on: {}.", model.gpu().trouble());
-            shared.say(Gravity::Warning, text);
+            shared.notify(Severity::Warning, text);
         }
         match &result {
             Err(error) if !matches!(error, Error::Cancelled) => {
-                shared.say(Gravity::Warning, format!("A window plays dry: {error}."));
+                shared.notify(Severity::Warning, format!("A window plays dry: {error}."));
             }
             Ok(()) if out.dry => shared.words.lock().style.clear(),
             _ => {}

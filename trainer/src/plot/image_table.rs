@@ -19,14 +19,14 @@ const TEXT: u32 = 22;
 
 /// Spectrograms in rows, each row with its name, each column with its role.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Panels {
+pub struct ImageTable {
     /// The roles: content, style, target, output, ...
     pub columns: Vec<String>,
     /// Name and images of every example; as many images as columns.
     pub rows: Vec<(String, Vec<MelImage>)>,
 }
 
-impl Panels {
+impl ImageTable {
     /// Draws the table; low notes are at the bottom, time runs to the right.
     pub fn draw(&self, path: &Path) -> Result<()> {
         let (cell_width, cell_height) = self.cell();
@@ -84,7 +84,7 @@ impl Panels {
 fn paint(picture: &mut RgbImage, image: &MelImage, x: u32, y: u32) {
     for mel in 0..image.n_mels {
         for frame in 0..image.frames {
-            let colour = Rgb(colour::magma(image.at(mel, frame)));
+            let colour = Rgb(colour::magma(image.value(mel, frame)));
             let (left, top) = (x + frame as u32 * ZOOM, y + (image.n_mels - 1 - mel) as u32 * ZOOM);
             for dy in 0..ZOOM {
                 for dx in 0..ZOOM {

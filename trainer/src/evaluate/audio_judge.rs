@@ -6,38 +6,38 @@ use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
+use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{Executed, Pipeline, TransferModel};
-use engine::playable::Playable;
 use engine::settings::Settings;
 use engine::stream::render;
 use engine::{Error, Result};
 
-use super::subject::Subject;
+use super::eval_args::EvalArgs;
 use crate::classifier::Judge;
 use crate::data::score::Score;
 use crate::transcription::Note;
 use crate::transcription::basic_pitch::BasicPitch;
 
 /// A model and the ears that judge it. Calls may come from several threads at once.
-pub struct Listener {
+pub struct AudioJudge {
     /// The model.
-    pub playable: Playable<Packed>,
+    pub playable: InferenceModel<Packed>,
     /// Has one workspace; of all that is done for a clip its part is the least.
     judge: Mutex<Judge>,
     ear: BasicPitch,
 }
 
-impl Listener {
+impl AudioJudge {
     /// Reads a model and a classifier.
     ///
     /// # Errors
     /// If one of the files cannot be read or is something else.
-    pub fn open(subject: &Subject) -> Result<Self> {
+    pub fn open(eval_args: &EvalArgs) -> Result<Self> {
         Ok(Self {
-            playable: Playable::packed(&Checkpoint::read(&subject.model)?)?,
-            judge: Mutex::new(Judge::read(&subject.classifier)?),
+            playable: InferenceModel::packed(&Checkpoint::read(&eval_args.model)?)?,
+            judge: Mutex::new(Judge::read(&eval_args.classifier)?),
             ear: BasicPitch::new()?,
         })
     }

@@ -1,13 +1,13 @@
 //! From wet image to the wet segment at the host's rate.
 
-use super::intake::{Intake, gcd};
+use super::analysis::{Analysis, gcd};
 use crate::config::MelConfig;
 use crate::dsp::resample::Resampler;
 use crate::image::MelImage;
 use crate::settings::VocoderKind;
 use crate::stream::{Grid, WindowInput};
 use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
-use crate::vocoder::guided::{GuidedVocoder, Request};
+use crate::vocoder::guided::{GuidedVocoder, VocoderRequest};
 use crate::vocoder::mel_inverse::mel_to_magnitude;
 use crate::{Error, Result};
 
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 const GRIFFIN_LIM_ITERATIONS: usize = 32;
 
 /// What is to be played.
-pub(super) struct Performance<'a> {
+pub(super) struct SynthesisRequest<'a> {
     /// The content's image.
     pub content: &'a MelImage,
     /// The wet image.
@@ -27,7 +27,7 @@ pub(super) struct Performance<'a> {
 }
 
 /// Both vocoders.
-pub(super) struct Voice {
+pub(super) struct Synthesis {
     mel: MelConfig,
     grid: Grid,
     guided: GuidedVocoder,
@@ -36,7 +36,7 @@ pub(super) struct Voice {
     rendered: Vec<Vec<f32>>,
 }
 
-impl Voice {
+impl Synthesis {
     /// Plans both for the grid's host rate.
     pub fn new(mel: &MelConfig, grid: Grid) -> Result<Self> {
         Ok(Self {
@@ -56,27 +56,27 @@ impl Voice {
     /// Writes the window's segment to `wet` (channels x `window.segment.len()`).
     pub fn play(
         &mut self,
-        performance: &Performance,
-        intake: &Intake,
+        performance: &SynthesisRequest,
+        analysis: &Analysis,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {
         match window.settings.vocoder {
-            VocoderKind::Guided => self.play_guided(performance, intake, window, wet),
+            VocoderKind::Guided => self.play_guided(performance, analysis, window, wet),
             VocoderKind::GriffinLim => self.play_griffin_lim(performance, window, wet),
         }
     }
 
     fn play_guided(
         &mut self,
-        performance: &Performance,
-        intake: &Intake,
+        performance: &SynthesisRequest,
+        analysis: &Analysis,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {
         // The vocoder's edges reach one FFT in, and weakly a second one.
         let margin = 2 * self.guided.n_fft() as u64;
-        let host = intake.host();
+        let host = analysis.host();
         let origin = window.segment.start.saturating_sub(margin).max(host.start());
         let end = (window.segment.end + margin).min(host.end());
         if end < window.segment.end || origin > window.segment.start {
@@ -87,7 +87,7 @@ impl Voice {
             host.slices().iter().map(|channel| &channel[span.clone()]).collect();
         let model_to_host =
             f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
-        let request = Request {
+        let request = VocoderRequest {
             channels: &channels,
             origin: origin as i64,
             first_frame_position_samples: self.grid.first_model_sample(window.index) as f64
@@ -110,7 +110,7 @@ impl Voice {
     /// its own.
     fn play_griffin_lim(
         &mut self,
-        performance: &Performance,
+        performance: &SynthesisRequest,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {

@@ -27,7 +27,7 @@ use super::random;
 use super::renderer::Renderer;
 
 /// A setup of the pool as it is from now on.
-pub struct RenewedSetup {
+pub struct RerenderedSetup {
     /// Its index.
     pub index: usize,
     /// What it is now.
@@ -37,8 +37,8 @@ pub struct RenewedSetup {
 }
 
 /// New setups, one every so many steps.
-pub struct Renewal {
-    workshop: Arc<Workshop>,
+pub struct OnlineRendering {
+    renderer: Arc<SetupRenderer>,
     every: u64,
     /// How many setups are made in all.
     last: u64,
@@ -51,11 +51,11 @@ pub struct Renewal {
 struct Background {
     cancel: Cancel,
     /// None once nobody listens, so that a thread that waits to be heard ends.
-    renewed: Option<Receiver<Result<RenewedSetup>>>,
+    renewed: Option<Receiver<Result<RerenderedSetup>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Renewal {
+impl OnlineRendering {
     /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every`
     /// steps of `steps`, rendered by so many threads beside the training.
     ///
@@ -68,10 +68,10 @@ impl Renewal {
         steps: u64,
         threads: usize,
     ) -> Result<Self> {
-        let renderer = Renderer::open(folder, soundfonts, "renewal.soundfonts")?;
-        let workshop = Arc::new(Workshop::new(renderer, folder, threads)?);
+        let renderer = Renderer::open(folder, soundfonts, "online_rendering.soundfonts")?;
+        let renderer = Arc::new(SetupRenderer::new(renderer, folder, threads)?);
         Ok(Self {
-            workshop,
+            renderer,
             every,
             last: steps.saturating_sub(1) / every,
             taken: None,
@@ -84,11 +84,11 @@ impl Renewal {
     ///
     /// # Errors
     /// If a piece cannot be rendered.
-    pub fn due(&mut self, step: u64, mut take: impl FnMut(RenewedSetup)) -> Result<()> {
+    pub fn due(&mut self, step: u64, mut take: impl FnMut(RerenderedSetup)) -> Result<()> {
         let wanted = step / self.every;
         let Some(taken) = self.taken.replace(wanted) else {
-            self.workshop.renew_before(wanted, take)?;
-            self.background = Some(Background::start(&self.workshop, wanted..self.last));
+            self.renderer.renew_before(wanted, take)?;
+            self.background = Some(Background::start(&self.renderer, wanted..self.last));
             return Ok(());
         };
         let background =
@@ -98,14 +98,14 @@ impl Renewal {
 }
 
 impl Background {
-    fn start(workshop: &Arc<Workshop>, numbers: std::ops::Range<u64>) -> Self {
+    fn start(renderer: &Arc<SetupRenderer>, numbers: std::ops::Range<u64>) -> Self {
         // One waits to be taken while the next one is made.
         let (sender, renewed) = bounded(1);
-        let (workshop, cancel) = (Arc::clone(workshop), Cancel::default());
+        let (renderer, cancel) = (Arc::clone(renderer), Cancel::default());
         let own = cancel.clone();
         let thread = std::thread::spawn(move || {
             for number in numbers {
-                let renewed = workshop.threads.install(|| workshop.renewed(number, &own));
+                let renewed = renderer.threads.install(|| renderer.renewed(number, &own));
                 if sender.send(renewed).is_err() {
                     break;
                 }
@@ -114,10 +114,10 @@ impl Background {
         Self { cancel, renewed: Some(renewed), thread: Some(thread) }
     }
 
-    fn next(&self) -> Result<RenewedSetup> {
+    fn next(&self) -> Result<RerenderedSetup> {
         let received = self.renewed.as_ref().and_then(|renewed| renewed.recv().ok());
         received.unwrap_or_else(|| {
-            Err(Error::invalid("renewal", "another setup", "a thread that ended"))
+            Err(Error::invalid("online_rendering", "another setup", "a thread that ended"))
         })
     }
 }
@@ -142,7 +142,7 @@ fn trained_in(description: &Description, setup: usize) -> Vec<usize> {
 }
 
 /// What a new setup is made with.
-struct Workshop {
+struct SetupRenderer {
     renderer: Renderer,
     folder: PathBuf,
     instruments: Vec<Instrument>,
@@ -151,7 +151,7 @@ struct Workshop {
     threads: ThreadPool,
 }
 
-impl Workshop {
+impl SetupRenderer {
     fn new(renderer: Renderer, folder: &Path, threads: usize) -> Result<Self> {
         let Description { setups, instruments, .. } = &renderer.description;
         let recorded = (0..setups.len()).filter(|index| setups[*index].chain != Chain::default());
@@ -161,7 +161,7 @@ impl Workshop {
         if renewable.is_empty() {
             let expected = "a dataset whose training pieces have setups with a recording chain";
             return Err(Error::invalid(
-                "renewal.every",
+                "online_rendering.every",
                 expected,
                 format!("{} setups", setups.len()),
             ));
@@ -177,13 +177,13 @@ impl Workshop {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
-            .map_err(|e| Error::invalid("renewal.threads", "threads that start", e))?;
+            .map_err(|e| Error::invalid("online_rendering.threads", "threads that start", e))?;
         Ok(Self { instruments, renewable, threads, folder: folder.to_path_buf(), renderer })
     }
 
     /// Setup number `number` of the endless sequence that the dataset's seed draws, with its
     /// pieces; on the threads of the caller's pool.
-    fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RenewedSetup> {
+    fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RerenderedSetup> {
         let description = &self.renderer.description;
         let index = self.renewable[(number % self.renewable.len() as u64) as usize];
         let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
@@ -204,15 +204,18 @@ impl Workshop {
         };
         let pieces = trained_in(description, index);
         let pieces = pieces.par_iter().map(render).collect::<Result<_>>()?;
-        Ok(RenewedSetup { index, setup, pieces })
+        Ok(RerenderedSetup { index, setup, pieces })
     }
 
     /// Every setup as a resumed run had it last, before number `next`; on all cores, for nothing is
     /// trained meanwhile.
-    fn renew_before(&self, next: u64, mut take: impl FnMut(RenewedSetup)) -> Result<()> {
+    fn renew_before(&self, next: u64, mut take: impl FnMut(RerenderedSetup)) -> Result<()> {
         let first = next.saturating_sub(self.renewable.len() as u64);
         if first < next {
-            eprintln!("renewal: making the {} setups again that the run had", next - first);
+            eprintln!(
+                "online_rendering: making the {} setups again that the run had",
+                next - first
+            );
         }
         (first..next).try_for_each(|number| self.renewed(number, &Cancel::default()).map(&mut take))
     }

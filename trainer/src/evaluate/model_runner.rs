@@ -12,14 +12,14 @@ use engine::settings::Settings;
 use engine::style::StyleTokens;
 
 /// Plays images of one window.
-pub struct Player {
+pub struct ModelRunner {
     /// Encodes, denoises and decodes.
     pub transfer: Transfer,
     model: Arc<Model<Packed>>,
     ops: Packed,
 }
 
-impl Player {
+impl ModelRunner {
     /// A player of a model.
     ///
     /// # Errors
