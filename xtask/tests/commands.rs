@@ -136,7 +136,7 @@ fn every_bad_input_is_one_sentence() {
         ("text.wav", "expected a WAV, FLAC, MP3 or OGG"),
         ("silent.wav", "found silence"),
         ("folder.wav", "found a folder"),
-        (golden("empty.wav").as_str(), "without a single sample"),
+        (golden("empty.wav").as_str(), "found a file without samples"),
         (golden("nan.wav").as_str(), "NaN"),
         (golden("quad.wav").as_str(), "found 4 channels"),
     ] {
@@ -267,7 +267,7 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
     }
     bench.refuses(
         "transfer in.wav --style mono.flac --out out.flac --float --model model.safetensors",
-        "FLAC holds no float",
+        "FLAC cannot store float",
     );
 }
 
