@@ -180,8 +180,10 @@ fn gradients_are_those_of_finite_differences() {
     let probe = Tensor::from_vec(pseudo(2 * 256 * c, 6), (2, 16, 16, c), &device).expect("probe");
     let mut loss = || {
         let style = unet.style.forward(&mut ops, &image).expect("style");
-        let read =
-            unet.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let read = unet
+            .unet
+            .precompute_style(&mut ops, &style.tokens, &style.pooled, Some(&profile))
+            .expect("read");
         let conditions = engine::models::unet::Conditions {
             content: &noisy,
             mask: &mask,

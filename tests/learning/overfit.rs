@@ -99,8 +99,10 @@ fn the_denoiser_and_the_style_encoder_learn_a_batch() {
     let (images, labels) = (images(4, 64), Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap());
     let (first, last) = learn(&store, 250, 4e-3, || {
         let style = nets.style.forward(&mut ops, &images).expect("style");
-        let read =
-            nets.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let read = nets
+            .unet
+            .precompute_style(&mut ops, &style.tokens, &style.pooled, Some(&profile))
+            .expect("read");
         let conditions =
             Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
         let prediction = nets.unet.forward(&mut ops, &noisy, &conditions).expect("unet");

@@ -114,7 +114,8 @@ impl DiffusionTask {
         let style = self.nets.style.forward(&mut self.ops, &batch.style)?;
         let [tokens, pooled, profile] = [&style.tokens, &style.pooled, &batch.profile]
             .map(|kept| kept.broadcast_mul(&batch.keep_style));
-        let read = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
+        let read =
+            self.nets.unet.precompute_style(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
         let (content, mask, timestep) = (&batch.content, &batch.mask, &batch.timestep);
         let conditions = Conditions { content, mask, timestep, style: &read };
         let prediction = self.nets.unet.forward(&mut self.ops, &batch.noisy, &conditions)?;
