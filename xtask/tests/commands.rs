@@ -485,6 +485,6 @@ fn a_saved_style_plays_as_its_recording_does() {
     std::fs::write(bench.path("text.luthier"), "no style in here").expect("written");
     bench.refuses(
         &format!("{transfer} --style text.luthier --out a.wav"),
-        "expected a style saved by Luthier",
+        "expected a style file saved by Luthier",
     );
 }
