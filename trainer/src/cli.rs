@@ -1,4 +1,4 @@
-//! `trainer <command>`: one line here for each command; its options live beside its code.
+//! The subcommands of `trainer`. Their options are defined in the modules that run them.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use crate::data::recordings::{build, fetch};
 use crate::vggish::convert;
 use crate::{ablation, data, evaluate, export, train};
 
-/// Makes Luthier's models: data sets, training runs, evaluations.
+/// Creates Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
 #[command(name = "trainer", version)]
 struct Cli {
@@ -29,12 +29,12 @@ enum Command {
     Export(export::Args),
     ConvertVggish(convert::Args),
     Ablate(ablation::Args),
-    /// Compares a model's results with the truth, beside baselines.
+    /// Compares a model's output with the true target and with baselines.
     Evaluate(evaluate::Args),
 }
 
-/// Runs the command line of this process; a command that did a part of its work and named the rest
-/// ends with 1.
+/// Parses the command line of this process and runs the command. The exit code is 1 if `fetch`
+/// could not download every file.
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Render(args) => data::render::run(&args).map(drop)?,

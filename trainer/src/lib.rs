@@ -1,8 +1,8 @@
-//! Everything that makes a model: data, losses, optimiser, training runs, evaluation, pictures.
+//! Data, losses, optimiser, training runs, evaluation and pictures of Luthier's models.
 //!
-//! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`,
-//! `diffusion`, `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log)
-//! -> `report` (pictures).
+//! A training run reads its `config` and its `data`. A task (`autoencoder`, `diffusion` or
+//! `classifier`) computes the `losses` of a batch. `train_loop` runs the steps with `optim` and
+//! writes checkpoints and the log. `report` draws the log.
 
 pub mod ablation;
 pub mod autoencoder;

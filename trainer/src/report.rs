@@ -1,4 +1,4 @@
-//! A run's log as pictures.
+//! Pictures of a run's log.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub fn draw_curves(folder: &Folder) -> Result<()> {
     curves(&folder.lines()?).draw(&folder.path().join("curves.png"))
 }
 
-/// The log's lines as charts; what was never logged has no chart.
+/// The log's lines as charts. Values that were never logged have no chart.
 pub fn curves(lines: &[Value]) -> Curves {
     let mut losses = Lines::default();
     let mut validation = Lines::default();
@@ -37,7 +37,7 @@ pub fn curves(lines: &[Value]) -> Curves {
     Curves { charts: charts.filter(|(_, curves)| !curves.is_empty()).collect() }
 }
 
-/// Values by name, in the order of steps.
+/// Values by name, in order of steps.
 #[derive(Default)]
 struct Lines(BTreeMap<String, Vec<(f64, f64)>>);
 

@@ -1,5 +1,4 @@
-//! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer
-//! build-dataset` promises.
+//! `trainer build-dataset` with generated recordings: datasets, pairs and models.
 
 mod tiny;
 mod toy;
@@ -24,7 +23,7 @@ use trainer::train::{self, Model};
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
-/// Writes a recording of notes with so many partials: 0.6 s each, silence around them.
+/// Writes a recording of notes of 0.6 s with `partials` partials. It starts and ends with silence.
 fn record(path: &Path, partials: usize, first_hz: f32, seconds: f32) {
     let rate_hz = 22_050;
     let sample = |n: usize| {
@@ -39,7 +38,7 @@ fn record(path: &Path, partials: usize, first_hz: f32, seconds: f32) {
         .unwrap();
 }
 
-/// `count` recordings of each of three instruments, two or three chunks each.
+/// `count` recordings of each of three instruments, with two or three chunks each.
 fn collection(folder: &Path, count: usize) -> Args {
     for (instrument, partials) in [("flute", 1), ("harp", 4), ("organ", 12)] {
         for take in 0..count {
@@ -57,7 +56,7 @@ fn collection(folder: &Path, count: usize) -> Args {
     }
 }
 
-/// Every file of a dataset with its bytes.
+/// All files of a dataset with their bytes.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -112,7 +111,7 @@ fn pairs_are_balanced_and_name_images_as_the_reports_do() {
         };
         *counts.entry((label1.into(), label2.into())).or_default() += 1;
         assert!(idx2.parse::<usize>().is_ok());
-        // The index counts a folder's images by name.
+        // The index numbers the images of a folder by name.
         let mut names: Vec<_> = files(&args.out.join(label1)).into_keys().collect();
         names.sort();
         let recording = &data.description.recordings[first.piece];
@@ -149,8 +148,8 @@ fn a_stopped_build_goes_on_and_another_one_is_refused() {
     let summary = build::run(&args).unwrap();
     assert_eq!((summary.built, summary.kept, summary.skipped.len()), (6, 0, 0));
     let whole = files(&args.out);
-    // As a stopped run leaves it: sides are not given yet, one recording is not noted, one has lost
-    // an image.
+    // The state after an interrupted run: no splits, one recording without an entry, and one
+    // without an image.
     let path = args.out.join("dataset.json");
     let mut description: serde_json::Value =
         serde_json::from_slice(&whole[Path::new("dataset.json")]).unwrap();
@@ -199,7 +198,7 @@ fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built
     };
     let file = |name: &str| args.folder.join("harp").join(name);
     let before = [0, 1, 2].map(|take| side(&format!("take_{take}")).unwrap());
-    // Each in turn: a side of chance would not come out right three times.
+    // Three different recordings, because a random split is unlikely to be right three times.
     for (take, before) in before.into_iter().enumerate() {
         std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav")))
             .unwrap();
@@ -260,8 +259,8 @@ fn a_long_recording_is_used_in_part() {
         let [start_s, end_s] = recording.sounding_samples.map(|n| n as f64 / 22_050.0);
         assert!((start_s - 0.5).abs() < 0.1 && end_s < 7.6, "{start_s} to {end_s} s");
     }
-    // The maximum of every chunk is its brightest pixel, in the crop or in the two frames that are
-    // cut off.
+    // The maximum of every chunk is its brightest pixel. It is in the crop or in the two frames
+    // that are cut off.
     let bright = |at: &_| data.image(*at).iter().max().copied() > Some(240);
     assert!(data.images(Split::Train).iter().all(bright));
 }

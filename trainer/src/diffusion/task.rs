@@ -81,13 +81,13 @@ impl DiffusionTask {
             let (head, knows) = (format!("{STYLE}.{LABEL}."), &trained.style.instruments);
             let same = *knows == config.model.style.instruments;
             let kept = base.tensors.iter().filter(|(name, _)| same || !name.starts_with(&head));
-            fill(&mut store, &growth::grown(kept, &config.model, config.seed)?);
+            fill(&mut store, &growth::grow(kept, &config.model, config.seed)?);
         }
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
         let forward = ForwardDiffusion::new(&config.model.diffusion)?;
         let validation = examples.validation(config.validation_items, config.seed)?;
-        let listener = setup.listener("style", config.loss.style, &config.model.mel)?;
+        let listener = setup.feature_loss("style", config.loss.style, &config.model.mel)?;
         let batches = Batches::new(config.clone(), examples, latents)?;
         let ahead = Ahead::new(batches, config.steps)?;
         Ok(Self {
