@@ -1,4 +1,20 @@
 //! A model file ready for inference: checked, packed, and able to compute a style from audio.
+//!
+//! ```
+//! use engine::audio_file::Audio;
+//! use engine::checkpoint::Checkpoint;
+//! use engine::inference_model::InferenceModel;
+//! use engine::nn::packed::Packed;
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
+//! let model = InferenceModel::packed(&Checkpoint::read(file)?)?;
+//!
+//! let tone = (0..44_100).map(|n| 0.1 * (0.06 * n as f32).sin()).collect();
+//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone] };
+//! let style = model.style(&mut Packed::default(), &reference)?;
+//! assert!(model.made(&style) && style.count() > 0);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -36,8 +36,8 @@ impl Accelerator {
         Ok(Self { model, config, fault: Fault::default() })
     }
 
-    /// The networks for one stream: on the device with fallback to the CPU, or on the CPU alone if
-    /// there is no device or it has failed.
+    /// The networks for one stream, on the device with fallback to the CPU. They are on the CPU
+    /// alone if there is no device or it has failed.
     pub fn networks(
         device: Option<&Self>,
         cpu: &InferenceModel<Packed>,

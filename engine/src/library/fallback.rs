@@ -28,7 +28,7 @@ impl Fault {
 }
 
 /// Two instances of the same networks. After an error or a non-finite result of the first, the
-/// second repeats the computation and does all later ones, in every stream that shares the
+/// second repeats the computation. It also does all later ones, in every stream that shares the
 /// [`Fault`]. No window is lost.
 pub struct Fallback {
     /// `None` after a failure, which frees its memory.
@@ -114,7 +114,7 @@ impl TransferModel for Fallback {
 mod tests {
     use super::*;
 
-    /// Networks whose outputs have one constant value.
+    /// Networks with constant outputs.
     struct Constant(ModelConfig, f32);
 
     impl TransferModel for Constant {

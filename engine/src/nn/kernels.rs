@@ -45,7 +45,7 @@ impl<'a> Matrix<'a> {
 /// `out[m, n] = a[m, k] b[k, n]`, added to `out` if `accumulate`. Rows of `out` are `out_stride`
 /// elements apart.
 ///
-/// It uses one thread, so that the order of the sums, and thus every bit, is independent of the
+/// It uses one thread, so that the order of the sums, and every bit, is independent of the
 /// machine's load.
 ///
 /// # Panics

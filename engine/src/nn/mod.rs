@@ -1,7 +1,7 @@
 //! The operations of all networks, and two executors for them.
 //!
 //! A network (see [`crate::models`]) is written once, generic over [`Backend`]. [`packed::Packed`]
-//! runs it on the CPU. [`candle::Candle`] trains it and runs it on CUDA. All activations have four
+//! runs it on the CPU. `candle::Candle` trains it and runs it on CUDA. All activations have four
 //! dimensions, `(B, H, W, C)`: batch, mel bin (1 for tokens), frame (or token), channel.
 //!
 //! ```

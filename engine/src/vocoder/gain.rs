@@ -33,7 +33,7 @@ const FADE_DB_PER_OCTAVE: f32 = 12.0;
 /// Range of image values above the floor in which a target fades in if the content is silent. A
 /// decoder's output for silence is not exactly 0.
 const FADE_IN: f32 = 0.04;
-/// Additional cut of a band whose target is at the floor. The floor means "this level or below",
+/// Additional cut of a band with its target at the floor. The floor means "this level or below",
 /// and a steady residue at the floor is audible in a pause.
 const FLOOR_CUT_DB: f32 = 20.0;
 /// Mel power, at the images' level, below which a band is silent and not corrected.

@@ -196,7 +196,7 @@ fn sanitize(x: f32) -> f32 {
     if x.is_nan() { 0.0 } else { x.clamp(-SAMPLE_MAX, SAMPLE_MAX) }
 }
 
-/// The frames whose windows overlap a span.
+/// The frames that overlap a span.
 struct FrameSpan {
     /// Index of the first frame since reset.
     first_frame: i64,

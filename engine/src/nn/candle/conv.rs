@@ -10,8 +10,8 @@ use crate::Result;
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
-/// Rows of the patch matrix per task: many enough to amortise packing the weights, few enough that
-/// the lowest resolutions of a small batch (24 images of 4 x 4) have more than one task.
+/// Rows of the patch matrix per task. Many rows amortise packing the weights. With few rows, the
+/// lowest resolutions of a small batch (24 images of 4 x 4) still have several tasks.
 const ROWS_PER_TASK: usize = 256;
 
 /// Number of partial weight gradients. It is fixed, so that their sum does not depend on the number

@@ -1,9 +1,25 @@
 //! The candle executor: training on the CPU and CUDA, and inference on CUDA.
 //!
 //! On the CPU, `conv`, `norm` and `rearrange` replace candle's operations. candle's convolution is
-//! slow there, and several of its backward passes are wrong or missing. On other devices candle's
-//! operations are used, with a convolution whose backward pass is composed of forward convolutions.
-//! See `docs/decisions/007-pinned-candle.md`.
+//! slow there, and several of its backward passes are wrong or missing. Other devices use candle's
+//! operations. Their convolution has a backward pass that is composed of forward convolutions. See
+//! `docs/decisions/007-pinned-candle.md`.
+//!
+//! ```
+//! use candle_core::Device;
+//! use engine::nn::candle::{Candle, ParamStore};
+//! use engine::nn::{Backend, ConvSpec};
+//!
+//! let mut store = ParamStore::new(&Device::Cpu, 7);
+//! let layer = Candle::load_conv(&mut &mut store, "layer", ConvSpec::linear(2, 3))?;
+//!
+//! let mut ops = Candle::new(Device::Cpu);
+//! let x = ops.tensor([1, 1, 4, 2], &[0.5; 8])?;
+//! let y = ops.conv(&x, &layer)?;
+//! assert_eq!(ops.dims(&y), [1, 1, 4, 3]);
+//! assert_eq!(store.variables().len(), 2, "weight and bias");
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod attached_conv;
 pub mod bf16;

@@ -154,8 +154,8 @@ fn overlapping_windows_agree_where_they_overlap() {
     };
     for (iterations, limit_db) in [(0, -100.0), (8, -40.0)] {
         let ((a, first), (b, second)) = (window(20, iterations), window(52, iterations));
-        // From the second window's frame 2 to the first window's third frame from the end: at least
-        // a quarter of a second from the ends of both spans.
+        // From the second window's frame 2 to the first window's third frame from the end. Both
+        // spans extend at least a quarter of a second further.
         let from = b + 8192 + 2 * 1115 + 2048;
         let to = a + 8192 + 61 * 1115 - 2048;
         let db = difference_db(&second[0][from - b..to - b], &first[0][from - a..to - a]);
