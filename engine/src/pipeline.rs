@@ -1,4 +1,4 @@
-//! One window of content and a style in, its wet audio out.
+//! Converts one window of content into wet audio in a style.
 //!
 //! ```text
 //! host samples -> analysis (Resampler, Level, history) -> MelFrontEnd -> content image
@@ -6,8 +6,37 @@
 //!   -> synthesis (guided vocoder or Griffin-Lim) -> wet segment
 //! ```
 //!
-//! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is
-//! [`crate::stream`]'s.
+//! [`Pipeline`] implements [`WindowProcessor`] with these stages. [`crate::stream`] runs it on a
+//! stream.
+//!
+//! ```
+//! use engine::audio_file::Audio;
+//! use engine::checkpoint::Checkpoint;
+//! use engine::inference_model::InferenceModel;
+//! use engine::nn::packed::Packed;
+//! use engine::pipeline::{Executed, Pipeline};
+//! use engine::settings::Settings;
+//! use engine::stream::render;
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
+//! let model = InferenceModel::packed(&Checkpoint::read(file)?)?;
+//! let tone = |hz: f32| -> Vec<f32> {
+//!     let radians = hz * std::f32::consts::TAU / 44_100.0;
+//!     (0..44_100).map(|n| 0.1 * (radians * n as f32).sin()).collect()
+//! };
+//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone(220.0)] };
+//! let style = model.style(&mut Packed::default(), &reference)?;
+//!
+//! let networks = Executed::new(model.model(), Packed::default());
+//! let pipeline = Pipeline::new(Box::new(networks), 44_100, 1, style)?;
+//! let (grid, settings) = (pipeline.grid().clone(), Settings::default());
+//! let content = [tone(440.0)];
+//! let (output, report) =
+//!     render(grid, &content, Box::new(pipeline), &settings, &mut |_| {})?;
+//! assert_eq!(output[0].len(), content[0].len());
+//! assert_eq!(report.stats.failed, 0);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod analysis;
 mod rolling_style;
