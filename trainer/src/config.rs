@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use engine::config::ModelConfig;
-use engine::nn::candle::Bf16;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+use training_kernels::Bf16;
 
 use crate::losses::perceptual::ChannelWeights;
 use crate::optim::{AdamWConfig, ScheduleConfig};

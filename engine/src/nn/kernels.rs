@@ -181,6 +181,16 @@ impl ConvShape {
         (self.spec.output(self.h), self.spec.output(self.w))
     }
 
+    /// Values of one input image.
+    pub fn input_len(&self) -> usize {
+        self.h * self.w * self.spec.c_in
+    }
+
+    /// Values of one output image.
+    pub fn output_len(&self) -> usize {
+        self.positions() * self.spec.c_out
+    }
+
     /// Output positions of one image.
     pub fn positions(&self) -> usize {
         let (h, w) = self.output();
