@@ -1,9 +1,6 @@
-//! Pictures as PNG: spectrogram panels and curves, with a font of our own (no screen, no system
-//! font).
+//! Pictures as PNG: spectrogram panels and curves. The crate `plot` has the font and the colours.
 
-pub mod colour;
 pub mod curves;
-pub mod font;
 pub mod image_table;
 
 pub use curves::{Curve, Curves};
