@@ -184,7 +184,8 @@ pub struct RunConfig {
     /// Whether convolutions and linear layers, forward and backward, and Muon's long products
     /// multiply values rounded to bf16, and sum in f32: up to twice the rate on a CPU with
     /// AVX512-BF16, some three times with AMX-BF16, where the frozen encoder does so too. Without,
-    /// and on a GPU, they multiply f32. Weights, moments and everything else stay f32.
+    /// and on a GPU, they multiply f32. Weights, moments and everything else stay f32. A new run
+    /// sets it to false where this machine multiplies f32 faster.
     pub bf16: bool,
     /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the
     /// optimiser's moments).
@@ -243,6 +244,12 @@ impl RunConfig {
     /// (`schedule.learning_rate=1e-3`).
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         Self::over(Self::default(), file, overrides)
+    }
+
+    /// The config of a new run: with products of f32 where this machine measures them as faster.
+    /// The run's folder keeps the choice, so that a resumed run computes the same products.
+    pub fn with_measured_products(self) -> Self {
+        Self { bf16: self.bf16 && Bf16::faster_than_f32().is_some(), ..self }
     }
 
     /// That products are to be of bf16, and this machine multiplies them.
@@ -468,6 +475,15 @@ mod tests {
         let config = load(&["seed=9", "schedule.rule=plateau"]).unwrap();
         std::fs::write(&path, config.to_toml().unwrap()).unwrap();
         assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn products_are_measured_only_where_bf16_is_requested() {
+        let requested = load(&["bf16=true"]).unwrap();
+        let chosen = requested.clone().with_measured_products();
+        assert_eq!(RunConfig { bf16: true, ..chosen.clone() }, requested, "all else stays");
+        assert_eq!(chosen.bf16, chosen.bf16_products().is_some());
+        assert!(!load(&["bf16=false"]).unwrap().with_measured_products().bf16);
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 fn load_config(args: &Args) -> Result<RunConfig> {
     match args.resume {
         true => RunConfig::stopped(&Folder::open(&args.out)?.stopped_config(), &overrides(args)?),
-        false => new_config(args),
+        false => Ok(new_config(args)?.with_measured_products()),
     }
 }
 

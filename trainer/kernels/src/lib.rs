@@ -9,6 +9,7 @@
 mod blocks;
 mod conv;
 mod kernel;
+mod measure;
 mod memory;
 mod padded;
 mod panels;

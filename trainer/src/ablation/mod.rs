@@ -182,6 +182,8 @@ fn trained(training: train::Args) -> Result<bool> {
         if Path::new(&wanted.init).starts_with(folder.path()) {
             found.init.clone_from(&wanted.init);
         }
+        // A run keeps that its machine multiplies f32 faster.
+        found.bf16 |= wanted.bf16;
         if let Some(field) = wanted.differs_from(&found)? {
             bail!(
                 "{}: expected a run with this row's {field}, found another; choose another --out",
