@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "candle")]
 use candle_core::Device;
 
 use crate::audio_file::Audio;
@@ -32,6 +33,7 @@ use crate::dsp::resample::resampled;
 use crate::image::MelImage;
 use crate::models::model::Model;
 use crate::nn::Backend;
+#[cfg(feature = "candle")]
 use crate::nn::candle::{Candle, ParamStore};
 use crate::nn::packed::{Packed, TensorSource};
 use crate::style::{ReferenceMels, SavedStyle, StyleTokens};
@@ -63,6 +65,7 @@ impl InferenceModel<Packed> {
     }
 }
 
+#[cfg(feature = "candle")]
 impl InferenceModel<Candle> {
     /// Loads a model for candle on any of its devices.
     ///

@@ -25,7 +25,7 @@ impl Setup<'_> {
     pub fn executor(&self) -> Candle {
         let ops = Candle::new(self.device.clone());
         match self.config.bf16_products() {
-            Some(bf16) => ops.in_bf16(bf16),
+            Some(bf16) => ops.with_kernel(bf16),
             None => ops,
         }
     }

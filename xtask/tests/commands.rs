@@ -91,7 +91,7 @@ impl Bench {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask_full"));
         // No library that this machine may have, but an empty folder for it.
         command.env_remove(PATH_VARIABLE).env("CARGO_TARGET_DIR", self.folder.path());
         command.current_dir(self.folder.path()).args(line.split_whitespace());

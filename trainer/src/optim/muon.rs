@@ -7,8 +7,8 @@
 //! al. 2025, arXiv 2502.16982), so that one learning rate and one decay serve both.
 
 use candle_core::{Result, Tensor};
-use engine::nn::candle::bf16::{Bf16, Part, product};
 use engine::nn::kernels::{Matrix, matmul};
+use training_kernels::{Bf16, Part, product};
 
 /// Coefficients of `a x + b x^3 + c x^5`.
 const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];

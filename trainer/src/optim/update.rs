@@ -2,7 +2,7 @@
 //! operations elsewhere.
 
 use candle_core::{Tensor, Var};
-use engine::nn::candle::Bf16;
+use training_kernels::Bf16;
 
 use super::config::AdamWConfig;
 use super::in_place::in_place;
