@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::losses::perceptual::ChannelWeights;
-use crate::optim::{AdamWConfig, ScheduleConfig};
+use crate::optim::{OptimizerConfig, ScheduleConfig};
 
 /// The loss terms: their weights, and how the perceptual one is taken. A term of weight 0 is not
 /// computed.
@@ -67,7 +67,7 @@ pub struct DiffusionTraining {
     /// Probability that the content is dropped.
     pub content_drop: f64,
     /// Probability that style and target, and by itself the content, get a recording chain of
-    /// chance ([`crate::data::recolour`]).
+    /// chance ([`crate::data::augment::recolour`]).
     pub recolour: f64,
     /// Weighs timesteps by their signal-to-noise ratio up to this (min-SNR, Hang et al. 2023); 0
     /// weighs all alike. Under v-prediction at zero terminal SNR nothing is learnt at the last
@@ -96,7 +96,7 @@ impl Default for DiffusionTraining {
     }
 }
 
-/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::online_rendering`]).
+/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::dataset::online_rendering`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineRenderingConfig {
@@ -197,7 +197,7 @@ pub struct RunConfig {
     /// The model.
     pub model: ModelConfig,
     /// The optimiser.
-    pub optimiser: AdamWConfig,
+    pub optimiser: OptimizerConfig,
     /// The learning rate.
     pub schedule: ScheduleConfig,
     /// The loss terms.
@@ -227,7 +227,7 @@ impl Default for RunConfig {
             ema_decay: 0.999,
             latent_noise: 0.005,
             model: ModelConfig::default(),
-            optimiser: AdamWConfig::default(),
+            optimiser: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
             loss: LossWeights::default(),
             diffusion: DiffusionTraining::default(),

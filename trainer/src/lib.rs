@@ -1,11 +1,9 @@
-//! Everything that makes a model: data, losses, optimiser, training runs, evaluation, pictures.
+//! Data, losses, optimiser, training runs and evaluation of Luthier's models.
 //!
-//! The way of a run: `config` (what to do) -> `data` (what to learn from) -> a task (`autoencoder`,
-//! `diffusion`, `classifier`: batch -> `losses`) -> `train_loop` (steps, `optim`, checkpoints, log)
-//! -> `report` (pictures).
+//! The path of a training run: `config` -> `data` -> one of the `tasks` (batch -> `losses`) ->
+//! `train_loop` (steps, `optim`, checkpoints, log, curves).
 
 pub mod ablation;
-pub mod autoencoder;
 pub mod classifier;
 pub mod cli;
 pub mod config;
@@ -20,8 +18,7 @@ pub mod losses;
 pub mod optim;
 pub mod plot;
 pub mod principal_components;
-pub mod report;
-pub mod setup;
+pub mod tasks;
 pub mod train;
 pub mod train_loop;
 pub mod transcription;

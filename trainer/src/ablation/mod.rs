@@ -20,12 +20,13 @@ use self::judged::{Key, Set};
 use self::rows::Row;
 use crate::classifier::Judge;
 use crate::config::RunConfig;
-use crate::data::description::{Description, Split};
+use crate::data::dataset::Split;
+use crate::data::dataset::description::Description;
 use crate::evaluate::eval_args::EvalArgs;
 use crate::evaluate::sampling::Sampling;
 use crate::evaluate::transfer::{RowArgs, Session};
 use crate::evaluate::write_json;
-use crate::setup::Setup;
+use crate::tasks::TaskSetup;
 use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
@@ -132,11 +133,11 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
     for row in rows {
         for training in trainings(args, row) {
             let config = train::new_config(&training).with_context(|| row.folder.clone())?;
-            let setup = Setup { config: &config, device: Device::Cpu, init: None };
+            let setup = TaskSetup { config: &config, device: Device::Cpu, init: None };
             for (term, weight) in
                 [("style", config.loss.style), ("perceptual", config.loss.perceptual)]
             {
-                setup.listener(term, weight, &mel).with_context(|| row.folder.clone())?;
+                setup.feature_loss(term, weight, &mel).with_context(|| row.folder.clone())?;
             }
         }
         ensure!(

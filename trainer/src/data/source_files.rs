@@ -1,67 +1,76 @@
-//! Which files of a folder tree are recordings, and of what.
+//! Finds audio files in a folder tree. The folder of a file names its instrument.
 
 use std::collections::BTreeMap;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use engine::{Error, Result};
+use serde::{Deserialize, Serialize};
 
-use super::description::Skipped;
-
-/// Endings of the files that are read; others are none of our business.
+/// Endings of audio files. Other files are ignored.
 const ENDINGS: [&str; 4] = ["mp3", "wav", "flac", "ogg"];
 
-/// One recording's file.
+/// One audio file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Where it is.
+pub struct SourceFile {
+    /// Its path.
     pub path: PathBuf,
-    /// The same below the folder that was searched, with `/` between its parts.
+    /// Its path relative to the searched folder, with `/` between its parts.
     pub file: String,
-    /// The name of the folder that it lies in.
+    /// Name of its folder.
     pub instrument: String,
-    /// The file's name without its ending: unique among the instrument's recordings.
+    /// Its name without the ending, unique for the instrument.
     pub name: String,
-    /// Length of the file.
+    /// Its size.
     pub bytes: u64,
 }
 
-/// What was found in a folder tree.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// Recordings, sorted by [`Source::file`].
-    pub sources: Vec<Source>,
-    /// Audio files that cannot be told apart or labelled.
-    pub skipped: Vec<Skipped>,
+/// An audio file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkippedFile {
+    /// Its path relative to the searched folder.
+    pub file: String,
+    /// Why it cannot be used.
+    pub reason: String,
 }
 
-/// All audio files below a folder; the folder that holds a file names its instrument. Names that
-/// begin with a dot are passed over.
+/// The audio files of a folder tree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceFiles {
+    /// Usable files, sorted by [`SourceFile::file`].
+    pub files: Vec<SourceFile>,
+    /// Files without an instrument or with a name that is not UTF-8.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// Finds all audio files below a folder. Names that begin with a dot are ignored.
 ///
 /// # Errors
-/// If a folder cannot be read, if there is no audio file, or if two recordings of an instrument
-/// have one name.
-pub fn find(folder: &Path) -> Result<Found> {
-    let mut files = Vec::new();
-    walk(folder, &mut files)?;
-    let mut found = Found::default();
-    for path in files {
-        let file = shown(folder, &path);
-        match source(folder, &path, &file)? {
-            Ok(source) => found.sources.push(source),
-            Err(reason) => found.skipped.push(Skipped { file, reason }),
+/// If a folder cannot be read, there is no audio file, or two files of an instrument have the
+/// same name.
+pub fn find(folder: &Path) -> Result<SourceFiles> {
+    let mut paths = Vec::new();
+    walk(folder, &mut paths)?;
+    let mut found = SourceFiles::default();
+    for path in paths {
+        let file = relative_name(folder, &path);
+        match source_file(folder, &path, &file)? {
+            Ok(source) => found.files.push(source),
+            Err(reason) => found.skipped.push(SkippedFile { file, reason }),
         }
     }
-    found.sources.sort_by(|a, b| a.file.cmp(&b.file));
-    if found.sources.is_empty() {
+    found.files.sort_by(|a, b| a.file.cmp(&b.file));
+    if found.files.is_empty() {
         let expected = "expected folders named after instruments with MP3, WAV, FLAC or OGG files";
         return Err(Error::file(folder, format!("{expected}, found none")));
     }
-    let mut by_name: BTreeMap<(&str, &str), &Source> = BTreeMap::new();
-    for source in &found.sources {
+    let mut by_name: BTreeMap<(&str, &str), &SourceFile> = BTreeMap::new();
+    for source in &found.files {
         if let Some(other) = by_name.insert((&source.instrument, &source.name), source) {
             let reason = format!(
-                "expected a name of its own among the recordings of {}, found {} as well; rename one of them",
+                "expected a unique name among the recordings of {}, found {} as well; rename one \
+                 of them",
                 source.instrument, other.file
             );
             return Err(Error::file(&source.path, reason));
@@ -70,7 +79,7 @@ pub fn find(folder: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// Collects the audio files of a folder and of those below it; links to folders are not followed.
+/// Collects the audio files of a folder and its subfolders. Links to folders are not followed.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let refuse = |e: std::io::Error| {
         Error::file(folder, format!("expected a folder of recordings, found: {e}"))
@@ -98,17 +107,21 @@ fn is_audio(path: &Path) -> bool {
     ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
 }
 
-/// The path below the folder, for people and for the description.
-fn shown(folder: &Path, path: &Path) -> String {
+/// A path relative to a folder, with `/` between its parts.
+fn relative_name(folder: &Path, path: &Path) -> String {
     let parts = path.strip_prefix(folder).unwrap_or(path).components();
     parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// A file as a recording, or the reason why it is none.
-fn source(folder: &Path, path: &Path, file: &str) -> Result<std::result::Result<Source, String>> {
+/// A usable file, or the reason why it cannot be used.
+fn source_file(
+    folder: &Path,
+    path: &Path,
+    file: &str,
+) -> Result<std::result::Result<SourceFile, String>> {
     if path.parent() == Some(folder) {
         return Ok(Err(
-            "expected a file in a folder that is named after its instrument, found it above".into(),
+            "expected a file in a folder named after its instrument, found it above".into()
         ));
     }
     let text = |part: Option<&std::ffi::OsStr>| part.and_then(|p| p.to_str()).map(str::to_owned);
@@ -117,7 +130,7 @@ fn source(folder: &Path, path: &Path, file: &str) -> Result<std::result::Result<
         return Ok(Err("expected a name in UTF-8".into()));
     };
     let bytes = std::fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
-    Ok(Ok(Source { path: path.to_path_buf(), file: file.into(), instrument, name, bytes }))
+    Ok(Ok(SourceFile { path: path.to_path_buf(), file: file.into(), instrument, name, bytes }))
 }
 
 #[cfg(test)]
@@ -145,16 +158,16 @@ mod tests {
         ]);
         let found = find(folder.path()).unwrap();
         let names: Vec<_> =
-            found.sources.iter().map(|s| (s.instrument.as_str(), s.name.as_str())).collect();
+            found.files.iter().map(|s| (s.instrument.as_str(), s.name.as_str())).collect();
         assert_eq!(names, [("harp", "c.d"), ("violin", "a"), ("violin", "b")]);
-        assert_eq!(found.sources[0].file, "old/harp/c.d.ogg");
+        assert_eq!(found.files[0].file, "old/harp/c.d.ogg");
         assert!(found.skipped.is_empty());
     }
 
     #[test]
     fn files_without_an_instrument_or_a_name_of_their_own_are_named() {
         let found = find(tree(&["stray.wav", "violin/a.wav"]).path()).unwrap();
-        assert_eq!((found.sources.len(), found.skipped[0].file.as_str()), (1, "stray.wav"));
+        assert_eq!((found.files.len(), found.skipped[0].file.as_str()), (1, "stray.wav"));
         let twice =
             find(tree(&["violin/a.wav", "more/violin/a.mp3"]).path()).unwrap_err().to_string();
         assert!(twice.contains("violin/a.wav") && twice.contains("more/violin/a.mp3"), "{twice}");

@@ -1,4 +1,4 @@
-//! The frozen autoencoder: images as standardised latents and back.
+//! The frozen autoencoder: images to standardised latents and back.
 
 use std::collections::HashMap;
 
@@ -14,22 +14,24 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::frozen_encoder::FrozenEncoder;
-use crate::data::dataset::ImageRef;
-use crate::data::image_set::ImageSet;
+use crate::data::dataset::{ImageRef, ImageSet};
 use crate::weights::fill;
 
-/// Latents of a dataset's images, zero mean and unit variance each channel.
-pub struct Latents {
+/// Latents of a dataset's images. Each channel has zero mean and unit variance.
+pub struct LatentCache {
     encoder: FrozenEncoder,
     decoder: SpectrogramDecoder<Candle>,
     statistics: LatentStats,
     dims: [usize; 3],
-    known: HashMap<ImageRef, Vec<f16>>,
+    latents: HashMap<ImageRef, Vec<f16>>,
 }
 
-impl Latents {
-    /// The autoencoder of a checkpoint; its variables are constants here.
-    /// Images are encoded in bf16 where products are to be of it.
+impl LatentCache {
+    /// With the autoencoder of a checkpoint, whose weights are constants here. With `bf16`, the
+    /// encoder multiplies in bf16.
+    ///
+    /// # Errors
+    /// If the checkpoint does not have the autoencoder's tensors.
     pub fn new(
         base: &Checkpoint,
         config: &ModelConfig,
@@ -46,7 +48,8 @@ impl Latents {
             config.window.frames / reduction,
             config.autoencoder.latent_channels,
         ];
-        Ok(Self { encoder, decoder, statistics: base.latent.clone(), dims, known: HashMap::new() })
+        let statistics = base.latent.clone();
+        Ok(Self { encoder, decoder, statistics, dims, latents: HashMap::new() })
     }
 
     /// Height, width and channels of a latent.
@@ -54,41 +57,46 @@ impl Latents {
         self.dims
     }
 
-    /// Encodes what was not asked for before.
+    /// Encodes those images that are not in the cache.
     ///
-    /// Every image goes through the encoder alone: a latent must not depend on the company it was
-    /// encoded in, or a resumed run, which asks in another order, would differ in the last bit.
-    pub fn keep(&mut self, data: &dyn ImageSet, wanted: &[ImageRef]) -> Result<()> {
+    /// Every image is encoded alone. The latent must not depend on other images of a batch, or a
+    /// resumed run, which encodes in another order, would differ in the last bit.
+    ///
+    /// # Errors
+    /// If the encoder fails.
+    pub fn encode(&mut self, data: &dyn ImageSet, images: &[ImageRef]) -> Result<()> {
         let mut new: Vec<ImageRef> =
-            wanted.iter().copied().filter(|at| !self.known.contains_key(at)).collect();
+            images.iter().copied().filter(|at| !self.latents.contains_key(at)).collect();
         new.sort_unstable();
         new.dedup();
-        let encoded = new.into_par_iter().map(|at| Ok((at, self.encode(&data.mel_image(at))?)));
+        let encoded = new.into_par_iter().map(|at| Ok((at, self.encode_f16(&data.mel_image(at))?)));
         let encoded: Vec<(ImageRef, Vec<f16>)> = encoded.collect::<Result<_>>()?;
-        self.known.extend(encoded);
+        self.latents.extend(encoded);
         Ok(())
     }
 
-    /// Forgets the latents of a setup whose images are others now.
-    pub fn forget(&mut self, setup: usize) {
-        self.known.retain(|at, _| at.setup != setup);
+    /// Removes the latents of a setup whose images were replaced.
+    pub fn remove_setup(&mut self, setup: usize) {
+        self.latents.retain(|at, _| at.setup != setup);
     }
 
-    /// The latent of an image `(H, W, C)`.
+    /// The latent of an image, `(H, W, C)`.
     ///
     /// # Panics
-    /// If it was not [kept](Self::keep).
-    pub fn kept(&self, at: ImageRef) -> Vec<f32> {
-        self.known[&at].iter().map(|value| value.to_f32()).collect()
+    /// If it was not [encoded](Self::encode).
+    pub fn get(&self, at: ImageRef) -> Vec<f32> {
+        self.latents[&at].iter().map(|value| value.to_f32()).collect()
     }
 
-    /// The latent of an image that no dataset holds, encoded anew, with the rounding of those that
-    /// are kept.
-    pub fn of_image(&self, image: &MelImage) -> Result<Vec<f32>> {
-        Ok(self.encode(image)?.iter().map(|value| value.to_f32()).collect())
+    /// Encodes an image that is not in a dataset, with the same rounding as the cache.
+    ///
+    /// # Errors
+    /// If the encoder fails.
+    pub fn encode_image(&self, image: &MelImage) -> Result<Vec<f32>> {
+        Ok(self.encode_f16(image)?.iter().map(|value| value.to_f32()).collect())
     }
 
-    fn encode(&self, image: &MelImage) -> Result<Vec<f16>> {
+    fn encode_f16(&self, image: &MelImage) -> Result<Vec<f16>> {
         Ok(self.standardised(&self.encoder.encode(image)?))
     }
 
@@ -102,7 +110,11 @@ impl Latents {
             .collect()
     }
 
-    /// Standardised latents `(B, H, W, C)` -> images `(B, n_mels, frames, 1)`, not clipped.
+    /// Decodes standardised latents `(B, H, W, C)` to images `(B, n_mels, frames, 1)`, without
+    /// clipping.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
     pub fn decode(&self, ops: &mut Candle, latent: &Tensor) -> Result<Tensor> {
         let row = |values: &[f32]| Tensor::from_slice(values, values.len(), ops.device());
         let (mean, std) = (row(&self.statistics.mean)?, row(&self.statistics.std)?);
@@ -110,8 +122,11 @@ impl Latents {
         Ok(self.decoder.forward(ops, &raw)?)
     }
 
-    /// Weight of each channel's error: `std^power`, scaled to mean 1 (a channel that spreads wide
-    /// moves the image more than one that does not).
+    /// Weight of each channel's error: `std^power`, scaled to mean 1. A channel with a large
+    /// deviation has more effect on the image.
+    ///
+    /// # Errors
+    /// If the tensor cannot be created.
     pub fn channel_weights(&self, power: f64, ops: &Candle) -> Result<Tensor> {
         let raw: Vec<f64> = self.statistics.std.iter().map(|s| f64::from(*s).powf(power)).collect();
         let mean = raw.iter().sum::<f64>() / raw.len() as f64;

@@ -1,5 +1,4 @@
-//! Makes the next step's batch while this step's is trained on: whatever a step leaves of the cores
-//! is used.
+//! Creates the batch of the next step while the current step is trained.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -7,53 +6,60 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result, anyhow};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::batches::{Batches, Drawn};
+use super::batch::Batch;
+use super::data_loader::DataLoader;
 
-/// Batches, one step ahead. What comes out is what [`Batches`] makes of the steps in order.
-pub struct Ahead {
-    batches: Arc<Mutex<Batches>>,
-    /// Its own: in the trainer's, the training's tasks would wait for all of a batch.
+/// A data loader on a thread of its own. Its batches are equal to those of [`DataLoader`].
+pub struct Prefetcher {
+    loader: Arc<Mutex<DataLoader>>,
+    /// A pool of its own. In the global pool, training tasks would wait for tasks of the loader.
     threads: Arc<ThreadPool>,
     steps: u64,
-    /// The step that is being drawn.
-    next: Option<(u64, JoinHandle<Result<Drawn>>)>,
+    /// The step in preparation.
+    next: Option<(u64, JoinHandle<Result<Batch>>)>,
 }
 
-impl Ahead {
-    /// For a run of so many steps.
-    pub fn new(batches: Batches, steps: u64) -> Result<Self> {
+impl Prefetcher {
+    /// For a run of `steps` steps.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(loader: DataLoader, steps: u64) -> Result<Self> {
         let threads = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
-        let threads = Arc::new(threads.context("threads for batches")?);
-        Ok(Self { batches: Arc::new(Mutex::new(batches)), threads, steps, next: None })
+        let threads = Arc::new(threads.context("threads of the data loader")?);
+        Ok(Self { loader: Arc::new(Mutex::new(loader)), threads, steps, next: None })
     }
 
-    /// What a step is trained on. The next one's is begun.
-    pub fn batch_for_step(&mut self, step: u64) -> Result<Drawn> {
-        let drawn = match self.next.take() {
-            Some((number, drawn)) if number == step => drawn,
-            _ => self.begin(step),
+    /// The batch of a step. It starts the preparation of the next one.
+    ///
+    /// # Errors
+    /// As [`DataLoader::batch_for_step`].
+    pub fn batch_for_step(&mut self, step: u64) -> Result<Batch> {
+        let current = match self.next.take() {
+            Some((number, batch)) if number == step => batch,
+            _ => self.start(step),
         };
-        let drawn = drawn
+        let batch = current
             .join()
-            .unwrap_or_else(|_| Err(anyhow!("the thread that makes batches is lost")))?;
+            .unwrap_or_else(|_| Err(anyhow!("the thread of the data loader panicked")))?;
         if step + 1 < self.steps {
-            self.next = Some((step + 1, self.begin(step + 1)));
+            self.next = Some((step + 1, self.start(step + 1)));
         }
-        Ok(drawn)
+        Ok(batch)
     }
 
-    /// What makes them; waits for the step that is being drawn.
-    pub fn batches(&self) -> MutexGuard<'_, Batches> {
-        locked(&self.batches)
+    /// The data loader, after the step in preparation.
+    pub fn loader(&self) -> MutexGuard<'_, DataLoader> {
+        lock(&self.loader)
     }
 
-    fn begin(&self, step: u64) -> JoinHandle<Result<Drawn>> {
-        let (batches, threads) = (Arc::clone(&self.batches), Arc::clone(&self.threads));
-        thread::spawn(move || threads.install(|| locked(&batches).batch_for_step(step)))
+    fn start(&self, step: u64) -> JoinHandle<Result<Batch>> {
+        let (loader, threads) = (Arc::clone(&self.loader), Arc::clone(&self.threads));
+        thread::spawn(move || threads.install(|| lock(&loader).batch_for_step(step)))
     }
 }
 
-/// A thread that panicked has told so itself; what it left is whole, for batches are kept nowhere.
-fn locked(batches: &Mutex<Batches>) -> MutexGuard<'_, Batches> {
-    batches.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks the loader. A panic in its thread was printed, and leaves the loader in a valid state.
+fn lock(loader: &Mutex<DataLoader>) -> MutexGuard<'_, DataLoader> {
+    loader.lock().unwrap_or_else(PoisonError::into_inner)
 }

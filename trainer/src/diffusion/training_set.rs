@@ -1,4 +1,4 @@
-//! The diffusion's examples out of one dataset.
+//! One dataset as a source of training pairs.
 
 use std::path::Path;
 
@@ -7,89 +7,85 @@ use engine::image::MelImage;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use crate::data::dataset::SpectrogramDataset;
-use crate::data::description::Split;
-use crate::data::image_set::ImageSet;
-use crate::data::online_rendering::RerenderedSetup;
-use crate::data::pairs::{Pair, SpectrogramPairDataset};
+use crate::data::augment::timbre::change_timbre;
+use crate::data::dataset::pairs::SpectrogramPairDataset;
+use crate::data::dataset::rerendered_setup::RerenderedSetup;
+use crate::data::dataset::{ImageSet, Pair, SpectrogramDataset, Split};
 use crate::data::random;
 use crate::data::recordings::dataset::RecordingDataset;
 use crate::data::recordings::description::RecordingsDescription;
-use crate::data::recordings::disguise::disguise;
 use crate::data::recordings::unpaired::UnpairedDataset;
 
-/// A dataset.
-pub enum Examples {
-    /// Rendered: the content's notes in the style's sound are there.
-    Aligned {
-        /// The images, and which of them go together in training.
+/// A dataset with its pairs.
+pub enum TrainingSet {
+    /// A rendered dataset, which has true targets.
+    Rendered {
+        /// The images and the pairs of the training split.
         training: SpectrogramPairDataset<Box<SpectrogramDataset>>,
     },
-    /// Recordings: a chunk is put together again from its disguise and its recording's sound.
-    Unpaired {
+    /// Recordings. The target is a chunk, the content the same chunk with another timbre.
+    Recordings {
         /// The images.
         data: Box<RecordingDataset>,
-        /// Which of them go together in training.
+        /// The pairs of the training split.
         training: UnpairedDataset,
     },
 }
 
-impl Examples {
-    /// Opens a folder that `trainer render` or `trainer build-dataset` made.
-    pub fn open(folder: &Path) -> Result<Self> {
+impl TrainingSet {
+    /// Opens a folder that `trainer render` or `trainer build-dataset` wrote, as dataset number
+    /// `index` of a run.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has no pairs for training.
+    pub fn open(folder: &Path, index: usize) -> Result<Self> {
         if !RecordingsDescription::describes(folder) {
-            let data = Box::new(SpectrogramDataset::open(folder)?);
-            // Training draws by the run's own generator: this seed is never asked.
-            return Ok(Self::Aligned {
-                training: SpectrogramPairDataset::new(data, Split::Train, 0)?,
-            });
+            let data = Box::new(SpectrogramDataset::open(folder)?.with_index(index));
+            // Training draws with the generator of the run, so this seed has no effect.
+            let training = SpectrogramPairDataset::new(data, Split::Train, 0)?;
+            return Ok(Self::Rendered { training });
         }
-        let data = RecordingDataset::open(folder)?;
+        let data = RecordingDataset::open(folder)?.with_index(index);
         let training = UnpairedDataset::new(&data, Split::Train)?;
-        Ok(Self::Unpaired { data: Box::new(data), training })
+        Ok(Self::Recordings { data: Box::new(data), training })
     }
 
     /// The images.
     pub fn images(&self) -> &dyn ImageSet {
         match self {
-            Self::Aligned { training } => training.dataset(),
-            Self::Unpaired { data, .. } => &**data,
+            Self::Rendered { training } => training.dataset(),
+            Self::Recordings { data, .. } => &**data,
         }
     }
 
-    /// How many pieces or recordings the images are of.
-    pub fn pieces(&self) -> usize {
-        match self {
-            Self::Aligned { training } => training.dataset().description.pieces.len(),
-            Self::Unpaired { data, .. } => data.description.recordings.len(),
-        }
-    }
-
-    /// A training example.
+    /// A random training pair.
     pub fn draw(&self, rng: &mut ChaCha8Rng) -> Pair {
         match self {
-            Self::Aligned { training } => training.sample(rng),
-            Self::Unpaired { training, .. } => training.sample(rng),
+            Self::Rendered { training } => training.sample(rng),
+            Self::Recordings { training, .. } => training.sample(rng),
         }
     }
 
-    /// Takes the images of a setup that was made anew; recordings have none.
-    pub fn renew(&mut self, renewed: RerenderedSetup) {
-        if let Self::Aligned { training } = self {
-            training.renew(renewed);
+    /// Replaces the images of a setup. Recordings have no setups.
+    pub fn replace_setup(&mut self, setup: RerenderedSetup) {
+        if let Self::Rendered { training } = self {
+            training.replace_setup(setup);
         }
     }
 
-    /// The same `count` examples at every validation: with a true target, content and target of
-    /// different instruments.
+    /// `count` validation pairs, equal for equal seeds. Those of a rendered dataset have different
+    /// instruments for content and target.
+    ///
+    /// # Errors
+    /// If the validation split has no pairs.
     pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
         match self {
-            Self::Aligned { training } => {
+            Self::Rendered { training } => {
                 let pairs =
                     SpectrogramPairDataset::new(training.dataset(), Split::Validation, seed)?;
                 Ok(pairs.of_two_instruments(count))
             }
-            Self::Unpaired { data, .. } => {
+            Self::Recordings { data, .. } => {
                 let examples = UnpairedDataset::new(data, Split::Validation)?;
                 let rng = &mut random::stream(seed, "unpaired validation", 0);
                 Ok((0..count).map(|_| examples.sample(rng)).collect())
@@ -97,23 +93,23 @@ impl Examples {
         }
     }
 
-    /// An example's content, in its disguise where it has one.
+    /// The image of a pair's content, with a change of timbre for recordings.
     pub fn content(&self, pair: &Pair) -> MelImage {
         let mut image = self.images().mel_image(pair.content);
-        if let Some(seed) = pair.disguise {
-            disguise(&mut image.data, image.n_mels, self.images().mel().range_db, seed);
+        if let Some(seed) = pair.timbre_seed {
+            change_timbre(&mut image.data, image.n_mels, self.images().mel().range_db, seed);
         }
         image
     }
 
-    /// What a model file says of what it was trained on: the soundfonts, or how many recordings and
-    /// how they were read.
+    /// The origin of the data for the model file: the soundfonts, or number and settings of the
+    /// recordings.
     pub fn provenance(&self) -> (&'static str, Value) {
         match self {
-            Self::Aligned { training } => {
+            Self::Rendered { training } => {
                 ("soundfonts", json!(training.dataset().description.soundfonts))
             }
-            Self::Unpaired { data, .. } => {
+            Self::Recordings { data, .. } => {
                 let (settings, count) =
                     (&data.description.settings, data.description.recordings.len());
                 ("recordings", json!({ "count": count, "settings": settings }))

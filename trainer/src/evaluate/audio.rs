@@ -1,6 +1,6 @@
 //! `trainer evaluate audio`: what a listener gets, beside baselines.
 //!
-//! Pieces of a split are recorded again in their setups ([`Studio`]), played through the very
+//! Pieces of a split are recorded again in their setups ([`AudioRenderer`]), played through the very
 //! stream of `cargo xtask transfer`, transcribed, and compared with the score and with the same
 //! piece on the target instrument.
 
@@ -25,12 +25,10 @@ use super::seam::seam_flux;
 use super::table::{Column, Form, Row, Table};
 use super::timbre::timbre_distance_db;
 use super::{ceiling, envelope, publish, row_name};
-use crate::data::dataset::Sound;
-use crate::data::description::Split;
+use crate::data::dataset::audio_renderer::AudioRenderer;
+use crate::data::dataset::{Sound, Split};
 use crate::data::random;
-use crate::data::score::Score;
-use crate::data::studio::Studio;
-use crate::data::take;
+use crate::data::score::{Score, variation};
 use crate::level_free::level_free_distance_db;
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::{Note, SHORTEST_NOTE_S};
@@ -125,7 +123,7 @@ struct Item {
 /// Everything that one evaluation needs.
 struct Session<'a> {
     args: &'a Args,
-    studio: Studio,
+    renderer: AudioRenderer,
     listener: AudioJudge,
     known: Option<Baselines>,
 }
@@ -166,7 +164,7 @@ pub fn judge(args: &Args) -> Result<Table> {
     super::distinct("--steps", &args.steps)?;
     let session = Session {
         args,
-        studio: Studio::open(&args.data, &args.soundfonts)?,
+        renderer: AudioRenderer::open(&args.data, &args.soundfonts)?,
         listener: AudioJudge::open(&args.eval_args)?,
         known: (args.baselines.as_deref())
             .map(|path| Baselines::read(path, TRUTH, &[COPY, RETAKEN, MATCHED, SAMPLED]))
@@ -188,13 +186,13 @@ pub fn judge(args: &Args) -> Result<Table> {
 
 impl Session<'_> {
     fn pieces(&self) -> Vec<usize> {
-        let pieces = self.studio.description().pieces.iter().enumerate();
+        let pieces = self.renderer.description().pieces.iter().enumerate();
         pieces.filter(|(_, p)| p.split == self.args.split).map(|(i, _)| i).collect()
     }
 
     fn items(&self) -> Result<Vec<Item>> {
         let pieces = self.pieces();
-        let instruments = self.studio.description().instruments.len();
+        let instruments = self.renderer.description().instruments.len();
         let players = pieces.iter().map(|piece| self.players(*piece).len()).min().unwrap_or(0);
         if pieces.len() < 2 || players < 3 {
             let found = format!("{} pieces on {players} instruments", pieces.len());
@@ -212,7 +210,7 @@ impl Session<'_> {
 
     /// The instruments of a piece.
     fn players(&self, piece: usize) -> Vec<usize> {
-        let description = self.studio.description();
+        let description = self.renderer.description();
         description.instruments_of(&description.pieces[piece])
     }
 
@@ -226,7 +224,7 @@ impl Session<'_> {
         let played =
             |pair: &&(usize, usize)| players.contains(&pair.0) && players.contains(&pair.1);
         let &(from, to) = next.find(played).expect("a piece of three instruments");
-        let setups = self.studio.description().pieces[piece].setups;
+        let setups = self.renderer.description().pieces[piece].setups;
         let [content, target] = [from, to]
             .map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
         let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
@@ -262,12 +260,12 @@ impl Session<'_> {
     }
 
     fn record(&self, score: &Score, sound: Sound, take: u64) -> Result<Audio> {
-        self.studio.record(score, sound.setup, sound.instrument, take)
+        self.renderer.record(score, sound.setup, sound.instrument, take)
     }
 
     fn take(&self, item: &Item) -> Result<Rendering> {
-        let score = self.studio.score(item.piece, self.args.seconds)?;
-        let studied = self.studio.score(item.style_piece, self.args.seconds)?;
+        let score = self.renderer.score(item.piece, self.args.seconds)?;
+        let studied = self.renderer.score(item.style_piece, self.args.seconds)?;
         Ok(Rendering {
             content: self.record(&score, item.content, 0)?,
             truth: self.record(&score, item.target, 0)?,
@@ -281,7 +279,7 @@ impl Session<'_> {
     fn baselines(&self, item: &Item, take: &Rendering) -> Result<Vec<(String, Audio)>> {
         let Rendering { score, content, style, .. } = take;
         let rng = &mut random::stream(self.args.eval_args.sampling.seed, "take", item.piece as u64);
-        let retaken = self.record(&take::another(score, rng), item.target, 1)?;
+        let retaken = self.record(&variation::vary(score, rng), item.target, 1)?;
         let heard = Score { length_s: score.length_s, ..self.listener.score(content)? };
         Ok(vec![
             (COPY.into(), content.clone()),
@@ -340,7 +338,7 @@ impl Session<'_> {
             truth_notes: self.listener.notes(truth)?,
             asked: heard.map(Note::from).collect(),
             joins: joins.collect(),
-            instrument: self.studio.description().instruments[item.target.instrument].clone(),
+            instrument: self.renderer.description().instruments[item.target.instrument].clone(),
         })
     }
 

@@ -14,7 +14,7 @@ use engine::{Error, Result};
 
 use super::model_runner::ModelRunner;
 use super::transfer::Session;
-use crate::data::description::Split;
+use crate::data::dataset::Split;
 use crate::plot::ImageTable;
 
 /// What is left of the signal's power where the reports' schedule ends: from there their model

@@ -1,10 +1,6 @@
-//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum of a matrix, made
-//! orthogonal.
+//! The Newton-Schulz iteration, which orthogonalises a matrix for [`Muon`](super::muon).
 //!
-//! A gradient's few large singular values move a matrix in few directions; with all of them brought
-//! to one, it moves in all. The iteration is Newton and Schulz's with Jordan's coefficients: five
-//! rounds bring singular values to .7 to 1.2. Its size is scaled to that of AdamW's updates (Liu et
-//! al. 2025, arXiv 2502.16982), so that one learning rate and one decay serve both.
+//! With Jordan's coefficients, five rounds move all singular values into the range 0.7 to 1.2.
 
 use candle_core::{Result, Tensor};
 use engine::nn::candle::bf16::{Bf16, Part, product};
@@ -16,36 +12,40 @@ const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const ROUNDS: usize = 5;
 /// Root mean square of AdamW's updates, in learning rates.
 const UPDATE_RMS: f64 = 0.2;
-/// Keeps a gradient of zeros finite.
+/// Avoids a division by zero for a zero gradient.
 const SMALLEST_NORM: f64 = 1e-12;
 
-/// Rows of a symmetric product that are computed together: fewer waste less above the diagonal,
-/// more keep the matrix product fast.
+/// Rows of a symmetric product that are computed together. Fewer rows compute less above the
+/// diagonal, more rows make the matrix product faster.
 const SYMMETRIC_ROWS: usize = 64;
 
-/// Columns that are mirrored together.
+/// Columns of a block in [`mirror`].
 const MIRRORED: usize = 16;
 
-/// The update of a weight `(c_out, ..)` for its momentum, in learning rates, on its device.
+/// The update of a weight `(c_out, ..)` for its momentum, divided by the learning rate, with tensor
+/// operations.
+///
+/// # Errors
+/// If a tensor operation fails.
 pub fn update(momentum: &Tensor) -> Result<Tensor> {
     let matrix = momentum.flatten_from(1)?;
     let (rows, columns) = matrix.dims2()?;
     let tall = rows > columns;
     let matrix = if tall { matrix.t()?.contiguous()? } else { matrix };
-    // No number leaves the device: a GPU would wait for it.
+    // The norm stays on the device, because a GPU would wait for a transfer.
     let norm = matrix.sqr()?.sum_all()?.sqrt()?.affine(1.0, SMALLEST_NORM)?;
     let orthogonal = by_rounds(&matrix.broadcast_div(&norm)?)?;
     let orthogonal = if tall { orthogonal.t()?.contiguous()? } else { orthogonal };
     (orthogonal * size(rows, columns))?.reshape(momentum.shape())
 }
 
-/// The same in the host's memory, `momentum (rows, columns)`, on one thread.
+/// The same in host memory, `momentum (rows, columns)`, on one thread.
 ///
-/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied
-/// twice in all, in bf16 where that is given. The Gram matrix of a rounded momentum still has no
-/// negative direction, and the polynomial is rounded when it is whole, which turns the
-/// update by about as much again. The rounds themselves need the precision of f32: with TF32's
-/// three digits, which a GPU may take, errors of small directions grow from one to the next.
+/// Every round is a polynomial of the Gram matrix of the short side. So the long side is multiplied
+/// only twice in total, in bf16 if `bf16` is set. The Gram matrix of a rounded momentum is still
+/// positive semidefinite. The polynomial is rounded once, after the last round. The rounds
+/// themselves need the precision of f32: with TF32, errors of small singular values would grow from
+/// round to round.
 pub fn update_on_host(
     momentum: &[f32],
     rows: usize,
@@ -74,7 +74,7 @@ pub fn update_on_host(
     out
 }
 
-/// The product of all rounds' polynomials, for the Gram matrix of the first.
+/// The product of the polynomials of all rounds, from the Gram matrix of the first.
 fn polynomial_of(mut gram: Vec<f32>, n: usize) -> Vec<f32> {
     let [a, b, c] = COEFFICIENTS.map(|v| v as f32);
     let times =
@@ -98,8 +98,8 @@ fn polynomial_of(mut gram: Vec<f32>, n: usize) -> Vec<f32> {
     product.unwrap_or_default()
 }
 
-/// A product `a (n, k) b (k, n)` that is known to be symmetric, as one of polynomials of one matrix
-/// is: what lies above the diagonal's blocks is copied from below.
+/// A product `a (n, k) b (k, n)` that is symmetric, such as that of two polynomials of a matrix. Only
+/// the blocks up to the diagonal are computed, the others are copied.
 fn symmetric(n: usize, k: usize, a: Matrix<'_>, b: Matrix<'_>, bf16: Option<Bf16>) -> Vec<f32> {
     let mut out = vec![0.0; n * n];
     match bf16 {
@@ -116,8 +116,7 @@ fn symmetric(n: usize, k: usize, a: Matrix<'_>, b: Matrix<'_>, bf16: Option<Bf16
     out
 }
 
-/// Copies what lies below the diagonal to above it, block by block: whole columns would leave the
-/// cache between two values of a line of it.
+/// Copies the part below the diagonal to above it, block by block for the sake of the cache.
 fn mirror(square: &mut [f32], n: usize) {
     for first in (0..n).step_by(MIRRORED) {
         for row in first..n {
@@ -128,13 +127,12 @@ fn mirror(square: &mut [f32], n: usize) {
     }
 }
 
-/// What an orthogonal matrix is multiplied with to be as large as AdamW's updates.
+/// Factor that gives an orthogonal matrix the size of AdamW's updates.
 fn size(rows: usize, columns: usize) -> f64 {
     UPDATE_RMS * (rows.max(columns) as f64).sqrt()
 }
 
-/// The iteration as it is written: every round multiplies the long side twice, and sees what the
-/// round before left.
+/// The iteration in its original form. Every round multiplies the long side twice.
 fn by_rounds(x: &Tensor) -> Result<Tensor> {
     let [a, b, c] = COEFFICIENTS;
     let mut x = x.clone();
@@ -169,7 +167,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Singular values by nalgebra's own decomposition.
+    /// Singular values, from nalgebra.
     fn singular_values(weight: &Tensor) -> Vec<f32> {
         let matrix = weight.flatten_from(1).unwrap();
         let (rows, columns) = matrix.dims2().unwrap();
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_direction_moves_as_far_and_none_is_turned() {
+    fn all_singular_values_become_equal_and_their_directions_stay() {
         for dims in [vec![24, 40], vec![40, 24], vec![16, 4, 3, 3]] {
             let momentum = pseudo(&dims);
             let update = on_host(&momentum);
@@ -190,12 +188,12 @@ mod tests {
             let unit = (UPDATE_RMS * (longest as f64).sqrt()) as f32;
             let (before, after) = (singular_values(&momentum), singular_values(&update));
             let near = |v: &f32| (0.6..1.3).contains(&(v / unit));
-            let told = before.iter().filter(|v| **v > 0.01 * before[0]).count();
+            let large = before.iter().filter(|v| **v > 0.01 * before[0]).count();
             assert!(
-                told * 2 > before.len() && after[..told].iter().all(near),
+                large * 2 > before.len() && after[..large].iter().all(near),
                 "{dims:?}: {before:?} to {after:?}"
             );
-            // The same singular vectors: what was largest along itself stays positive there.
+            // With equal singular vectors, the inner product is the nuclear norm.
             let along =
                 (update * &momentum).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
             let nuclear: f32 = before.iter().sum();
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_the_iteration_are_one() {
+    fn both_implementations_of_the_iteration_agree() {
         for dims in [vec![24, 60], vec![90, 70], vec![130, 4, 3, 3], vec![70, 150]] {
             let momentum = pseudo(&dims);
             let difference = (update(&momentum).unwrap() - on_host(&momentum)).unwrap();
@@ -214,9 +212,9 @@ mod tests {
     }
 
     #[test]
-    fn products_of_rounded_values_turn_an_update_by_little() {
+    fn products_of_rounded_values_change_an_update_by_little() {
         let Some(bf16) = Bf16::detect() else {
-            return println!("skipped: this CPU multiplies no bf16");
+            return println!("skipped: this CPU has no bf16 products");
         };
         for (rows, columns) in [(64, 600), (130, 130), (300, 70)] {
             let momentum =
@@ -231,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gradient_of_zeros_moves_nothing() {
+    fn a_zero_gradient_has_a_zero_update() {
         let zeros = pseudo(&[8, 8]).zeros_like().unwrap();
         for update in [update(&zeros).unwrap(), on_host(&zeros)] {
             assert!(

@@ -1,5 +1,4 @@
-//! `trainer train --model autoencoder`: encoder and decoder, starting from the principal
-//! components.
+//! `trainer train --model autoencoder`: trains encoder and decoder, from principal components.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,26 +11,25 @@ use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use super::setup::TaskSetup;
 use crate::config::RunConfig;
-use crate::data::dataset::ImageRef;
-use crate::data::description::Split;
-use crate::data::image_set::{self, ImageSet};
+use crate::data::dataset::{ImageRef, ImageSet, Split};
+use crate::data::open_dataset;
 use crate::images::{image_batch, to_images};
 use crate::losses::vggish::VggishFeatureLoss;
 use crate::losses::{Losses, kl, l1, mse};
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
 use crate::principal_components::PrincipalComponents;
-use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
-/// Images that the principal components and the latent's statistics are measured on.
+/// Number of images for the principal components and the statistics of the latent.
 const MEASURED_IMAGES: usize = 1500;
-/// Images a forward pass outside training.
+/// Images of a forward pass outside of training.
 const BATCH: usize = 16;
 
-/// The task.
+/// Networks, data and losses of the autoencoder.
 pub struct AutoencoderTask {
     config: RunConfig,
     data: Box<dyn ImageSet>,
@@ -40,16 +38,20 @@ pub struct AutoencoderTask {
     store: ParamStore,
     ops: Candle,
     nets: Autoencoder<Candle>,
-    listener: Option<VggishFeatureLoss>,
+    feature_loss: Option<VggishFeatureLoss>,
     pca_mse: f64,
 }
 
 impl AutoencoderTask {
-    /// Fresh networks on the principal components, or the weights of the setup's model file.
-    pub fn new(setup: &Setup<'_>) -> Result<Self> {
+    /// Reads the dataset and builds the networks, from the setup's model file or from principal
+    /// components.
+    ///
+    /// # Errors
+    /// If the dataset or the model file cannot be used.
+    pub fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let (mut config, device) = (setup.config.clone(), &setup.device);
-        let data = image_set::open(Path::new(&config.data))?;
-        // What an image is, the dataset knows.
+        let data = open_dataset(Path::new(&config.data))?;
+        // The dataset determines the format of the images.
         config.model.mel = data.mel().clone();
         config.model.window = *data.window();
         config.model.style.instruments = data.instruments().to_vec();
@@ -81,9 +83,10 @@ impl AutoencoderTask {
             None => start_linear(&mut store, &pca),
         }
         let nets = Autoencoder::load(&mut &mut store, &config.model.autoencoder)?;
-        let listener = setup.listener("perceptual", config.loss.perceptual, &config.model.mel)?;
+        let feature_loss =
+            setup.feature_loss("perceptual", config.loss.perceptual, &config.model.mel)?;
         let ops = setup.executor();
-        Ok(Self { config, data, train, validation, store, ops, nets, listener, pca_mse })
+        Ok(Self { config, data, train, validation, store, ops, nets, feature_loss, pca_mse })
     }
 
     fn reconstruct(&mut self, refs: &[ImageRef]) -> Result<(Tensor, Tensor)> {
@@ -127,7 +130,7 @@ impl AutoencoderTask {
     }
 }
 
-/// Starts the linear paths of encoder and decoder at the principal components.
+/// Sets the linear paths of encoder and decoder to the principal components.
 fn start_linear(store: &mut ParamStore, pca: &PrincipalComponents) {
     let (size, count) = (pca.side * pca.side, pca.components.len());
     let ((analysis, bias), (synthesis, mean)) = (pca.analysis(), pca.synthesis());
@@ -149,7 +152,7 @@ impl Task for AutoencoderTask {
     fn step(&mut self, step: u64) -> Result<Losses> {
         let rng = &mut step_rng(self.config.seed, step);
         let refs: Vec<ImageRef> = (0..self.config.batch)
-            .map(|_| *self.train.choose(rng).expect("checked when made"))
+            .map(|_| *self.train.choose(rng).expect("checked by new"))
             .collect();
         let x = image_batch(self.data.as_ref(), &refs, self.ops.device())?;
         let z = self.nets.encoder.forward(&mut self.ops, &x)?;
@@ -161,8 +164,8 @@ impl Task for AutoencoderTask {
         losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
         losses.add("l1", weights.l1, || Ok(l1::l1(&y, &x)?))?;
         losses.add("kl", weights.kl, || Ok(kl::kl(&z)?))?;
-        if let Some(listener) = &mut self.listener {
-            losses.add("perceptual", weights.perceptual, || Ok(listener.perceptual(&y, &x)?))?;
+        if let Some(loss) = &mut self.feature_loss {
+            losses.add("perceptual", weights.perceptual, || Ok(loss.perceptual(&y, &x)?))?;
         }
         Ok(losses)
     }

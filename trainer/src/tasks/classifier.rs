@@ -10,15 +10,14 @@ use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Classifier, ClassifierShape};
+use super::setup::TaskSetup;
+use crate::classifier::{Classifier, ClassifierShape};
 use crate::config::ClassifierConfig;
-use crate::data::dataset::ImageRef;
-use crate::data::description::Split;
-use crate::data::image_set::{self, ImageSet};
+use crate::data::dataset::{ImageRef, ImageSet, Split};
+use crate::data::open_dataset;
 use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
-use crate::setup::Setup;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
@@ -41,9 +40,9 @@ pub struct ClassifierTask {
 
 impl ClassifierTask {
     /// Reads the dataset and builds the network, from a model file where the setup names one.
-    pub fn new(setup: &Setup<'_>) -> Result<Self> {
+    pub fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let config = setup.config;
-        let dataset = image_set::open(Path::new(&config.data))?;
+        let dataset = open_dataset(Path::new(&config.data))?;
         let shape = ClassifierShape {
             mel: dataset.mel().clone(),
             frames: dataset.window().frames,

@@ -1,4 +1,4 @@
-//! What a training task is made from.
+//! The inputs of a training task.
 
 use std::path::Path;
 
@@ -10,18 +10,18 @@ use engine::nn::candle::Candle;
 use crate::config::RunConfig;
 use crate::losses::vggish::VggishFeatureLoss;
 
-/// Config, device and first weights of a task.
-pub struct Setup<'a> {
+/// Config, device and initial weights of a task.
+pub struct TaskSetup<'a> {
     /// The run's config.
     pub config: &'a RunConfig,
-    /// Where the networks live.
+    /// The device of the networks.
     pub device: Device,
-    /// The model file to start from.
+    /// The model file with initial weights, if any.
     pub init: Option<&'a Path>,
 }
 
-impl Setup<'_> {
-    /// What computes the networks that are trained.
+impl TaskSetup<'_> {
+    /// The executor of the trained networks.
     pub fn executor(&self) -> Candle {
         let ops = Candle::new(self.device.clone());
         match self.config.bf16_products() {
@@ -30,8 +30,11 @@ impl Setup<'_> {
         }
     }
 
-    /// The feature loss of this weight, for images of `mel`; none for weight 0.
-    pub fn listener(
+    /// The feature loss `term` for images of config `mel`; `None` for a weight of 0.
+    ///
+    /// # Errors
+    /// If the config does not name a feature network, or it cannot be read.
+    pub fn feature_loss(
         &self,
         term: &str,
         weight: f64,
@@ -43,11 +46,11 @@ impl Setup<'_> {
         let path = &self.config.feature_network;
         anyhow::ensure!(
             !path.is_empty(),
-            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file or converted VGGish \
-             weights, found none"
+            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file \
+             or converted VGGish weights, found none"
         );
         let channels = self.config.loss.channel_weights;
-        let listener = VggishFeatureLoss::read(Path::new(path), mel, channels, &self.device);
-        Ok(Some(listener.context("feature_network")?))
+        let loss = VggishFeatureLoss::read(Path::new(path), mel, channels, &self.device);
+        Ok(Some(loss.context("feature_network")?))
     }
 }

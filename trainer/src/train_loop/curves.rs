@@ -1,19 +1,22 @@
-//! A run's log as pictures.
+//! Draws the log of a run.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::Value;
 
+use super::folder::Folder;
 use crate::plot::{Curve, Curves};
-use crate::train_loop::folder::Folder;
 
 /// Draws `curves.png`: loss terms, validation metrics, learning rate and gradient norm over steps.
+///
+/// # Errors
+/// If the log cannot be read or the picture cannot be written.
 pub fn draw_curves(folder: &Folder) -> Result<()> {
     curves(&folder.lines()?).draw(&folder.path().join("curves.png"))
 }
 
-/// The log's lines as charts; what was never logged has no chart.
+/// The lines of a log as charts. There are no empty charts.
 pub fn curves(lines: &[Value]) -> Curves {
     let mut losses = Lines::default();
     let mut validation = Lines::default();
@@ -37,7 +40,7 @@ pub fn curves(lines: &[Value]) -> Curves {
     Curves { charts: charts.filter(|(_, curves)| !curves.is_empty()).collect() }
 }
 
-/// Values by name, in the order of steps.
+/// Values by name, each with its step.
 #[derive(Default)]
 struct Lines(BTreeMap<String, Vec<(f64, f64)>>);
 

@@ -1,5 +1,5 @@
-//! Second-order filters by Robert Bristow-Johnson's "Cookbook formulae for audio EQ biquad filter
-//! coefficients".
+//! Second-order filters, from R. Bristow-Johnson's *Cookbook formulae for audio EQ biquad filter
+//! coefficients*.
 
 use std::f32::consts::TAU;
 
@@ -12,24 +12,24 @@ pub struct Biquad {
 }
 
 impl Biquad {
-    /// A bell: `gain_db` at `hz`, 0 dB far away.
+    /// A peak filter: `gain_db` at `hz`, 0 dB far from it.
     pub fn bell(sample_rate_hz: f32, hz: f32, q: f32, gain_db: f32) -> Self {
         let (cos, alpha, gain) = Self::angles(sample_rate_hz, hz, q, gain_db);
         let b = [1.0 + alpha * gain, -2.0 * cos, 1.0 - alpha * gain];
         Self::normalised(b, [1.0 + alpha / gain, -2.0 * cos, 1.0 - alpha / gain])
     }
 
-    /// A shelf: `gain_db` far below `hz`, 0 dB far above.
+    /// A low shelf: `gain_db` far below `hz`, 0 dB far above.
     pub fn low_shelf(sample_rate_hz: f32, hz: f32, q: f32, gain_db: f32) -> Self {
         Self::shelf(sample_rate_hz, hz, q, gain_db, 1.0)
     }
 
-    /// A shelf: `gain_db` far above `hz`, 0 dB far below.
+    /// A high shelf: `gain_db` far above `hz`, 0 dB far below.
     pub fn high_shelf(sample_rate_hz: f32, hz: f32, q: f32, gain_db: f32) -> Self {
         Self::shelf(sample_rate_hz, hz, q, gain_db, -1.0)
     }
 
-    /// Both shelves: they differ in the sign of the cosine and of the odd coefficients.
+    /// Both shelves. They differ in the sign of the cosine and of the odd coefficients.
     fn shelf(sample_rate_hz: f32, hz: f32, q: f32, gain_db: f32, side: f32) -> Self {
         let (cos, alpha, gain) = Self::angles(sample_rate_hz, hz, q, gain_db);
         let (cos, root) = (side * cos, 2.0 * gain.sqrt() * alpha);
@@ -54,7 +54,7 @@ impl Biquad {
         Self { b: b.map(|v| v / a[0]), a: [a[1] / a[0], a[2] / a[0]], state: [0.0; 2] }
     }
 
-    /// Filters in place and keeps its state.
+    /// Filters a signal in place and keeps the state for the next one.
     pub fn run(&mut self, signal: &mut [f32]) {
         let ([b0, b1, b2], [a1, a2], [mut s1, mut s2]) = (self.b, self.a, self.state);
         for value in signal {
@@ -72,7 +72,7 @@ impl Biquad {
 mod tests {
     use super::*;
 
-    /// Gain at a frequency by running a sine through.
+    /// Gain at a frequency, measured with a sine.
     fn gain_db(filter: &Biquad, hz: f32) -> f32 {
         let mut sine: Vec<f32> =
             (0..44_100).map(|n| (TAU * hz * n as f32 / 22_050.0).sin()).collect();

@@ -1,4 +1,4 @@
-//! A recording chain: what room, microphone, desk and tuning do to an instrument.
+//! A recording chain: tuning, equaliser, room, noise and level of a recording.
 
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha8Rng;
@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::biquad::Biquad;
 use super::room::Room;
+use crate::data::decibels::amplitude;
 
-/// Pivot of the tilt.
+/// Pivot frequency of the tilt.
 const TILT_HZ: f32 = 1000.0;
-/// Slope of the tilt's shelves (Q of a gentle shelf).
+/// Q of the tilt's shelves, for a gentle slope.
 const TILT_Q: f32 = 0.5;
 
-/// A resonance or dip.
+/// A peak or dip in the frequency response.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bell {
-    /// Centre.
+    /// Centre frequency.
     pub hz: f32,
     /// Gain at the centre.
     pub gain_db: f32,
@@ -24,28 +25,28 @@ pub struct Bell {
     pub q: f32,
 }
 
-/// One recording chain. The default changes nothing.
+/// One recording chain. The default is the identity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chain {
-    /// Tuning of the instrument.
+    /// Tuning of the instrument, in cents.
     pub tuning_cents: f32,
-    /// Whether both channels are mixed into one before anything else.
+    /// Whether both channels are mixed to one first.
     pub mono: bool,
-    /// Treble against bass: half of it above 1 kHz, minus half of it below.
+    /// Level of treble against bass: half of it above 1 kHz, minus half of it below.
     pub tilt_db: f32,
-    /// Resonances of the body, the room, the microphone.
+    /// Resonances of instrument, room and microphone.
     pub bells: Vec<Bell>,
     /// Reverberation, if any.
     pub room: Option<Room>,
-    /// White noise in dBFS, if any (the music lies near -20 dBFS before `gain_db`).
+    /// RMS of white noise in dBFS, if any. The music has about -20 dBFS before `gain_db`.
     pub noise_db: Option<f32>,
-    /// Level of the recording.
+    /// Gain of the recording.
     pub gain_db: f32,
 }
 
 impl Chain {
-    /// A chain of chance: a plausible recording, never an effect.
+    /// A random chain within the range of plausible recordings.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         let bell = |rng: &mut ChaCha8Rng| Bell {
             hz: 120.0 * 50.0f32.powf(rng.random()),
@@ -63,7 +64,7 @@ impl Chain {
         }
     }
 
-    /// One or two channels on their way into the chain.
+    /// The input channels of the chain: one for mono, else two.
     pub fn channels(&self, left: Vec<f32>, right: Vec<f32>) -> Vec<Vec<f32>> {
         if self.mono || nearly_equal(&left, &right) {
             return vec![left.iter().zip(&right).map(|(l, r)| 0.5 * (l + r)).collect()];
@@ -71,10 +72,10 @@ impl Chain {
         vec![left, right]
     }
 
-    /// Runs a recording through everything but the tuning (which is the instrument's) and the mono
-    /// switch.
+    /// Processes a recording with everything except tuning and mono mix, which the synthesiser and
+    /// [`Self::channels`] apply.
     pub fn apply(&self, channels: &mut [Vec<f32>], sample_rate_hz: f32, noise: &mut ChaCha8Rng) {
-        let gain = from_db(self.gain_db);
+        let gain = amplitude(self.gain_db);
         for (side, channel) in channels.iter_mut().enumerate() {
             for mut filter in self.filters(sample_rate_hz) {
                 filter.run(channel);
@@ -83,7 +84,7 @@ impl Chain {
                 room.run(channel, sample_rate_hz, side);
             }
             if let Some(noise_db) = self.noise_db {
-                add_noise(channel, from_db(noise_db), noise);
+                add_noise(channel, amplitude(noise_db), noise);
             }
             channel.iter_mut().for_each(|v| *v *= gain);
         }
@@ -101,19 +102,14 @@ impl Chain {
     }
 }
 
-/// The amplitude of a level.
-pub(super) fn from_db(db: f32) -> f32 {
-    10.0f32.powf(db / 20.0)
-}
-
-/// Whether two channels differ by less than -60 dB of their peak, as a centred mono sample's do.
+/// Whether two channels differ by less than -60 dB of their peak, as those of a centred mono
+/// sample.
 fn nearly_equal(left: &[f32], right: &[f32]) -> bool {
     let peak = left.iter().fold(0.0f32, |p, v| p.max(v.abs()));
     left.iter().zip(right).all(|(l, r)| (l - r).abs() <= 1e-3 * peak)
 }
 
-/// White noise of triangular distribution with this RMS (a distribution cheap to draw; only its
-/// spectrum is heard).
+/// Adds white noise with this RMS. Its distribution is triangular, because that is fast to draw.
 fn add_noise(channel: &mut [f32], rms: f32, rng: &mut ChaCha8Rng) {
     // The difference of two uniform 16-bit numbers has variance 2 * 65536^2 / 12.
     let scale = rms * (6.0f32).sqrt() / 65_536.0;

@@ -1,8 +1,8 @@
-//! Another recording of a sound, made of its image: an equaliser and a noise floor of chance.
+//! Simulates another recording chain on a mel image: a random equaliser and a random noise floor.
 //!
-//! A dataset has as many recording chains as it has setups, a score of them; a model that is to
-//! read the colour of any recording has to meet more. In the log-mel domain an equaliser is a sum
-//! and stationary noise a sum of powers, so that new colours cost no rendering.
+//! A dataset has only a few dozen recording chains, too few for a model that processes any
+//! recording. In the log-mel domain an equaliser is an addition, and stationary noise is an
+//! addition of powers. So new chains need no rendering.
 
 use std::f32::consts::PI;
 use std::ops::Range;
@@ -13,37 +13,39 @@ use engine::dsp::filterbank::MelFilterbank;
 use engine::image::MelImage;
 use rand::Rng;
 
-use super::random;
+use crate::data::decibels::power;
+use crate::data::random;
 
-/// Largest change of each cosine over the mel axis, dB; the k-th of them has k + 1 half periods.
+/// Maximum gain of each cosine over the mel axis, in dB. The k-th has k + 1 half periods.
 const EQUALISER_DB: [f32; 7] = [10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0];
-/// How many recordings have a noise floor of their own.
+/// Share of recordings with a noise floor.
 const NOISY: f64 = 0.35;
-/// Mean level of such a floor in the middle of the mel axis, in the dB of a mel spectrogram (white
-/// noise of -60 dBFS has -42).
+/// Level of the floor at the centre of the mel axis, in dB of a mel spectrogram. White noise of
+/// -60 dBFS has -42 dB.
 const NOISE_DB: Range<f32> = -60.0..-34.0;
-/// Slope of the floor from one end of the mel axis to the other, dB.
+/// Maximum difference of the floor between both ends of the mel axis, in dB.
 const NOISE_TILT_DB: f32 = 14.0;
-/// Deviation of the level of white noise in one bin of a spectrogram, dB (of an exponential
-/// variate).
+/// Standard deviation of the level of white noise in one bin of a spectrogram, in dB (of an
+/// exponential variate).
 const ONE_BIN_DB: f32 = 5.57;
-/// How much of noise one frame shares with the next: the square of the correlation of Hann windows
-/// that overlap by three quarters.
-const NOISE_MEMORY: f32 = 0.43;
-/// What lies below this value of an image is near the floor.
-const FLOORS_EDGE: f32 = 0.1;
+/// Correlation of the noise of adjacent frames: the square of the correlation of Hann windows that
+/// overlap by 75 %.
+const NOISE_CORRELATION: f32 = 0.43;
+/// Values of an image below this are near the floor.
+const NEAR_FLOOR: f32 = 0.1;
 
-/// What lies between images of one mel config and their recolouring.
+/// Applies simulated recording chains to images of one mel config.
 pub struct Recolouring {
     mel: MelConfig,
-    /// Hz that each band stands for.
+    /// Width of each band, in Hz.
     widths_hz: Vec<f32>,
 }
 
-/// One colour: the recording chain that images of one recording share.
+/// One simulated recording chain. All images of a recording share it.
 pub struct Colour {
+    /// Gain of each band.
     gain_db: Vec<f32>,
-    /// The noise floor in each band, if any.
+    /// Noise floor of each band, if any.
     noise_db: Option<Vec<f32>>,
 }
 
@@ -60,7 +62,7 @@ impl Recolouring {
         Self { mel: mel.clone(), widths_hz: (0..=last).map(width).collect() }
     }
 
-    /// A colour of chance, the same for the same seed.
+    /// A random chain. Equal seeds give equal chains.
     pub fn colour(&self, seed: u64) -> Colour {
         let rng = &mut random::stream(seed, "colour", 0);
         let strength: f32 = rng.random();
@@ -84,9 +86,10 @@ impl Recolouring {
         }
     }
 
-    /// Gives an image a colour, at the level that it had; `seed` is the noise's. What lies on the
-    /// image's floor stays there unless the noise is louder, and what lies just above is raised by
-    /// little: below it nothing is known.
+    /// Applies a chain to an image and keeps its level; `seed` is for the noise.
+    ///
+    /// Pixels at the floor stay there unless the noise is louder. Pixels near it are raised by
+    /// less, because the image has no information below its floor.
     pub fn recolour(&self, image: &mut MelImage, colour: &Colour, seed: u64) {
         let level_db = 10.0
             * (self.power(image, |_| 0.0) / self.power(image, |band| colour.gain_db[band])).log10();
@@ -94,7 +97,7 @@ impl Recolouring {
             let change =
                 (gain_db + if level_db.is_finite() { level_db } else { 0.0 }) / self.mel.range_db;
             for value in row.iter_mut().filter(|value| **value > 0.0) {
-                let share = if change > 0.0 { (*value / FLOORS_EDGE).min(1.0) } else { 1.0 };
+                let share = if change > 0.0 { (*value / NEAR_FLOOR).min(1.0) } else { 1.0 };
                 *value = (*value + share * change).clamp(0.0, 1.0);
             }
         }
@@ -103,16 +106,16 @@ impl Recolouring {
         }
     }
 
-    /// Power under a gain in all bands and frames, of any unit.
+    /// Sum of the power over all bands and frames after a gain, in an arbitrary unit.
     fn power(&self, image: &MelImage, gain_db: impl Fn(usize) -> f32) -> f32 {
         let rows = image.data.chunks_exact(image.frames).zip(&self.widths_hz).enumerate();
         let of_row = |row: &[f32]| row.iter().map(|value| self.power_of(*value)).sum::<f32>();
-        rows.map(|(band, (row, width_hz))| width_hz * from_db(gain_db(band)) * of_row(row)).sum()
+        rows.map(|(band, (row, width_hz))| width_hz * power(gain_db(band)) * of_row(row)).sum()
     }
 
-    /// Power of an image's value; none on the floor.
+    /// Power of an image's value; 0 at the floor.
     fn power_of(&self, value: f32) -> f32 {
-        if value > 0.0 { from_db(self.mel.to_db(value)) } else { 0.0 }
+        if value > 0.0 { power(self.mel.to_db(value)) } else { 0.0 }
     }
 
     fn add_noise(&self, image: &mut MelImage, noise_db: &[f32], seed: u64) {
@@ -120,24 +123,20 @@ impl Recolouring {
         let bin_hz = self.mel.sample_rate_hz as f32 / self.mel.n_fft as f32;
         let rows = image.data.chunks_exact_mut(image.frames).zip(draws.chunks_exact(image.frames));
         for (band, (row, draws)) in rows.enumerate() {
-            // The more bins a band has, the less its noise moves.
+            // The level of a wide band varies less, because it is a mean over more bins.
             let deviation_db = ONE_BIN_DB / (self.widths_hz[band] / bin_hz).max(1.0).sqrt();
-            let mut wander = None;
+            let mut previous = None;
             for (value, fresh) in row.iter_mut().zip(draws) {
-                let now = wander.map_or(*fresh, |last: f32| {
-                    NOISE_MEMORY * last + (1.0 - NOISE_MEMORY * NOISE_MEMORY).sqrt() * fresh
+                let now = previous.map_or(*fresh, |last: f32| {
+                    NOISE_CORRELATION * last
+                        + (1.0 - NOISE_CORRELATION * NOISE_CORRELATION).sqrt() * fresh
                 });
-                wander = Some(now);
-                let sum = self.power_of(*value) + from_db(noise_db[band] + deviation_db * now);
+                previous = Some(now);
+                let sum = self.power_of(*value) + power(noise_db[band] + deviation_db * now);
                 *value = self.mel.from_db(10.0 * sum.log10()).max(*value);
             }
         }
     }
-}
-
-/// The power of a level.
-fn from_db(db: f32) -> f32 {
-    10.0f32.powf(0.1 * db)
 }
 
 #[cfg(test)]
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equaliser_is_smooth_keeps_the_level_and_is_what_the_seed_says() {
+    fn an_equaliser_is_smooth_keeps_the_level_and_depends_on_the_seed() {
         let (recolouring, mel) = recolouring();
         let plain = music(&mel);
         let mut changed = 0;
@@ -178,14 +177,14 @@ mod tests {
             let silent = plain.data.iter().zip(&image.data).filter(|(before, _)| **before == 0.0);
             assert!(
                 silent.into_iter().all(|(_, after)| *after == 0.0),
-                "what lies on the floor stays there"
+                "pixels at the floor stay there"
             );
         }
-        assert!(changed > 30, "most colours are heard: {changed}");
+        assert!(changed > 30, "most chains are audible: {changed}");
     }
 
     #[test]
-    fn noise_is_where_nothing_is_and_as_loud_as_it_says() {
+    fn noise_fills_silent_bands_at_its_own_level() {
         let (recolouring, mel) = recolouring();
         let colour =
             Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-40.0; mel.n_mels]) };
@@ -197,16 +196,16 @@ mod tests {
         let mean_db = quiet.iter().sum::<f32>() / quiet.len() as f32;
         assert!((mean_db + 40.0).abs() < 1.0, "{mean_db} dB");
         let spread = |row: &[f32]| row.iter().fold(0.0f32, |most, v| most.max((v - row[0]).abs()));
-        assert!(spread(rows[0]) > spread(rows[126]), "bands of few bins move more");
+        assert!(spread(rows[0]) > spread(rows[126]), "bands of few bins vary more");
         let loud = music(&mel);
         let change = rows[1].iter().zip(&loud.data[64..]).map(|(a, b)| (a - b).abs());
-        assert!(change.fold(0.0, f32::max) < 0.01, "what is far above the noise stays");
+        assert!(change.fold(0.0, f32::max) < 0.01, "pixels far above the noise stay");
     }
 
     #[test]
-    fn noise_is_as_restless_in_the_first_frame_as_in_the_others() {
+    fn noise_varies_as_much_in_the_first_frame_as_in_the_others() {
         let (recolouring, mel) = recolouring();
-        // Far from the floor, where nothing is cut off.
+        // Far from the floor, so that no value is clipped.
         let colour =
             Colour { gain_db: vec![0.0; mel.n_mels], noise_db: Some(vec![-10.0; mel.n_mels]) };
         let mut squares = [0.0f32; 3];

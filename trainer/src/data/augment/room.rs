@@ -5,33 +5,36 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Comb delays of a room of size 1; mutually prime at usual rates, so that echoes do not pile up.
+use crate::data::decibels::amplitude;
+
+/// Comb delays of a room of size 1. They are mutually prime at usual sample rates, so that echoes
+/// do not coincide.
 const COMBS_MS: [f32; 6] = [29.7, 33.3, 37.1, 39.9, 41.1, 43.7];
 /// Allpass delays.
 const ALLPASSES_MS: [f32; 2] = [5.0, 1.7];
 /// Allpass coefficient.
 const ALLPASS_GAIN: f32 = 0.7;
-/// By how much the right channel's delays are longer.
+/// Extra delay of the right channel.
 const SPREAD_MS: f32 = 1.04;
 
-/// A room and how far the microphone stands from the instrument.
+/// A room and the distance of the microphone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Room {
-    /// Seconds in which the reverberation falls by 60 dB (low frequencies).
+    /// Time in which low frequencies decay by 60 dB, in seconds.
     pub decay_s: f32,
     /// Scale of all delays.
     pub size: f32,
-    /// Level of the reverberation against the direct sound.
+    /// Level of the reverberation relative to the direct sound.
     pub wet_db: f32,
     /// Delay of the reverberation.
     pub predelay_ms: f32,
-    /// 0 (bright) to 1 (dull) loss of treble with every echo.
+    /// Loss of treble with every echo: 0 (bright) to 1 (dull).
     pub damping: f32,
 }
 
 impl Room {
-    /// A room between a booth and a small hall.
+    /// A random room between a booth and a small hall.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             decay_s: rng.random_range(0.15..0.9),
@@ -42,17 +45,17 @@ impl Room {
         }
     }
 
-    /// Adds the room to one channel (`side` 0 or 1), starting from silence.
+    /// Adds the reverberation to one channel. `side` is 0 for left, 1 for right.
     pub fn run(&self, signal: &mut [f32], sample_rate_hz: f32, side: usize) {
         let wet = self.reverberation(signal, sample_rate_hz, side);
         let predelay = (self.predelay_ms * 1e-3 * sample_rate_hz) as usize;
-        let gain = 10.0f32.powf(self.wet_db / 20.0);
+        let gain = amplitude(self.wet_db);
         for (value, echo) in signal.iter_mut().skip(predelay).zip(&wet) {
             *value += gain * echo;
         }
     }
 
-    /// The wet part; for white noise its power is about that of the signal.
+    /// The reverberation. For white noise its power is about that of the signal.
     fn reverberation(&self, signal: &[f32], sample_rate_hz: f32, side: usize) -> Vec<f32> {
         let samples = |ms: f32| {
             (((ms + SPREAD_MS * side as f32) * self.size * 1e-3 * sample_rate_hz) as usize).max(1)
@@ -67,10 +70,10 @@ impl Room {
         wet
     }
 
-    /// Adds one damped comb: its loop loses 60 dB in `decay_s`.
+    /// Adds one damped comb. Its loop loses 60 dB in `decay_s`.
     fn comb(&self, signal: &[f32], wet: &mut [f32], delay_samples: usize, sample_rate_hz: f32) {
         let feedback = 10.0f32.powf(-3.0 * delay_samples as f32 / sample_rate_hz / self.decay_s);
-        // Power of the sum of the loop's echoes, and of six combs.
+        // Normalises the power of the loop's echoes and of the sum of all combs.
         let gain = ((1.0 - feedback * feedback) / COMBS_MS.len() as f32).sqrt();
         let mut line = vec![0.0f32; delay_samples];
         let (mut at, mut low) = (0, 0.0f32);
@@ -108,7 +111,7 @@ mod tests {
         impulse[0] = 1.0;
         room.run(&mut impulse, 22_050.0, 0);
         assert_eq!(impulse[0], 1.0);
-        assert!(impulse[1..200].iter().all(|v| *v == 0.0), "nothing before the predelay");
+        assert!(impulse[1..200].iter().all(|v| *v == 0.0), "silence before the predelay");
         let energy_db = |from_s: f32| {
             let from = (from_s * 22_050.0) as usize;
             10.0 * impulse[from..from + 2205].iter().map(|v| v * v).sum::<f32>().log10()

@@ -1,4 +1,6 @@
-//! Another timbre for an image, its notes untouched: what makes a content of a target.
+//! Changes the timbre of a mel image and keeps its notes.
+//!
+//! For recordings, the changed target is the content of a training example.
 
 use std::f32::consts::PI;
 
@@ -6,19 +8,19 @@ use rand::Rng;
 
 use crate::data::random;
 
-/// Largest change of each cosine over the mel axis, dB; the k-th of them has k half periods, and
-/// the 0-th is the level.
+/// Maximum gain of each cosine over the mel axis, in dB. The k-th has k half periods; the 0-th is
+/// the level.
 const EQUALISER_DB: [f32; 7] = [4.0, 14.0, 10.0, 8.0, 6.0, 5.0, 4.0];
-/// Largest noise on a pixel, dB.
+/// Maximum noise of a pixel, in dB.
 const NOISE_DB: f32 = 1.5;
 
-/// Lays a random equaliser and a little noise on an image of `n_mels` rows in `[0, 1]`; the same
-/// for the same seed.
+/// Applies a random equaliser and weak noise to an image of `n_mels` rows in `[0, 1]`. Equal seeds
+/// give equal results.
 ///
-/// The equaliser is smooth over the mel axis and constant in time: it changes the body of an
-/// instrument and leaves pitch, rhythm and dynamics. Pitch is not shifted, because a content has
-/// its target's notes. What lies on the floor stays there, for below it nothing is known.
-pub fn disguise(image: &mut [f32], n_mels: usize, range_db: f32, seed: u64) {
+/// The equaliser is smooth over the mel axis and constant in time. It changes the resonances of an
+/// instrument and keeps pitch, rhythm and dynamics. Pixels at the floor stay there, because the
+/// level below the floor is not in the image.
+pub fn change_timbre(image: &mut [f32], n_mels: usize, range_db: f32, seed: u64) {
     let rng = &mut random::stream(seed, "disguise", 0);
     let cosines_db = EQUALISER_DB.map(|most| rng.random_range(-most..most));
     let frames = image.len() / n_mels;
@@ -40,13 +42,13 @@ mod tests {
     #[test]
     fn it_is_smooth_in_frequency_constant_in_time_and_seeded() {
         let plain = vec![0.5f32; 128 * 16];
-        let disguised = |seed| {
+        let changed = |seed| {
             let mut image = plain.clone();
-            disguise(&mut image, 128, 80.0, seed);
+            change_timbre(&mut image, 128, 80.0, seed);
             image
         };
-        assert_eq!(disguised(1), disguised(1));
-        let image = disguised(1);
+        assert_eq!(changed(1), changed(1));
+        let image = changed(1);
         let rows: Vec<f32> =
             image.chunks_exact(16).map(|row| row.iter().sum::<f32>() / 16.0).collect();
         let change_db = |a: f32, b: f32| 80.0 * (a - b).abs();
@@ -55,10 +57,10 @@ mod tests {
             |row: &[f32], mean: f32| row.iter().all(|v| change_db(*v, mean) < 2.0 * NOISE_DB);
         assert!(image.chunks_exact(16).zip(&rows).all(|(row, mean)| flat(row, *mean)), "constant");
         // Different equalisers: some decibels between two seeds.
-        let apart: f32 = image.iter().zip(disguised(2)).map(|(a, b)| change_db(*a, b)).sum();
+        let apart: f32 = image.iter().zip(changed(2)).map(|(a, b)| change_db(*a, b)).sum();
         assert!(apart / image.len() as f32 > 3.0, "{apart}");
         let mut silence = vec![0.0f32; 128 * 16];
-        disguise(&mut silence, 128, 80.0, 3);
+        change_timbre(&mut silence, 128, 80.0, 3);
         assert!(silence.iter().all(|v| *v == 0.0));
     }
 }

@@ -1,28 +1,26 @@
-//! The studio in which a dataset was rendered, to hear its pieces as audio: images alone cannot be
-//! listened to.
+//! Renders the pieces of a dataset as audio, which its images do not contain.
 
 use std::path::{Path, PathBuf};
 
 use engine::Result;
 use engine::audio_file::Audio;
 
-use super::compose::PieceKind;
 use super::description::Description;
-use super::imager::master;
-use super::random;
+use super::imager::normalise_level;
 use super::renderer::Renderer;
-use super::score::Score;
-use super::synth::SYNTH_RATE_HZ;
+use crate::data::random;
+use crate::data::score::Score;
+use crate::data::score::piece::PieceKind;
+use crate::data::soundfont::synth::SYNTH_RATE_HZ;
 
-/// What a dataset was rendered with, and its folder.
-pub struct Studio {
+/// A dataset's soundfonts, description and folder.
+pub struct AudioRenderer {
     renderer: Renderer,
     folder: PathBuf,
 }
 
-impl Studio {
-    /// For the dataset in a folder, with the soundfonts that it was rendered with among
-    /// `soundfonts`.
+impl AudioRenderer {
+    /// For the dataset in a folder, whose soundfonts are among `soundfonts`.
     ///
     /// # Errors
     /// If the dataset or a soundfont cannot be read, or one is missing.
@@ -31,13 +29,16 @@ impl Studio {
         Ok(Self { renderer, folder: folder.to_path_buf() })
     }
 
-    /// What the dataset was made from.
+    /// The dataset's description.
     pub fn description(&self) -> &Description {
         &self.renderer.description
     }
 
-    /// The first `seconds` of piece number `index` as one score; isolated windows follow each
-    /// other.
+    /// The first `seconds` of piece number `index` as one score. Isolated windows are
+    /// concatenated.
+    ///
+    /// # Errors
+    /// If a score cannot be read.
     pub fn score(&self, index: usize, seconds: f32) -> Result<Score> {
         let scores = self.description().scores(index, &self.folder)?;
         if self.description().pieces[index].kind == PieceKind::Continuous {
@@ -54,12 +55,15 @@ impl Studio {
         Ok(score.window(0.0, seconds))
     }
 
-    /// A score on an instrument in a setup (indices into the description), as long as it is, at
+    /// Renders a whole score on an instrument in a setup (indices into the description) at
     /// [`SYNTH_RATE_HZ`].
     ///
-    /// Unlike in the dataset's images the level is -20 dBFS after the recording chain, not before
-    /// it: a transfer keeps its input's level, whatever the target's was. Every `take` has a
-    /// recording noise of its own.
+    /// Here the level is -20 dBFS after the recording chain; for the dataset's images it is
+    /// -20 dBFS before the chain. A transfer keeps its input's level, whatever the target's is.
+    /// Every `take` has its own recording noise.
+    ///
+    /// # Errors
+    /// If the synthesiser cannot be created.
     pub fn record(
         &self,
         score: &Score,
@@ -70,15 +74,15 @@ impl Studio {
         let (number, setup) = (setup, &self.description().setups[setup]);
         let chain = &setup.chain;
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
-        let mut player = self.renderer.bank(setup).player()?;
-        let stereo = player.play(score, setup.programs[instrument], chain.tuning_cents, samples);
-        let mut takes = [chain.channels(stereo.left, stereo.right)];
-        master(&mut takes);
+        let mut voice = self.renderer.bank(setup).voice()?;
+        let stereo = voice.play(score, setup.programs[instrument], chain.tuning_cents, samples);
+        let mut recordings = [chain.channels(stereo.left, stereo.right)];
+        normalise_level(&mut recordings);
         let key = 1_000_000 * take + (number * 1000 + instrument) as u64;
         let noise = &mut random::stream(self.description().seed, "studio noise", key);
-        chain.apply(&mut takes[0], SYNTH_RATE_HZ as f32, noise);
-        master(&mut takes);
-        let [channels] = takes;
+        chain.apply(&mut recordings[0], SYNTH_RATE_HZ as f32, noise);
+        normalise_level(&mut recordings);
+        let [channels] = recordings;
         Ok(Audio { sample_rate_hz: SYNTH_RATE_HZ, channels })
     }
 }

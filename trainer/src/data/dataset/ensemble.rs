@@ -1,60 +1,72 @@
-//! Who plays a piece: all instruments of a dataset, or a few of many.
+//! The instruments of each piece: all of a dataset, or a random selection.
 
 use engine::{Error, Result};
 use rand::seq::index;
 
-use super::instruments::{self, Instrument};
-use super::random;
+use crate::data::random;
+use crate::data::score::instruments::{self, Instrument};
 
-/// Draws after which no instruments with a common range are expected any more.
-const PATIENCE: usize = 1000;
+/// Draws after which the search for instruments with a common range fails.
+const MAX_DRAWS: usize = 1000;
 
-/// A dataset's instruments: regulars, and extra_instruments of which each piece has a few.
+/// A dataset's instruments: main ones, and extra ones of which each piece has a few.
 #[derive(Clone, Debug)]
 pub struct Ensemble {
     instruments: Vec<Instrument>,
-    regulars: usize,
+    /// Number of main instruments, which come first.
+    main: usize,
 }
 
 impl Ensemble {
-    /// Regulars and extra_instruments by name; `all` for every guest that is no regular.
-    pub fn new(regulars: &[String], extra_instruments: &[String]) -> Result<Self> {
-        let mut instruments = instruments::by_names(regulars, &[])?;
-        let regulars = instruments.len();
-        instruments.extend(instruments::by_names(extra_instruments, &instruments)?);
+    /// Main and extra instruments by name. `all` as the only extra name stands for every
+    /// instrument that is not a main one.
+    ///
+    /// # Errors
+    /// If a name is not an instrument, or is there twice.
+    pub fn new(main: &[String], extra: &[String]) -> Result<Self> {
+        let mut instruments = instruments::by_names(main, &[])?;
+        let main = instruments.len();
+        instruments.extend(instruments::by_names(extra, &instruments)?);
         for (i, instrument) in instruments.iter().enumerate() {
             if instruments[..i].contains(instrument) {
                 return Err(Error::invalid("instruments", "each of them once", instrument.name));
             }
         }
-        Ok(Self { instruments, regulars })
+        Ok(Self { instruments, main })
     }
 
-    /// Everyone: regulars first.
+    /// All instruments, the main ones first.
     pub fn instruments(&self) -> &[Instrument] {
         &self.instruments
     }
 
-    /// The keys of a dataset's pieces, where all instruments play all of them; those of the
-    /// regulars, where extra_instruments come.
+    /// The common key range of the main instruments.
+    ///
+    /// # Errors
+    /// If it is too narrow.
     pub fn range(&self) -> Result<(u8, u8)> {
-        instruments::common_range(&self.instruments[..self.regulars])
+        instruments::common_range(&self.instruments[..self.main])
     }
 
-    /// Who plays piece `id`, as indices in order: half of the regulars and as many extra_instruments as they
-    /// make room for, with [`instruments::NARROWEST_RANGE`] in common. Empty where all play.
+    /// The instruments of piece `id`, as ascending indices. Empty stands for all.
+    ///
+    /// With extra instruments, a piece has half of the main ones and fills up with extra ones.
+    /// They share at least [`instruments::NARROWEST_RANGE`].
+    ///
+    /// # Errors
+    /// If no such selection is found.
     pub fn players(&self, seed: u64, id: u64) -> Result<Vec<usize>> {
-        let (all, regulars) = (self.instruments.len(), self.regulars);
-        if all == regulars {
+        let (all, main) = (self.instruments.len(), self.main);
+        if all == main {
             return Ok(Vec::new());
         }
-        let stay = regulars.div_ceil(2);
-        let come = (regulars - stay).max(1).min(all - regulars);
+        let from_main = main.div_ceil(2);
+        let from_extra = (main - from_main).max(1).min(all - main);
         let rng = &mut random::stream(seed, "players", id);
-        for _ in 0..PATIENCE {
-            let mut players = index::sample(rng, regulars, stay).into_vec();
+        for _ in 0..MAX_DRAWS {
+            let mut players = index::sample(rng, main, from_main).into_vec();
             players
-                .extend(index::sample(rng, all - regulars, come).into_iter().map(|i| regulars + i));
+                .extend(index::sample(rng, all - main, from_extra).into_iter().map(|i| main + i));
             players.sort_unstable();
             let chosen: Vec<Instrument> = players.iter().map(|&i| self.instruments[i]).collect();
             if instruments::common_range(&chosen).is_ok() {
@@ -72,14 +84,14 @@ impl Ensemble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::instruments::DEFAULT_INSTRUMENTS;
+    use crate::data::score::instruments::DEFAULT_INSTRUMENTS;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn every_piece_has_regulars_and_guests_with_common_keys_and_all_guests_come() {
+    fn every_piece_has_main_and_extra_instruments_with_common_keys_and_all_extras_occur() {
         let ensemble = Ensemble::new(&names(&DEFAULT_INSTRUMENTS), &names(&["all"])).unwrap();
         let mut seen = vec![0; ensemble.instruments().len()];
         for id in 0..800 {
@@ -98,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn without_guests_everyone_plays_and_nobody_plays_twice() {
+    fn without_extras_all_instruments_play_and_none_is_there_twice() {
         let four = names(&DEFAULT_INSTRUMENTS);
         let ensemble = Ensemble::new(&four, &[]).unwrap();
         assert_eq!(ensemble.players(1, 0).unwrap(), Vec::<usize>::new());

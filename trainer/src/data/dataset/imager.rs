@@ -1,4 +1,4 @@
-//! One performance in one setup: score to audio to images, as playing would see them.
+//! Renders a piece in one setup: score to audio to mel images, as the real-time stream does.
 
 use engine::Result;
 use engine::config::{MelConfig, WindowConfig};
@@ -7,24 +7,23 @@ use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
 use rand_chacha::ChaCha8Rng;
 
-use super::chain::Chain;
-use super::compose::{Piece, PieceKind};
-use super::decimate::Decimator;
-use super::score::Score;
-use super::synth::SynthVoice;
+use crate::data::augment::chain::Chain;
+use crate::data::score::Score;
+use crate::data::score::piece::{Piece, PieceKind};
+use crate::data::soundfont::decimate::Decimator;
+use crate::data::soundfont::synth::SynthVoice;
 
-/// RMS to which the sounding part of a take is brought before its chain: the level at which the
-/// engine works.
+/// RMS of the sounding part of a piece before its recording chain. The engine uses the same level.
 const NOMINAL_DBFS: f32 = -20.0;
-/// Blocks below this are not sounding.
+/// Level below which a block counts as silent.
 const SILENT_DBFS: f32 = -60.0;
-/// Samples of a block in which loudness is measured.
+/// Samples of a block for the measurement of loudness.
 const LOUDNESS_BLOCK_SAMPLES: usize = 1024;
 
-/// One take: one or two channels at the model's rate.
+/// One rendered score: one or two channels at the model's rate.
 type AudioChannels = Vec<Vec<f32>>;
 
-/// Turns performances into images.
+/// Renders mel images.
 pub struct Imager {
     mel: MelConfig,
     window: WindowConfig,
@@ -33,18 +32,17 @@ pub struct Imager {
 }
 
 impl Imager {
-    /// For a model's images; its rate must be half the synthesiser's.
+    /// For images of this config. Its sample rate must be half the synthesiser's.
     pub fn new(mel: &MelConfig, window: &WindowConfig) -> Self {
         let front_end = MelFrontEnd::new(mel);
         Self { mel: mel.clone(), window: *window, decimator: Decimator::new(), front_end }
     }
 
-    /// The images of every window of a piece, each `n_mels * frames` bytes (`round(255 v)`), one
-    /// after the other.
+    /// The images of all windows of a piece, each `n_mels * frames` bytes (`round(255 v)`).
     pub fn images(
         &mut self,
         piece: &Piece,
-        player: &mut SynthVoice,
+        voice: &mut SynthVoice,
         program: u8,
         chain: &Chain,
         noise: &mut ChaCha8Rng,
@@ -56,45 +54,45 @@ impl Imager {
             }
         };
         let samples = frames * self.mel.hop_length + self.mel.n_fft / 2;
-        let mut takes: Vec<AudioChannels> = Vec::with_capacity(piece.scores.len());
+        let mut recordings: Vec<AudioChannels> = Vec::with_capacity(piece.scores.len());
         for score in &piece.scores {
-            takes.push(self.take(score, player, program, chain, samples));
+            recordings.push(self.record(score, voice, program, chain, samples));
         }
-        master(&mut takes);
-        for take in &mut takes {
-            chain.apply(take, self.mel.sample_rate_hz as f32, noise);
+        normalise_level(&mut recordings);
+        for recording in &mut recordings {
+            chain.apply(recording, self.mel.sample_rate_hz as f32, noise);
         }
-        let windows_a_take = piece.chunks / takes.len();
-        Ok(takes.iter().flat_map(|take| self.windows(take, windows_a_take)).collect())
+        let count = piece.chunks / recordings.len();
+        Ok(recordings.iter().flat_map(|recording| self.windows(recording, count)).collect())
     }
 
-    /// Plays a score and halves the rate.
-    fn take(
+    /// Renders a score and halves its rate.
+    fn record(
         &self,
         score: &Score,
-        player: &mut SynthVoice,
+        voice: &mut SynthVoice,
         program: u8,
         chain: &Chain,
         samples: usize,
     ) -> AudioChannels {
-        let stereo = player.play(score, program, chain.tuning_cents, 2 * samples);
+        let stereo = voice.play(score, program, chain.tuning_cents, 2 * samples);
         let channels = chain.channels(stereo.left, stereo.right);
         channels.iter().map(|c| self.decimator.halve(c)).collect()
     }
 
-    /// The windows of one take, at the level that the stream would have brought each to.
-    fn windows(&mut self, take: &AudioChannels, count: usize) -> Vec<u8> {
+    /// The windows of one recording, each at the level that the real-time stream would give it.
+    fn windows(&mut self, recording: &AudioChannels, count: usize) -> Vec<u8> {
         let hop_samples = self.window.hop_frames * self.mel.hop_length;
         let window_samples = self.window.frames * self.mel.hop_length;
-        let channels: Vec<&[f32]> = take.iter().map(Vec::as_slice).collect();
+        let channels: Vec<&[f32]> = recording.iter().map(Vec::as_slice).collect();
         let mut level = Level::new(self.mel.sample_rate_hz);
-        let mut heard = 0;
+        let mut pushed = 0;
         let mut bytes = Vec::with_capacity(count * self.window.frames * self.mel.n_mels);
         for k in 0..count {
             let end = k * hop_samples + window_samples;
-            let news: Vec<&[f32]> = channels.iter().map(|c| &c[heard..end]).collect();
-            level.push(&news);
-            heard = end;
+            let new: Vec<&[f32]> = channels.iter().map(|c| &c[pushed..end]).collect();
+            level.push(&new);
+            pushed = end;
             let first_center = (k * hop_samples) as isize;
             let image =
                 self.front_end.image(&channels, first_center, self.window.frames, level.gain());
@@ -109,18 +107,18 @@ fn quantised(image: &MelImage) -> impl Iterator<Item = u8> {
     image.data.iter().map(|v| (v * 255.0).round() as u8)
 }
 
-/// Brings the sounding part of all takes of a piece together to -20 dBFS, as a recording engineer
-/// would.
-pub(super) fn master(takes: &mut [AudioChannels]) {
+/// Scales all recordings of a piece by one gain, so that their sounding part has -20 dBFS RMS.
+pub(super) fn normalise_level(recordings: &mut [AudioChannels]) {
     let mut power = 0.0f64;
     let mut blocks = 0usize;
     let silent = 10.0f64.powf(f64::from(SILENT_DBFS) / 10.0);
-    for take in takes.iter() {
-        for start in (0..take[0].len()).step_by(LOUDNESS_BLOCK_SAMPLES) {
-            let end = (start + LOUDNESS_BLOCK_SAMPLES).min(take[0].len());
+    for recording in recordings.iter() {
+        for start in (0..recording[0].len()).step_by(LOUDNESS_BLOCK_SAMPLES) {
+            let end = (start + LOUDNESS_BLOCK_SAMPLES).min(recording[0].len());
             let squares =
                 |c: &Vec<f32>| c[start..end].iter().map(|v| f64::from(v * v)).sum::<f64>();
-            let block = take.iter().map(squares).sum::<f64>() / ((end - start) * take.len()) as f64;
+            let samples = ((end - start) * recording.len()) as f64;
+            let block = recording.iter().map(squares).sum::<f64>() / samples;
             if block > silent {
                 power += block;
                 blocks += 1;
@@ -132,5 +130,5 @@ pub(super) fn master(takes: &mut [AudioChannels]) {
     }
     let gain =
         (10.0f64.powf(f64::from(NOMINAL_DBFS) / 10.0) / (power / blocks as f64)).sqrt() as f32;
-    takes.iter_mut().flatten().flatten().for_each(|v| *v *= gain);
+    recordings.iter_mut().flatten().flatten().for_each(|v| *v *= gain);
 }

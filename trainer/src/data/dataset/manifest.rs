@@ -1,19 +1,21 @@
-//! Manifests: fixed lists of pairs as CSV, for programs that judge a model on the same ones as
-//! others (`trainer evaluate` draws its own by seed).
+//! Manifests: fixed lists of pairs as CSV, for evaluation by other programs.
+//!
+//! `trainer evaluate` does not read them; it draws pairs by seed.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use engine::{Error, Result, whole_file};
 
-use super::dataset::{ImageRef, SpectrogramDataset};
-use super::description::Split;
+use super::image_ref::ImageRef;
 use super::pairs::{Pair, SpectrogramPairDataset};
+use super::spectrogram_dataset::SpectrogramDataset;
+use super::split::Split;
 
 /// First line of a manifest.
 const HEADER: &str = "content,style,target";
 
-/// The manifest of a split inside a dataset's folder.
+/// The manifest of a split in a dataset's folder.
 pub fn path(folder: &Path, split: Split) -> PathBuf {
     folder.join(match split {
         Split::Train => "manifest-train.csv",
@@ -22,7 +24,10 @@ pub fn path(folder: &Path, split: Split) -> PathBuf {
     })
 }
 
-/// Writes `count` pairs of a split; a split without two pieces of one setup gets none.
+/// Writes `count` pairs of a split. A split without two pieces of one setup gets no manifest.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write(
     dataset: &SpectrogramDataset,
     split: Split,
@@ -41,7 +46,10 @@ pub fn write(
     whole_file::write(path(folder, split), text)
 }
 
-/// Reads a manifest back.
+/// Reads a manifest.
+///
+/// # Errors
+/// If the header differs, or a line does not name three images of the dataset.
 pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let mut lines = text.lines().enumerate();
@@ -52,7 +60,9 @@ pub fn read(dataset: &SpectrogramDataset, path: &Path) -> Result<Vec<Pair>> {
     let row = |(number, line): (usize, &str)| {
         let refs: Option<Vec<ImageRef>> = line.split(',').map(|n| parse(dataset, n)).collect();
         match refs.as_deref() {
-            Some(&[content, style, target]) => Ok(Pair { content, style, target, disguise: None }),
+            Some(&[content, style, target]) => {
+                Ok(Pair { content, style, target, timbre_seed: None })
+            }
             _ => Err(Error::file(
                 path,
                 format!(
@@ -72,7 +82,7 @@ pub fn name(dataset: &SpectrogramDataset, at: ImageRef) -> String {
     format!("{id:05}/{}/{}/{}", at.setup, description.instruments[at.instrument], at.chunk)
 }
 
-/// The image of that name, if the dataset has it.
+/// The image with that name, or `None`.
 fn parse(dataset: &SpectrogramDataset, name: &str) -> Option<ImageRef> {
     let description = &dataset.description;
     let mut parts = name.split('/');
@@ -83,8 +93,8 @@ fn parse(dataset: &SpectrogramDataset, name: &str) -> Option<ImageRef> {
     let piece = description.pieces.iter().position(|p| p.id == id)?;
     let instrument = description.instruments.iter().position(|i| i == instrument_name)?;
     let entry = &description.pieces[piece];
-    let played =
+    let rendered =
         entry.setups.contains(&setup) && description.instruments_of(entry).contains(&instrument);
-    let known = parts.next().is_none() && played && chunk < entry.chunks;
-    known.then_some(ImageRef { piece, setup, instrument, chunk })
+    let valid = parts.next().is_none() && rendered && chunk < entry.chunks;
+    valid.then(|| dataset.image_ref(piece, setup, instrument, chunk))
 }

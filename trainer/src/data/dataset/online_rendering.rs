@@ -1,13 +1,13 @@
-//! Sounds that are made while training (on-the-fly rendering).
+//! On-the-fly rendering: replaces the setups of a dataset during training.
 //!
-//! A dataset has a score of setups, and a model learns them by heart before it learns to read
-//! sounds. Here one setup after the other is replaced by a new one, of another recording chain and
-//! other programs, in which all training pieces that have it are played anew, beside the training
-//! and before they are asked for. Notes, players and sides of the pieces stay, so whatever was
-//! paired stays paired; the plain setups stay too, and what validation and tests look at.
+//! A dataset has a few dozen setups. A model can memorise them before it learns to read a style
+//! from its reference. Here one setup after another is replaced by a new one with random programs
+//! and a random recording chain. All training pieces with that setup are rendered again, on
+//! threads of their own, before training needs them. Notes, instruments and splits of the pieces
+//! stay, so pairs stay valid. The plain setups stay too, and so do all validation and test images.
 //!
-//! Which sounds training has depends on the step alone: it waits where rendering is late, and a
-//! resumed run makes those that it had again.
+//! The sounds of a step depend only on its number. Training waits if rendering is late. A resumed
+//! run renders the same setups again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,45 +19,38 @@ use engine::{Error, Result};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::chain::Chain;
-use super::description::{Description, Setup, Split};
+use super::description::Description;
 use super::imager::Imager;
-use super::instruments::{self, Instrument};
-use super::random;
 use super::renderer::Renderer;
+use super::rerendered_setup::RerenderedSetup;
+use super::setup::Setup;
+use super::split::Split;
+use crate::data::augment::chain::Chain;
+use crate::data::random;
+use crate::data::score::instruments::{self, Instrument};
 
-/// A setup of the pool as it is from now on.
-pub struct RerenderedSetup {
-    /// Its index.
-    pub index: usize,
-    /// What it is now.
-    pub setup: Setup,
-    /// The training pieces that have it, by index, each with its images by instrument.
-    pub pieces: Vec<(usize, Vec<Vec<u8>>)>,
-}
-
-/// New setups, one every so many steps.
+/// Renders one new setup every `every` steps.
 pub struct OnlineRendering {
     renderer: Arc<SetupRenderer>,
     every: u64,
-    /// How many setups are made in all.
+    /// Number of new setups in the whole run.
     last: u64,
-    /// How many training has had; none before its first step.
-    taken: Option<u64>,
-    background: Option<Background>,
+    /// Number of new setups that training has received; `None` before its first step.
+    received: Option<u64>,
+    worker: Option<Worker>,
 }
 
-/// The thread that renders ahead: it is called off when nobody asks any more.
-struct Background {
+/// The thread that renders ahead of training. It stops when this is dropped.
+struct Worker {
     cancel: Cancel,
-    /// None once nobody listens, so that a thread that waits to be heard ends.
-    renewed: Option<Receiver<Result<RerenderedSetup>>>,
+    /// `None` during the drop, so that a thread that waits to send ends.
+    setups: Option<Receiver<Result<RerenderedSetup>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl OnlineRendering {
-    /// For the dataset in a folder, with its soundfonts among `soundfonts`: one setup every `every`
-    /// steps of `steps`, rendered by so many threads beside the training.
+    /// For the dataset in `folder`, whose soundfonts are among `soundfonts`.
+    /// One setup is replaced every `every` steps of `steps`, by `threads` rendering threads.
     ///
     /// # Errors
     /// If a file cannot be read, a soundfont is missing, or no setup has a recording chain.
@@ -70,84 +63,78 @@ impl OnlineRendering {
     ) -> Result<Self> {
         let renderer = Renderer::open(folder, soundfonts, "online_rendering.soundfonts")?;
         let renderer = Arc::new(SetupRenderer::new(renderer, folder, threads)?);
-        Ok(Self {
-            renderer,
-            every,
-            last: steps.saturating_sub(1) / every,
-            taken: None,
-            background: None,
-        })
+        let last = steps.saturating_sub(1) / every;
+        Ok(Self { renderer, every, last, received: None, worker: None })
     }
 
-    /// Gives `take` the setups that have changed since the step that was asked for before; steps
-    /// are asked for in order.
+    /// Passes the setups that change between the step of the last call and `step` to `apply`.
+    /// Steps ascend from call to call.
     ///
     /// # Errors
     /// If a piece cannot be rendered.
-    pub fn due(&mut self, step: u64, mut take: impl FnMut(RerenderedSetup)) -> Result<()> {
+    pub fn advance_to(&mut self, step: u64, mut apply: impl FnMut(RerenderedSetup)) -> Result<()> {
         let wanted = step / self.every;
-        let Some(taken) = self.taken.replace(wanted) else {
-            self.renderer.renew_before(wanted, take)?;
-            self.background = Some(Background::start(&self.renderer, wanted..self.last));
+        let Some(received) = self.received.replace(wanted) else {
+            self.renderer.rerender_before(wanted, apply)?;
+            self.worker = Some(Worker::start(&self.renderer, wanted..self.last));
             return Ok(());
         };
-        let background =
-            self.background.as_ref().expect("started when the first step was asked for");
-        (taken..wanted).try_for_each(|_| background.next().map(&mut take))
+        let worker = self.worker.as_ref().expect("started by the first call");
+        (received..wanted).try_for_each(|_| worker.next().map(&mut apply))
     }
 }
 
-impl Background {
+impl Worker {
     fn start(renderer: &Arc<SetupRenderer>, numbers: std::ops::Range<u64>) -> Self {
-        // One waits to be taken while the next one is made.
-        let (sender, renewed) = bounded(1);
+        // One finished setup waits in the channel while the next one is rendered.
+        let (sender, setups) = bounded(1);
         let (renderer, cancel) = (Arc::clone(renderer), Cancel::default());
         let own = cancel.clone();
         let thread = std::thread::spawn(move || {
             for number in numbers {
-                let renewed = renderer.threads.install(|| renderer.renewed(number, &own));
-                if sender.send(renewed).is_err() {
+                let setup = renderer.threads.install(|| renderer.rerender(number, &own));
+                if sender.send(setup).is_err() {
                     break;
                 }
             }
         });
-        Self { cancel, renewed: Some(renewed), thread: Some(thread) }
+        Self { cancel, setups: Some(setups), thread: Some(thread) }
     }
 
     fn next(&self) -> Result<RerenderedSetup> {
-        let received = self.renewed.as_ref().and_then(|renewed| renewed.recv().ok());
+        let received = self.setups.as_ref().and_then(|setups| setups.recv().ok());
         received.unwrap_or_else(|| {
             Err(Error::invalid("online_rendering", "another setup", "a thread that ended"))
         })
     }
 }
 
-impl Drop for Background {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.cancel.cancel();
-        self.renewed = None;
+        self.setups = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there was reported there.
+            // A panic of the thread has printed its own message.
             let _ = thread.join();
         }
     }
 }
 
-/// The training pieces that have a setup.
-fn trained_in(description: &Description, setup: usize) -> Vec<usize> {
+/// Indices of the training pieces with a setup.
+fn training_pieces(description: &Description, setup: usize) -> Vec<usize> {
     let pieces = description.pieces.iter().enumerate();
-    let trained =
+    let training =
         pieces.filter(|(_, piece)| piece.split == Split::Train && piece.setups.contains(&setup));
-    trained.map(|(index, _)| index).collect()
+    training.map(|(index, _)| index).collect()
 }
 
-/// What a new setup is made with.
+/// Draws and renders new setups.
 struct SetupRenderer {
     renderer: Renderer,
     folder: PathBuf,
     instruments: Vec<Instrument>,
     /// Setups of training pieces that have a recording chain.
-    renewable: Vec<usize>,
+    replaceable: Vec<usize>,
     threads: ThreadPool,
 }
 
@@ -155,10 +142,10 @@ impl SetupRenderer {
     fn new(renderer: Renderer, folder: &Path, threads: usize) -> Result<Self> {
         let Description { setups, instruments, .. } = &renderer.description;
         let recorded = (0..setups.len()).filter(|index| setups[*index].chain != Chain::default());
-        let renewable: Vec<usize> = recorded
-            .filter(|index| !trained_in(&renderer.description, *index).is_empty())
+        let replaceable: Vec<usize> = recorded
+            .filter(|index| !training_pieces(&renderer.description, *index).is_empty())
             .collect();
-        if renewable.is_empty() {
+        if replaceable.is_empty() {
             let expected = "a dataset whose training pieces have setups with a recording chain";
             return Err(Error::invalid(
                 "online_rendering.every",
@@ -168,8 +155,8 @@ impl SetupRenderer {
         }
         let instruments: Vec<Instrument> =
             instruments.iter().map(|name| instruments::by_name(name)).collect::<Result<_>>()?;
-        // Any program of an instrument may be drawn, hours from now.
-        for index in &renewable {
+        // Checked now, because a missing program would otherwise stop the run hours later.
+        for index in &replaceable {
             let bank = renderer.bank(&setups[*index]);
             let mut programs = instruments.iter().flat_map(|i| i.programs);
             programs.try_for_each(|program| bank.check_program(*program))?;
@@ -178,14 +165,14 @@ impl SetupRenderer {
             .num_threads(threads)
             .build()
             .map_err(|e| Error::invalid("online_rendering.threads", "threads that start", e))?;
-        Ok(Self { instruments, renewable, threads, folder: folder.to_path_buf(), renderer })
+        Ok(Self { instruments, replaceable, threads, folder: folder.to_path_buf(), renderer })
     }
 
-    /// Setup number `number` of the endless sequence that the dataset's seed draws, with its
-    /// pieces; on the threads of the caller's pool.
-    fn renewed(&self, number: u64, cancel: &Cancel) -> Result<RerenderedSetup> {
+    /// Renders setup number `number` of the endless sequence that the dataset's seed draws, on
+    /// the thread pool of the caller.
+    fn rerender(&self, number: u64, cancel: &Cancel) -> Result<RerenderedSetup> {
         let description = &self.renderer.description;
-        let index = self.renewable[(number % self.renewable.len() as u64) as usize];
+        let index = self.replaceable[(number % self.replaceable.len() as u64) as usize];
         let (seed, soundfont) = (description.seed, description.setups[index].soundfont);
         let setup = Setup::draw(
             &mut random::stream(seed, "renewed setup", number),
@@ -202,21 +189,22 @@ impl SetupRenderer {
             let imager = &mut Imager::new(&description.mel, &description.window);
             Ok((*piece, self.renderer.images(imager, entry, &notes, &setup, noise)?))
         };
-        let pieces = trained_in(description, index);
+        let pieces = training_pieces(description, index);
         let pieces = pieces.par_iter().map(render).collect::<Result<_>>()?;
         Ok(RerenderedSetup { index, setup, pieces })
     }
 
-    /// Every setup as a resumed run had it last, before number `next`; on all cores, for nothing is
-    /// trained meanwhile.
-    fn renew_before(&self, next: u64, mut take: impl FnMut(RerenderedSetup)) -> Result<()> {
-        let first = next.saturating_sub(self.renewable.len() as u64);
+    /// Renders every setup as it was before number `next`, for a resumed run. It uses all cores,
+    /// because training waits for it.
+    fn rerender_before(&self, next: u64, mut apply: impl FnMut(RerenderedSetup)) -> Result<()> {
+        let first = next.saturating_sub(self.replaceable.len() as u64);
         if first < next {
             eprintln!(
-                "online_rendering: making the {} setups again that the run had",
+                "online_rendering: rendering the {} setups of the resumed run again",
                 next - first
             );
         }
-        (first..next).try_for_each(|number| self.renewed(number, &Cancel::default()).map(&mut take))
+        (first..next)
+            .try_for_each(|number| self.rerender(number, &Cancel::default()).map(&mut apply))
     }
 }

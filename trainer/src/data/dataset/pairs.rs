@@ -1,4 +1,5 @@
-//! The reports' `SpectrogramPairDataset`, with a target that really is the content in the style.
+//! The student report's `SpectrogramPairDataset`, with a true target: the content's notes in the
+//! style's sound.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -8,15 +9,17 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::dataset::{ImageRef, Sound, SpectrogramDataset, pieces_by_sound};
-use super::description::Split;
-use super::online_rendering::RerenderedSetup;
-use super::random;
+use super::image_ref::ImageRef;
+use super::rerendered_setup::RerenderedSetup;
+use super::sound::{Sound, pieces_by_sound};
+use super::spectrogram_dataset::SpectrogramDataset;
+use super::split::Split;
+use crate::data::random;
 
-/// Share of pairs whose content is already the target's instrument.
+/// Share of pairs whose content has the target's instrument already.
 const SAME_INSTRUMENT: f64 = 0.15;
-/// Draws after which a silent window is taken all the same.
-const PATIENCE: usize = 20;
+/// Draws of a window. The last one may be silent.
+const MAX_DRAWS: usize = 20;
 
 /// Content, style and target of one training example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +30,17 @@ pub struct Pair {
     pub style: ImageRef,
     /// The content's notes in the style's instrument and setup.
     pub target: ImageRef,
-    /// The seed of the timbre that the content is given where it is the target itself; see
-    /// [`super::recordings::disguise`].
-    pub disguise: Option<u64>,
+    /// The seed of a [timbre change](crate::data::augment::timbre), for a content that is the
+    /// target itself.
+    pub timbre_seed: Option<u64>,
 }
 
-/// Draws pairs from one split: all ordered pairs of a piece's instruments alike, some with the same
-/// instrument twice.
+/// Draws pairs from one split. All ordered pairs of a piece's instruments are equally likely, and
+/// some pairs have one instrument twice.
 pub struct SpectrogramPairDataset<D> {
     dataset: D,
     seed: u64,
-    /// What can be aimed at, as often as it has windows.
+    /// Possible targets, each once for every window.
     targets: Vec<Target>,
     /// Pieces by setup and instrument.
     by_sound: BTreeMap<Sound, Vec<usize>>,
@@ -53,7 +56,10 @@ struct Target {
 }
 
 impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
-    /// Pairs of one split; refused when no two of its pieces share a setup and an instrument.
+    /// Pairs of one split.
+    ///
+    /// # Errors
+    /// If no two of its pieces share a setup and an instrument.
     pub fn new(dataset: D, split: Split, seed: u64) -> Result<Self> {
         let by_sound = pieces_by_sound(&dataset, split);
         let mut styled: BTreeMap<(usize, usize), usize> = BTreeMap::new();
@@ -79,23 +85,22 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         &self.dataset
     }
 
-    /// Pair number `index` of the seed's endless sequence: a resumed run goes on with the pairs it
-    /// would have seen.
+    /// Pair number `index` of the seed's endless sequence.
     pub fn pair(&self, index: u64) -> Pair {
         self.sample(&mut random::stream(self.seed, "pair", index))
     }
 
-    /// The first `count` pairs of that sequence between different instruments; fewer where such
-    /// pairs are very rare.
+    /// The first `count` pairs of that sequence with different instruments. Fewer if such pairs
+    /// are very rare.
     pub fn of_two_instruments(&self, count: usize) -> Vec<Pair> {
         let drawn = (0..20 * count as u64).map(|index| self.pair(index));
         drawn.filter(|pair| pair.content.instrument != pair.target.instrument).take(count).collect()
     }
 
-    /// A pair of chance.
+    /// A random pair.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Pair {
         let mut target = self.draw_target(rng);
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_DRAWS {
             if self.dataset.sounds(target) {
                 break;
             }
@@ -108,22 +113,22 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             content: ImageRef { setup, instrument, ..target },
             style: self.style_of(target, rng),
             target,
-            disguise: None,
+            timbre_seed: None,
         }
     }
 
     fn draw_target(&self, rng: &mut ChaCha8Rng) -> ImageRef {
-        let Target { piece, setup, styled } = *self.targets.choose(rng).expect("checked when made");
+        let Target { piece, setup, styled } = *self.targets.choose(rng).expect("checked by new");
         let description = &self.dataset.description;
         let entry = &description.pieces[piece];
         let has_style = |i: &usize| self.by_sound[&Sound { setup, instrument: *i }].len() > 1;
         let mut instruments = description.instruments_of(entry).into_iter().filter(has_style);
         let instrument =
             instruments.nth(rng.random_range(0..styled)).expect("as many as were counted");
-        ImageRef { piece, setup, instrument, chunk: rng.random_range(0..entry.chunks) }
+        self.dataset.image_ref(piece, setup, instrument, rng.random_range(0..entry.chunks))
     }
 
-    /// Another instrument of the piece, or now and then the target's own.
+    /// Another instrument of the piece, or sometimes the target's own.
     fn draw_content_instrument(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> usize {
         let description = &self.dataset.description;
         let mut others = description.instruments_of(&description.pieces[target.piece]);
@@ -134,7 +139,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
         *others.choose(rng).expect("not empty")
     }
 
-    /// A sounding window of another piece in the target's instrument and setup.
+    /// A window with sound of another piece, in the target's instrument and setup.
     pub fn style_of(&self, target: ImageRef, rng: &mut ChaCha8Rng) -> ImageRef {
         let ImageRef { setup, instrument, .. } = target;
         let pieces = &self.by_sound[&Sound { setup, instrument }];
@@ -148,7 +153,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             ImageRef { piece, chunk, ..target }
         };
         let mut style = draw();
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_DRAWS {
             if self.dataset.sounds(style) {
                 break;
             }
@@ -159,8 +164,8 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
 }
 
 impl<D: DerefMut<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
-    /// Takes the images of a setup that was made anew; the pairs stay what they were.
-    pub fn renew(&mut self, renewed: RerenderedSetup) {
-        self.dataset.renew(renewed);
+    /// Replaces the images of a setup. The pairs stay the same.
+    pub fn replace_setup(&mut self, rerendered: RerenderedSetup) {
+        self.dataset.replace_setup(rerendered);
     }
 }

@@ -1,4 +1,4 @@
-//! `trainer render`: soundfonts and scores to an aligned dataset.
+//! `trainer render`: renders a dataset from soundfonts and scores.
 
 use std::path::{Path, PathBuf};
 
@@ -9,87 +9,96 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use super::compose::{self, Piece, PieceKind, PieceShape};
-use super::dataset::SpectrogramDataset;
-use super::description::{
-    Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name,
-};
+use super::description::{Description, FORMAT_VERSION};
 use super::ensemble::Ensemble;
 use super::imager::Imager;
-use super::instruments;
 use super::manifest;
-use super::midi;
-use super::random;
+use super::piece_entry::{PieceEntry, ScoreSource, tensor_name};
 use super::renderer::Renderer;
-use super::score::Score;
-use super::synth::SoundBank;
+use super::setup::Setup;
+use super::spectrogram_dataset::SpectrogramDataset;
+use super::split::Split;
+use crate::data::random;
+use crate::data::score::piece::{Piece, PieceKind};
+use crate::data::score::piece_shape::PieceShape;
+use crate::data::score::{Score, compose, instruments, midi};
+use crate::data::soundfont::synth::SoundBank;
 
 /// Pairs in each manifest.
 const MANIFEST_PAIRS: usize = 512;
 
-/// Renders an aligned dataset: the same notes on every instrument, in several soundfonts and
-/// recording chains.
+/// Render a dataset of the same notes on several instruments, soundfonts and recording chains.
+///
+/// A stopped command continues where it stopped.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Folder of the dataset; a run that was stopped goes on where it was.
-    #[arg(long)]
+    /// Folder of the dataset.
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// SF2 soundfonts.
-    #[arg(long, num_args = 1.., required = true)]
+    #[arg(long, num_args = 1.., required = true, value_name = "FILE")]
     pub soundfonts: Vec<PathBuf>,
-    /// Instruments by name.
-    #[arg(long, num_args = 1.., default_values = instruments::DEFAULT_INSTRUMENTS)]
+    /// Main instruments, by name.
+    #[arg(
+        long, num_args = 1.., default_values = instruments::DEFAULT_INSTRUMENTS, value_name = "NAME"
+    )]
     pub instruments: Vec<String>,
-    /// More instruments, or `all` others: every piece is then played by half of `--instruments`
-    /// and as many of these, so that many sounds cost no more than few.
-    #[arg(long, alias = "guests", num_args = 1..)]
+    /// Extra instruments by name, or `all`. Each piece then has half of the main instruments and
+    /// as many extra ones, so the render time stays the same.
+    #[arg(long, alias = "guests", num_args = 1.., value_name = "NAME")]
     pub extra_instruments: Vec<String>,
-    /// Pieces from the built-in composer.
-    #[arg(long, default_value_t = 560)]
+    /// Number of pieces from the built-in composer.
+    #[arg(long, default_value_t = 560, value_name = "N")]
     pub pieces: u64,
-    /// Windows of a piece, at most; the fewest are two thirds of it.
-    #[arg(long, default_value_t = 11)]
+    /// Maximum number of windows in a piece. The minimum is two thirds of it, 7 at most.
+    #[arg(long, default_value_t = 11, value_name = "N")]
     pub max_chunks: usize,
-    /// Folder of MIDI files to take more pieces from.
-    #[arg(long)]
+    /// Folder of MIDI files for more pieces.
+    #[arg(long, value_name = "DIR")]
     pub midi: Option<PathBuf>,
-    /// Pieces of each MIDI file, at most.
-    #[arg(long, default_value_t = 4)]
+    /// Maximum number of pieces from each MIDI file.
+    #[arg(long, default_value_t = 4, value_name = "N")]
     pub midi_excerpts: usize,
-    /// Share of the pieces that are played with bends, vibrato, swells and damping, 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
+    /// Share of the pieces with pitch bends, vibrato, swells and damping, 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub expressive: f32,
-    /// Sounds of each soundfont: the first is the plain one, the others have recording chains.
-    #[arg(long, default_value_t = 12)]
+    /// Number of setups for each soundfont. The first has no recording chain, the others have
+    /// random ones.
+    #[arg(long, default_value_t = 12, value_name = "N")]
     pub setups_per_font: usize,
-    /// Puts every piece on one side instead of 90 : 5 : 5 (a held-out soundfont is `test`).
+    /// Split of all pieces [default: 90 % train, 5 % validation, 5 % test].
     #[arg(long)]
     pub split: Option<Split>,
-    /// Seed of everything.
-    #[arg(long, default_value_t = 1)]
+    /// Seed of all random draws.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
     pub seed: u64,
 }
 
-/// What a run did.
+/// The pieces of a finished run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Pieces that were rendered now.
+    /// Pieces that this run rendered.
     pub rendered: usize,
-    /// Pieces that were there already.
+    /// Pieces that were complete before.
     pub kept: usize,
 }
 
-/// Renders what is missing of a dataset, then writes the manifests of its validation and test sets.
+/// Renders the missing pieces of a dataset, then writes the manifests of its validation and test
+/// splits.
+///
+/// # Errors
+/// If an option is out of range, a file cannot be read or written, or the folder has another
+/// dataset.
 pub fn run(args: &Args) -> Result<Summary> {
-    let session = Session::new(args)?;
-    let description = &session.renderer.description;
+    let job = RenderJob::new(args)?;
+    let description = &job.renderer.description;
     description.write(&args.out)?;
-    session.write_scores(&args.out)?;
+    job.write_scores(&args.out)?;
     let missing: Vec<&PieceEntry> =
         description.pieces.iter().filter(|p| !p.images_path(&args.out).exists()).collect();
     let bar = progress_bar(missing.len() as u64);
     missing.par_iter().try_for_each(|entry| {
-        let result = session.render(entry, &args.out);
+        let result = job.render(entry, &args.out);
         bar.inc(1);
         result
     })?;
@@ -104,17 +113,17 @@ pub fn run(args: &Args) -> Result<Summary> {
 
 fn progress_bar(pieces: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pieces, {per_sec}, {eta} left")
-        .expect("a template that is known here");
+        .expect("a valid template");
     ProgressBar::new(pieces).with_style(style)
 }
 
-/// Refuses numbers that no dataset can be made with.
+/// Checks the ranges of the options.
 fn check(args: &Args) -> Result<()> {
     if args.pieces == 0 && args.midi.is_none() {
-        return Err(Error::invalid("--pieces", "1 or more, or --midi", 0));
+        return Err(Error::invalid("--pieces", "at least 1, or --midi", 0));
     }
     if args.setups_per_font == 0 {
-        return Err(Error::invalid("--setups-per-font", "1 or more", 0));
+        return Err(Error::invalid("--setups-per-font", "at least 1", 0));
     }
     if !(0.0..=1.0).contains(&args.expressive) {
         return Err(Error::invalid("--expressive", "a share from 0 to 1", args.expressive));
@@ -122,15 +131,16 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Everything that rendering a piece needs, shared by all threads.
-struct Session {
+/// Renderer and scores of one run, shared by all threads.
+struct RenderJob {
     renderer: Renderer,
-    /// Excerpts of MIDI files by piece number minus the number of composed pieces.
+    /// Excerpts of MIDI files. The index is the piece's id minus `composed`.
     excerpts: Vec<Score>,
+    /// Number of composed pieces.
     composed: u64,
 }
 
-impl Session {
+impl RenderJob {
     fn new(args: &Args) -> Result<Self> {
         check(args)?;
         let (mel, window) = (MelConfig::default(), WindowConfig::default());
@@ -154,7 +164,8 @@ impl Session {
             pieces: Vec::new(),
         };
         let composed = (0..args.pieces).into_par_iter().map(|id| {
-            let mut entry = entry(args, id, &ensemble, description.setups.len(), Source::Composed)?;
+            let mut entry =
+                entry(args, id, &ensemble, description.setups.len(), ScoreSource::Composed)?;
             let piece = compose::piece(args.seed, id, &description.shape_of(&entry)?);
             (entry.kind, entry.chunks) = (piece.kind, piece.chunks);
             Ok(entry)
@@ -181,23 +192,24 @@ impl Session {
         Ok(Self { renderer: Renderer::new(description, banks), excerpts, composed: args.pieces })
     }
 
-    /// The notes of pieces that cannot be composed again. Others than those that are there are
-    /// refused: images that are kept play the old ones.
+    /// Writes the scores of the MIDI pieces. An existing score must be equal, because finished
+    /// images were rendered from it.
     fn write_scores(&self, folder: &Path) -> Result<()> {
         for entry in
-            self.renderer.description.pieces.iter().filter(|p| p.source != Source::Composed)
+            self.renderer.description.pieces.iter().filter(|p| p.source != ScoreSource::Composed)
         {
             let path = entry.score_path(folder);
             std::fs::create_dir_all(folder.join("scores")).map_err(|e| Error::file(&path, e))?;
             let score = &self.excerpts[(entry.id - self.composed) as usize];
             let text = serde_json::to_string(score).map_err(|e| Error::file(&path, e))?;
             match std::fs::read_to_string(&path) {
-                Ok(there) if there != text => {
-                    let Source::Midi(name) = &entry.source else {
-                        unreachable!("composed pieces are passed over")
+                Ok(existing) if existing != text => {
+                    let ScoreSource::Midi(name) = &entry.source else {
+                        unreachable!("composed pieces are filtered out")
                     };
                     let reason = format!(
-                        "expected the notes of {name} as they are now, found others; choose another --out"
+                        "expected the current notes of {name}, found other ones; choose another \
+                         --out"
                     );
                     return Err(Error::file(&path, reason));
                 }
@@ -211,10 +223,10 @@ impl Session {
     fn piece(&self, entry: &PieceEntry) -> Result<Piece> {
         let description = &self.renderer.description;
         Ok(match entry.source {
-            Source::Composed => {
+            ScoreSource::Composed => {
                 compose::piece(description.seed, entry.id, &description.shape_of(entry)?)
             }
-            Source::Midi(_) => continuous(
+            ScoreSource::Midi(_) => continuous(
                 self.excerpts[(entry.id - self.composed) as usize].clone(),
                 &description.shape,
             ),
@@ -260,13 +272,13 @@ fn write_tensors(path: &Path, tensors: &[(String, Vec<u8>)], shape: &[usize]) ->
     whole_file::write(path, safetensors::serialize(views, None).map_err(refuse)?)
 }
 
-/// A piece of which nothing is known yet but who plays it, where and on which side.
+/// A piece before it is composed: instruments, setups and split.
 fn entry(
     args: &Args,
     id: u64,
     ensemble: &Ensemble,
     pool: usize,
-    source: Source,
+    source: ScoreSource,
 ) -> Result<PieceEntry> {
     Ok(PieceEntry {
         id,
@@ -279,27 +291,27 @@ fn entry(
     })
 }
 
-/// A score as a continuous piece, of as many whole windows as it fills.
+/// A score as a continuous piece of whole windows.
 fn continuous(score: Score, shape: &PieceShape) -> Piece {
     let chunks = ((score.length_s - shape.window_s) / shape.hop_s).floor().max(0.0) as usize + 1;
     Piece { kind: PieceKind::Continuous, chunks: chunks.min(shape.max_chunks), scores: vec![score] }
 }
 
-/// A stretch of a MIDI file.
+/// A part of a MIDI file.
 struct Excerpt {
     score: Score,
-    source: Source,
-    /// The file's, whichever dataset it is in: a piece's themes come again in all of it.
+    source: ScoreSource,
+    /// The split of the whole file, in every dataset: its parts share their themes.
     split: Split,
 }
 
-/// Up to `excerpts` stretches of every MIDI file below a folder, spread over its length, inside the
-/// common range.
+/// Up to `excerpts` parts of every MIDI file below a folder, spread over its length and moved
+/// into the common key range.
 fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<Vec<Excerpt>> {
     let mut found = Vec::new();
     for path in midi::files(folder)? {
         let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
-        let (split, whole) = (Split::of_bytes(&bytes), midi::of_bytes(&path, &bytes)?);
+        let (split, whole) = (Split::from_bytes(&bytes), midi::from_bytes(&path, &bytes)?);
         let score = midi::fit_range(&whole, shape.lowest_key, shape.highest_key);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let longest_s = shape.continuous_s(shape.max_chunks);
@@ -310,7 +322,11 @@ fn midi_excerpts(folder: &Path, excerpts: usize, shape: &PieceShape) -> Result<V
             let mut excerpt = score.window(start_s, length_s);
             excerpt.notes.retain(|n| n.onset_s >= 0.0);
             if !excerpt.notes.is_empty() {
-                found.push(Excerpt { score: excerpt, source: Source::Midi(name.clone()), split });
+                found.push(Excerpt {
+                    score: excerpt,
+                    source: ScoreSource::Midi(name.clone()),
+                    split,
+                });
             }
         }
     }

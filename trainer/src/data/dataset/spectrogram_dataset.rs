@@ -1,6 +1,5 @@
-//! The reports' `SpectrogramDataset`: every image of a rendered dataset, in memory.
+//! The student report's `SpectrogramDataset`: every image of a rendered dataset, in memory.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::config::{MelConfig, WindowConfig};
@@ -8,54 +7,45 @@ use engine::{Error, Result};
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-use super::compose::PieceKind;
-use super::description::{Description, PieceEntry, Split, tensor_name};
+use super::description::Description;
+use super::image_ref::ImageRef;
 use super::image_set::ImageSet;
-use super::online_rendering::RerenderedSetup;
-use super::score::Score;
+use super::piece_entry::{PieceEntry, tensor_name};
+use super::rerendered_setup::RerenderedSetup;
+use super::split::Split;
+use super::track::Track;
+use crate::data::score::Score;
+use crate::data::score::piece::PieceKind;
 
-/// Mean byte below which a window is silent.
-const SILENT_MEAN: f32 = 4.0;
-/// Brightest byte below which a window is silent (a noise floor has a mean, but no partials).
-const SILENT_PEAK: u8 = 115;
-
-/// One image of a dataset, by index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ImageRef {
-    /// Index into [`Description::pieces`] (not the piece's id), or the recording's index.
-    pub piece: usize,
-    /// Index into [`Description::setups`], one of the piece's two; 0 for a recording.
-    pub setup: usize,
-    /// Index into [`Description::instruments`].
-    pub instrument: usize,
-    /// Window of the piece.
-    pub chunk: usize,
-}
-
-/// All images of one performance.
-pub(super) struct Track {
-    /// `chunks * n_mels * frames`.
-    bytes: Vec<u8>,
-    /// Whether each window sounds.
-    sounding: Vec<bool>,
-}
+/// One byte in so many is counted for the histogram of [`SpectrogramDataset::summary`].
+const HISTOGRAM_STRIDE: usize = 7;
 
 /// Images and their description.
 pub struct SpectrogramDataset {
     /// What was rendered.
     pub description: Description,
     folder: PathBuf,
-    /// By piece; inside, first setup then second, instruments in order.
+    /// [`ImageRef::dataset`] of the images.
+    index: usize,
+    /// By piece; for each piece by setup, then by instrument.
     tracks: Vec<Vec<Track>>,
 }
 
 impl SpectrogramDataset {
-    /// Reads a whole dataset (16 KiB an image) that `trainer render` finished.
+    /// Reads a whole dataset (16 KiB for each image).
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or `trainer render` did not finish.
     pub fn open(folder: &Path) -> Result<Self> {
         let description = Description::read(folder)?;
         let read = |entry: &PieceEntry| read_piece(&description, entry, folder);
         let tracks = description.pieces.par_iter().map(read).collect::<Result<_>>()?;
-        Ok(Self { description, folder: folder.to_path_buf(), tracks })
+        Ok(Self { description, folder: folder.to_path_buf(), index: 0, tracks })
+    }
+
+    /// The same dataset as number `index` of a training run.
+    pub fn with_index(self, index: usize) -> Self {
+        Self { index, ..self }
     }
 
     /// One image: `n_mels` rows of `frames` bytes, 255 for 1.0, the lowest band first.
@@ -66,34 +56,34 @@ impl SpectrogramDataset {
         self.track(at).image(at.chunk)
     }
 
-    /// The same as numbers in `[0, 1]`, appended to `out`.
+    /// Appends an image as values in `[0, 1]` to `out`.
     pub fn extend_f32(&self, at: ImageRef, out: &mut Vec<f32>) {
         out.extend(self.image(at).iter().map(|b| f32::from(*b) / 255.0));
     }
 
-    /// Whether anything sounds in a window.
+    /// Whether an image has sound in it.
     pub fn sounds(&self, at: ImageRef) -> bool {
         self.track(at).sounds(at.chunk)
     }
 
-    /// Takes the images of a setup that was made anew.
+    /// Replaces the images of a setup.
     ///
     /// # Panics
-    /// If they are of other pieces than have this setup.
-    pub fn renew(&mut self, renewed: RerenderedSetup) {
-        for (piece, images) in renewed.pieces {
+    /// If a piece does not have this setup.
+    pub fn replace_setup(&mut self, rerendered: RerenderedSetup) {
+        for (piece, images) in rerendered.pieces {
             let entry = &self.description.pieces[piece];
             let slot = entry
                 .setups
                 .iter()
-                .position(|s| *s == renewed.index)
+                .position(|s| *s == rerendered.index)
                 .expect("a setup of the piece");
             let first = slot * images.len();
             for (track, bytes) in self.tracks[piece][first..].iter_mut().zip(images) {
                 *track = Track::new(bytes, entry.chunks);
             }
         }
-        self.description.setups[renewed.index] = renewed.setup;
+        self.description.setups[rerendered.index] = rerendered.setup;
     }
 
     fn track(&self, at: ImageRef) -> &Track {
@@ -128,19 +118,30 @@ impl SpectrogramDataset {
                     continue;
                 }
                 for instrument in self.description.instruments_of(entry) {
-                    all.extend((0..entry.chunks).map(|chunk| ImageRef {
-                        piece,
-                        setup,
-                        instrument,
-                        chunk,
-                    }));
+                    let first = self.image_ref(piece, setup, instrument, 0);
+                    all.extend((0..entry.chunks).map(|chunk| ImageRef { chunk, ..first }));
                 }
             }
         }
         all
     }
 
-    /// The notes of one window, in its own time; notes struck before it have a negative onset.
+    /// One image of this dataset, by index.
+    pub fn image_ref(
+        &self,
+        piece: usize,
+        setup: usize,
+        instrument: usize,
+        chunk: usize,
+    ) -> ImageRef {
+        ImageRef { dataset: self.index, piece, setup, instrument, chunk }
+    }
+
+    /// The notes of one window, timed from its start. Notes that began earlier have a negative
+    /// onset.
+    ///
+    /// # Errors
+    /// If the score cannot be read.
     pub fn score(&self, piece: usize, chunk: usize) -> Result<Score> {
         let entry = &self.description.pieces[piece];
         let shape = &self.description.shape;
@@ -153,13 +154,14 @@ impl SpectrogramDataset {
         }
     }
 
-    /// Counts and the use of the image range, in a few lines.
+    /// Pieces and images of each split, and the shares of saturated and of empty pixels.
     pub fn summary(&self) -> String {
         let counts = Split::ALL.map(|s| {
             format!("{:?} {} pieces, {} images", s, self.pieces(s).len(), self.images(s).len())
         });
         let mut histogram = [0u64; 256];
-        for byte in self.tracks.iter().flatten().flat_map(|t| t.bytes.iter().step_by(7)) {
+        let tracks = self.tracks.iter().flatten();
+        for byte in tracks.flat_map(|t| t.bytes().iter().step_by(HISTOGRAM_STRIDE)) {
             histogram[usize::from(*byte)] += 1;
         }
         let total = histogram.iter().sum::<u64>().max(1) as f64;
@@ -199,7 +201,7 @@ impl ImageSet for SpectrogramDataset {
     }
 }
 
-/// One piece's file.
+/// Reads the file of one piece.
 fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> Result<Vec<Track>> {
     let path = entry.images_path(folder);
     let bytes = std::fs::read(&path).map_err(|e| {
@@ -227,56 +229,4 @@ fn read_piece(description: &Description, entry: &PieceEntry, folder: &Path) -> R
         }
     }
     Ok(tracks)
-}
-
-impl Track {
-    /// Images of equal size, one after another.
-    pub(super) fn new(bytes: Vec<u8>, chunks: usize) -> Self {
-        let size = bytes.len() / chunks;
-        let sounds = |image: &[u8]| {
-            let mean = image.iter().map(|b| f32::from(*b)).sum::<f32>() / size as f32;
-            // One value throughout is silence that was measured by its own maximum.
-            let varies = image.iter().any(|b| *b != image[0]);
-            varies && mean >= SILENT_MEAN && image.iter().any(|b| *b >= SILENT_PEAK)
-        };
-        let sounding = bytes.chunks_exact(size).map(sounds).collect();
-        Self { bytes, sounding }
-    }
-
-    pub(super) fn image(&self, chunk: usize) -> &[u8] {
-        let size = self.bytes.len() / self.sounding.len();
-        &self.bytes[chunk * size..][..size]
-    }
-
-    pub(super) fn sounds(&self, chunk: usize) -> bool {
-        self.sounding[chunk]
-    }
-}
-
-/// A sound: what a style and its target share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sound {
-    /// Index into [`Description::setups`].
-    pub setup: usize,
-    /// Index into [`Description::instruments`].
-    pub instrument: usize,
-}
-
-/// The pieces of a split that hold each sound: a style needs two of them.
-pub(super) fn pieces_by_sound(
-    dataset: &SpectrogramDataset,
-    split: Split,
-) -> BTreeMap<Sound, Vec<usize>> {
-    let mut by_sound: BTreeMap<Sound, Vec<usize>> = BTreeMap::new();
-    for piece in dataset.pieces(split) {
-        let entry = &dataset.description.pieces[piece];
-        let [first, second] = entry.setups;
-        let setups = if first == second { vec![first] } else { vec![first, second] };
-        for setup in setups {
-            for instrument in dataset.description.instruments_of(entry) {
-                by_sound.entry(Sound { setup, instrument }).or_default().push(piece);
-            }
-        }
-    }
-    by_sound
 }

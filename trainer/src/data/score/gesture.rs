@@ -1,97 +1,96 @@
-//! Gestures: what a player does to everything that sounds at once, as on one MIDI channel.
+//! Gestures: changes of pitch and level that apply to all notes at a time, as on a MIDI channel.
 
 use std::f32::consts::{PI, TAU};
 
 use serde::{Deserialize, Serialize};
 
-/// In so many seconds a vibrato comes to rest.
+/// Time in which a vibrato fades out.
 const VIBRATO_REST_S: f32 = 0.05;
-/// What is left of a sound when a damping is over and the rest is cut off: nobody hears it go.
+/// Level at the end of damping, where the rest of the sound is cut off inaudibly.
 const DAMPED_DB: f32 = -60.0;
 
-/// One gesture; before and after it, pitch and level are as the notes alone have them.
+/// One gesture. Before and after it, pitch and level are those of the notes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gesture {
-    /// When it begins, in seconds from the start; negative in a [`super::score::Score::window`]
-    /// when it began before the window.
+    /// Its start, in seconds from the start of the score. It is negative in a
+    /// [`super::Score::window`] if it began before the window.
     pub onset_s: f32,
-    /// How long it lasts, in seconds.
+    /// Its duration, in seconds.
     pub duration_s: f32,
-    /// What is done.
+    /// Its kind.
     pub motion: Motion,
 }
 
-/// What a gesture does.
+/// The kind of a gesture.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Motion {
-    /// Moves the pitch along a contour in cents; a guitar's bends reach ±200.
+    /// Changes the pitch along a contour in cents. A guitar's bends reach ±200.
     Bend(Contour),
-    /// Lets the pitch oscillate about itself.
+    /// Oscillates the pitch.
     Vibrato {
-        /// Oscillations a second; players make 4 to 7.
+        /// Oscillations per second; usually 4 to 7.
         rate_hz: f32,
-        /// How far the pitch goes up, and how far down, in cents; 10 is hardly heard, 60 is a
-        /// singer's.
+        /// Amplitude of the pitch in cents: 10 is barely audible, 60 is typical of a singer.
         depth_cents: f32,
-        /// How long the depth grows, in seconds.
+        /// Time until the full depth, in seconds.
         fade_in_s: f32,
     },
-    /// Moves the level along a contour in decibels, 0 at most: MIDI's expression only takes away.
+    /// Changes the level along a contour in decibels, 0 at most, because MIDI expression only
+    /// attenuates.
     Swell(Contour),
-    /// A hand comes down: within the gesture's duration everything that sounds goes silent, and
-    /// stays so.
+    /// A hand on the strings: all notes fade to silence within the gesture's duration.
     Damping,
 }
 
-/// From one value to another, there for as long as the gesture lasts, and back to 0.
+/// A value over time: from one value to another, constant, then back to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contour {
-    /// Where it begins.
+    /// Initial value.
     pub from: f32,
-    /// Where it goes.
+    /// Value after the slide.
     pub to: f32,
-    /// How long the way takes, in seconds.
+    /// Duration of the slide, in seconds.
     pub slide_s: f32,
-    /// How long the way back to 0 takes at the end of the gesture, in seconds; 0 for a jump.
+    /// Duration of the return to 0 at the end of the gesture, in seconds; 0 for a jump.
     pub return_s: f32,
 }
 
 impl Contour {
-    /// The value `age_s` after the beginning and `left_s` before the end.
+    /// The value `age_s` after the start and `left_s` before the end.
     fn value(&self, age_s: f32, left_s: f32) -> f32 {
         let slid = self.from + (self.to - self.from) * eased(share(age_s, self.slide_s));
         slid * eased(share(left_s, self.return_s))
     }
 }
 
-/// The part of a way that is behind after `elapsed_s`, 0 to 1; a way that takes no time is.
-fn share(elapsed_s: f32, way_s: f32) -> f32 {
-    if way_s > 0.0 { (elapsed_s / way_s).clamp(0.0, 1.0) } else { 1.0 }
+/// The share of a duration after `elapsed_s`, 0 to 1; 1 for a duration of 0.
+fn share(elapsed_s: f32, duration_s: f32) -> f32 {
+    if duration_s > 0.0 { (elapsed_s / duration_s).clamp(0.0, 1.0) } else { 1.0 }
 }
 
-/// A way that a hand takes: it sets out and arrives gently.
+/// Smooth transition from 0 to 1, half a cosine.
 fn eased(share: f32) -> f32 {
     0.5 - 0.5 * (PI * share).cos()
 }
 
 impl Gesture {
-    /// When it is over, in seconds from the start.
+    /// Its end, in seconds from the start of the score.
     pub fn end_s(&self) -> f32 {
         self.onset_s + self.duration_s
     }
 
-    /// Whether it is going on at a time.
+    /// Whether a time is between its start and its end.
     pub fn spans(&self, time_s: f32) -> bool {
         (self.onset_s..self.end_s()).contains(&time_s)
     }
 
-    /// The same gesture, so much later.
+    /// The same gesture, `by_s` seconds later.
     pub fn later(&self, by_s: f32) -> Self {
         Self { onset_s: self.onset_s + by_s, ..*self }
     }
 
-    /// What it does at a time that it [spans](Self::spans).
+    /// Its effect at a time that it [spans](Self::spans).
     fn inflection(&self, time_s: f32) -> Inflection {
         let (age_s, left_s) = (time_s - self.onset_s, self.end_s() - time_s);
         let (cents, level_db) = match self.motion {
@@ -108,7 +107,7 @@ impl Gesture {
     }
 }
 
-/// How far everything that sounds is from what the notes alone say.
+/// Deviation of pitch and level from those of the notes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Inflection {
     /// Pitch, in cents.
@@ -118,10 +117,10 @@ pub struct Inflection {
 }
 
 impl Inflection {
-    /// What all gestures do together at a time: cents and decibels add up.
+    /// The sum of all gestures at a time, in cents and in decibels.
     pub fn at_time(gestures: &[Gesture], time_s: f32) -> Self {
-        let going_on = gestures.iter().filter(|g| g.spans(time_s)).map(|g| g.inflection(time_s));
-        going_on.fold(Self::default(), |sum, one| Self {
+        let active = gestures.iter().filter(|g| g.spans(time_s)).map(|g| g.inflection(time_s));
+        active.fold(Self::default(), |sum, one| Self {
             cents: sum.cents + one.cents,
             level_db: sum.level_db + one.level_db,
         })
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bend_goes_stays_and_comes_back() {
+    fn a_bend_slides_stays_and_returns() {
         let contour = Contour { from: -50.0, to: 150.0, slide_s: 0.2, return_s: 0.4 };
         let bend = [Gesture { onset_s: 1.0, duration_s: 2.0, motion: Motion::Bend(contour) }];
         let course = [

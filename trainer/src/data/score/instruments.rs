@@ -1,13 +1,13 @@
-//! Instruments by name: General MIDI programs and the keys that the real instrument has.
+//! Instruments by name: General MIDI programs and key ranges of the real instruments.
 
 use engine::{Error, Result};
 
 /// One instrument of a General MIDI soundfont.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instrument {
-    /// The name in datasets, models and presets.
+    /// Its name in datasets, models and presets.
     pub name: &'static str,
-    /// General MIDI programs, counted from 0, that pass for it; the first is the typical one.
+    /// Its General MIDI programs, counted from 0. The first is the typical one.
     pub programs: &'static [u8],
     /// Lowest key of the real instrument.
     pub lowest_key: u8,
@@ -24,8 +24,8 @@ const fn instrument(
     Instrument { name, programs, lowest_key, highest_key }
 }
 
-/// Every instrument that can be rendered. Ranges are those of orchestration books (concert pitch);
-/// of electronic ones, of their usual keyboards.
+/// All instruments that can be rendered. Ranges are from orchestration books (concert pitch), for
+/// electronic instruments from their usual keyboards.
 pub const INSTRUMENTS: &[Instrument] = &[
     instrument("piano", &[0], 21, 108),
     instrument("guitar", &[24, 25], 40, 88),
@@ -81,10 +81,10 @@ pub const INSTRUMENTS: &[Instrument] = &[
     instrument("steel-drums", &[114], 52, 88),
 ];
 
-/// The four instruments that play every piece where nothing else is said.
+/// The default instruments of a dataset.
 pub const DEFAULT_INSTRUMENTS: [&str; 4] = ["piano", "guitar", "harp", "violin"];
 
-/// The instruments whose styles ship: [`DEFAULT_INSTRUMENTS`] and some of their extra_instruments.
+/// The instruments with a style reference in the repository: [`DEFAULT_INSTRUMENTS`] and others.
 pub const SHIPPED_STYLES: [&str; 12] = [
     "piano",
     "guitar",
@@ -100,16 +100,15 @@ pub const SHIPPED_STYLES: [&str; 12] = [
     "electric-piano",
 ];
 
-/// Programs, by General MIDI's families, that are struck or plucked.
+/// Program ranges of struck or plucked instruments.
 const DECAYING: [std::ops::Range<u8>; 5] = [0..16, 24..40, 45..48, 104..109, 112..120];
 
-/// Whether a General MIDI program (counted from 0) is struck or plucked: its notes die by
-/// themselves.
+/// Whether a General MIDI program (counted from 0) is struck or plucked, so that its notes decay.
 pub fn decays(program: u8) -> bool {
     DECAYING.iter().any(|family| family.contains(&program))
 }
 
-/// Every General MIDI program that passes for an instrument, ascending.
+/// The General MIDI programs of all instruments, ascending.
 pub fn programs() -> Vec<u8> {
     let mut programs: Vec<u8> = INSTRUMENTS.iter().flat_map(|i| i.programs).copied().collect();
     programs.sort_unstable();
@@ -117,29 +116,38 @@ pub fn programs() -> Vec<u8> {
     programs
 }
 
-/// The instrument of that name.
+/// The instrument with a name.
+///
+/// # Errors
+/// If there is none.
 pub fn by_name(name: &str) -> Result<Instrument> {
     INSTRUMENTS.iter().find(|i| i.name == name).copied().ok_or_else(|| {
-        let known: Vec<_> = INSTRUMENTS.iter().map(|i| i.name).collect();
-        Error::invalid("instrument", format!("one of {}", known.join(", ")), name)
+        let names: Vec<_> = INSTRUMENTS.iter().map(|i| i.name).collect();
+        Error::invalid("instrument", format!("one of {}", names.join(", ")), name)
     })
 }
 
-/// The instruments of those names; `all` stands for every one that is not in `but`.
-pub fn by_names(names: &[String], but: &[Instrument]) -> Result<Vec<Instrument>> {
+/// The instruments with some names. `all` as the only name stands for every instrument that is not
+/// in `except`.
+///
+/// # Errors
+/// If a name is not an instrument.
+pub fn by_names(names: &[String], except: &[Instrument]) -> Result<Vec<Instrument>> {
     if let [all] = names
         && all == "all"
     {
-        return Ok(INSTRUMENTS.iter().filter(|i| !but.contains(i)).copied().collect());
+        return Ok(INSTRUMENTS.iter().filter(|i| !except.contains(i)).copied().collect());
     }
     names.iter().map(|name| by_name(name)).collect()
 }
 
-/// Semitones from the lowest to the highest key that instruments must share: a melody and its
-/// accompaniment, a chord's tones apart, have room there.
+/// Minimum common range of instruments in semitones: enough for a melody with accompaniment.
 pub const NARROWEST_RANGE: u8 = 18;
 
-/// The keys that all of them have.
+/// The key range that all instruments have.
+///
+/// # Errors
+/// If it is narrower than [`NARROWEST_RANGE`].
 pub fn common_range(instruments: &[Instrument]) -> Result<(u8, u8)> {
     let lowest = instruments.iter().map(|i| i.lowest_key).max().unwrap_or(0);
     let highest = instruments.iter().map(|i| i.highest_key).min().unwrap_or(0);
@@ -148,7 +156,7 @@ pub fn common_range(instruments: &[Instrument]) -> Result<(u8, u8)> {
         let found = format!("keys {lowest} to {highest} for {}", names.join(", "));
         return Err(Error::invalid(
             "instruments",
-            "an octave and a half or more that all of them have",
+            "a common range of at least an octave and a half",
             found,
         ));
     }
@@ -160,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instruments_programs_all_decay_or_all_last() {
+    fn an_instruments_programs_all_decay_or_all_sustain() {
         for instrument in INSTRUMENTS {
             let first = decays(instrument.programs[0]);
             assert!(
@@ -178,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_instrument_is_answered_with_the_known_ones() {
+    fn the_error_for_a_wrong_instrument_lists_all_names() {
         let sentence = by_name("kazoo").unwrap_err().to_string();
         assert!(sentence.contains("piano") && sentence.contains("kazoo"), "{sentence}");
     }

@@ -1,5 +1,5 @@
-//! MIDI files as scores, both ways: notes alone. Pitch bends, controllers and a score's gestures
-//! are left out.
+//! Reads and writes MIDI files. Only notes are converted, without pitch bends, controllers and
+//! gestures.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,17 @@ use engine::{Error, Result, whole_file};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 
-use super::score::{Note, Score};
+use super::{Note, Score};
 
 /// The General MIDI percussion channel, counted from 0.
 const PERCUSSION_CHANNEL: u8 = 9;
-/// Microseconds a beat where no tempo is given (120 beats a minute).
+/// Default tempo, in microseconds per beat (120 beats per minute).
 const DEFAULT_TEMPO_US: u32 = 500_000;
 
-/// Every `.mid` and `.midi` file below a folder, sorted by path.
+/// All `.mid` and `.midi` files below a folder, sorted by path.
+///
+/// # Errors
+/// If a folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -34,24 +37,30 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads a MIDI file: the notes of all tracks and channels but percussion, in seconds.
+/// Reads the notes of all tracks and channels except percussion.
+///
+/// # Errors
+/// If the file cannot be read, is not a MIDI file, or has no such note.
 pub fn read(path: &Path) -> Result<Score> {
     let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-    of_bytes(path, &bytes)
+    from_bytes(path, &bytes)
 }
 
-/// The same from the file's bytes; errors name its path.
-pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Score> {
+/// As [`read`], from the file's bytes. Errors name `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Score> {
     parse(bytes).map_err(|reason| Error::file(path, reason))
 }
 
-/// The score in a MIDI file's bytes.
+/// Parses the bytes of a MIDI file.
 fn parse(bytes: &[u8]) -> std::result::Result<Score, String> {
     let smf = Smf::parse(bytes).map_err(|e| format!("expected a MIDI file, found {e}"))?;
     let clock = Clock::new(&smf);
     let mut notes = Vec::new();
     for track in &smf.tracks {
-        notes_of(track, &clock, &mut notes);
+        append_notes(track, &clock, &mut notes);
     }
     if notes.is_empty() {
         return Err("expected notes, found none outside the percussion channel".into());
@@ -60,8 +69,8 @@ fn parse(bytes: &[u8]) -> std::result::Result<Score, String> {
     Ok(Score::new(notes, length_s))
 }
 
-/// One track's notes; a note without its end is dropped.
-fn notes_of(track: &[TrackEvent], clock: &Clock, notes: &mut Vec<Note>) {
+/// Appends the notes of one track. A note without note-off is removed.
+fn append_notes(track: &[TrackEvent], clock: &Clock, notes: &mut Vec<Note>) {
     let mut tick = 0u64;
     let mut held: HashMap<(u8, u8), (u64, u8)> = HashMap::new();
     for event in track {
@@ -92,9 +101,9 @@ fn notes_of(track: &[TrackEvent], clock: &Clock, notes: &mut Vec<Note>) {
     }
 }
 
-/// Ticks to seconds under the file's tempo map.
+/// Converts ticks to seconds with the file's tempo map.
 struct Clock {
-    /// `(tick, seconds at that tick, seconds a tick from there on)`, ascending.
+    /// `(tick, seconds at that tick, seconds per tick from there)`, ascending.
     spans: Vec<(u64, f64, f64)>,
 }
 
@@ -135,8 +144,8 @@ impl Clock {
     }
 }
 
-/// Moves a score by whole semitones to where most of its notes lie in `low..=high`, and folds the
-/// rest in by octaves.
+/// Transposes a score by the number of semitones that moves most notes into `low..=high`, and moves
+/// the remaining notes by octaves.
 pub fn fit_range(score: &Score, low: u8, high: u8) -> Score {
     let outside = |shift: i32| {
         let keys = score.notes.iter().map(|n| i32::from(n.key) + shift);
@@ -159,7 +168,10 @@ pub fn fit_range(score: &Score, low: u8, high: u8) -> Score {
     )
 }
 
-/// Writes a score as a MIDI file of one track (480 ticks a beat, 120 beats a minute, channel 1).
+/// Writes a score as a MIDI file of one track (480 ticks per beat, 120 beats per minute, channel 1).
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write(path: &Path, score: &Score) -> Result<()> {
     const TICKS_A_SECOND: f32 = 960.0;
     let tick = |s: f32| (s.max(0.0) * TICKS_A_SECOND).round() as u32;
@@ -168,7 +180,7 @@ pub fn write(path: &Path, score: &Score) -> Result<()> {
         events.push((tick(note.onset_s), note.key, note.velocity));
         events.push((tick(note.end_s()), note.key, 0));
     }
-    events.sort(); // at one tick, ends (velocity 0) of a key come before its next onset
+    events.sort(); // puts a note-off (velocity 0) before the next note-on of its key
     let mut smf = Smf::new(Header::new(Format::SingleTrack, Timing::Metrical(u15::new(480))));
     let tempo = TrackEventKind::Meta(MetaMessage::Tempo(u24::new(DEFAULT_TEMPO_US)));
     let mut track = vec![TrackEvent { delta: u28::new(0), kind: tempo }];
@@ -194,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_written_score_comes_back() {
+    fn a_written_score_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mid");
         let note = |onset_s, duration_s, key, velocity| Note { onset_s, duration_s, key, velocity };
@@ -214,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn tempo_changes_and_percussion_are_heeded() {
+    fn tempo_changes_apply_and_percussion_is_ignored() {
         let midi = |delta, channel, key, vel| TrackEvent {
             delta: u28::new(delta),
             kind: TrackEventKind::Midi {
@@ -238,14 +250,13 @@ mod tests {
         smf.write_std(&mut bytes).unwrap();
         let score = parse(&bytes).unwrap();
         assert_eq!(score.notes.len(), 1);
-        // Struck at tick 50 (1 s a beat), released at tick 200: half a beat at 1 s and one beat at
-        // 0.25 s later.
+        // From tick 50 (1 s per beat) to tick 200: half a beat of 1 s and one beat of 0.25 s.
         assert!((score.notes[0].onset_s - 0.5).abs() < 1e-6);
         assert!((score.notes[0].duration_s - 0.75).abs() < 1e-6, "{:?}", score.notes[0]);
     }
 
     #[test]
-    fn a_file_that_is_no_midi_is_refused_in_a_sentence() {
+    fn a_file_that_is_not_midi_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mid");
         std::fs::write(&path, b"RIFF of something else").unwrap();
@@ -254,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_outside_the_range_move_in() {
+    fn notes_outside_the_range_are_moved_inside() {
         let note = |key| Note { onset_s: f32::from(key), duration_s: 0.5, key, velocity: 80 };
         let score = Score::new((20..110).step_by(7).map(note).collect(), 200.0);
         let (low, high) = fit_range(&score, 55, 88).key_range().unwrap();

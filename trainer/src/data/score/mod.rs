@@ -1,20 +1,27 @@
-//! A score: which note sounds when, how long and how hard, and what the player does to it.
-//! Everything else is the instrument's.
+//! Scores: notes and gestures, independent of the instrument.
+
+pub mod compose;
+pub mod gesture;
+pub mod instruments;
+pub mod midi;
+pub mod piece;
+pub mod piece_shape;
+pub mod variation;
 
 use serde::{Deserialize, Serialize};
 
-use super::gesture::{Gesture, Motion};
+use gesture::{Gesture, Motion};
 
-/// Silence left between two notes of one key, so that the second one is struck anew.
+/// Minimum silence between two notes of one key, so that the second one has an attack.
 const RESTRIKE_GAP_S: f32 = 0.02;
 
 /// One note.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Note {
-    /// When the key goes down, in seconds from the start; negative in a [`Score::window`] when the
-    /// note was struck before the window began.
+    /// Time of the note-on, in seconds from the start. It is negative in a [`Score::window`] if the
+    /// note began before the window.
     pub onset_s: f32,
-    /// How long the key stays down, in seconds.
+    /// Time from note-on to note-off, in seconds.
     pub duration_s: f32,
     /// MIDI key, 0 to 127 (60 is the middle C).
     pub key: u8,
@@ -23,33 +30,32 @@ pub struct Note {
 }
 
 impl Note {
-    /// When the key goes up, in seconds from the start.
+    /// Time of the note-off, in seconds from the start.
     pub fn end_s(&self) -> f32 {
         self.onset_s + self.duration_s
     }
 
-    /// The same note, so much later.
+    /// The same note, `by_s` seconds later.
     pub fn later(&self, by_s: f32) -> Self {
         Self { onset_s: self.onset_s + by_s, ..*self }
     }
 }
 
-/// Notes sorted by onset, then key; no two notes of one key overlap, and none is held beyond a
-/// damping.
+/// Notes, sorted by onset, then key. Notes of one key do not overlap, and damping ends all notes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The notes.
     pub notes: Vec<Note>,
-    /// How long the score is, in seconds; notes may end later.
+    /// Length of the score, in seconds. Notes may end later.
     pub length_s: f32,
-    /// What the player does to all notes that sound, sorted by onset.
+    /// Gestures, which apply to all notes at a time, sorted by onset.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gestures: Vec<Gesture>,
 }
 
 impl Score {
-    /// Sorts the notes, drops those that start after the end, and shortens a note that would still
-    /// sound when its own key is struck again.
+    /// Sorts the notes, removes those that start after the end, and shortens a note that overlaps
+    /// the next one of its key.
     pub fn new(mut notes: Vec<Note>, length_s: f32) -> Self {
         notes.retain(|n| n.onset_s < length_s && n.velocity > 0);
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s).then(a.key.cmp(&b.key)));
@@ -59,7 +65,7 @@ impl Score {
             if let Some(previous) = kept.get_mut(last_of_key[usize::from(note.key & 127)]) {
                 let room_s = note.onset_s - previous.onset_s - RESTRIKE_GAP_S;
                 if room_s < RESTRIKE_GAP_S {
-                    continue; // struck twice at once: one finger wins
+                    continue; // too close to be two notes
                 }
                 previous.duration_s = previous.duration_s.min(room_s);
             }
@@ -69,8 +75,8 @@ impl Score {
         Self { notes: kept, length_s, gestures: Vec::new() }
     }
 
-    /// The score played with these gestures instead of its own: where a hand damps them, keys go
-    /// up. A damping while a note begins is left out, because no hand strikes and damps at once.
+    /// The score with these gestures instead of its own. Notes end where damping starts. Damping
+    /// during a note's onset is removed, because a hand cannot do both at once.
     pub fn with_gestures(mut self, mut gestures: Vec<Gesture>) -> Self {
         let damps = |g: &&Gesture| g.motion == Motion::Damping;
         gestures.retain(|g| !damps(&g) || !self.notes.iter().any(|n| g.spans(n.onset_s)));
@@ -83,8 +89,7 @@ impl Score {
         Self { gestures, ..self }
     }
 
-    /// The notes that sound in `[start_s, start_s + length_s)` and the gestures that go on there,
-    /// in that window's own time.
+    /// The notes and gestures in `[start_s, start_s + length_s)`, with times relative to `start_s`.
     pub fn window(&self, start_s: f32, length_s: f32) -> Self {
         let inside = |onset_s: f32, end_s: f32| onset_s < start_s + length_s && end_s > start_s;
         let notes = self.notes.iter().filter(|n| inside(n.onset_s, n.end_s()));
@@ -102,7 +107,7 @@ impl Score {
         Some((keys.clone().min()?, keys.max()?))
     }
 
-    /// The most notes that are held at once.
+    /// Maximum number of simultaneous notes.
     pub fn polyphony(&self) -> usize {
         let held =
             |at: f32| self.notes.iter().filter(|n| n.onset_s <= at && n.end_s() > at).count();
@@ -112,15 +117,15 @@ impl Score {
 
 #[cfg(test)]
 mod tests {
+    use super::gesture::{Contour, Inflection};
     use super::*;
-    use crate::data::gesture::{Contour, Inflection};
 
     fn note(onset_s: f32, duration_s: f32, key: u8) -> Note {
         Note { onset_s, duration_s, key, velocity: 80 }
     }
 
     #[test]
-    fn a_key_is_released_before_it_is_struck_again() {
+    fn a_key_is_released_before_its_next_note() {
         let score =
             Score::new(vec![note(1.0, 1.0, 60), note(0.0, 5.0, 60), note(0.5, 5.0, 64)], 4.0);
         assert_eq!(score.notes.iter().map(|n| n.key).collect::<Vec<_>>(), [60, 64, 60]);
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_keeps_what_sounds_and_tells_what_began_before() {
+    fn a_window_keeps_notes_that_began_before_it() {
         let score =
             Score::new(vec![note(0.0, 0.5, 60), note(0.5, 2.0, 62), note(3.0, 1.0, 64)], 5.0);
         let window = score.window(1.0, 1.5);
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_keeps_what_is_done_in_it() {
+    fn a_window_keeps_its_gestures() {
         let bend = Contour { from: 0.0, to: 100.0, slide_s: 0.2, return_s: 0.2 };
         let bend = |onset_s| Gesture { onset_s, duration_s: 1.0, motion: Motion::Bend(bend) };
         let score = Score::new(vec![note(0.0, 5.0, 60)], 5.0).with_gestures(vec![
@@ -161,15 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn keys_go_up_where_a_hand_comes_down() {
+    fn notes_end_where_damping_starts() {
         let notes = vec![note(0.0, 3.0, 60), note(0.5, 0.2, 64), note(1.5, 1.0, 67)];
         let score = Score::new(notes, 4.0).with_gestures(vec![damping(1.0), damping(1.48)]);
-        assert_eq!(score.gestures, [damping(1.0)], "the other hand comes down while a note begins");
+        assert_eq!(score.gestures, [damping(1.0)], "the other damping overlaps an onset");
         assert_eq!(score.notes.iter().map(|n| n.duration_s).collect::<Vec<_>>(), [1.0, 0.2, 1.0]);
     }
 
     #[test]
-    fn a_score_without_gestures_reads_and_writes_as_before_there_were_any() {
+    fn a_score_without_gestures_keeps_its_old_format() {
         let text =
             r#"{"notes":[{"onset_s":0.5,"duration_s":1.0,"key":60,"velocity":80}],"length_s":2.0}"#;
         let score: Score = serde_json::from_str(text).unwrap();

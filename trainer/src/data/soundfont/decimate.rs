@@ -1,21 +1,19 @@
-//! 44.1 kHz to 22.05 kHz for whole signals.
+//! Resamples whole signals from 44.1 kHz to 22.05 kHz.
 //!
-//! The synthesiser interpolates its 44.1-kHz samples linearly and filters nothing; asked for 22.05
-//! kHz it folds everything above 11 kHz back into the image. So it plays at 44.1 kHz, and this
-//! filter halves the rate.
+//! The synthesiser interpolates its 44.1-kHz samples linearly, without a low pass. At 22.05 kHz,
+//! content above 11 kHz would alias. So it renders at 44.1 kHz, and this filter halves the rate.
 
 use std::f64::consts::PI;
 
-/// Taps; odd, so that the delay is a whole number of samples and output n is input 2n.
+/// Number of taps. It is odd, so that the delay is a whole number of samples.
 const TAPS: usize = 351;
-/// Middle of the transition band as a share of the input rate. As the engine's `Resampler`, the
-/// filter is flat to 0.95 of the new Nyquist frequency and done at that frequency; it is several
-/// times faster for this one ratio.
+/// Centre of the transition band as a share of the input rate. As in the engine's `Resampler`, the
+/// pass band ends at 0.95 of the new Nyquist frequency and the stop band begins at it.
 const CUTOFF: f64 = 10_750.0 / 44_100.0;
-/// Kaiser window shape for about 70 dB (Kaiser 1974: `0.1102 (A - 8.7)`).
+/// Kaiser window shape for 70 dB attenuation (Kaiser 1974: `0.1102 (A - 8.7)`).
 const KAISER_BETA: f64 = 6.76;
 
-/// A linear-phase low pass that keeps every second sample. Signals outside their ends read as 0.
+/// A linear-phase low pass that keeps every second sample. Signals are 0 outside their ends.
 pub struct Decimator {
     taps: Vec<f32>,
 }
@@ -41,7 +39,7 @@ impl Decimator {
         Self { taps: taps.iter().map(|t| (t / sum) as f32).collect() }
     }
 
-    /// `input.len() / 2` samples at half the rate; sample n lies where input sample 2n lay.
+    /// `input.len() / 2` samples at half the rate. Sample n is at the time of input sample 2n.
     pub fn halve(&self, input: &[f32]) -> Vec<f32> {
         let half = TAPS / 2;
         let mut padded = vec![0.0; input.len() + 2 * half];
@@ -50,10 +48,10 @@ impl Decimator {
     }
 }
 
-/// Sums side by side: enough to keep a core's vector units busy.
+/// Independent partial sums, for vector code.
 const LANES: usize = 32;
 
-/// Sum of products in lanes, which the compiler turns into vector code.
+/// Dot product.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let (a_body, a_rest) = a.as_chunks::<LANES>();
@@ -67,7 +65,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// Modified Bessel function of order 0 (its power series).
+/// Modified Bessel function of the first kind and order 0, by its power series.
 fn bessel_i0(x: f64) -> f64 {
     let mut term = 1.0;
     let mut sum = 1.0;
@@ -82,7 +80,7 @@ fn bessel_i0(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// RMS of a sine of `hz` after the filter, relative to before, in dB.
+    /// Gain of the filter for a sine of `hz`, in dB.
     fn response_db(hz: f64) -> f64 {
         let input: Vec<f32> =
             (0..44_100).map(|n| (2.0 * PI * hz * n as f64 / 44_100.0).sin() as f32).collect();
@@ -93,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn it_passes_what_the_new_rate_holds_and_stops_what_would_fold_back() {
+    fn it_passes_below_the_new_nyquist_frequency_and_stops_aliases() {
         for hz in [100.0, 1_000.0, 5_000.0, 10_400.0] {
             assert!(response_db(hz).abs() < 0.05, "{hz} Hz: {} dB", response_db(hz));
         }
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn it_delays_nothing() {
+    fn it_has_no_delay() {
         let mut input = vec![0.0; 2000];
         input[1000] = 1.0;
         let output = Decimator::new().halve(&input);

@@ -1,4 +1,4 @@
-//! `trainer demo`: the clips that ship with the repository, played anew from soundfonts.
+//! `trainer demo`: renders the clips in the repository from soundfonts.
 //!
 //! - `presets/demo/piano.flac` and `.mid`: "Greensleeves" (traditional), FluidR3;
 //! - `presets/styles/<instrument>.flac`: one study of the built-in composer on each of
@@ -6,8 +6,7 @@
 //! - `tests/fixtures/unseen_piano.flac` and `.mid`: the first bars of the prelude BWV 846 by J. S.
 //!   Bach, TimGM6mb.
 //!
-//! None of them is a piece of a training set, and TimGM6mb shares no samples with the soundfonts
-//! that train.
+//! None of them is in a training set. TimGM6mb shares no samples with the training soundfonts.
 
 use std::path::{Path, PathBuf};
 
@@ -18,42 +17,43 @@ use flacenc::error::Verify;
 use flacenc::source::MemSource;
 use rand::Rng;
 
-use super::compose;
-use super::instruments;
-use super::score::{Note, Score};
 use super::synth::{SYNTH_RATE_HZ, SoundBank, Stereo};
-use super::{midi, random};
+use crate::data::random;
+use crate::data::score::{Note, Score, compose, instruments, midi};
 
-/// Bits a sample of the clips: half the size of what `engine::audio_file` writes for studios.
+/// Bits of a sample. The clips need half the space of files that `engine::audio_file` writes.
 const BITS: usize = 16;
 /// RMS of a clip.
 const CLIP_DBFS: f32 = -20.0;
-/// Highest peak of a clip, whatever its RMS.
+/// Maximum peak of a clip. It limits the RMS.
 const PEAK: f32 = 0.95;
-/// What rings on after the last note.
+/// Time after the last note.
 const RING_S: f32 = 1.5;
-/// Seed of the study and of the hand's inaccuracies.
+/// Seed of the study and of the timing deviations.
 const SEED: u64 = 2025;
-/// The end of a clip, where what still sounds is faded out.
+/// Length of the fade-out at the end of a clip.
 const FADE_S: f32 = 0.05;
-/// Length of a style reference: what the level looks back on.
+/// Length of a style reference, equal to the history of the engine's level measurement.
 const STYLE_S: f32 = 12.0;
 
-/// Renders the clips that ship with the repository.
+/// Render the demo clips and style references of the repository.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// FluidR3_GM.sf2 (demo piece and style references).
-    #[arg(long)]
+    /// Path of FluidR3_GM.sf2, for the demo piece and the style references.
+    #[arg(long, value_name = "FILE")]
     pub soundfont: PathBuf,
-    /// TimGM6mb.sf2 (the clip of a soundfont that training never sees).
-    #[arg(long)]
+    /// Path of TimGM6mb.sf2, an unseen soundfont.
+    #[arg(long, value_name = "FILE")]
     pub unseen_soundfont: PathBuf,
-    /// Root of the repository.
-    #[arg(long, default_value = ".")]
+    /// Root folder of the repository.
+    #[arg(long, default_value = ".", value_name = "DIR")]
     pub root: PathBuf,
 }
 
-/// Writes every clip and its score.
+/// Renders all clips and writes their scores.
+///
+/// # Errors
+/// If a soundfont cannot be read, lacks a program, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let bank = SoundBank::open(&args.soundfont)?;
     let unseen = SoundBank::open(&args.unseen_soundfont)?;
@@ -73,11 +73,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Plays a score and writes it at [`CLIP_DBFS`].
+/// Renders a score and writes it at [`CLIP_DBFS`].
 fn clip(bank: &SoundBank, program: u8, score: &Score, path: &Path, mono: bool) -> Result<()> {
     bank.check_program(program)?;
     let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
-    let Stereo { left, right } = bank.player()?.play(score, program, 0.0, samples);
+    let Stereo { left, right } = bank.voice()?.play(score, program, 0.0, samples);
     let mut channels = if mono {
         vec![left.iter().zip(&right).map(|(l, r)| 0.5 * (l + r)).collect::<Vec<f32>>()]
     } else {
@@ -98,7 +98,7 @@ fn clip(bank: &SoundBank, program: u8, score: &Score, path: &Path, mono: bool) -
     write_flac(path, &channels)
 }
 
-/// A 16-bit FLAC file at [`SYNTH_RATE_HZ`].
+/// Writes a 16-bit FLAC file at [`SYNTH_RATE_HZ`].
 fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     let scale = f32::from(i16::MAX);
     let interleaved: Vec<i32> = (0..channels[0].len())
@@ -111,8 +111,8 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
         .map_err(|(_, e)| Error::file(path, e))?;
     let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .map_err(|e| Error::file(path, e))?;
-    // The smallest block does not count the last one (RFC 9639, 8.2); a header that counts it is
-    // taken for variable blocks.
+    // The minimum block size excludes the last block (RFC 9639, 8.2). A header that includes it
+    // would declare a variable block size.
     stream
         .stream_info_mut()
         .set_block_sizes(config.block_size, config.block_size)
@@ -125,14 +125,14 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     whole_file::write(path, sink.as_slice())
 }
 
-/// A note on paper: start and length in beats, key, velocity.
+/// A written note: start and length in beats, key, velocity.
 type Written = (f32, f32, u8, f32);
 
-/// Plays written notes at a steady beat with a hand's small inaccuracies and a last breath.
-fn play(written: &[Written], beat_s: f32, name: &str) -> Score {
+/// Performs written notes at a steady tempo with small deviations and a ritardando at the end.
+fn perform(written: &[Written], beat_s: f32, name: &str) -> Score {
     let rng = &mut random::stream(SEED, name, 0);
     let last_beat = written.iter().map(|w| w.0).fold(0.0, f32::max);
-    // The last bar slows down: time runs as a quadratic there.
+    // In the last bar, time is quadratic in the beat.
     let time_s = |beat: f32| {
         let late = (beat - (last_beat - 4.0)).max(0.0);
         0.3 + beat_s * (beat + 0.05 * late * late)
@@ -148,8 +148,8 @@ fn play(written: &[Written], beat_s: f32, name: &str) -> Score {
     Score::new(notes, end_s + RING_S)
 }
 
-/// The first strain of "Greensleeves" (England, 16th century) over broken chords; a beat is an
-/// eighth.
+/// The first strain of "Greensleeves" (England, 16th century) over broken chords. A beat is an
+/// eighth note.
 fn greensleeves() -> Score {
     const MELODY: [(f32, u8); 31] = [
         (1.0, 69), // the upbeat
@@ -209,10 +209,10 @@ fn greensleeves() -> Score {
     for key in A_MINOR {
         written.push((43.0, 4.0, key, 50.0));
     }
-    play(&written, 0.4, "greensleeves")
+    perform(&written, 0.4, "greensleeves")
 }
 
-/// Bars 1 to 3 of the prelude in C major, BWV 846, and its last chord; a beat is a sixteenth.
+/// Bars 1 to 3 of the prelude in C major, BWV 846, and its last chord. A beat is a sixteenth note.
 fn prelude() -> Score {
     const BARS: [[u8; 5]; 3] = [[60, 64, 67, 72, 76], [60, 62, 69, 74, 77], [59, 62, 67, 74, 77]];
     let mut written: Vec<Written> = Vec::new();
@@ -228,7 +228,7 @@ fn prelude() -> Score {
     for key in [60, 64, 67, 72] {
         written.push((48.0, 4.0, key, 70.0));
     }
-    play(&written, 0.19, "prelude")
+    perform(&written, 0.19, "prelude")
 }
 
 #[cfg(test)]
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pieces_lie_where_every_instrument_can_play_them() {
+    fn the_pieces_are_in_the_range_of_every_instrument() {
         for (score, seconds) in [(greensleeves(), 17.0..23.0), (prelude(), 9.0..14.0)] {
             assert!(seconds.contains(&score.length_s), "{} s", score.length_s);
             let (low, high) = score.key_range().unwrap();

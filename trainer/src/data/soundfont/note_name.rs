@@ -1,4 +1,4 @@
-//! What a recorded note is called, and whether it sounds so.
+//! Names of recorded notes, and checks of their pitch.
 
 use std::ops::RangeInclusive;
 
@@ -6,70 +6,71 @@ use engine::{Error, Result};
 
 use super::pitch;
 
-/// So many semitones beside its name a note is another note; a piano's tuning and an old one's stay
-/// below.
+/// Deviation in semitones above which a recording is another note than its name. Pianos,
+/// even old ones, deviate by less.
 const MISTUNED: f32 = 0.4;
-/// What the measure may take a note for, semitones: octaves below it, itself, and its partials.
-const HEARD_AS: [f32; 6] = [-24.0, -12.0, 0.0, 12.0, 19.02, 24.0];
-/// Keys whose pitch is judged: the partials of lower and higher strings are not where its periods
-/// say.
-const JUDGED: RangeInclusive<u8> = 34..=88;
-/// Fewer notes do not tell in which octave an instrument's names are.
-const FEWEST: usize = 4;
+/// Intervals in semitones that pitch detection may confuse with a note: octaves and partials.
+const CONFUSED_INTERVALS: [f32; 6] = [-24.0, -12.0, 0.0, 12.0, 19.02, 24.0];
+/// Keys with reliable pitch detection. Lower and higher strings are too inharmonic.
+const RELIABLE: RangeInclusive<u8> = 34..=88;
+/// Minimum number of notes to detect the octave of an instrument's names.
+const MIN_NOTES: usize = 4;
 /// MIDI keys.
 const KEYS: RangeInclusive<i32> = 0..=127;
 
-/// A note's pitch against its name.
+/// The detected pitch of a note relative to its name.
 #[derive(Clone, Copy, Debug)]
 pub struct DetectedPitch {
-    /// What the measure takes the note for, semitones above its name: one of a few octaves and
-    /// partials, 0 for itself.
+    /// The nearest of a few octaves and partials, in semitones above the name; 0 for the note
+    /// itself.
     pub interval: f32,
-    /// Semitones that are left.
-    pub beside: f32,
+    /// Remaining deviation, in semitones.
+    pub deviation: f32,
 }
 
 impl DetectedPitch {
-    /// The pitch of a recording that is called by a key; none where it is not clear or the key is
-    /// so low or high that it says nothing.
+    /// The pitch of a recording named after a key. `None` if it is not clear, or the key is too low
+    /// or too high for the detection.
     pub fn from_recording(key: u8, recording: &[f32], rate_hz: u32) -> Option<Self> {
-        if !JUDGED.contains(&key) {
+        if !RELIABLE.contains(&key) {
             return None;
         }
         let off = pitch::key(recording, rate_hz)? - f32::from(key);
-        let heard = HEARD_AS.map(|interval| Self { interval, beside: off - interval });
-        heard.into_iter().min_by(|a, b| a.beside.abs().total_cmp(&b.beside.abs()))
+        let candidates =
+            CONFUSED_INTERVALS.map(|interval| Self { interval, deviation: off - interval });
+        candidates.into_iter().min_by(|a, b| a.deviation.abs().total_cmp(&b.deviation.abs()))
     }
 
-    /// Whether it is not the note that it is called.
+    /// Whether it is another note than its name.
     pub fn is_another_note(&self) -> bool {
-        self.beside.abs() > MISTUNED
+        self.deviation.abs() > MISTUNED
     }
 }
 
-/// Refuses an instrument whose notes sound in another octave than they are called: libraries
-/// disagree on which C is C4, and it would teach that a transfer moves by octaves.
+/// Checks that an instrument's notes are in the octave of their names.
+///
+/// Sample libraries disagree on which C is C4. A wrong octave would train the model to transpose.
 ///
 /// # Errors
-/// If there are four notes or more, and three in four of them are one interval away from their
-/// names.
+/// If there are at least 4 notes, and 75 % of them deviate from their names by the same interval.
 pub fn check_octave(instrument: &str, notes: impl Iterator<Item = DetectedPitch>) -> Result<()> {
-    let mut heard: Vec<f32> = notes.map(|note| note.interval).collect();
-    heard.sort_by(f32::total_cmp);
-    let Some(&most) = heard.get(heard.len() / 2) else { return Ok(()) };
-    let agree = heard.iter().filter(|interval| **interval == most).count();
-    if most == 0.0 || heard.len() < FEWEST || 4 * agree < 3 * heard.len() {
+    let mut intervals: Vec<f32> = notes.map(|note| note.interval).collect();
+    intervals.sort_by(f32::total_cmp);
+    let Some(&median) = intervals.get(intervals.len() / 2) else { return Ok(()) };
+    let agree = intervals.iter().filter(|interval| **interval == median).count();
+    if median == 0.0 || intervals.len() < MIN_NOTES || 4 * agree < 3 * intervals.len() {
         return Ok(());
     }
-    let found = format!("{agree} of {} notes {most:+} semitones from their names", heard.len());
+    let found =
+        format!("{agree} of {} notes {median:+} semitones from their names", intervals.len());
     Err(Error::invalid(
         instrument,
-        "notes that sound as they are called (C4 is the middle C, 261.6 Hz)",
+        "notes at the pitch of their names (C4 is the middle C, 261.6 Hz)",
         found,
     ))
 }
 
-/// The key of a note's name; C4 is 60.
+/// The MIDI key of a note's name; C4 is 60. `None` if it is not a note name.
 pub fn key(name: &str) -> Option<u8> {
     let mut letters = name.chars();
     let step = match letters.next()?.to_ascii_uppercase() {
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_are_called_as_musicians_call_them() {
+    fn note_names_are_those_of_musicians() {
         let names = ["A4", "C4", "Cs4", "c#4", "Bb3", "C-1", "G9", "Cb4"];
         assert_eq!(names.map(key), [69, 60, 61, 61, 58, 0, 127, 59].map(Some));
         for name in ["", "H4", "A", "F2 v2", "4A", "A10", "A+4", "A04", "Gs9", "Cb-1", "é4"] {

@@ -1,37 +1,39 @@
-//! The pitch of a recorded note, by YIN (de Cheveigné and Kawahara, "YIN, a fundamental frequency
-//! estimator for speech and music", JASA 111(4), 2002, steps 2 to 5).
+//! Pitch detection with YIN: A. de Cheveigné and H. Kawahara, *YIN, a fundamental frequency
+//! estimator for speech and music*, JASA 111(4), 2002, steps 2 to 5.
 
-/// Lowest pitch that is looked for, just below the piano's lowest key.
+/// Lowest detected pitch, just below the piano's lowest key.
 const LOWEST_HZ: f32 = 26.0;
-/// Highest.
+/// Highest detected pitch.
 const HIGHEST_HZ: f32 = 4500.0;
-/// What is compared with itself, moved by a period.
+/// Length of the window of the difference function.
 const WINDOW_S: f32 = 0.1;
-/// After the attack.
+/// Start of the first window, after the attack.
 const FROM_S: f32 = 0.08;
-/// From one look to the next.
+/// Time between the starts of two windows.
 const HOP_S: f32 = 0.1;
-/// A period is the first whose normalised difference is less (step 4; the paper has .1, which
-/// passes over more of the notes that have noise in them).
+/// The period is the first lag with a normalised difference below this (step 4). The paper uses
+/// 0.1, which misses more notes with noise.
 const THRESHOLD: f32 = 0.15;
-/// Looks, of which most must agree.
-const LOOKS: usize = 3;
-/// So far apart looks still agree, semitones.
+/// Number of windows. Most of them must agree.
+const WINDOWS: usize = 3;
+/// Maximum difference of windows that agree, in semitones.
 const AGREE: f32 = 0.2;
 
-/// Pitch of a note as a MIDI key with fractions (69 is 440 Hz); none where it is too short or has
-/// no clear one.
+/// Pitch of a note as a fractional MIDI key (69 is 440 Hz). `None` if the note is too short or its
+/// pitch is not clear.
 pub fn key(note: &[f32], rate_hz: u32) -> Option<f32> {
     let samples = |seconds: f32| (seconds * rate_hz as f32) as usize;
-    let looks =
-        (0..LOOKS).filter_map(|i| period(note.get(samples(FROM_S + i as f32 * HOP_S)..)?, rate_hz));
+    let periods = (0..WINDOWS)
+        .filter_map(|i| period(note.get(samples(FROM_S + i as f32 * HOP_S)..)?, rate_hz));
     let mut keys: Vec<f32> =
-        looks.map(|p| 69.0 + 12.0 * (rate_hz as f32 / p / 440.0).log2()).collect();
+        periods.map(|p| 69.0 + 12.0 * (rate_hz as f32 / p / 440.0).log2()).collect();
     keys.sort_by(f32::total_cmp);
-    keys.windows(LOOKS / 2 + 1).find(|some| some[LOOKS / 2] - some[0] < AGREE).map(|some| some[0])
+    keys.windows(WINDOWS / 2 + 1)
+        .find(|some| some[WINDOWS / 2] - some[0] < AGREE)
+        .map(|some| some[0])
 }
 
-/// Period of what a sound begins with, in samples.
+/// Period at the start of a sound, in samples.
 fn period(sound: &[f32], rate_hz: u32) -> Option<f32> {
     let window = (WINDOW_S * rate_hz as f32) as usize;
     let [shortest, longest] = [HIGHEST_HZ, LOWEST_HZ].map(|hz| (rate_hz as f32 / hz) as usize);
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
     use std::f32::consts::TAU;
 
-    /// A second of harmonics, the first weaker than the second, that die.
+    /// One second of decaying harmonics. The first is weaker than the second.
     fn note(hz: f32, rate_hz: u32) -> Vec<f32> {
         let sample = |i: usize| {
             let t = i as f32 / rate_hz as f32;
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_has_the_pitch_that_it_was_made_with() {
+    fn a_synthetic_note_has_its_pitch() {
         for rate_hz in [22_050, 44_100, 48_000] {
             for expected in [24.0, 40.1, 57.0, 69.4, 84.0, 96.9] {
                 let found =
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_clear_pitch_has_none() {
+    fn a_sound_without_clear_pitch_has_none() {
         let mut state = 1u32;
         let noise = (0..44_100).map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,9 +1,9 @@
-//! `trainer sample`: a soundfont of notes that somebody recorded.
+//! `trainer sample`: writes a soundfont from recorded notes.
 //!
-//! Soundfonts share their samples with each other more often than their names say; recorded notes
-//! of single instruments are published in great number. From `<instrument>/<note>.wav`, `.flac`,
-//! `.mp3` or `.ogg`, a file a note (`C4` is the middle C), comes a soundfont as `render` wants it:
-//! every program that it knows. Those that nobody recorded are synthetic ones ([`synthetic`]).
+//! Many soundfonts share their samples, so they add little variety. Recordings of single notes are
+//! widely available. The input is one file for each note, `<instrument>/<note>.wav`, `.flac`,
+//! `.mp3` or `.ogg` (`C4` is the middle C). The soundfont has every program that `render` uses.
+//! Programs without recordings are [`synthetic`].
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,37 +13,38 @@ use engine::audio_file::{Audio, decode};
 use engine::{Error, Result};
 use rayon::prelude::*;
 
-use super::instruments;
 use super::note_name::{self, DetectedPitch};
-use super::recordings::sources::{self, Source};
-use super::sound_font::{
-    self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
-};
 use super::sustain::{self, Sustained};
 use super::synthetic;
+use super::writer::{
+    self, Envelope, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
+};
+use crate::data::score::instruments;
+use crate::data::source_files::{self, SourceFile};
 
-/// A note begins where it first reaches this share of its peak, -40 dB.
-const BEGINS: f32 = 0.01;
-/// What is kept before that.
+/// A note begins where it first reaches this share of its peak (-40 dB).
+const ONSET: f32 = 0.01;
+/// Time before the onset that is kept.
 const LEAD_S: f32 = 0.002;
-/// Longest sound of what is struck or plucked.
+/// Maximum length of a struck or plucked sound.
 const LONGEST_DECAY_S: f32 = 6.0;
-/// Shortest.
+/// Minimum length of a struck or plucked sound.
 const SHORTEST_DECAY_S: f32 = 0.05;
 
-/// Writes a soundfont of recorded notes, and synthetic instruments under the General MIDI programs
-/// that they lack.
+/// Write a soundfont from recorded notes.
+///
+/// General MIDI programs without recordings get synthetic instruments, as from `synthesise`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Folder of `<instrument>/<note>.<ending>`: an instrument that `render` knows, a note as A3,
-    /// C#4, Cs4 or Bb2 (C4 is key 60), WAV, FLAC, MP3 or OGG.
+    /// Folder of `<instrument>/<note>.<ending>` files (WAV, FLAC, MP3 or OGG). Instruments are those
+    /// of `render`, notes are named A3, C#4, Cs4 or Bb2 (C4 is key 60).
     #[arg(long, value_name = "DIR")]
     pub notes: PathBuf,
-    /// The SF2 file.
+    /// Path of the SF2 file.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Seed of the synthetic instruments.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
     pub seed: u64,
 }
 
@@ -51,39 +52,39 @@ pub struct Args {
 struct Note {
     key: u8,
     rate_hz: u32,
-    /// Its pitch against its name, where that is clear.
-    heard: Option<DetectedPitch>,
+    /// Its detected pitch; `None` if that is not clear.
+    pitch: Option<DetectedPitch>,
     sound: Sustained,
 }
 
-/// Makes the soundfont and writes it; says which files are no notes.
+/// Writes the soundfont and prints the files that are not notes.
 ///
 /// # Errors
-/// If a folder is not named after an instrument, one has no note or is called by another octave
-/// than it sounds in, or a file cannot be read or written.
+/// If a folder is not named after an instrument, has no note, or has notes in another octave than
+/// their names; or if a file cannot be read or written.
 pub fn run(args: &Args) -> Result<()> {
-    let (mut presets, left_out) = recorded(&args.notes)?;
-    left_out.iter().for_each(|line| println!("left out: {line}"));
+    let (mut presets, skipped) = recorded(&args.notes)?;
+    skipped.iter().for_each(|line| println!("skipped: {line}"));
     let missing: Vec<u8> = instruments::programs()
         .into_iter()
         .filter(|program| !presets.iter().any(|preset| preset.programs.contains(program)))
         .collect();
     let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
-    let said = format!("{} recorded, {} programs synthetic", names.join(", "), missing.len());
+    let summary = format!("recorded: {}; synthetic: {} programs", names.join(", "), missing.len());
     presets.extend(synthetic::presets(args.seed, &missing));
-    sound_font::write(&args.out, "Luthier sampled", &presets)?;
-    println!("{}: {said}", args.out.display());
+    writer::write(&args.out, "Luthier sampled", &presets)?;
+    println!("{}: {summary}", args.out.display());
     Ok(())
 }
 
-/// The instruments of a folder, and what could not be used with the reason.
+/// The instruments of a folder, and a line for each unusable file.
 fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
-    let found = sources::find(folder)?;
-    let mut left_out: Vec<String> =
+    let found = source_files::find(folder)?;
+    let mut skipped: Vec<String> =
         found.skipped.iter().map(|s| format!("{}: {}", s.file, s.reason)).collect();
-    let mut of_instrument: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
+    let mut of_instrument: BTreeMap<&str, Vec<&SourceFile>> = BTreeMap::new();
     found
-        .sources
+        .files
         .iter()
         .for_each(|source| of_instrument.entry(&source.instrument).or_default().push(source));
     let mut presets = Vec::new();
@@ -91,69 +92,75 @@ fn recorded(folder: &Path) -> Result<(Vec<Preset>, Vec<String>)> {
         let instrument = instruments::by_name(name).map_err(|e| Error::file(&files[0].path, e))?;
         let (notes, refused) = notes(&files, instruments::decays(instrument.programs[0]))?;
         if notes.is_empty() {
-            return Err(Error::invalid(name, "a note that can be played", refused.join("; ")));
+            return Err(Error::invalid(name, "a usable note", refused.join("; ")));
         }
-        note_name::check_octave(name, notes.iter().filter_map(|note| note.heard))?;
-        left_out.extend(refused);
+        note_name::check_octave(name, notes.iter().filter_map(|note| note.pitch))?;
+        skipped.extend(refused);
         presets.push(Preset {
             name: name.to_string(),
             programs: instrument.programs.to_vec(),
             zones: zones(&notes),
         });
     }
-    Ok((presets, left_out))
+    Ok((presets, skipped))
 }
 
-/// The files that are notes, by key, and the others with the reason.
-fn notes(files: &[&Source], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
-    let (mut by_key, mut refused) = (BTreeMap::<u8, &Source>::new(), Vec::new());
+/// The notes among the files, by key, and a line for each other file.
+fn notes(files: &[&SourceFile], decays: bool) -> Result<(Vec<Note>, Vec<String>)> {
+    let (mut by_key, mut refused) = (BTreeMap::<u8, &SourceFile>::new(), Vec::new());
     for &file in files {
         match note_name::key(&file.name).map(|key| by_key.entry(key)) {
             Some(Entry::Vacant(place)) => drop(place.insert(file)),
             Some(Entry::Occupied(other)) => {
                 refused.push(format!(
-                    "{}: expected a key of its own, found that of {}",
+                    "{}: expected one file for each key, found {} for the same key",
                     file.file,
                     other.get().file
                 ));
             }
-            None => refused.push(format!("{}: expected a name as A3 or C#4", file.file)),
+            None => refused.push(format!("{}: expected a name like A3 or C#4", file.file)),
         }
     }
-    let by_key: Vec<(u8, &Source)> = by_key.into_iter().collect();
+    let by_key: Vec<(u8, &SourceFile)> = by_key.into_iter().collect();
     let read = by_key.par_iter().map(|&(key, file)| {
         let audio = decode(&file.path)?;
         let rate_hz = audio.sample_rate_hz;
-        let recording = begun(&audio);
-        let heard = DetectedPitch::from_recording(key, &recording, rate_hz);
-        Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, heard, sound }))
+        let recording = from_onset(&audio);
+        let pitch = DetectedPitch::from_recording(key, &recording, rate_hz);
+        Ok(sound(&recording, rate_hz, decays).map(|sound| Note { key, rate_hz, pitch, sound }))
     });
     let mut notes = Vec::new();
     for ((_, file), note) in by_key.iter().zip(read.collect::<Result<Vec<_>>>()?) {
         match note {
-            Some(Note { heard: Some(heard), .. }) if heard.is_another_note() => refused.push(format!(
-                "{}: expected the note of its name (C4 is the middle C), found one {:+.1} semitones beside it",
-                file.file, heard.beside
-            )),
-            Some(note) => notes.push(note),
-            None if decays => refused.push(format!("{}: expected {SHORTEST_DECAY_S} s of sound", file.file)),
-            None => {
-                refused.push(format!("{}: expected {} s of steady sound", file.file, sustain::SHORTEST_S))
+            Some(Note { pitch: Some(pitch), .. }) if pitch.is_another_note() => {
+                refused.push(format!(
+                    "{}: expected the note of its name (C4 is the middle C), found a deviation of \
+                     {:+.1} semitones",
+                    file.file, pitch.deviation
+                ));
             }
+            Some(note) => notes.push(note),
+            None if decays => refused
+                .push(format!("{}: expected {SHORTEST_DECAY_S} s of sound, found less", file.file)),
+            None => refused.push(format!(
+                "{}: expected {} s of steady sound, found less",
+                file.file,
+                sustain::SHORTEST_S
+            )),
         }
     }
     Ok((notes, refused))
 }
 
-/// A recording in one channel, from its onset on.
-fn begun(audio: &Audio) -> Vec<f32> {
+/// A recording as one channel, from its onset on.
+fn from_onset(audio: &Audio) -> Vec<f32> {
     let mono = audio.mono();
-    let floor = BEGINS * peak(&mono);
+    let floor = ONSET * peak(&mono);
     let onset = mono.iter().position(|v| v.abs() > floor).unwrap_or(0);
     mono[onset.saturating_sub((LEAD_S * audio.sample_rate_hz as f32) as usize)..].to_vec()
 }
 
-/// What a key plays: a sound that dies, or one that goes on; none where there is too little of it.
+/// The sound of a key, decaying or with a loop; `None` if it is too short.
 fn sound(recording: &[f32], rate_hz: u32, decays: bool) -> Option<Sustained> {
     if peak(recording) < SMALLEST_PEAK
         || recording.len() < (SHORTEST_DECAY_S * rate_hz as f32) as usize
@@ -169,7 +176,7 @@ fn sound(recording: &[f32], rate_hz: u32, decays: bool) -> Option<Sustained> {
     Some(Sustained { samples, loops: None })
 }
 
-/// Zones of an instrument's notes, as loud against each other as they were recorded.
+/// Zones of an instrument's notes. They keep their relative levels.
 fn zones(notes: &[Note]) -> Vec<Zone> {
     let loudest = notes.iter().map(|note| peak(&note.sound.samples)).fold(0.0, f32::max);
     let roots: Vec<u8> = notes.iter().map(|note| note.key).collect();
@@ -193,11 +200,11 @@ mod tests {
 
     use super::*;
     use crate::data::score::{self, Score};
-    use crate::data::synth::{SYNTH_RATE_HZ, SoundBank};
+    use crate::data::soundfont::synth::{SYNTH_RATE_HZ, SoundBank};
 
     const RATE_HZ: u32 = 44_100;
 
-    /// Two and a half seconds of a tone after 100 ms of silence.
+    /// Writes 2.5 s of a tone after 100 ms of silence.
     fn record(folder: &Path, instrument: &str, note: &str, hz: f32) {
         let place = folder.join(instrument);
         std::fs::create_dir_all(&place).unwrap();
@@ -212,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_notes_play_every_key_for_as_long_as_it_is_held() {
+    fn recorded_notes_cover_every_key_and_last_while_it_is_held() {
         let folder = tempfile::tempdir().unwrap();
         let notes = folder.path().join("notes");
         record(&notes, "violin", "A4", 440.0);
@@ -222,16 +229,16 @@ mod tests {
         record(&notes, "violin", "Gs5", 830.6);
         record(&notes, "violin", "Ab5", 830.6);
         std::fs::write(notes.join("piano/README.md"), "not a sound").unwrap();
-        let (presets, left_out) = recorded(&notes).unwrap();
+        let (presets, skipped) = recorded(&notes).unwrap();
         assert_eq!(presets.iter().map(|p| p.programs.clone()).collect::<Vec<_>>(), [[0], [40]]);
         assert_eq!(
             presets[1].zones.iter().map(|z| z.keys).collect::<Vec<_>>(),
             [[0, 74], [75, 80], [81, 127]]
         );
-        assert!(left_out.len() == 2 && left_out[0].contains("piano/a note.wav"), "{left_out:?}");
+        assert!(skipped.len() == 2 && skipped[0].contains("piano/a note.wav"), "{skipped:?}");
         assert!(
-            left_out[1].contains("violin/Gs5.wav") && left_out[1].contains("violin/Ab5.wav"),
-            "{left_out:?}"
+            skipped[1].contains("violin/Gs5.wav") && skipped[1].contains("violin/Ab5.wav"),
+            "{skipped:?}"
         );
 
         let out = folder.path().join("sampled.sf2");
@@ -243,7 +250,7 @@ mod tests {
         let second = SYNTH_RATE_HZ as usize;
         let played = |program: u8, key: u8| {
             let note = score::Note { onset_s: 0.0, duration_s: 5.0, key, velocity: 100 };
-            bank.player().unwrap().play(&Score::new(vec![note], 5.0), program, 0.0, 5 * second).left
+            bank.voice().unwrap().play(&Score::new(vec![note], 5.0), program, 0.0, 5 * second).left
         };
         let rms =
             |part: &[f32]| (part.iter().map(|v| v * v).sum::<f32>() / part.len() as f32).sqrt();
@@ -251,7 +258,7 @@ mod tests {
             let sound = played(40, key);
             assert!(
                 rms(&sound[..second / 50]) > 0.2 * rms(&sound[second..2 * second]),
-                "begins at once"
+                "no silence at the start"
             );
             let held = rms(&sound[4 * second..]) / rms(&sound[second..2 * second]);
             assert!((0.9..1.1).contains(&held), "key {key}: {held}");
@@ -266,28 +273,28 @@ mod tests {
             );
         }
         let struck = played(0, 69);
-        assert!(rms(&struck[4 * second..]) < 0.05 * rms(&struck[..second / 2]), "a piano dies");
+        assert!(rms(&struck[4 * second..]) < 0.05 * rms(&struck[..second / 2]), "a piano decays");
     }
 
     #[test]
-    fn notes_that_are_not_what_they_are_called_are_named() {
+    fn notes_with_a_wrong_name_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let hz = |key: f32| 440.0 * ((key - 69.0) / 12.0).exp2();
         let played = [57.0, 78.0, 60.3, 65.0, 67.0, 86.0, 107.0];
         for (note, key) in ["A3", "B3", "C4", "E4", "G4", "D5", "C8"].into_iter().zip(played) {
             record(folder.path(), "piano", note, hz(key));
         }
-        let (presets, left_out) = recorded(folder.path()).unwrap();
+        let (presets, skipped) = recorded(folder.path()).unwrap();
         let roots: Vec<u8> = presets[0].zones.iter().map(|zone| zone.root_key).collect();
         assert_eq!(
             roots,
             [57, 59, 60, 67, 74, 108],
-            "what a loud partial passes for stays, and C8 is not judged"
+            "a note with a loud partial stays, and C8 is not checked"
         );
-        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert_eq!(skipped.len(), 1, "{skipped:?}");
         assert!(
-            left_out[0].contains("piano/E4.wav") && left_out[0].contains("+1.0 semitones"),
-            "{left_out:?}"
+            skipped[0].contains("piano/E4.wav") && skipped[0].contains("+1.0 semitones"),
+            "{skipped:?}"
         );
 
         for (note, key) in [("A3", 69.0), ("C4", 72.0), ("E4", 76.0), ("G4", 79.0), ("D5", 74.0)] {
@@ -301,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instrument_or_has_no_note_is_named() {
+    fn folders_without_instrument_or_note_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         record(folder.path(), "theremin", "A4", 440.0);
         let message = recorded(folder.path()).err().unwrap().to_string();

@@ -1,42 +1,41 @@
-//! A recorded tone that goes on for as long as its key is down: a loop that closes without a seam.
+//! Finds a seamless loop in a recorded tone, so that it lasts while its key is held.
 //!
-//! The loop's end is where the tone resembles its beginning the most; from beginning to end the
-//! level is brought back to where it was, and the last tenth of a second fades into what lies
-//! before the beginning.
+//! The loop ends where the tone is most similar to the loop's start. The level inside of the loop
+//! is equalised, and its last 0.1 s is crossfaded with the samples before its start.
 
 use std::ops::Range;
 
-use super::sound_font::PAST_LOOP;
+use super::writer::PAST_LOOP;
 
-/// Steady sound that a tone must have.
+/// Minimum length of the steady part of a tone.
 pub const SHORTEST_S: f32 = 0.5;
-/// The loop begins after the attack.
+/// Start of the loop, after the attack.
 const ATTACK_S: f32 = 0.35;
-/// Nothing is kept beyond.
+/// Maximum length of a sample.
 const LONGEST_S: f32 = 4.0;
-/// The end fades into the beginning for so long.
+/// Length of the crossfade.
 const FADE_S: f32 = 0.1;
-/// How far before the latest end a better one is looked for: two periods of the lowest tones.
+/// Range of the search for the best end, before the latest end: two periods of the lowest tones.
 const SEARCH_S: f32 = 0.06;
-/// Blocks whose level is compared.
+/// Length of a block for the comparison of levels.
 const BLOCK_S: f32 = 0.05;
-/// Blocks weaker than this against the loudest, -30 dB, are not of the tone.
+/// Blocks below this share of the loudest one (-30 dB) do not belong to the tone.
 const SILENT: f32 = 0.03;
-/// A player has stopped where a block is this much weaker than the tone is in the middle, -10 dB;
-/// what is as much louder has not begun to last.
+/// The steady part ends at a block below this share of the median level (-10 dB). A block that is
+/// louder by the same factor belongs to the attack.
 const STOPPED: f32 = 0.3;
-/// So long before it is weak a tone has been let go, or bow and breath have begun to leave it.
-const LETTING_GO_S: f32 = 0.25;
+/// Duration of the release before the level falls below [`STOPPED`].
+const RELEASE_S: f32 = 0.25;
 
-/// A sound, and the loop that makes it last.
+/// A sound with an optional loop.
 pub struct Sustained {
     /// Its samples.
     pub samples: Vec<f32>,
-    /// First sample of the loop and the one after its last, where it has one.
+    /// First sample of the loop and the one after its last; `None` without a loop.
     pub loops: Option<[u32; 2]>,
 }
 
-/// A tone that goes on; none where less than [`SHORTEST_S`] of it is steady.
+/// A tone with a loop. `None` if less than [`SHORTEST_S`] of it is steady.
 pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
     let samples = |seconds: f32| (seconds * rate_hz as f32) as usize;
     let (start, latest, fade) = (samples(ATTACK_S), steady_end(tone, rate_hz), samples(FADE_S));
@@ -45,14 +44,14 @@ pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
     }
     let lead = &tone[start - fade..start];
     let lead_rms = rms(lead);
-    let likeness = |end: usize| {
+    let similarity = |end: usize| {
         let tail = &tone[end - fade..end];
         let product: f32 = lead.iter().zip(tail).map(|(a, b)| a * b).sum();
         product / (lead_rms * rms(tail) * fade as f32).max(f32::MIN_POSITIVE)
     };
     let ends = latest - samples(SEARCH_S)..=latest;
-    let (end, likeness) = ends
-        .map(|end| (end, likeness(end)))
+    let (end, similarity) = ends
+        .map(|end| (end, similarity(end)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .expect("a range of ends");
     let mut looped = tone[..end].to_vec();
@@ -60,8 +59,8 @@ pub fn sustained(tone: &[f32], rate_hz: u32) -> Option<Sustained> {
     for (i, (value, before)) in looped[end - fade..].iter_mut().zip(lead).enumerate() {
         let share = (i + 1) as f32 / fade as f32;
         let rest = 1.0 - share;
-        // What is alike adds up, what is not adds up in power.
-        let power = (rest * rest + share * share + 2.0 * likeness.max(0.0) * rest * share).sqrt();
+        // Equal parts add in amplitude, unrelated parts in power.
+        let power = (rest * rest + share * share + 2.0 * similarity.max(0.0) * rest * share).sqrt();
         *value = (rest * *value + share * before) / power;
     }
     looped.extend_from_within(start..start + PAST_LOOP);
@@ -82,11 +81,11 @@ fn steady_end(tone: &[f32], rate_hz: u32) -> usize {
     let Some(&middle) = sounding.get(sounding.len() / 2) else { return 0 };
     let as_loud = |level: &&f32| **level > STOPPED * middle && STOPPED * **level < middle;
     let lasts = steady.iter().take_while(as_loud).count();
-    let let_go = if lasts < steady.len() { (LETTING_GO_S / BLOCK_S) as usize } else { 0 };
-    (attack + lasts.saturating_sub(let_go)) * block
+    let release = if lasts < steady.len() { (RELEASE_S / BLOCK_S) as usize } else { 0 };
+    (attack + lasts.saturating_sub(release)) * block
 }
 
-/// Brings the level from 1 at the beginning of a part to `gain` at its end, evenly in decibels.
+/// Multiplies a part by a gain from 1 at its start to `gain` at its end, linear in decibels.
 fn level(sound: &mut [f32], part: Range<usize>, gain: f32) {
     let len = part.len() as f32;
     sound[part].iter_mut().enumerate().for_each(|(i, value)| *value *= gain.powf(i as f32 / len));
@@ -103,8 +102,8 @@ mod tests {
 
     const RATE_HZ: u32 = 22_050;
 
-    /// Harmonics under vibrato that swell, lose `loss_db` a second, are let go after `seconds`, and
-    /// three seconds of silence.
+    /// Harmonics with vibrato and attack that lose `loss_db` per second and are released after
+    /// `seconds`, then three seconds of silence.
     fn bowed(hz: f32, seconds: f32, loss_db: f32) -> Vec<f32> {
         let sample = |i: usize| {
             let t = i as f32 / RATE_HZ as f32;
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_closes_in_level_and_in_shape_and_ends_before_the_player_does() {
+    fn a_loop_closes_in_level_and_shape_and_ends_before_the_release() {
         for (hz, seconds, loss_db) in [(98.0, 3.0, 1.0), (440.0, 1.4, 6.0), (1318.5, 9.0, 0.0)] {
             let tone = bowed(hz, seconds, loss_db);
             let Sustained { samples, loops } = sustained(&tone, RATE_HZ).unwrap();
@@ -129,7 +128,7 @@ mod tests {
                 end as f32 <= seconds.min(LONGEST_S) * RATE_HZ as f32
                     && samples.len() == end + PAST_LOOP
             );
-            // Twice round: no step at the seam is larger than the steps inside.
+            // Two passes: the step at the seam is not larger than the steps inside.
             let twice = [&samples[start..end], &samples[start..end]].concat();
             let steps: Vec<f32> = twice.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
             let (seam, inside) = (
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hardly_sounds_has_no_loop() {
+    fn a_short_or_silent_tone_has_no_loop() {
         for tone in [Vec::new(), vec![0.0; 50_000], bowed(440.0, 0.6, 0.0), bowed(440.0, 3.0, 60.0)]
         {
             assert!(sustained(&tone, RATE_HZ).is_none(), "{} samples", tone.len());

@@ -1,4 +1,4 @@
-//! A score played by one program of a soundfont.
+//! Renders scores with the programs of a soundfont.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -9,22 +9,23 @@ use engine::{Error, Result};
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 use serde::{Deserialize, Serialize};
 
-use super::file_hash;
-use super::gesture::{Inflection, Motion};
-use super::score::Score;
+use crate::data::file_hash;
+use crate::data::score::Score;
+use crate::data::score::gesture::{Inflection, Motion};
 
-/// Rate at which soundfonts are played: that of nearly all their samples.
+/// Sample rate of the synthesiser, equal to that of most samples in soundfonts.
 pub const SYNTH_RATE_HZ: u32 = 44_100;
-/// Samples between two looks at the score, and the grid on which notes start: 1.5 ms.
+/// Samples of a block. Notes and gestures start on this grid of 1.5 ms.
 const BLOCK_SAMPLES: usize = 64;
-/// Voices; a dense chord with long releases on stereo samples needs more than the usual 64.
+/// Maximum number of voices. Dense chords with long releases and stereo samples need more than the
+/// usual 64.
 const POLYPHONY: usize = 192;
-/// Pitch bend range: a whole tone of bend, with the widest vibrato on top.
+/// Pitch bend range in semitones: a bend of a whole tone plus the widest vibrato.
 const BEND_SEMITONES: i32 = 3;
-/// Expression at 0 dB, where every score begins: controller 11 at 127, its fine half (43) at 0.
+/// MIDI expression at 0 dB: controller 11 at 127, controller 43 (its low bits) at 0.
 const FULL_EXPRESSION: f32 = (127 << 7) as f32;
 
-/// Which file a sound came from.
+/// Identifies a soundfont file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SoundFontId {
@@ -37,13 +38,16 @@ pub struct SoundFontId {
 /// A soundfont in memory, shared by all threads.
 #[derive(Clone)]
 pub struct SoundBank {
-    /// Which file it is.
+    /// Its file.
     pub id: SoundFontId,
     font: Arc<SoundFont>,
 }
 
 impl SoundBank {
     /// Reads an SF2 file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not an SF2 file with 16-bit samples.
     pub fn open(path: &Path) -> Result<Self> {
         let sha256 = file_hash::sha256(path)?;
         let file = File::open(path).map_err(|e| Error::file(path, e))?;
@@ -54,25 +58,28 @@ impl SoundBank {
         Ok(Self { id: SoundFontId { file, sha256 }, font: Arc::new(font) })
     }
 
-    /// The soundfonts of these identities, in their order, among the files that a field gave.
+    /// Opens the soundfonts `ids`, in their order. `paths` are the files that the option or config
+    /// field `field` lists, in any order.
     ///
     /// # Errors
-    /// If a file cannot be read, or none of them is one of the wanted.
-    pub fn open_all(wanted: &[SoundFontId], given: &[PathBuf], field: &str) -> Result<Vec<Self>> {
-        let given = given.iter().map(|path| Self::open(path)).collect::<Result<Vec<_>>>()?;
+    /// If a file cannot be read, or a soundfont is not among the files.
+    pub fn open_all(ids: &[SoundFontId], paths: &[PathBuf], field: &str) -> Result<Vec<Self>> {
+        let banks = paths.iter().map(|path| Self::open(path)).collect::<Result<Vec<_>>>()?;
         let find = |id: &SoundFontId| {
-            let bank = given.iter().find(|bank| bank.id == *id).cloned();
+            let bank = banks.iter().find(|bank| bank.id == *id).cloned();
             let found =
-                given.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
-            let found = if given.is_empty() { "none".to_string() } else { found };
+                banks.iter().map(|bank| bank.id.file.as_str()).collect::<Vec<_>>().join(", ");
+            let found = if banks.is_empty() { "none".to_string() } else { found };
             let expected = format!("the dataset's {} (SHA-256 {})", id.file, id.sha256);
             bank.ok_or_else(|| Error::invalid(field, expected, found))
         };
-        wanted.iter().map(find).collect()
+        ids.iter().map(find).collect()
     }
 
-    /// Refuses a program that the soundfont lacks (the synthesiser would silently play another
-    /// one).
+    /// Checks that the soundfont has a program. The synthesiser would silently use another one.
+    ///
+    /// # Errors
+    /// If the program is missing.
     pub fn check_program(&self, program: u8) -> Result<()> {
         let presets = self.font.get_presets();
         if presets
@@ -89,8 +96,11 @@ impl SoundBank {
         ))
     }
 
-    /// A player for one thread.
-    pub fn player(&self) -> Result<SynthVoice> {
+    /// A synthesiser for one thread.
+    ///
+    /// # Errors
+    /// If the synthesiser rejects its settings.
+    pub fn voice(&self) -> Result<SynthVoice> {
         let mut settings = SynthesizerSettings::new(SYNTH_RATE_HZ as i32);
         settings.block_size = BLOCK_SAMPLES;
         settings.maximum_polyphony = POLYPHONY;
@@ -109,16 +119,17 @@ pub struct Stereo {
     pub right: Vec<f32>,
 }
 
-/// Plays scores, each from silence.
+/// A synthesiser that renders scores.
 pub struct SynthVoice {
     synthesizer: Synthesizer,
 }
 
 impl SynthVoice {
-    /// Plays a score with a General MIDI program, detuned by `tuning_cents` (±100), for `samples`.
+    /// Renders `samples` samples of a score with a General MIDI program, detuned by `tuning_cents`
+    /// (±100).
     ///
-    /// No reverb, no chorus, and nothing left over from the score before. Gestures are played alike
-    /// on every instrument, at the beginning of each block.
+    /// There is no reverb and no chorus, and every score starts from silence. Gestures are equal on
+    /// every instrument and change at the start of a block.
     pub fn play(
         &mut self,
         score: &Score,
@@ -150,19 +161,19 @@ impl SynthVoice {
         Stereo { left, right }
     }
 
-    /// Sends a message on the first channel: status and two bytes of data (MIDI 1.0).
+    /// Sends a MIDI 1.0 message on the first channel: status and two bytes of data.
     fn send(&mut self, [status, first, second]: [i32; 3]) {
         self.synthesizer.process_midi_message(0, status, first, second);
     }
 
-    /// Registered parameter 1 (MIDI 1.0, "channel fine tuning"): 14 bits, 8192 is in tune, ±100
-    /// cents.
+    /// Sets registered parameter 1 (MIDI 1.0, "channel fine tuning"): 14 bits for ±100 cents, with
+    /// 8192 for 0.
     fn tune(&mut self, cents: f32) {
         self.register(1, centred(8192.0 * cents / 100.0));
     }
 
-    /// Sets a registered parameter of MIDI 1.0 to 14 bits; number 0 is the pitch bend range,
-    /// semitones above and cents below the 7th bit.
+    /// Sets a registered parameter of MIDI 1.0 to a value of 14 bits. Number 0 is the pitch bend
+    /// range: semitones in the high 7 bits, cents in the low ones.
     fn register(&mut self, number: i32, value: i32) {
         for (controller, data) in
             [(0x65, 0), (0x64, number), (0x06, value >> 7), (0x26, value & 0x7f)]
@@ -171,8 +182,8 @@ impl SynthVoice {
         }
     }
 
-    /// Pitch bend (MIDI 1.0: 14 bits, the low half first) and expression (controllers 11 and 43: 14
-    /// bits; General MIDI asks for 40 dB a decade).
+    /// Sets pitch bend (14 bits, the low half first) and expression (controllers 11 and 43: 14 bits;
+    /// General MIDI specifies 40 dB per decade).
     fn inflect(&mut self, Inflection { cents, level_db }: Inflection) {
         let bend = centred(8192.0 * cents / (100 * BEND_SEMITONES) as f32);
         self.send([0xE0, bend & 0x7f, bend >> 7]);
@@ -182,36 +193,36 @@ impl SynthVoice {
     }
 }
 
-/// Steps from the middle of a range (±8192) as MIDI's 14 bits.
+/// A value of ±8192 as MIDI's 14 bits.
 fn centred(steps: f32) -> i32 {
     (8192.0 + steps).round().clamp(0.0, 16_383.0) as i32
 }
 
-/// Something that happens at the beginning of a block.
+/// A MIDI message at the start of a block.
 struct Event {
     block: usize,
-    /// Status and data, as MIDI 1.0 has them.
+    /// Status and data of MIDI 1.0.
     message: [u8; 3],
 }
 
 impl Event {
-    /// A key going down, or up (velocity 0).
+    /// A note-on message; velocity 0 is a note-off.
     fn key(block: usize, key: u8, velocity: u8) -> Self {
         Self { block, message: [0x90, key, velocity] }
     }
 
-    /// "All sound off" (controller 120): ringing and releasing notes are silent too.
+    /// "All sound off" (controller 120), which also stops notes in their release.
     fn silence(block: usize) -> Self {
         Self { block, message: [0xB0, 0x78, 0] }
     }
 }
 
-/// The beginning of a block.
+/// Start of a block, in seconds.
 fn seconds(block: usize) -> f32 {
     (block * BLOCK_SAMPLES) as f32 / SYNTH_RATE_HZ as f32
 }
 
-/// All events in order; at the same time keys go up, and hands have damped, before keys go down.
+/// All events in order. In one block, note-offs and damping are before note-ons.
 fn events(score: &Score) -> Vec<Event> {
     let block =
         |s: f32| (s.max(0.0) * SYNTH_RATE_HZ as f32 / BLOCK_SAMPLES as f32).round() as usize;

@@ -1,10 +1,10 @@
-//! `trainer synthesise`: a soundfont of instruments that nobody ever built.
+//! `trainer synthesise`: writes a soundfont of random synthetic instruments.
 //!
-//! Recorded soundfonts have a sound or two for each instrument, and a model that is to read sounds
-//! it never heard learns from few. Here every program is additive synthesis of chance: how partials
-//! fall off, what resonates, how the attack and the decay go, vibrato, several players, breath.
-//! Struck and plucked programs decay, the others sustain, as General MIDI's do; nothing else of an
-//! instrument's name is meant.
+//! Recorded soundfonts have only one or two sounds for each instrument. A model for unseen sounds
+//! needs more variety. Here every program is additive synthesis with random parameters: spectral
+//! slope, resonances, attack, decay, vibrato, number of players and noise. Struck and plucked
+//! programs decay, the others sustain, as in General MIDI. In all other respects the sounds do not
+//! resemble the instrument of the program.
 
 use std::f32::consts::TAU;
 use std::path::PathBuf;
@@ -14,93 +14,96 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::chain::from_db;
-use super::instruments;
-use super::random;
-use super::sound_font::{
+use super::writer::{
     self, Envelope, PAST_LOOP, Preset, SMALLEST_PEAK, Zone, fade_out, nearest_keys, peak, quantised,
 };
+use crate::data::decibels::amplitude;
+use crate::data::random;
+use crate::data::score::instruments;
 
-/// Rate of the samples.
+/// Sample rate.
 const RATE_HZ: u32 = 22_050;
-/// A partial has died at this share of its amplitude.
+/// A partial ends at this share of its initial amplitude.
 const INAUDIBLE: f32 = 1e-5;
-/// No partial lies above.
+/// Highest frequency of a partial.
 const HIGHEST_HZ: f32 = 10_000.0;
-/// Keys of the lowest and the highest zone, and how far they are apart.
+/// Root keys of the lowest and the highest zone, and the step between zones.
 const ROOTS: std::ops::RangeInclusive<u8> = 22..=106;
 const ROOT_STEP: u8 = 4;
-/// Length of a sound that decays.
+/// Length of a decaying sound.
 const DECAYING_S: f32 = 3.0;
-/// Where a sound that sustains begins its loop. Loops last a second, so that every whole number of
-/// Hz fits.
+/// Start of the loop of a sustaining sound. Loops last 1 s, so that every whole number of Hz fits.
 const LOOP_START_S: f32 = 0.6;
-/// Time constant of the slowest swell: it is over when the loop begins.
+/// Longest time constant of an attack, which must end before the loop starts.
 const LONGEST_ATTACK_S: f32 = 0.12;
 
-/// Writes a soundfont of synthetic instruments, one under every General MIDI program that `render`
-/// knows.
+/// Write a soundfont of random synthetic instruments.
+///
+/// It has one instrument for every General MIDI program that `render` uses.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The SF2 file.
-    #[arg(long)]
+    /// Path of the SF2 file.
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Other instruments for every seed.
-    #[arg(long, default_value_t = 1)]
+    /// Seed of the instruments.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
     pub seed: u64,
 }
 
-/// Makes the instruments and writes them.
+/// Creates the instruments and writes them.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let presets = presets(args.seed, &instruments::programs());
-    sound_font::write(&args.out, &format!("Luthier synthetic {}", args.seed), &presets)?;
+    writer::write(&args.out, &format!("Luthier synthetic {}", args.seed), &presets)?;
     println!("{}: {} instruments", args.out.display(), presets.len());
     Ok(())
 }
 
-/// The instruments of a seed under some programs.
+/// The instruments of a seed for some programs.
 pub fn presets(seed: u64, programs: &[u8]) -> Vec<Preset> {
     programs.par_iter().map(|program| Instrument::draw(seed, *program).preset()).collect()
 }
 
-/// A resonance of the body: a bell over the logarithm of frequency.
+/// A resonance of the body: a Gaussian over the logarithm of frequency.
 struct Resonance {
     octave: f32,
     width_octaves: f32,
     gain_db: f32,
 }
 
-/// One instrument.
+/// The parameters of one instrument.
 struct Instrument {
     seed: u64,
     program: u8,
-    /// Partial n is `n^-fall` as loud as the first before the body resonates.
-    fall: f32,
-    /// Even partials against odd ones.
+    /// Partial n has `n^-slope` of the first one's amplitude, before resonances.
+    slope: f32,
+    /// Level of even partials relative to odd ones.
     even_db: f32,
     body: Vec<Resonance>,
-    /// Seconds in which the first partial swells.
+    /// Time constant of the first partial's attack.
     attack_s: f32,
-    /// How much later high partials come, and how much sooner they go.
+    /// Relative delay of the attack, and relative increase of the decay, from partial to partial.
     spread: f32,
-    /// Time constant of the first partial's decay at key 60; none where it sustains.
+    /// Time constant of the first partial's decay at key 60; `None` if it sustains.
     decay_s: Option<f32>,
-    /// Octaves of pitch that halve the decay.
+    /// Octaves of pitch that halve the decay time.
     decay_octaves: f32,
-    /// Partial n lies at `n^stretch (1 + stiffness n^2)` times the first.
+    /// Partial n has `n^stretch sqrt(1 + stiffness n^2)` times the first one's frequency.
     stretch: f32,
     stiffness: f32,
-    /// Players, a Hz or so apart where they sustain.
+    /// Number of players. Sustaining ones differ by about 1 Hz.
     players: usize,
     vibrato: Option<Vibrato>,
-    /// Breath, bow or knock, against the tone.
+    /// Level of the noise of breath, bow or stroke relative to the tone.
     noise_db: f32,
 }
 
-/// Pitch that swings.
+/// Periodic change of pitch.
 struct Vibrato {
     hz: f32,
-    /// Largest deviation, as a share of the pitch.
+    /// Maximum deviation, as a share of the pitch.
     depth: f32,
 }
 
@@ -117,7 +120,7 @@ impl Instrument {
         Self {
             seed,
             program,
-            fall: rng.random_range(0.2..2.4),
+            slope: rng.random_range(0.2..2.4),
             even_db: if rng.random_bool(0.25) {
                 rng.random_range(-35.0..-8.0)
             } else {
@@ -189,10 +192,10 @@ impl Instrument {
             |r: &Resonance| r.gain_db * (-((hz.log2() - r.octave) / r.width_octaves).powi(2)).exp();
         let body_db: f32 = self.body.iter().map(bell).sum();
         let even_db = if n.is_multiple_of(2) { self.even_db } else { 0.0 };
-        (n as f32).powf(-self.fall) * from_db(body_db + even_db)
+        (n as f32).powf(-self.slope) * amplitude(body_db + even_db)
     }
 
-    /// Partials that swell and die, each by itself, and the knock of the stroke.
+    /// Partials with their own attack and decay, and the noise of the stroke.
     fn decaying(&self, hz: f32, decay_s: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut sound = vec![0.0; (DECAYING_S * RATE_HZ as f32) as usize];
         let decay_s = decay_s * (-(hz / 261.6).log2() / self.decay_octaves).exp2();
@@ -221,7 +224,7 @@ impl Instrument {
             }
         }
         let knock_s = 0.004 + 0.05 * rng.random::<f32>();
-        let level = peak(&sound) * from_db(self.noise_db);
+        let level = peak(&sound) * amplitude(self.noise_db);
         let noise = breath(sound.len(), rng);
         for (i, (value, noise)) in sound.iter_mut().zip(noise).enumerate() {
             *value += level * noise * (-(i as f32) / (knock_s * RATE_HZ as f32)).exp();
@@ -230,8 +233,8 @@ impl Instrument {
         sound
     }
 
-    /// Harmonics of whole numbers of Hz, so that a loop of a second closes, and breath that comes
-    /// again every second.
+    /// Harmonics of a whole number of Hz and noise with a period of 1 s, so that a loop of 1 s is
+    /// seamless.
     fn sustaining(&self, hz: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut sound = vec![0.0; (LOOP_START_S * RATE_HZ as f32) as usize + RATE_HZ as usize];
         for player in 0..self.players {
@@ -263,7 +266,7 @@ impl Instrument {
                 }
             }
         }
-        let level = peak(&sound) * from_db(self.noise_db);
+        let level = peak(&sound) * amplitude(self.noise_db);
         let noise = breath(RATE_HZ as usize, rng);
         for (i, value) in sound.iter_mut().enumerate() {
             let swell = 1.0 - (-(i as f32) / (self.attack_s * RATE_HZ as f32)).exp();
@@ -273,19 +276,19 @@ impl Instrument {
     }
 }
 
-/// How far a partial has turned at a sample, whole turns left out while they are exact: f32 has no
-/// room for them.
+/// Phase of a partial at a sample, in turns from 0 to 1. It is computed in f64, because f32 would
+/// lose precision over many turns.
 fn turns(hz: f32, sample: usize) -> f32 {
     (f64::from(hz) * sample as f64 / f64::from(RATE_HZ)).fract() as f32
 }
 
-/// Noise of a colour of chance, of peak 1, that can be repeated without a seam.
+/// Periodic noise with a random spectrum and a peak of 1.
 fn breath(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let white: Vec<f32> = (0..len).map(|_| rng.random_range(-1.0..1.0)).collect();
     let (low, high) = (rng.random_range(0.02..0.9), rng.random_range(0.0..0.5));
     let (mut smooth, mut slow) = (0.0, 0.0);
     let mut filtered = vec![0.0; len];
-    // The second time round, the filters are where the end of the noise leaves them.
+    // In the second pass, the filters start in their state at the end of the noise.
     for (i, value) in white.iter().enumerate().chain(white.iter().enumerate()) {
         smooth += low * (value - smooth);
         slow += high * 0.1 * (smooth - slow);
@@ -299,7 +302,7 @@ fn breath(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::data::score::{Note, Score};
-    use crate::data::synth::{SYNTH_RATE_HZ, SoundBank};
+    use crate::data::soundfont::synth::{SYNTH_RATE_HZ, SoundBank};
 
     const PIANO: u8 = 0;
     const VIOLIN: u8 = 40;
@@ -309,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn seeds_make_other_instruments_and_the_same_seed_the_same() {
+    fn every_seed_has_its_own_instruments() {
         let samples = |seed| presets(seed, &[VIOLIN]).remove(0).zones.remove(9).samples;
         assert_eq!(samples(1), samples(1));
         assert_ne!(samples(1), samples(2));
     }
 
     #[test]
-    fn what_sustains_goes_round_without_a_seam_and_what_is_struck_dies() {
+    fn sustaining_sounds_loop_without_a_seam_and_struck_ones_decay() {
         for seed in 1..6 {
             let zones = presets(seed, &[VIOLIN]).remove(0).zones;
             for zone in zones.iter().step_by(5) {
@@ -339,16 +342,15 @@ mod tests {
     }
 
     #[test]
-    fn a_synthesiser_plays_the_key_that_it_is_asked_for() {
+    fn a_synthesiser_plays_the_requested_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("synthetic.sf2");
-        sound_font::write(&path, "synthetic", &presets(1, &[VIOLIN])).unwrap();
+        writer::write(&path, "synthetic", &presets(1, &[VIOLIN])).unwrap();
         let bank = SoundBank::open(&path).unwrap();
         for key in [48, 60, 77] {
             let score =
                 Score::new(vec![Note { onset_s: 0.0, duration_s: 2.0, key, velocity: 90 }], 2.0);
-            let sound =
-                bank.player().unwrap().play(&score, VIOLIN, 0.0, 2 * SYNTH_RATE_HZ as usize);
+            let sound = bank.voice().unwrap().play(&score, VIOLIN, 0.0, 2 * SYNTH_RATE_HZ as usize);
             let steady = &sound.left[SYNTH_RATE_HZ as usize..][..16_384];
             let period = SYNTH_RATE_HZ as f32 / (440.0 * ((f32::from(key) - 69.0) / 12.0).exp2());
             let correlation =

@@ -1,4 +1,4 @@
-//! Soundfonts that are written here: samples over ranges of keys, under an envelope.
+//! Writes SF2 soundfonts: samples over key ranges, each with an envelope.
 //!
 //! The layout follows the SoundFont Technical Specification 2.01 (Creative, 1998), chapters 5 to 8.
 
@@ -6,71 +6,71 @@ use std::path::Path;
 
 use engine::{Error, Result, whole_file};
 
-/// Silence that the specification (7.10) asks for after every sample.
+/// Zeros after every sample, required by the specification (7.10).
 const PADDING: usize = 46;
-/// Generators are counted in 16 bits.
+/// The format counts generators in 16 bits.
 const ZONES_MAX: usize = u16::MAX as usize / GENERATORS;
-/// Of every zone.
+/// Generators of each zone.
 const GENERATORS: usize = 9;
-/// A RIFF file counts its bytes in 32 bits; this leaves room for all that is not samples.
+/// A RIFF file counts its bytes in 32 bits. This leaves room for the other chunks.
 const SAMPLES_MAX: usize = (u32::MAX / 2) as usize - (1 << 24);
-/// Largest sample that is written.
+/// Peak of the written samples.
 const PEAK: f32 = 20_000.0;
-/// Keeps silence finite where a sound is brought to a peak; what is below it is silence.
+/// Peaks below this are silence. It avoids a division by zero.
 pub const SMALLEST_PEAK: f32 = 1e-6;
-/// Samples of a loop's beginning that follow its end: whoever interpolates reads past it (7.10 asks
-/// for eight).
+/// Samples of a loop's start that are repeated after its end, for interpolation (7.10 requires 8).
 pub const PAST_LOOP: usize = 16;
 
-/// A sound under General MIDI programs of bank 0.
+/// A sound for some General MIDI programs of bank 0.
 pub struct Preset {
-    /// At most 19 bytes.
+    /// Its name, at most 19 bytes.
     pub name: String,
-    /// Counted from 0, one at least.
+    /// Programs, counted from 0; at least one.
     pub programs: Vec<u8>,
-    /// Ranges of keys that do not overlap.
+    /// Key ranges that do not overlap.
     pub zones: Vec<Zone>,
 }
 
-/// A range of keys that one sample plays.
+/// A key range with one sample.
 pub struct Zone {
     /// Lowest and highest key.
     pub keys: [u8; 2],
-    /// Its sample, mono.
+    /// The sample, mono.
     pub samples: Vec<i16>,
-    /// Rate of the sample.
+    /// Sample rate.
     pub rate_hz: u32,
-    /// The key at which the sample sounds as it is.
+    /// The key at which the sample is not transposed.
     pub root_key: u8,
-    /// What has to be added to the sample's pitch for it to be the root key's.
+    /// Correction of the sample's pitch to that of the root key.
     pub tune_cents: i16,
-    /// First sample of the loop and the one after its last, where it loops.
+    /// First sample of the loop and the one after its last; `None` without a loop.
     pub loops: Option<[u32; 2]>,
-    /// Volume over time.
+    /// Volume envelope.
     pub envelope: Envelope,
 }
 
-/// Volume over time (8.1.2): times in timecents, `1200 log2 s`, the sustain in centibels below the
-/// peak.
+/// Volume envelope (8.1.2). Times are in timecents (`1200 log2 s`), the sustain level is in
+/// centibels below the peak.
 #[derive(Clone, Copy)]
 pub struct Envelope {
-    /// To the peak.
+    /// Time to the peak.
     pub attack: i16,
-    /// From the peak to nothing.
+    /// Time from the peak to silence.
     pub decay: i16,
-    /// Where the decay ends.
+    /// Level at the end of the decay.
     pub sustain: i16,
-    /// To nothing after the key.
+    /// Time to silence after the key is released.
     pub release: i16,
 }
 
 impl Envelope {
-    /// Of samples that swell and decay by themselves.
+    /// For samples that have their own attack and decay.
     pub const AS_RECORDED: Self =
         Self { attack: -12_000, decay: -12_000, sustain: 0, release: -2_400 };
 }
 
-/// The keys that lie nearest to each of some root keys, which ascend; together they are all keys.
+/// The range of keys that are nearest to each of some ascending root keys. Together the ranges
+/// cover all keys.
 pub fn nearest_keys(roots: &[u8]) -> Vec<[u8; 2]> {
     let lowest = |i: usize| match i {
         0 => 0,
@@ -80,17 +80,17 @@ pub fn nearest_keys(roots: &[u8]) -> Vec<[u8; 2]> {
     (0..roots.len()).map(|i| [lowest(i), highest(i)]).collect()
 }
 
-/// A sound in 16 bits, where `loudest` is the largest magnitude that there is.
+/// A sound in 16 bits, scaled by the peak `loudest`.
 pub fn quantised(sound: &[f32], loudest: f32) -> Vec<i16> {
     sound.iter().map(|v| (v / loudest.max(SMALLEST_PEAK) * PEAK) as i16).collect()
 }
 
-/// The largest magnitude.
+/// The largest absolute value.
 pub fn peak(sound: &[f32]) -> f32 {
     sound.iter().fold(0.0, |peak, v| peak.max(v.abs()))
 }
 
-/// The last twentieth of a sound dies away.
+/// Fades out the last 5 % of a sound.
 pub fn fade_out(sound: &mut [f32]) {
     let len = sound.len() / 20;
     let start = sound.len() - len;
@@ -103,13 +103,13 @@ pub fn fade_out(sound: &mut [f32]) {
 /// Writes a soundfont.
 ///
 /// # Errors
-/// If there are more zones or samples than the format can count, or the file cannot be written.
+/// If there are too many zones or samples for the format, or the file cannot be written.
 pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
     let zones = presets.iter().map(|preset| preset.zones.len()).sum::<usize>();
     if zones > ZONES_MAX {
         return Err(Error::file(
             path,
-            format!("expected {ZONES_MAX} zones at most, found {zones}"),
+            format!("expected at most {ZONES_MAX} zones, found {zones}"),
         ));
     }
     let samples = presets
@@ -120,13 +120,13 @@ pub fn write(path: &Path, name: &str, presets: &[Preset]) -> Result<()> {
     if samples > SAMPLES_MAX {
         return Err(Error::file(
             path,
-            format!("expected {SAMPLES_MAX} samples at most, found {samples}"),
+            format!("expected at most {SAMPLES_MAX} samples, found {samples}"),
         ));
     }
     whole_file::write(path, bytes(name, presets))
 }
 
-/// A soundfont's bytes.
+/// The bytes of a soundfont file.
 pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
     let info = [
         chunk(b"ifil", &words(&[2, 1])),
@@ -145,8 +145,8 @@ pub fn bytes(name: &str, presets: &[Preset]) -> Vec<u8> {
     chunk(b"RIFF", &body.concat())
 }
 
-/// The nine lists of the articulation data (section 7): one zone a program, as many as there are a
-/// preset's instrument, which its programs share.
+/// The lists of the articulation data (section 7). Each program has one preset zone; the programs
+/// of a [`Preset`] share its instrument.
 #[derive(Default)]
 struct Articulation {
     phdr: Vec<u8>,
@@ -184,7 +184,7 @@ impl Articulation {
                 zones += 1;
             }
         }
-        // Every list ends with a record that only says where the one before it ends.
+        // Every list ends with a record that marks the end of the previous one.
         lists.phdr.extend([name("EOP"), words(&[0, 0, count, 0, 0, 0, 0, 0, 0])].concat());
         lists.pbag.extend(words(&[count, 0]));
         lists.pgen.extend(words(&[0, 0]));
@@ -229,7 +229,7 @@ impl Zone {
         ]
     }
 
-    /// Where the sample lies (7.10): start, end, loop, rate, key, correction, link, mono.
+    /// Header of the sample (7.10): start, end, loop, rate, key, correction, link, mono.
     fn header(&self, label: &[u8], start: u32) -> Vec<u8> {
         let end = start + self.samples.len() as u32;
         let [loop_start, loop_end] =
@@ -244,14 +244,14 @@ fn words(values: &[u16]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// A text with the one or two zeros that make its length even.
+/// A text with one or two zeros, so that its length is even.
 fn terminated(text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.resize(bytes.len() + 2 - bytes.len() % 2, 0);
     bytes
 }
 
-/// A name in its fixed 20 bytes, the last of which is 0.
+/// A name in 20 bytes. The last one is 0.
 fn name(text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.truncate(19);

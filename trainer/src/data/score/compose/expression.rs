@@ -1,4 +1,4 @@
-//! Expression: where a player bends, lets a note sing, swells and damps.
+//! Adds gestures to scores: bends, vibrato, swells and damping.
 
 use std::mem::take;
 
@@ -6,30 +6,29 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::gesture::{Contour, Gesture, Motion};
 use crate::data::random;
+use crate::data::score::gesture::{Contour, Gesture, Motion};
 use crate::data::score::{Note, Score};
 
-/// Shortest note that is bent.
+/// Minimum length of a note with a bend.
 const BENT_S: f32 = 0.2;
-/// Shortest note with a vibrato: three oscillations of a slow one.
-const SUNG_S: f32 = 0.6;
-/// Shortest phrase with a swell.
+/// Minimum length of a note with vibrato: three slow oscillations.
+const VIBRATO_S: f32 = 0.6;
+/// Minimum length of a phrase with a swell.
 const SWELLING_S: f32 = 0.4;
-/// A rest that ends a phrase.
+/// Minimum rest between two phrases.
 const BREATH_S: f32 = 0.15;
-/// How long a bent note stays bent in its release, where nothing else begins.
+/// Time for which a bend continues in the release of its note, unless another note begins.
 const RELEASE_S: f32 = 0.25;
-/// Least time between a damping and the next note.
+/// Minimum time between damping and the next note.
 const LIFT_S: f32 = 0.01;
-/// Bends that come back, in cents: mostly up, by a semitone or a tone, as on a guitar.
+/// Bends with return, in cents: mostly up by a semitone or a tone, as on a guitar.
 const BENDS_CENTS: [f32; 6] = [100.0, 100.0, 200.0, 200.0, 50.0, -100.0];
 
-/// Gives the scores of piece `id` gestures if the piece is in the share of those that are played
-/// expressively.
+/// Adds gestures to the scores of piece `id`, if the piece is in the expressive share.
 ///
-/// Drawn apart from the notes: they are what they are without gestures, but for keys that go up
-/// where a hand damps. A piece of a small share is in every larger one, and is played alike there.
+/// Gestures have their own random stream, so they only change notes that damping shortens. A piece
+/// of a smaller share is also in every larger one, with equal gestures.
 pub fn express(seed: u64, id: u64, share: f32, scores: &mut [Score]) {
     let rng = &mut random::stream(seed, "gestures", id);
     if rng.random::<f32>() < share {
@@ -37,22 +36,22 @@ pub fn express(seed: u64, id: u64, share: f32, scores: &mut [Score]) {
     }
 }
 
-/// How often a player does what.
+/// Probabilities of gestures in a score.
 struct Expression {
-    /// Chance that a note is bent.
+    /// Probability of a bend of a note.
     bends: f64,
-    /// Chance that a long note sings.
+    /// Probability of vibrato on a long note.
     vibratos: f64,
-    /// Chance that a phrase swells.
+    /// Probability of a swell of a phrase.
     swells: f64,
-    /// Chance that what sounds is damped before the next note.
+    /// Probability of damping before the next note.
     dampings: f64,
-    /// Whether notes are damped at once, as below a guitarist's palm, or somewhere on their way.
+    /// Whether damping follows the onset at once, as with palm muting, or later.
     muted: bool,
 }
 
 impl Expression {
-    /// Any; hands that damp are the exception.
+    /// Random probabilities. Most scores have no damping.
     fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             bends: rng.random_range(0.05..0.5),
@@ -63,7 +62,7 @@ impl Expression {
         }
     }
 
-    /// The score with gestures where its notes sound.
+    /// The score with random gestures.
     fn play(&self, score: Score, rng: &mut ChaCha8Rng) -> Score {
         let dampings = self.draw_dampings(&score, rng);
         let score = score.with_gestures(dampings);
@@ -73,7 +72,7 @@ impl Expression {
         score.with_gestures(gestures)
     }
 
-    /// Hands that come down between one note and the next, where something is held.
+    /// Damping between two onsets, where a note is held.
     fn draw_dampings(&self, score: &Score, rng: &mut ChaCha8Rng) -> Vec<Gesture> {
         let mut dampings = Vec::new();
         let mut undamped = 0;
@@ -96,7 +95,7 @@ impl Expression {
         dampings
     }
 
-    /// One note after the other is bent or sings, never two at once: all voices share the pitch.
+    /// Bends and vibrato, without overlap, because they change the pitch of all voices.
     fn draw_bends_and_vibratos(&self, score: &Score, rng: &mut ChaCha8Rng) -> Vec<Gesture> {
         let mut gestures = Vec::new();
         let mut free_s = f32::NEG_INFINITY;
@@ -111,7 +110,7 @@ impl Expression {
             if rng.random_bool(self.bends) {
                 gestures.push(draw_bend(note, held_s, release_s, rng));
             }
-            if rng.random_bool(self.vibratos) && held_s >= SUNG_S {
+            if rng.random_bool(self.vibratos) && held_s >= VIBRATO_S {
                 gestures.push(draw_vibrato(note, held_s, rng));
             }
             if gestures.len() > before {
@@ -121,7 +120,7 @@ impl Expression {
         gestures
     }
 
-    /// Phrases that grow from afar or die away.
+    /// Crescendo or decrescendo of phrases.
     fn draw_swells(&self, score: &Score, rng: &mut ChaCha8Rng) -> Vec<Gesture> {
         let longest_s = rng.random_range(1.5..6.0);
         let mut swells = Vec::new();
@@ -146,12 +145,12 @@ impl Expression {
     }
 }
 
-/// When the note after a note begins, or the score ends.
+/// Onset of the next note, or the end of the score.
 fn next_onset_s(score: &Score, index: usize) -> f32 {
     score.notes.get(index + 1).map_or(score.length_s, |next| next.onset_s)
 }
 
-/// Into the note, out of it, or away and back within it.
+/// A bend at the start of a note, at its end, or up and back within it.
 fn draw_bend(note: &Note, held_s: f32, release_s: f32, rng: &mut ChaCha8Rng) -> Gesture {
     let slide_s = rng.random_range(0.06..0.22f32).min(0.4 * held_s);
     let far_cents = rng.random_range(50.0..200.0);
@@ -181,7 +180,7 @@ fn draw_bend(note: &Note, held_s: f32, release_s: f32, rng: &mut ChaCha8Rng) -> 
     }
 }
 
-/// A vibrato that sets in a while after its note.
+/// A vibrato that begins after the onset.
 fn draw_vibrato(note: &Note, held_s: f32, rng: &mut ChaCha8Rng) -> Gesture {
     let late_s = rng.random_range(0.05..0.35) * held_s.min(1.5);
     let motion = Motion::Vibrato {
@@ -192,7 +191,8 @@ fn draw_vibrato(note: &Note, held_s: f32, rng: &mut ChaCha8Rng) -> Gesture {
     Gesture { onset_s: note.onset_s + late_s, duration_s: held_s - late_s, motion }
 }
 
-/// Onset and end of what is played in one breath, or begins within `longest_s`; no two overlap.
+/// Start and end of phrases that are separated by rests or split after `longest_s`. They
+/// do not overlap.
 fn phrases(score: &Score, longest_s: f32) -> Vec<(f32, f32)> {
     let mut phrases: Vec<(f32, f32)> = Vec::new();
     for note in &score.notes {
@@ -217,8 +217,10 @@ mod tests {
     use engine::config::{MelConfig, WindowConfig};
 
     use super::*;
-    use crate::data::compose::{Piece, PieceShape, piece};
-    use crate::data::gesture::Inflection;
+    use crate::data::score::compose::piece;
+    use crate::data::score::gesture::Inflection;
+    use crate::data::score::piece::Piece;
+    use crate::data::score::piece_shape::PieceShape;
 
     fn pieces(share: f32) -> Vec<Piece> {
         let shape = PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88));
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn gestures_leave_the_notes_but_where_a_hand_damps_them() {
+    fn gestures_keep_the_notes_except_where_damping_ends_them() {
         for (plain, played) in pieces(0.0).iter().zip(&pieces(1.0)) {
             for (plain, played) in plain.scores.iter().zip(&played.scores) {
                 assert_eq!(plain.notes.len(), played.notes.len());
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn gestures_of_every_kind_lie_where_notes_sound_and_inside_midis_ranges() {
+    fn gestures_of_every_kind_overlap_notes_and_stay_inside_midi_ranges() {
         let (mut bends, mut vibratos, mut swells, mut dampings) = (0, 0, 0, 0);
         for score in pieces(1.0).iter().flat_map(|p| &p.scores) {
             for gesture in &score.gestures {

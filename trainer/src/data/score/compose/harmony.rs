@@ -15,7 +15,7 @@ const SCALES: [&[i32]; 6] = [
     &[0, 2, 4, 7, 9],
 ];
 
-/// Scale degrees of the chords, a bar each.
+/// Scale degrees of the chords, one for each bar.
 const PROGRESSIONS: [&[usize]; 8] = [
     &[0, 3, 4, 0],
     &[0, 5, 3, 4],
@@ -27,18 +27,18 @@ const PROGRESSIONS: [&[usize]; 8] = [
     &[0, 6, 5, 4],
 ];
 
-/// A key with its scale and a progression that repeats.
+/// A key with a scale and a repeated chord progression.
 #[derive(Clone, Debug)]
 pub struct Harmony {
     tonic: i32,
     scale: &'static [i32],
     progression: &'static [usize],
-    /// Notes of a chord: 3 (triads) or 4 (sevenths).
+    /// Notes of a chord: 3 (triads) or 4 (seventh chords).
     pub chord_tones: usize,
 }
 
 impl Harmony {
-    /// Any tonic, scale and progression.
+    /// A random tonic, scale and progression.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             tonic: rng.random_range(0..12),

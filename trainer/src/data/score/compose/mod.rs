@@ -1,116 +1,32 @@
-//! The built-in composer: endless pieces from a seed, from single notes to two full hands.
+//! The built-in composer: an endless sequence of pieces from a seed.
 //!
-//! Not music to be proud of, but every combination of register, density, tempo, dynamics,
-//! articulation, rests and rubato that a network should have met, with an exactly known score; and,
-//! where they are asked for, gestures.
+//! The pieces are not good music. They cover combinations of register, density, tempo, dynamics,
+//! articulation, rests, rubato and gestures, each with an exact score.
 
 mod expression;
 mod harmony;
 mod performance;
 mod texture;
 
-use engine::config::{MelConfig, WindowConfig};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 pub use self::expression::express;
 use self::harmony::Harmony;
 use self::performance::Performance;
-use self::texture::Ground;
-use crate::data::instruments::{Instrument, NARROWEST_RANGE};
+use self::texture::Passage;
 use crate::data::random;
 use crate::data::score::Score;
+use crate::data::score::instruments::{Instrument, NARROWEST_RANGE};
+use crate::data::score::piece::{Piece, PieceKind};
+use crate::data::score::piece_shape::PieceShape;
 
-/// Keys of a piece that leaves the common range: from the guitar's low E, with a violin section's
-/// cello below.
+/// Lowest key of a piece with an extended range: the guitar's low E.
 const WIDE_LOWEST_KEY: u8 = 40;
-/// One piece in so many leaves the range that all instruments share.
+/// Share of the pieces with a range below the common one.
 const WIDE_SHARE: f64 = 0.3;
 
-/// How a piece lies on windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PieceKind {
-    /// Every window is a score of its own with silence before and after.
-    Isolated,
-    /// One score, cut into windows that overlap as playing sees them.
-    Continuous,
-}
-
-/// How long windows and pieces are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PieceShape {
-    /// One window, in seconds.
-    pub window_s: f32,
-    /// From one window to the next, in seconds.
-    pub hop_s: f32,
-    /// Fewest windows of a piece.
-    pub min_chunks: usize,
-    /// Most windows of a piece.
-    pub max_chunks: usize,
-    /// Lowest key that all instruments have.
-    pub lowest_key: u8,
-    /// Highest key that all instruments have.
-    pub highest_key: u8,
-    /// Share of the pieces that are played with gestures, 0 to 1.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub expressive: f32,
-}
-
-/// Whether a field can be left out, as it was before there was one.
-fn is_zero(value: &f32) -> bool {
-    *value == 0.0
-}
-
-impl PieceShape {
-    /// Pieces of 7 to 11 windows (20 to 29 s) for these windows and keys.
-    pub fn new(
-        mel: &MelConfig,
-        window: &WindowConfig,
-        (lowest_key, highest_key): (u8, u8),
-    ) -> Self {
-        let seconds = |frames: usize| (frames * mel.hop_length) as f32 / mel.sample_rate_hz as f32;
-        let (window_s, hop_s) = (seconds(window.frames), seconds(window.hop_frames));
-        Self {
-            window_s,
-            hop_s,
-            min_chunks: 7,
-            max_chunks: 11,
-            lowest_key,
-            highest_key,
-            expressive: 0.0,
-        }
-    }
-
-    /// Pieces of at most so many windows, and of at least two thirds of that.
-    pub fn with_max_chunks(self, max_chunks: usize) -> Self {
-        Self {
-            min_chunks: (2 * max_chunks).div_ceil(3).min(self.min_chunks).max(1),
-            max_chunks,
-            ..self
-        }
-    }
-
-    /// How long a continuous piece of so many windows is.
-    pub fn continuous_s(&self, chunks: usize) -> f32 {
-        self.window_s + (chunks - 1) as f32 * self.hop_s
-    }
-}
-
-/// A piece: its scores, one for each window (isolated) or one for all (continuous).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Piece {
-    /// How it lies on windows.
-    pub kind: PieceKind,
-    /// How many windows it has.
-    pub chunks: usize,
-    /// One score a window, or a single one.
-    pub scores: Vec<Score>,
-}
-
-/// Piece `id` of the seed's endless collection: the same whenever and wherever it is asked for.
+/// Piece `id` of the seed's endless sequence. It is equal on every machine.
 pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
     let rng = &mut random::stream(seed, "compose", id);
     let kind = if rng.random_bool(0.5) { PieceKind::Isolated } else { PieceKind::Continuous };
@@ -119,19 +35,21 @@ pub fn piece(seed: u64, id: u64, shape: &PieceShape) -> Piece {
     let low = if wide { WIDE_LOWEST_KEY.min(shape.lowest_key) } else { shape.lowest_key };
     let keys = (i32::from(low), i32::from(shape.highest_key));
     let mut scores = match kind {
-        PieceKind::Isolated => (0..chunks).map(|_| moment(rng, keys, shape.window_s)).collect(),
+        PieceKind::Isolated => {
+            (0..chunks).map(|_| isolated_window(rng, keys, shape.window_s)).collect()
+        }
         PieceKind::Continuous => vec![passages(rng, keys, shape.continuous_s(chunks))],
     };
     express(seed, id, shape.expressive, &mut scores);
     Piece { kind, chunks, scores }
 }
 
-/// The keys of a study: those that the default instruments share.
+/// Key range of a study, common to the default instruments.
 const STUDY_KEYS: (u8, u8) = (55, 88);
 
-/// A study for style references: melody, broken chords, block chords and a scale, loud and soft,
-/// through the keys that the default instruments share, moved as little as an instrument of other
-/// keys asks for.
+/// A study for style references: melody, broken chords, block chords and a scale, at several
+/// levels. Its keys are those that the default instruments share, moved into the instrument's range
+/// if necessary.
 pub fn study(seed: u64, length_s: f32, instrument: &Instrument) -> Score {
     let (low, high) = study_keys(instrument);
     let rng = &mut random::stream(seed, "study", 0);
@@ -142,8 +60,8 @@ pub fn study(seed: u64, length_s: f32, instrument: &Instrument) -> Score {
         let performance = Performance::moderate(rng);
         let (start_s, end_s) = (part as f32 * part_s + 0.05, (part + 1) as f32 * part_s);
         let beats = performance.beats_for(end_s - start_s).ceil();
-        let ground = Ground { harmony: &harmony, low, high, beats, bar: 4.0 };
-        notes.extend(performance.play(&texture(&ground, rng), start_s, end_s, rng).notes);
+        let passage = Passage { harmony: &harmony, low, high, beats, bar: 4.0 };
+        notes.extend(performance.play(&texture(&passage, rng), start_s, end_s, rng).notes);
     }
     Score::new(notes, length_s)
 }
@@ -162,25 +80,26 @@ fn register(rng: &mut ChaCha8Rng, (low, high): (i32, i32)) -> (i32, i32) {
     (low, low + span)
 }
 
-/// One window: silence, a few notes, often silence again.
-fn moment(rng: &mut ChaCha8Rng, keys: (i32, i32), window_s: f32) -> Score {
+/// One window: silence, some notes, often silence again.
+fn isolated_window(rng: &mut ChaCha8Rng, keys: (i32, i32), window_s: f32) -> Score {
     let (low, high) = register(rng, keys);
     let harmony = Harmony::draw(rng);
     let performance = Performance::draw(rng);
     let start_s = rng.random_range(0.02..0.35);
     let end_s = if rng.random_bool(0.5) { window_s } else { rng.random_range(0.5..1.0) * window_s };
     let beats = performance.beats_for(end_s - start_s);
-    let ground = Ground { harmony: &harmony, low, high, beats, bar: 4.0 };
-    let sketches = texture::draw(&ground, rng);
-    let mut score = performance.play(&sketches, start_s, end_s, rng);
+    let passage = Passage { harmony: &harmony, low, high, beats, bar: 4.0 };
+    let written = texture::draw(&passage, rng);
+    let mut score = performance.play(&written, start_s, end_s, rng);
     if score.notes.is_empty() {
-        return moment(rng, keys, window_s); // nothing but rests: draw again
+        return isolated_window(rng, keys, window_s); // only rests: draw again
     }
     score.length_s = window_s;
     score
 }
 
-/// A piece of several passages in one key: texture, register and scale_noise change, rests lie between.
+/// A piece of several passages in one key, with different texture, register and performance, and
+/// rests between them.
 fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
     let harmony = Harmony::draw(rng);
     let bar = if rng.random_bool(0.25) { 3.0 } else { 4.0 };
@@ -194,9 +113,9 @@ fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
         let end_s = (start_s + rng.random_range(4.0..12.0)).min(length_s);
         let (low, high) = register(rng, keys);
         let beats = (performance.beats_for(end_s - start_s) / bar).ceil() * bar;
-        let ground = Ground { harmony: &harmony, low, high, beats, bar };
-        let sketches = texture::draw(&ground, rng);
-        notes.extend(performance.play(&sketches, start_s, end_s, rng).notes);
+        let passage = Passage { harmony: &harmony, low, high, beats, bar };
+        let written = texture::draw(&passage, rng);
+        notes.extend(performance.play(&written, start_s, end_s, rng).notes);
         start_s = end_s + if rng.random_bool(0.3) { rng.random_range(0.3..2.0) } else { 0.0 };
     }
     Score::new(notes, length_s)
@@ -204,22 +123,24 @@ fn passages(rng: &mut ChaCha8Rng, keys: (i32, i32), length_s: f32) -> Score {
 
 #[cfg(test)]
 mod tests {
+    use engine::config::{MelConfig, WindowConfig};
+
     use super::*;
-    use crate::data::instruments::{SHIPPED_STYLES, by_name};
+    use crate::data::score::instruments::{SHIPPED_STYLES, by_name};
 
     fn shape() -> PieceShape {
         PieceShape::new(&MelConfig::default(), &WindowConfig::default(), (55, 88))
     }
 
     #[test]
-    fn a_piece_is_the_same_whenever_it_is_asked_for() {
+    fn a_piece_depends_only_on_seed_and_number() {
         assert_eq!(piece(7, 3, &shape()), piece(7, 3, &shape()));
         assert_ne!(piece(7, 3, &shape()), piece(7, 4, &shape()));
         assert_ne!(piece(7, 3, &shape()), piece(8, 3, &shape()));
     }
 
     #[test]
-    fn notes_lie_inside_the_window_and_the_range() {
+    fn notes_are_inside_the_window_and_the_range() {
         let mut wide = 0;
         for id in 0..200 {
             let piece = piece(1, id, &shape());

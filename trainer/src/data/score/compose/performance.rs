@@ -1,50 +1,50 @@
-//! A performance: tempo, rubato, dynamics, articulation and the small inaccuracies of a hand.
+//! Performance: tempo, rubato, dynamics, articulation and small random deviations.
 
 use std::f32::consts::TAU;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::texture::Sketch;
+use super::texture::WrittenNote;
 use crate::data::score::{Note, Score};
 
-/// Softest and loudest velocity that is played.
+/// Minimum and maximum velocity.
 const VELOCITIES: (f32, f32) = (18.0, 122.0);
-/// Shortest note.
+/// Minimum length of a note.
 const SHORTEST_S: f32 = 0.06;
 
-/// How a passage is played.
+/// Parameters of the performance of a passage.
 #[derive(Clone, Debug)]
 pub struct Performance {
-    /// Beats a minute.
+    /// Beats per minute.
     pub tempo_bpm: f32,
-    /// Share of a beat by which rubato stretches and squeezes.
+    /// Depth of the rubato, as a share of a beat.
     rubato: f32,
-    /// Beats of one breath of rubato and of one swell of dynamics.
-    breath_beats: f32,
-    /// Where in the breath the passage starts, in turns.
+    /// Period of rubato and swell, in beats.
+    period_beats: f32,
+    /// Phase of the period at the start of the passage, in turns.
     phase: f32,
-    /// Velocity about which everything moves.
+    /// Mean velocity.
     loudness: f32,
-    /// Velocity steps of the swell.
+    /// Depth of the swell, in velocity steps.
     swell: f32,
-    /// Velocity steps from the start of the passage to its end.
+    /// Change from the start of the passage to its end, in velocity steps.
     crescendo: f32,
-    /// Held part of a note's written length.
+    /// Performed length of a note as a share of its written length.
     articulation: f32,
-    /// Velocity steps of chance.
+    /// Random deviation of a velocity, in velocity steps.
     unevenness: f32,
-    /// Seconds of chance of an onset.
+    /// Random deviation of an onset, in seconds.
     jitter_s: f32,
 }
 
 impl Performance {
-    /// Any scale_noise, at 50 to 180 beats a minute.
+    /// A random performance at 50 to 180 beats per minute.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
             tempo_bpm: rng.random_range(50.0..180.0),
             rubato: if rng.random_bool(0.5) { rng.random_range(0.03..0.14) } else { 0.0 },
-            breath_beats: rng.random_range(3.0..12.0),
+            period_beats: rng.random_range(3.0..12.0),
             phase: rng.random(),
             loudness: rng.random_range(38.0..108.0),
             swell: rng.random_range(0.0..14.0),
@@ -59,8 +59,7 @@ impl Performance {
         }
     }
 
-    /// The scale_noise of a study: a walking tempo, most velocities within a phrase, notes held for
-    /// their length.
+    /// The performance of a study: moderate tempo, wide dynamics, notes at their written length.
     pub fn moderate(rng: &mut ChaCha8Rng) -> Self {
         Self {
             tempo_bpm: rng.random_range(84.0..112.0),
@@ -72,33 +71,34 @@ impl Performance {
         }
     }
 
-    /// When a beat comes, in seconds.
+    /// Time of a beat, in seconds.
     fn time_s(&self, beat: f32) -> f32 {
-        let breath = TAU * (beat / self.breath_beats + self.phase);
-        let still = TAU * self.phase;
-        let beats = beat + self.rubato * self.breath_beats / TAU * (breath.sin() - still.sin());
+        let phase = TAU * (beat / self.period_beats + self.phase);
+        let start = TAU * self.phase;
+        let beats = beat + self.rubato * self.period_beats / TAU * (phase.sin() - start.sin());
         beats * 60.0 / self.tempo_bpm
     }
 
-    /// How many beats surely fill `length_s`.
+    /// A number of beats that is enough to fill `length_s`.
     pub fn beats_for(&self, length_s: f32) -> f32 {
         length_s * self.tempo_bpm / 60.0 * (1.0 + self.rubato) + 1.0
     }
 
-    /// Plays sketches from `start_s` on; what would start at `length_s` or later is left out.
+    /// Performs written notes from `start_s` on. Notes that would start at `length_s` or later are
+    /// removed.
     pub fn play(
         &self,
-        sketches: &[Sketch],
+        written: &[WrittenNote],
         start_s: f32,
         length_s: f32,
         rng: &mut ChaCha8Rng,
     ) -> Score {
-        let last_beat = sketches.iter().map(|n| n.beat).fold(1.0, f32::max);
-        let play = |n: &Sketch| {
+        let last_beat = written.iter().map(|n| n.beat).fold(1.0, f32::max);
+        let play = |n: &WrittenNote| {
             let jitter_s = self.jitter_s * rng.random_range(-1.0..1.0);
             let onset_s = (start_s + self.time_s(n.beat) + jitter_s).max(start_s);
             let held_s = (self.time_s(n.beat + n.beats) - self.time_s(n.beat)) * self.articulation;
-            let swell = self.swell * (TAU * (n.beat / self.breath_beats + self.phase)).sin();
+            let swell = self.swell * (TAU * (n.beat / self.period_beats + self.phase)).sin();
             let velocity = self.loudness
                 + swell
                 + self.crescendo * (n.beat / last_beat - 0.5)
@@ -111,6 +111,6 @@ impl Performance {
                 velocity: velocity.clamp(VELOCITIES.0, VELOCITIES.1) as u8,
             }
         };
-        Score::new(sketches.iter().map(play).collect(), length_s)
+        Score::new(written.iter().map(play).collect(), length_s)
     }
 }

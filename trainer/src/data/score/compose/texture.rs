@@ -1,4 +1,4 @@
-//! Textures: ways to fill some beats with notes, from one line to two hands.
+//! Textures: patterns that fill a passage with notes, from one voice to two hands.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -6,37 +6,37 @@ use rand_chacha::ChaCha8Rng;
 
 use super::harmony::Harmony;
 
-/// A note on paper, before somebody plays it.
+/// A note before the performance.
 #[derive(Clone, Copy, Debug)]
-pub struct Sketch {
-    /// When, in beats.
+pub struct WrittenNote {
+    /// Onset, in beats.
     pub beat: f32,
-    /// How long, in beats.
+    /// Length, in beats.
     pub beats: f32,
     /// MIDI key.
     pub key: i32,
-    /// Loudness against its neighbours, in velocity steps.
+    /// Accent relative to other notes, in velocity steps.
     pub accent: f32,
 }
 
-/// What a texture may use.
-pub struct Ground<'a> {
+/// Harmony, range and length of a passage.
+pub struct Passage<'a> {
     /// Key and chords.
     pub harmony: &'a Harmony,
     /// Lowest key.
     pub low: i32,
     /// Highest key.
     pub high: i32,
-    /// How many beats to fill.
+    /// Length, in beats.
     pub beats: f32,
-    /// Beats a bar.
+    /// Beats of a bar.
     pub bar: f32,
 }
 
-impl Ground<'_> {
-    /// The same ground with other keys.
-    fn between(&self, low: i32, high: i32) -> Ground<'_> {
-        Ground { harmony: self.harmony, low, high, ..*self }
+impl Passage<'_> {
+    /// The same passage with another key range.
+    fn between(&self, low: i32, high: i32) -> Passage<'_> {
+        Passage { harmony: self.harmony, low, high, ..*self }
     }
 
     /// Each bar's index, start and length in beats.
@@ -49,10 +49,10 @@ impl Ground<'_> {
     }
 }
 
-/// A way to fill a ground with notes.
-pub type Texture = fn(&Ground, &mut ChaCha8Rng) -> Vec<Sketch>;
+/// A function that fills a passage with notes.
+pub type Texture = fn(&Passage, &mut ChaCha8Rng) -> Vec<WrittenNote>;
 
-/// Every texture with its weight in the draw.
+/// All textures with their weights in the draw.
 const TEXTURES: [(Texture, f64); 10] = [
     (scale, 1.0),
     (arpeggio, 1.6),
@@ -66,22 +66,22 @@ const TEXTURES: [(Texture, f64); 10] = [
     (dense, 0.9),
 ];
 
-/// What a study goes through.
+/// The textures of a study, in order.
 pub const STUDY: [Texture; 4] = [melody, arpeggio, chords, scale];
 
-/// Fills the ground with a texture of chance.
-pub fn draw(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
+/// Fills the passage with a random texture.
+pub fn draw(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
     let (texture, _) = TEXTURES.choose_weighted(rng, |t| t.1).expect("weights");
-    texture(ground, rng)
+    texture(passage, rng)
 }
 
-fn note(beat: f32, beats: f32, key: i32, accent: f32) -> Sketch {
-    Sketch { beat, beats, key, accent }
+fn note(beat: f32, beats: f32, key: i32, accent: f32) -> WrittenNote {
+    WrittenNote { beat, beats, key, accent }
 }
 
-/// Up and down the scale, sometimes in thirds, sixths or octaves, or in broken steps.
-fn scale(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let keys = ground.harmony.scale_keys(ground.low, ground.high);
+/// A scale up and down, sometimes in thirds, sixths or octaves, or in broken steps.
+fn scale(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let keys = passage.harmony.scale_keys(passage.low, passage.high);
     let value = *[0.25, 0.25, 0.5, 1.0 / 3.0, 1.0].choose(rng).expect("values");
     let doubling = *[0, 0, 0, 2, 5, 7].choose(rng).expect("doublings");
     let stride = *[1, 1, 1, 2].choose(rng).expect("strides");
@@ -89,7 +89,7 @@ fn scale(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     let (mut at, mut step) =
         (rng.random_range(0..=last), if rng.random_bool(0.5) { stride } else { -stride });
     let mut notes = Vec::new();
-    for i in 0..(ground.beats / value) as usize {
+    for i in 0..(passage.beats / value) as usize {
         let accent = if i % 4 == 0 { 6.0 } else { 0.0 };
         notes.push(note(i as f32 * value, value, keys[at as usize], accent));
         if doubling > 0 && at + doubling <= last {
@@ -103,15 +103,15 @@ fn scale(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// Broken chords in one pattern a passage, dry or with the pedal held through the bar.
-fn arpeggio(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
+/// Broken chords in one pattern, with or without pedal.
+fn arpeggio(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
     let value = *[0.25, 0.5, 1.0 / 3.0, 0.5].choose(rng).expect("values");
-    let span = rng.random_range(10..=24).min(ground.high - ground.low);
-    let low = rng.random_range(ground.low..=ground.high - span);
+    let span = rng.random_range(10..=24).min(passage.high - passage.low);
+    let low = rng.random_range(passage.low..=passage.high - span);
     let (pedal, shape) = (rng.random_bool(0.5), rng.random_range(0..4));
     let mut notes = Vec::new();
-    for (bar, start, length) in ground.bars() {
-        let keys = ground.harmony.chord_keys(bar, low, low + span);
+    for (bar, start, length) in passage.bars() {
+        let keys = passage.harmony.chord_keys(bar, low, low + span);
         let turn = (2 * keys.len()).saturating_sub(2).max(1);
         for i in 0..(length / value) as usize {
             let index = match shape {
@@ -145,7 +145,7 @@ const RHYTHMS: [&[f32]; 9] = [
     &[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5],
 ];
 
-/// Steps of a rhythm that fit into `length` beats: `(start, beats)`.
+/// Notes of a random rhythm in `length` beats: `(start, beats)`.
 fn rhythm(rng: &mut ChaCha8Rng, length: f32) -> Vec<(f32, f32)> {
     let steps = RHYTHMS.choose(rng).expect("rhythms");
     let mut at = 0.0;
@@ -160,19 +160,19 @@ fn rhythm(rng: &mut ChaCha8Rng, length: f32) -> Vec<(f32, f32)> {
     fitted
 }
 
-/// Two to five notes of a chord, close together, at a place of chance.
+/// Two to five adjacent notes of a chord at a random position.
 fn voicing(keys: &[i32], rng: &mut ChaCha8Rng) -> Vec<i32> {
     let count = rng.random_range(2..=5).min(keys.len());
     let first = rng.random_range(0..=keys.len() - count);
     keys[first..first + count].to_vec()
 }
 
-/// Block chords, some of them rolled.
-fn chords(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
+/// Block chords, sometimes rolled.
+fn chords(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
     let rolled = if rng.random_bool(0.25) { 0.06 } else { 0.0 };
     let mut notes = Vec::new();
-    for (bar, start, length) in ground.bars() {
-        let keys = ground.harmony.chord_keys(bar, ground.low, ground.high);
+    for (bar, start, length) in passage.bars() {
+        let keys = passage.harmony.chord_keys(bar, passage.low, passage.high);
         let mut hand = voicing(&keys, rng);
         for (at, beats) in rhythm(rng, length) {
             if rng.random_bool(0.3) {
@@ -188,15 +188,15 @@ fn chords(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// A line that walks through the scale, lands on chord notes, leaps now and then and rests.
-fn melody(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let keys = ground.harmony.scale_keys(ground.low, ground.high);
+/// A melody in steps of the scale, with chord notes on the beat, occasional leaps and rests.
+fn melody(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let keys = passage.harmony.scale_keys(passage.low, passage.high);
     let last = keys.len() as i32 - 1;
     let mut at = rng.random_range(0..=last);
     let rest = rng.random_range(0.0..0.25);
     let mut notes = Vec::new();
-    for (bar, start, length) in ground.bars() {
-        let chord = ground.harmony.chord_keys(bar, ground.low, ground.high);
+    for (bar, start, length) in passage.bars() {
+        let chord = passage.harmony.chord_keys(bar, passage.low, passage.high);
         for (place, beats) in rhythm(rng, length) {
             if rng.random_bool(rest) {
                 continue;
@@ -213,29 +213,28 @@ fn melody(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// A melody over an accompaniment: alberti bass, bass and chords, held chords or a wide broken
-/// chord.
-fn two_hands(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let split = (ground.low + ground.high) / 2 + rng.random_range(-3..=3);
-    let mut notes = melody(&ground.between(split, ground.high), rng);
-    for sketch in &mut notes {
-        sketch.accent += 10.0;
+/// A melody with accompaniment: Alberti bass, bass and chords, held chords or a broken chord.
+fn two_hands(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let split = (passage.low + passage.high) / 2 + rng.random_range(-3..=3);
+    let mut notes = melody(&passage.between(split, passage.high), rng);
+    for note in &mut notes {
+        note.accent += 10.0;
     }
-    let left = ground.between(ground.low, split - 1);
+    let left = passage.between(passage.low, split - 1);
     let kind = rng.random_range(0..4);
     for (bar, start, length) in left.bars() {
         let keys = left.harmony.chord_keys(bar, left.low, left.high);
         notes.extend(
             accompaniment(kind, &keys, length)
                 .into_iter()
-                .map(|n| Sketch { beat: start + n.beat, ..n }),
+                .map(|n| WrittenNote { beat: start + n.beat, ..n }),
         );
     }
     notes
 }
 
 /// One bar of the left hand.
-fn accompaniment(kind: usize, keys: &[i32], length: f32) -> Vec<Sketch> {
+fn accompaniment(kind: usize, keys: &[i32], length: f32) -> Vec<WrittenNote> {
     let key = |i: usize| keys[i.min(keys.len() - 1)];
     let eighths = (length / 0.5) as usize;
     match kind {
@@ -259,23 +258,23 @@ fn accompaniment(kind: usize, keys: &[i32], length: f32) -> Vec<Sketch> {
 }
 
 /// Two melodies, one above the other.
-fn two_voices(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let split = (ground.low + ground.high) / 2;
-    let mut notes = melody(&ground.between(split, ground.high), rng);
-    notes.extend(melody(&ground.between(ground.low, split - 1), rng));
+fn two_voices(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let split = (passage.low + passage.high) / 2;
+    let mut notes = melody(&passage.between(split, passage.high), rng);
+    notes.extend(melody(&passage.between(passage.low, split - 1), rng));
     notes
 }
 
-/// One to three notes held for a long time.
-fn long_tones(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
+/// One to three long notes at a time.
+fn long_tones(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
     let mut notes = Vec::new();
     let mut at = 0.0;
     for bar in 0.. {
-        if at >= ground.beats {
+        if at >= passage.beats {
             break;
         }
-        let beats = rng.random_range(2.0..7.0f32).min(ground.beats - at);
-        let keys = ground.harmony.chord_keys(bar, ground.low, ground.high);
+        let beats = rng.random_range(2.0..7.0f32).min(passage.beats - at);
+        let keys = passage.harmony.chord_keys(bar, passage.low, passage.high);
         for _ in 0..rng.random_range(1..=3) {
             notes.push(note(at, beats, *keys.choose(rng).expect("a chord"), 0.0));
         }
@@ -284,12 +283,12 @@ fn long_tones(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// Repeated notes, trills and tremoli.
-fn repeated(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let keys = ground.harmony.scale_keys(ground.low, ground.high);
+/// Repeated notes, trills and tremolos.
+fn repeated(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let keys = passage.harmony.scale_keys(passage.low, passage.high);
     let value = *[0.25, 0.125, 0.5].choose(rng).expect("values");
     let mut notes = Vec::new();
-    for (_, start, length) in ground.bars() {
+    for (_, start, length) in passage.bars() {
         let first = rng.random_range(0..keys.len());
         let second = (first + rng.random_range(0..=3)).min(keys.len() - 1);
         for i in 0..(length / value) as usize {
@@ -300,24 +299,29 @@ fn repeated(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
     notes
 }
 
-/// Single notes of any key, length and loudness, in no key at all.
-fn scattered(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
+/// Single notes of random key, length and accent, without harmony.
+fn scattered(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
     let density = rng.random_range(0.4..2.5);
-    let count = ((ground.beats * density) as usize).max(1);
+    let count = ((passage.beats * density) as usize).max(1);
     let mut draw = |_| {
-        let beat = rng.random_range(0.0..ground.beats);
+        let beat = rng.random_range(0.0..passage.beats);
         let beats = rng.random_range(0.2..3.0);
-        note(beat, beats, rng.random_range(ground.low..=ground.high), rng.random_range(-25.0..25.0))
+        note(
+            beat,
+            beats,
+            rng.random_range(passage.low..=passage.high),
+            rng.random_range(-25.0..25.0),
+        )
     };
     (0..count).map(&mut draw).collect()
 }
 
-/// Full chords under fast figures.
-fn dense(ground: &Ground, rng: &mut ChaCha8Rng) -> Vec<Sketch> {
-    let mut notes = chords(ground, rng);
-    notes.extend(arpeggio(ground, rng));
+/// Full chords with fast figures.
+fn dense(passage: &Passage, rng: &mut ChaCha8Rng) -> Vec<WrittenNote> {
+    let mut notes = chords(passage, rng);
+    notes.extend(arpeggio(passage, rng));
     if rng.random_bool(0.5) {
-        notes.extend(melody(ground, rng));
+        notes.extend(melody(passage, rng));
     }
     notes
 }
