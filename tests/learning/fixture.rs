@@ -5,12 +5,14 @@ use std::path::Path;
 
 use engine::config::{MelConfig, WindowConfig};
 use safetensors::tensor::{Dtype, TensorView};
-use trainer::data::chain::Chain;
-use trainer::data::compose::{PieceKind, PieceShape};
-use trainer::data::description::{
-    Description, FORMAT_VERSION, PieceEntry, Setup, Source, Split, tensor_name,
-};
-use trainer::data::synth::SoundFontId;
+use trainer::data::augment::chain::Chain;
+use trainer::data::dataset::Split;
+use trainer::data::dataset::description::{Description, FORMAT_VERSION};
+use trainer::data::dataset::piece_entry::{PieceEntry, ScoreSource, tensor_name};
+use trainer::data::dataset::setup::Setup;
+use trainer::data::score::piece::PieceKind;
+use trainer::data::score::piece_shape::PieceShape;
+use trainer::data::soundfont::synth::SoundFontId;
 
 /// Number of bands and of frames of an image.
 pub const SIDE: usize = 32;
@@ -34,7 +36,7 @@ pub fn write(folder: &Path) {
         chunks: CHUNKS,
         setups: [0, 1],
         instruments: Vec::new(),
-        source: Source::Composed,
+        source: ScoreSource::Composed,
     };
     let setup = Setup { soundfont: 0, programs: vec![0, 24, 46, 40], chain: Chain::default() };
     let description = Description {

@@ -8,7 +8,7 @@ use engine::nn::candle::{Candle, ParamStore};
 use engine::style::profile::BAND_STATISTICS;
 use trainer::classifier::{Classifier, ClassifierShape};
 use trainer::losses::{label, mse};
-use trainer::optim::{AdamW, AdamWConfig};
+use trainer::optim::{Optimizer, OptimizerConfig};
 
 use crate::networks::small;
 
@@ -43,7 +43,8 @@ fn learn(
     let copy = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let start: Vec<_> = variables.iter().map(|(_, var)| copy(var.as_tensor())).collect();
     let mut optimiser =
-        AdamW::new(&variables, AdamWConfig { weight_decay: 0.0, ..Default::default() }).unwrap();
+        Optimizer::new(&variables, OptimizerConfig { weight_decay: 0.0, ..Default::default() })
+            .unwrap();
     let first = loss().to_scalar::<f32>().unwrap();
     for step in 0..steps {
         let gradients = loss().backward().unwrap();

@@ -13,8 +13,7 @@ use engine::models::model::{Conditioning, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::settings::Settings;
 use trainer::classifier::Judge;
-use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::Split;
+use trainer::data::dataset::{ImageRef, SpectrogramDataset, Split};
 use trainer::train::{self, Args, DeviceKind, Model as Trained};
 use trainer::train_loop::Summary;
 use trainer::train_loop::folder::Folder;
@@ -286,7 +285,10 @@ fn another_style_changes_the_output_more_than_another_seed() {
     let test = dataset.pieces(Split::Test);
     let image = |piece: usize, instrument: usize, chunk: usize| {
         let mut image = MelImage { n_mels: fixture::SIDE, frames: fixture::SIDE, data: Vec::new() };
-        dataset.extend_f32(ImageRef { piece, setup: 0, instrument, chunk }, &mut image.data);
+        dataset.extend_f32(
+            ImageRef { piece, instrument, chunk, ..ImageRef::default() },
+            &mut image.data,
+        );
         image
     };
     let distance = |a: &[f32], b: &[f32]| {

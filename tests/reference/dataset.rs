@@ -4,8 +4,7 @@ use std::path::Path;
 
 use engine::audio_file::{Audio, SampleFormat, encode};
 use safetensors::SafeTensors;
-use trainer::data::dataset::ImageRef;
-use trainer::data::image_set::ImageSet;
+use trainer::data::dataset::{ImageRef, ImageSet};
 use trainer::data::recordings::build::{self, Args};
 use trainer::data::recordings::chunk_image::Reference;
 use trainer::data::recordings::dataset::RecordingDataset;
@@ -40,7 +39,7 @@ fn built(place: impl FnOnce(&Path)) -> RecordingDataset {
 fn apart(dataset: &RecordingDataset, expected: &[u8]) -> Vec<u8> {
     let chunks = dataset.description.recordings[0].chunks;
     assert_eq!(chunks * PIXELS, expected.len(), "{chunks} images");
-    let image = |chunk| dataset.image(ImageRef { piece: 0, setup: 0, instrument: 0, chunk });
+    let image = |chunk| dataset.image(ImageRef { chunk, ..ImageRef::default() });
     let found = (0..chunks).flat_map(|chunk| image(chunk).iter());
     found.zip(expected).map(|(a, b)| a.abs_diff(*b)).collect()
 }

@@ -1,10 +1,10 @@
-//! Our AdamW, clipping and plateau rule against torch's. Numbers by `tests/golden/optim.py`.
+//! Our Optimizer, clipping and plateau rule against torch's. Numbers by `tests/golden/optim.py`.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
 use serde::Deserialize;
-use trainer::optim::{self, AdamW, AdamWConfig, Parameters, Plateau, PlateauConfig};
+use trainer::optim::{self, Optimizer, OptimizerConfig, Parameters, Plateau, PlateauConfig};
 
 type Values = BTreeMap<String, Vec<f32>>;
 
@@ -52,8 +52,8 @@ fn adamw_with_clipping_and_matrix_decay_is_torchs() {
         (name.clone(), var)
     };
     let parameters = optim::sorted(golden.start.iter().map(variable).collect()).unwrap();
-    let config = AdamWConfig { weight_decay: 0.05, ..AdamWConfig::default() };
-    let mut optimiser = AdamW::new(&parameters, config).unwrap();
+    let config = OptimizerConfig { weight_decay: 0.05, ..OptimizerConfig::default() };
+    let mut optimiser = Optimizer::new(&parameters, config).unwrap();
     for step in &golden.steps {
         let gradients = loss_with_gradients(&parameters, &step.gradients).backward().unwrap();
         let report = optimiser.step(&gradients, step.lr).unwrap();
@@ -86,7 +86,7 @@ fn plateau_rule_is_torchs() {
 fn a_gradient_that_is_not_finite_moves_nothing() {
     let var = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
     let parameters = vec![("w".to_string(), var.clone())];
-    let mut optimiser = AdamW::new(&parameters, AdamWConfig::default()).unwrap();
+    let mut optimiser = Optimizer::new(&parameters, OptimizerConfig::default()).unwrap();
     let loss = (var.as_tensor() * f64::NAN).unwrap().sum_all().unwrap();
     let report = optimiser.step(&loss.backward().unwrap(), 0.1).unwrap();
     assert!(!report.applied);

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::data::dataset::render;
 use crate::data::recordings::{build, fetch};
+use crate::data::soundfont::{demo, sampled, synthetic};
 use crate::vggish::convert;
-use crate::{ablation, data, evaluate, export, train};
+use crate::{ablation, evaluate, export, train};
 
 /// Creates Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
@@ -18,12 +20,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Render(data::render::Args),
-    Synthesise(data::synthetic::Args),
-    Sample(data::sampled::Args),
+    Render(render::Args),
+    Synthesise(synthetic::Args),
+    Sample(sampled::Args),
     Fetch(fetch::Args),
     BuildDataset(build::Args),
-    Demo(data::demo::Args),
+    Demo(demo::Args),
     /// Trains a model.
     Train(train::Args),
     Export(export::Args),
@@ -37,14 +39,14 @@ enum Command {
 /// could not download every file.
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Render(args) => data::render::run(&args).map(drop)?,
-        Command::Synthesise(args) => data::synthetic::run(&args)?,
-        Command::Sample(args) => data::sampled::run(&args)?,
+        Command::Render(args) => render::run(&args).map(drop)?,
+        Command::Synthesise(args) => synthetic::run(&args)?,
+        Command::Sample(args) => sampled::run(&args)?,
         Command::Fetch(args) => return fetch(&args),
         Command::BuildDataset(args) => {
             build::run(&args)?.lines().iter().for_each(|line| println!("{line}"))
         }
-        Command::Demo(args) => data::demo::run(&args)?,
+        Command::Demo(args) => demo::run(&args)?,
         Command::Train(args) => train::run(args).map(drop)?,
         Command::Export(args) => export::run(&args)?,
         Command::ConvertVggish(args) => convert::run(&args)?,

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use training_kernels::Bf16;
 
 use crate::losses::perceptual::ChannelWeights;
-use crate::optim::{AdamWConfig, ScheduleConfig};
+use crate::optim::{OptimizerConfig, ScheduleConfig};
 
 /// Weights and options of the loss terms. A term of weight 0 is not computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,8 +65,8 @@ pub struct DiffusionTraining {
     pub style_drop: f64,
     /// Probability that the content is dropped.
     pub content_drop: f64,
-    /// Probability of a random recording chain ([`crate::data::recolour`]), drawn for style and
-    /// target together and for the content.
+    /// Probability of a random recording chain ([`crate::data::augment::recolour`]), drawn for style
+    /// and target together and for the content.
     pub recolour: f64,
     /// Upper limit of the weight of a timestep by its signal-to-noise ratio (min-SNR, Hang et al.
     /// 2023). 0 is equal weights. With v-prediction and zero terminal SNR, the last timestep has
@@ -96,7 +96,7 @@ impl Default for DiffusionTraining {
 }
 
 /// Online rendering: new sounds during diffusion training on a rendered dataset
-/// ([`crate::data::online_rendering`]).
+/// ([`crate::data::dataset::online_rendering`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineRenderingConfig {
@@ -199,7 +199,7 @@ pub struct RunConfig {
     /// The model.
     pub model: ModelConfig,
     /// The optimiser.
-    pub optimiser: AdamWConfig,
+    pub optimiser: OptimizerConfig,
     /// The learning rate.
     pub schedule: ScheduleConfig,
     /// The loss terms.
@@ -229,7 +229,7 @@ impl Default for RunConfig {
             ema_decay: 0.999,
             latent_noise: 0.005,
             model: ModelConfig::default(),
-            optimiser: AdamWConfig::default(),
+            optimiser: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
             loss: LossWeights::default(),
             diffusion: DiffusionTraining::default(),

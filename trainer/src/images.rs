@@ -4,8 +4,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use engine::image::MelImage;
 
-use crate::data::dataset::ImageRef;
-use crate::data::image_set::ImageSet;
+use crate::data::dataset::{ImageRef, ImageSet};
 
 /// Images of a dataset as a batch `(B, n_mels, frames, 1)`, values in `[0, 1]`.
 pub fn image_batch(data: &dyn ImageSet, refs: &[ImageRef], device: &Device) -> Result<Tensor> {

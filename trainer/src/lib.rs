@@ -1,11 +1,10 @@
 //! Data, losses, optimiser, training runs, evaluation and pictures of Luthier's models.
 //!
-//! A training run reads its `config` and its `data`. A task (`autoencoder`, `diffusion` or
-//! `classifier`) computes the `losses` of a batch. `train_loop` runs the steps with `optim` and
-//! writes checkpoints and the log. `report` draws the log.
+//! A training run reads its `config` and its `data`. One of the `tasks` computes the `losses` of a
+//! batch. `train_loop` runs the steps with `optim`, writes checkpoints and the log, and draws the
+//! log.
 
 pub mod ablation;
-pub mod autoencoder;
 pub mod classifier;
 pub mod cli;
 pub mod config;
@@ -20,8 +19,7 @@ pub mod losses;
 pub mod optim;
 pub mod plot;
 pub mod principal_components;
-pub mod report;
-pub mod setup;
+pub mod tasks;
 pub mod train;
 pub mod train_loop;
 pub mod transcription;

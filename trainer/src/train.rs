@@ -6,11 +6,8 @@ use anyhow::{Context as _, Result};
 use candle_core::Device;
 use clap::{Parser, ValueEnum};
 
-use crate::autoencoder::AutoencoderTask;
-use crate::classifier::ClassifierTask;
 use crate::config::RunConfig;
-use crate::diffusion::DiffusionTask;
-use crate::setup::Setup;
+use crate::tasks::{AutoencoderTask, ClassifierTask, DiffusionTask, TaskSetup};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::shards;
 use crate::train_loop::stop::Stop;
@@ -104,7 +101,8 @@ pub fn run(args: Args) -> Result<Summary> {
         config.data
     );
     let init = init_file(&args, &config);
-    let setup = Setup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
+    let setup =
+        TaskSetup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
     Stop::catch_signals();
     let options =
         Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
@@ -121,7 +119,7 @@ fn init_file(args: &Args, config: &RunConfig) -> Option<PathBuf> {
 }
 
 /// Builds the training task of a model.
-pub fn build(model: Model, setup: &Setup<'_>) -> Result<Box<dyn Task>> {
+pub fn build(model: Model, setup: &TaskSetup<'_>) -> Result<Box<dyn Task>> {
     anyhow::ensure!(
         model == Model::Ldm || setup.config.online_rendering.every == 0,
         "online_rendering.every: expected 0 for models other than ldm, found {}",

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tiny::CONFIG;
 use toy::Toy;
 use trainer::ablation::{self, Args};
-use trainer::data::description::Split;
+use trainer::data::dataset::Split;
 use trainer::train::{self, DeviceKind, Model};
 
 const JUDGE: &str =

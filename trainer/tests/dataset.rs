@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use trainer::data::compose::PieceKind;
-use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::{Description, Source, Split};
-use trainer::data::pairs::SpectrogramPairDataset;
-use trainer::data::render::{self, Args};
-use trainer::data::score::{Note, Score};
-use trainer::data::synth::{SoundBank, SynthVoice};
-use trainer::data::{instruments, manifest, midi, random, toy_soundfont};
+use trainer::data::dataset::description::Description;
+use trainer::data::dataset::manifest;
+use trainer::data::dataset::pairs::SpectrogramPairDataset;
+use trainer::data::dataset::piece_entry::ScoreSource;
+use trainer::data::dataset::render::{self, Args};
+use trainer::data::dataset::{ImageRef, SpectrogramDataset, Split};
+use trainer::data::random;
+use trainer::data::score::piece::PieceKind;
+use trainer::data::score::{Note, Score, instruments, midi};
+use trainer::data::soundfont::synth::{SoundBank, SynthVoice};
+use trainer::data::soundfont::toy as toy_soundfont;
 
 fn soundfont(folder: &Path) -> PathBuf {
     let path = folder.join("toy.sf2");
@@ -43,7 +46,7 @@ fn dataset(folder: &Path, pieces: u64, split: Split) -> SpectrogramDataset {
 }
 
 fn player(folder: &Path) -> SynthVoice {
-    SoundBank::open(&soundfont(folder)).unwrap().player().unwrap()
+    SoundBank::open(&soundfont(folder)).unwrap().voice().unwrap()
 }
 
 fn note(onset_s: f32, key: u8) -> Note {
@@ -151,7 +154,7 @@ fn windows_of_a_continuous_piece_overlap_by_the_prefix() {
         .position(|p| p.kind == PieceKind::Continuous && p.chunks > 2)
         .expect("a continuous piece");
     let setup = data.description.pieces[piece].setups[0];
-    let at = |chunk| ImageRef { piece, setup, instrument: 0, chunk };
+    let at = |chunk| ImageRef { piece, setup, chunk, ..ImageRef::default() };
     let (first, second) = (data.image(at(1)), data.image(at(2)));
     let (mut compared, mut apart) = (0.0, Vec::new());
     for mel in 0..data.description.mel.n_mels {
@@ -346,7 +349,7 @@ fn all_excerpts_of_a_midi_file_are_on_one_side_of_every_dataset() {
         render::run(&args).unwrap();
         let mut sides: BTreeMap<String, Vec<Split>> = BTreeMap::new();
         for piece in Description::read(&args.out).unwrap().pieces {
-            if let Source::Midi(name) = piece.source {
+            if let ScoreSource::Midi(name) = piece.source {
                 sides.entry(name).or_default().push(piece.split);
             }
         }

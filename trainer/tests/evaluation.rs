@@ -9,9 +9,8 @@ use engine::dsp::mel::MelFrontEnd;
 use engine::image::MelImage;
 use serde_json::Value;
 use toy::Toy;
-use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::Split;
-use trainer::data::studio::Studio;
+use trainer::data::dataset::audio_renderer::AudioRenderer;
+use trainer::data::dataset::{ImageRef, SpectrogramDataset, Split};
 use trainer::evaluate::eval_args::EvalArgs;
 use trainer::evaluate::figures::FIGURES;
 use trainer::evaluate::sampling::Sampling;
@@ -55,11 +54,11 @@ fn a_studio_recording_matches_the_image_of_the_dataset() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let dataset = SpectrogramDataset::open(&data).unwrap();
-    let studio = Studio::open(&data, &[soundfont]).unwrap();
+    let studio = AudioRenderer::open(&data, &[soundfont]).unwrap();
     let description = &dataset.description;
     for piece in 0..3 {
         // Setup 0 is the plain setup. Every piece has it, because there are only two setups.
-        let at = ImageRef { piece, setup: 0, instrument: 1, chunk: 0 };
+        let at = ImageRef { piece, instrument: 1, ..ImageRef::default() };
         let mut expected = Vec::new();
         dataset.extend_f32(at, &mut expected);
         let expected = MelImage { n_mels: 128, frames: description.window.frames, data: expected };

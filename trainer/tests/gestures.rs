@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
-use trainer::data::gesture::{Contour, Gesture, Motion};
-use trainer::data::score::{Note, Score};
-use trainer::data::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
-use trainer::data::{instruments, toy_soundfont};
+use trainer::data::score::gesture::{Contour, Gesture, Motion};
+use trainer::data::score::{Note, Score, instruments};
+use trainer::data::soundfont::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
+use trainer::data::soundfont::toy as toy_soundfont;
 
 const VIOLIN: u8 = 40;
 const PIANO: u8 = 0;
@@ -21,7 +21,7 @@ fn soundfont(folder: &Path) -> PathBuf {
 }
 
 fn player(folder: &Path) -> SynthVoice {
-    SoundBank::open(&soundfont(folder)).unwrap().player().unwrap()
+    SoundBank::open(&soundfont(folder)).unwrap().voice().unwrap()
 }
 
 /// The note A4 for 3 s.

@@ -1,15 +1,14 @@
-//! Several datasets as one: the share of each, and the identity of the images.
+//! Several datasets as one: pairs are drawn from each, and every pair has images of one dataset.
 
 mod toy;
 
 use std::path::{Path, PathBuf};
 
 use toy::Toy;
-use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::Split;
-use trainer::data::image_set::ImageSet;
-use trainer::data::pairs::{Pair, SpectrogramPairDataset};
-use trainer::data::{instruments, random};
+use trainer::data::dataset::pairs::SpectrogramPairDataset;
+use trainer::data::dataset::{ImageSet, Pair, SpectrogramDataset, Split};
+use trainer::data::random;
+use trainer::data::score::instruments;
 use trainer::diffusion::mixture::Mixture;
 
 /// Six training and six validation pieces on some instruments.
@@ -25,7 +24,7 @@ fn draw(mixture: &Mixture, count: usize) -> Vec<Pair> {
 }
 
 #[test]
-fn one_dataset_alone_is_drawn_from_as_ever() {
+fn a_single_dataset_has_its_own_pairs() {
     let folder = tempfile::tempdir().unwrap();
     let data = rendered(folder.path(), "a", &instruments::DEFAULT_INSTRUMENTS);
     let (mixture, dataset) =
@@ -37,11 +36,11 @@ fn one_dataset_alone_is_drawn_from_as_ever() {
         mixture.validation(7, 3).unwrap(),
         pairs(Split::Validation, 3).of_two_instruments(7)
     );
-    assert!(mixture.can_be_renewed() && mixture.instruments() == dataset.instruments());
+    assert!(mixture.is_one_rendered_dataset() && mixture.instruments() == dataset.instruments());
 }
 
 #[test]
-fn of_two_datasets_both_are_drawn_and_every_image_is_its_own() {
+fn both_of_two_datasets_are_drawn_and_every_image_is_from_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let folders = [
         rendered(folder.path(), "a", &["piano", "guitar", "harp"]),
@@ -53,26 +52,25 @@ fn of_two_datasets_both_are_drawn_and_every_image_is_its_own() {
     let names: Vec<&String> = mixture.instruments().iter().collect();
     let mut of_each = [0; 2];
     for pair in draw(&mixture, 200).into_iter().chain(mixture.validation(9, 1).unwrap()) {
-        let which = pair.target.piece / parts[0].description.pieces.len();
+        let which = pair.target.dataset;
         of_each[which] += 1;
         for at in [pair.content, pair.style, pair.target] {
-            let first = which * parts[0].description.pieces.len();
+            assert_eq!(at.dataset, which);
             let own = &parts[which].description.instruments;
-            let instrument = own.iter().position(|name| name == names[at.instrument]).unwrap();
-            let inside = ImageRef { piece: at.piece - first, instrument, ..at };
-            assert_eq!(mixture.image(at), parts[which].image(inside), "{at:?}");
-            assert_eq!(mixture.sounds(at), parts[which].sounds(inside));
+            assert_eq!(&own[at.instrument], names[mixture.label(at)]);
+            assert_eq!(mixture.image(at), parts[which].image(at), "{at:?}");
+            assert_eq!(mixture.sounds(at), parts[which].sounds(at));
         }
     }
     assert!(of_each.iter().all(|count| (70..140).contains(count)), "{of_each:?}");
     let of_parts: usize = parts.iter().map(|part| part.images(Split::Train).len()).sum();
     assert_eq!(mixture.images(Split::Train).len(), of_parts);
-    assert!(!mixture.can_be_renewed());
+    assert!(!mixture.is_one_rendered_dataset());
     assert_eq!(mixture.provenance().0, "datasets");
 }
 
 #[test]
-fn one_instrument_alone_leaves_nothing_to_validate() {
+fn a_single_instrument_has_no_validation_pairs() {
     let folder = tempfile::tempdir().unwrap();
     let data = rendered(folder.path(), "violins", &["violin"]);
     let mixture = Mixture::open([data.as_path()]).unwrap();
@@ -81,7 +79,7 @@ fn one_instrument_alone_leaves_nothing_to_validate() {
 }
 
 #[test]
-fn a_folder_without_a_dataset_is_named() {
+fn the_error_names_a_folder_without_dataset() {
     let folder = tempfile::tempdir().unwrap();
     let data = rendered(folder.path(), "a", &instruments::DEFAULT_INSTRUMENTS);
     let nothing = folder.path().join("nothing");

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use engine::checkpoint::Checkpoint;
 use toy::Toy;
-use trainer::data::dataset::{ImageRef, SpectrogramDataset};
-use trainer::data::description::{DESCRIPTION_FILE, Description, Split};
-use trainer::data::online_rendering::OnlineRendering;
+use trainer::data::dataset::description::{DESCRIPTION_FILE, Description};
+use trainer::data::dataset::online_rendering::OnlineRendering;
+use trainer::data::dataset::{ImageRef, SpectrogramDataset, Split};
 use trainer::train::{self, Model};
 
 /// Steps between new setups.
@@ -44,11 +44,11 @@ fn one_setup_after_the_other_sounds_new_where_it_is_trained_on() {
     let mut changed = Vec::new();
     for step in 0..5 {
         let mut due = Vec::new();
-        online_rendering.due(step, |renewed| due.push(renewed)).unwrap();
+        online_rendering.advance_to(step, |renewed| due.push(renewed)).unwrap();
         for renewed in due {
             let (before, index) = (images(&dataset), renewed.index);
             let chain = dataset.description.setups[index].chain.clone();
-            dataset.renew(renewed);
+            dataset.replace_setup(renewed);
             assert_ne!(dataset.description.setups[index].chain, chain, "another recording chain");
             for ((at, before), (_, after)) in before.iter().zip(images(&dataset)) {
                 let trained = dataset.description.pieces[at.piece].split == Split::Train;
@@ -71,8 +71,8 @@ fn a_new_sound_plays_the_same_notes() {
     let (mut dataset, mut online_rendering) =
         (SpectrogramDataset::open(&data).unwrap(), online_rendering(&data, &soundfont));
     let before = images(&dataset);
-    online_rendering.due(0, |_| panic!("nothing is due at first")).unwrap();
-    online_rendering.due(EVERY, |renewed| dataset.renew(renewed)).unwrap();
+    online_rendering.advance_to(0, |_| panic!("nothing is due at first")).unwrap();
+    online_rendering.advance_to(EVERY, |renewed| dataset.replace_setup(renewed)).unwrap();
     // The new image has the same notes: it correlates more with the piece's old image than with any
     // other piece.
     let correlation = |a: &[u8], b: &[u8]| {
@@ -105,7 +105,7 @@ fn who_comes_late_hears_what_the_others_hear() {
         let (mut dataset, mut online_rendering) =
             (SpectrogramDataset::open(&data).unwrap(), online_rendering(&data, &soundfont));
         for step in steps {
-            online_rendering.due(*step, |renewed| dataset.renew(renewed)).unwrap();
+            online_rendering.advance_to(*step, |renewed| dataset.replace_setup(renewed)).unwrap();
         }
         images(&dataset)
     };

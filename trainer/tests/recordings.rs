@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use engine::audio_file::{Audio, SampleFormat, encode};
 use engine::checkpoint::Checkpoint;
 use toy::Toy;
-use trainer::data::dataset::SpectrogramDataset;
-use trainer::data::description::Split;
-use trainer::data::image_set::{self, ImageSet};
+use trainer::data::dataset::{ImageSet, SpectrogramDataset, Split};
 use trainer::data::random;
 use trainer::data::recordings::build::{self, Args};
 use trainer::data::recordings::chunk_image::Reference;
@@ -203,7 +201,7 @@ fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built
         std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav")))
             .unwrap();
         let summary = build::run(&args).unwrap();
-        assert_eq!((summary.built, summary.kept, summary.gone.len()), (1, 8, 0));
+        assert_eq!((summary.built, summary.kept, summary.removed.len()), (1, 8, 0));
         assert_eq!(side(&format!("other_{take}")), Some(before));
         assert_eq!(side(&format!("take_{take}")), None, "one recording is there once");
         assert!(!args.out.join(format!("harp/take_{take}_0.png")).exists());
@@ -216,7 +214,7 @@ fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built
     assert!(image() != old && side("other_1") == Some(before[1]));
     std::fs::remove_file(file("other_2.wav")).unwrap();
     let summary = build::run(&args).unwrap();
-    assert_eq!(summary.gone, ["harp/other_2.wav"]);
+    assert_eq!(summary.removed, ["harp/other_2.wav"]);
     assert!(summary.lines().last().unwrap().contains("harp/other_2.wav"));
 }
 
@@ -270,7 +268,10 @@ fn every_model_trains_on_recordings() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 3);
     build::run(&args).unwrap();
-    assert_eq!(image_set::open(&args.out).unwrap().instruments(), ["flute", "harp", "organ"]);
+    assert_eq!(
+        trainer::data::open_dataset(&args.out).unwrap().instruments(),
+        ["flute", "harp", "organ"]
+    );
     let train = |model, name: &str, init: Option<PathBuf>, overrides: &[&str]| {
         let overrides = overrides.iter().map(ToString::to_string).collect();
         let run = tiny::training(model, &args.out, &folder.path().join(name));
@@ -338,7 +339,7 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
 }
 
 #[test]
-fn unpaired_examples_are_a_chunk_in_disguise_and_another_of_its_recording() {
+fn unpaired_examples_are_a_chunk_in_timbre_seed_and_another_of_its_recording() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 3);
     build::run(&args).unwrap();
@@ -349,7 +350,7 @@ fn unpaired_examples_are_a_chunk_in_disguise_and_another_of_its_recording() {
         let rng = &mut random::stream(3, "test", 0);
         for _ in 0..100 {
             let pair = examples.sample(rng);
-            assert!(pair.content == pair.target && pair.disguise.is_some());
+            assert!(pair.content == pair.target && pair.timbre_seed.is_some());
             assert!(pair.style.piece == pair.target.piece && pair.style != pair.target);
             assert_eq!(data.description.recordings[pair.target.piece].split, Some(split));
             targets[pair.target.instrument] += 1;

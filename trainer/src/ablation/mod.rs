@@ -19,12 +19,13 @@ use self::row_file::AblationRow;
 use self::saved::{Key, Set};
 use crate::classifier::Judge;
 use crate::config::RunConfig;
-use crate::data::description::{Description, Split};
+use crate::data::dataset::Split;
+use crate::data::dataset::description::Description;
 use crate::evaluate::eval_args::EvalArgs;
 use crate::evaluate::sampling::Sampling;
 use crate::evaluate::transfer::{RowArgs, Session};
 use crate::evaluate::write_json;
-use crate::setup::Setup;
+use crate::tasks::TaskSetup;
 use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
@@ -131,7 +132,7 @@ fn check(args: &Args, rows: &[AblationRow]) -> Result<()> {
     for row in rows {
         for training in trainings(args, row) {
             let config = train::new_config(&training).with_context(|| row.folder.clone())?;
-            let setup = Setup { config: &config, device: Device::Cpu, init: None };
+            let setup = TaskSetup { config: &config, device: Device::Cpu, init: None };
             for (term, weight) in
                 [("style", config.loss.style), ("perceptual", config.loss.perceptual)]
             {

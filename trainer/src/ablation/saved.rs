@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use engine::checkpoint::sha256_hex;
 use serde_json::{Value, json};
 
-use crate::data::description::DESCRIPTION_FILE;
+use crate::data::dataset::description::DESCRIPTION_FILE;
 use crate::evaluate::compare::{self, SavedRow};
 use crate::evaluate::table::Table;
 use crate::evaluate::write_json;

@@ -8,14 +8,12 @@
 
 pub mod judge;
 pub mod network;
-pub mod task;
 
 use engine::config::MelConfig;
 use serde::{Deserialize, Serialize};
 
 pub use judge::Judge;
 pub use network::Classifier;
-pub use task::ClassifierTask;
 
 /// The config of a classifier's model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

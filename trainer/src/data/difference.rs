@@ -1,9 +1,9 @@
-//! Where two descriptions of one kind differ.
+//! Compares two descriptions of the same type field by field.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The first field in which two differ, by name, with both values.
+/// The first field that differs: its name and both values; `None` for equal descriptions.
 pub fn first<T: Serialize>(one: &T, other: &T) -> Option<(String, Value, Value)> {
     let fields = |of: &T| match serde_json::to_value(of) {
         Ok(Value::Object(fields)) => fields,

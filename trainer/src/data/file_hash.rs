@@ -1,4 +1,4 @@
-//! What a file holds, in short.
+//! Hash of a file's content.
 
 use std::fs::File;
 use std::io::Read;

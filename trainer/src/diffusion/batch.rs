@@ -1,208 +1,163 @@
-//! One batch for the denoiser: latents noised to their timesteps, and what it is told beside them.
+//! One batch for the denoiser: noisy latents and their conditions.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use engine::config::{ModelConfig, Prediction};
+use engine::config::Prediction;
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::diffusion::noise;
 use engine::image::MelImage;
 use engine::models::position::SinusoidalPositionEmbedding;
 use engine::models::unet::MASK_CHANNELS;
 use engine::style::profile::spectral_profile;
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::config::DiffusionTraining;
+use super::example::Example;
 use crate::images::as_batch;
 
-/// Random choices of one example.
-#[derive(Clone, Copy, Debug)]
-pub struct Draw {
-    pub timestep: usize,
-    pub prefix_columns: usize,
-    pub keep_style: bool,
-    pub keep_content: bool,
-    pub noise_seed: u64,
-    /// The recording chain of chance that style and target get, if any.
-    pub target_colour: Option<u64>,
-    /// The content's.
-    pub content_colour: Option<u64>,
+/// An example's images for the networks.
+pub struct EncodedExample {
+    /// Latent of the content.
+    pub content: Vec<f32>,
+    /// Latent of the target.
+    pub target: Vec<f32>,
+    /// Image of the style.
+    pub style: MelImage,
+    /// Label of the style's instrument.
+    pub label: u32,
+    /// Weight of the prediction error.
+    pub weight: f64,
 }
 
-impl Draw {
-    /// An example of training.
-    pub fn random(rng: &mut ChaCha8Rng, training: &DiffusionTraining, model: &ModelConfig) -> Self {
-        let last = model.diffusion.train_timesteps - 1;
-        let mut colour = || rng.random_bool(training.recolour).then(|| rng.random());
-        let [target_colour, content_colour] = [colour(), colour()];
-        let columns = |frames: usize| frames / model.autoencoder.reduction();
-        Self {
-            timestep: if rng.random_bool(training.terminal_share) {
-                last
-            } else {
-                rng.random_range(0..=last)
-            },
-            prefix_columns: match rng.random_bool(training.prefix_probability) {
-                false => 0,
-                // Streams with a short hop give all of the window but the hop.
-                true if rng.random() => rng.random_range(1..columns(model.window.frames)),
-                true => columns(model.window.overlap_frames),
-            },
-            keep_style: !rng.random_bool(training.style_drop),
-            keep_content: !rng.random_bool(training.content_drop),
-            noise_seed: rng.random(),
-            target_colour,
-            content_colour,
-        }
-    }
-
-    /// An example of validation: everything given, no prefix.
-    pub fn plain(timestep: usize, noise_seed: u64) -> Self {
-        Self {
-            timestep,
-            prefix_columns: 0,
-            keep_style: true,
-            keep_content: true,
-            noise_seed,
-            target_colour: None,
-            content_colour: None,
-        }
-    }
-}
-
-/// Which of an example's images.
-#[derive(Clone, Copy, Debug)]
-pub enum Role {
-    Content,
-    Style,
-    Target,
-}
-
-impl Draw {
-    /// The seed of an image's own noise floor: not the diffusion's, or the noise would tell what
-    /// the target holds.
-    pub fn seed_of(&self, role: Role) -> u64 {
-        noise::step_seed(self.noise_seed, role as usize)
-    }
-}
-
-/// Tensors of one batch.
+/// The tensors of a batch of `B` examples. A latent is `(H, W, C)`.
 pub struct Batch {
+    /// Timestep of each example.
+    pub timesteps: Vec<usize>,
+    /// Noisy latents with clean prefixes, `(B, H, W, C)`.
     pub noisy: Tensor,
+    /// Latents of the content, 0 if dropped, `(B, H, W, C)`.
     pub content: Tensor,
+    /// Whether a position is in the prefix, and whether there is a content, `(B, H, W, 2)`.
     pub mask: Tensor,
+    /// Embeddings of the timesteps, `(B, 1, 1, TIMESTEP_DIM)`.
     pub timestep: Tensor,
-    /// Images `(B, n_mels, frames, 1)`.
+    /// Images of the style, `(B, n_mels, frames, 1)`.
     pub style: Tensor,
-    /// The styles' spectral profiles, `(B, rows of a latent, 1, statistics of a row)`.
+    /// Spectral profiles of the style, `(B, H, 1, statistics)`.
     pub profile: Tensor,
-    /// 0 where the style is dropped, `(B, 1, 1, 1)`.
+    /// 0 if the style is dropped, else 1, `(B, 1, 1, 1)`.
     pub keep_style: Tensor,
+    /// Targets of the prediction, `(B, H, W, C)`.
     pub target: Tensor,
-    /// 1 where the loss counts: not in the prefix, `(B, H, W, 1)`.
+    /// 0 in the prefix, else 1, `(B, H, W, 1)`.
     pub loss_mask: Tensor,
-    /// How much each example's error weighs, `(B, 1, 1, 1)`.
+    /// Weight of each example's error, `(B, 1, 1, 1)`.
     pub weight: Tensor,
-    /// The styles' instruments.
+    /// Labels of the styles' instruments, `(B)`.
     pub labels: Tensor,
+    /// Images of the targets, if the style loss needs them, `(B, n_mels, frames, 1)`.
+    pub target_images: Option<Tensor>,
 }
 
-/// The values of a batch, example after example: made on the CPU, wherever the training is.
-#[derive(Default)]
-pub struct BatchValues {
-    dims: [usize; 3],
-    noisy: Vec<f32>,
-    content: Vec<f32>,
-    mask: Vec<f32>,
-    timestep: Vec<f32>,
-    keep_style: Vec<f32>,
-    target: Vec<f32>,
-    loss_mask: Vec<f32>,
-    weight: Vec<f32>,
-    styles: Vec<MelImage>,
-    profiles: Vec<f32>,
-    labels: Vec<u32>,
-}
-
-impl BatchValues {
-    /// No examples yet; `dims` are a latent's height, width and channels.
-    pub fn new(dims: [usize; 3]) -> Self {
-        Self { dims, ..Self::default() }
-    }
-
-    /// Adds an example of clean latents, noised as drawn, which weighs so much.
-    pub fn push(
-        &mut self,
-        draw: &Draw,
+impl Batch {
+    /// Collates encoded examples on the CPU. `dims` are height, width and channels of a latent.
+    ///
+    /// # Errors
+    /// If a tensor cannot be created.
+    pub fn new(
+        examples: &[Example],
+        encoded: Vec<EncodedExample>,
         forward: &ForwardDiffusion,
-        weight: f64,
-        [content, clean]: [&[f32]; 2],
-    ) {
-        let [h, w, c] = self.dims;
-        let size = h * w * c;
-        let noise = noise::gaussian(draw.noise_seed, 0, size, 1);
-        let (start, end) = (self.noisy.len(), self.noisy.len() + size);
-        self.noisy.resize(end, 0.0);
-        self.target.resize(end, 0.0);
-        let noisy = &mut self.noisy[start..];
-        forward.q_sample(clean, &noise, draw.timestep, noisy);
-        forward.target(clean, &noise, draw.timestep, &mut self.target[start..]);
-        for (noisy, clean) in noisy.chunks_exact_mut(w * c).zip(clean.chunks_exact(w * c)) {
-            noisy[..draw.prefix_columns * c].copy_from_slice(&clean[..draw.prefix_columns * c]);
+        [h, w, c]: [usize; 3],
+    ) -> Result<Self> {
+        let (count, size) = (examples.len(), h * w * c);
+        let (mut noisy, mut target) = (vec![0.0; count * size], vec![0.0; count * size]);
+        let mut content = Vec::with_capacity(count * size);
+        let (mut mask, mut loss_mask) = (Vec::new(), Vec::new());
+        for (i, (example, images)) in examples.iter().zip(&encoded).enumerate() {
+            let (noise, clean) =
+                (noise::gaussian(example.noise_seed, 0, size, 1), images.target.as_slice());
+            let noisy = &mut noisy[i * size..][..size];
+            forward.q_sample(clean, &noise, example.timestep, noisy);
+            forward.target(clean, &noise, example.timestep, &mut target[i * size..][..size]);
+            let prefix = example.prefix_columns * c;
+            for (noisy, clean) in noisy.chunks_exact_mut(w * c).zip(clean.chunks_exact(w * c)) {
+                noisy[..prefix].copy_from_slice(&clean[..prefix]);
+            }
+            match example.keep_content {
+                true => content.extend_from_slice(&images.content),
+                false => content.resize(content.len() + size, 0.0),
+            }
+            for position in 0..h * w {
+                let in_prefix = flag(position % w < example.prefix_columns);
+                mask.extend([in_prefix, flag(example.keep_content)]);
+                loss_mask.push(1.0 - in_prefix);
+            }
         }
-        match draw.keep_content {
-            true => self.content.extend_from_slice(content),
-            false => self.content.resize(end, 0.0),
-        }
-        let given = f32::from(u8::from(draw.keep_content));
-        for position in 0..h * w {
-            let in_prefix = f32::from(u8::from(position % w < draw.prefix_columns));
-            self.mask.extend([in_prefix, given]);
-            self.loss_mask.push(1.0 - in_prefix);
-        }
-        self.timestep.extend(SinusoidalPositionEmbedding::embed(
-            draw.timestep as f32,
-            SinusoidalPositionEmbedding::TIMESTEP_DIM,
-        ));
-        self.keep_style.push(f32::from(u8::from(draw.keep_style)));
-        self.weight.push(weight as f32);
-    }
-
-    /// Adds all examples' style images and their instruments.
-    pub fn with_styles(mut self, styles: Vec<MelImage>, labels: Vec<u32>) -> Self {
-        self.profiles = styles.par_iter().flat_map_iter(spectral_profile).collect();
-        (self.styles, self.labels) = (styles, labels);
-        self
+        let embed = |example: &Example| {
+            SinusoidalPositionEmbedding::embed(
+                example.timestep as f32,
+                SinusoidalPositionEmbedding::TIMESTEP_DIM,
+            )
+        };
+        let timestep: Vec<f32> = examples.iter().flat_map(embed).collect();
+        let keep_style = examples.iter().map(|example| flag(example.keep_style)).collect();
+        let weight = encoded.iter().map(|images| images.weight as f32).collect();
+        let labels: Vec<u32> = encoded.iter().map(|images| images.label).collect();
+        let styles: Vec<MelImage> = encoded.into_iter().map(|images| images.style).collect();
+        let profile: Vec<f32> = styles.par_iter().flat_map_iter(spectral_profile).collect();
+        let statistics = profile.len() / (count * h);
+        let device = &Device::Cpu;
+        let tensor = |values: Vec<f32>, shape: (usize, usize, usize, usize)| {
+            Tensor::from_vec(values, shape, device)
+        };
+        Ok(Self {
+            timesteps: examples.iter().map(|example| example.timestep).collect(),
+            noisy: tensor(noisy, (count, h, w, c))?,
+            content: tensor(content, (count, h, w, c))?,
+            mask: tensor(mask, (count, h, w, MASK_CHANNELS))?,
+            timestep: tensor(timestep, (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM))?,
+            style: as_batch(&styles, device)?,
+            profile: tensor(profile, (count, h, 1, statistics))?,
+            keep_style: tensor(keep_style, (count, 1, 1, 1))?,
+            target: tensor(target, (count, h, w, c))?,
+            loss_mask: tensor(loss_mask, (count, h, w, 1))?,
+            weight: tensor(weight, (count, 1, 1, 1))?,
+            labels: Tensor::from_vec(labels, count, device)?,
+            target_images: None,
+        })
     }
 
     /// The batch on a device.
-    pub fn to_device(self, device: &Device) -> Result<Batch> {
-        let (count, [h, w, c]) = (self.weight.len(), self.dims);
-        let statistics = self.profiles.len() / (count * h);
-        let tensor = |values, shape| Tensor::from_vec(values, shape, device);
-        Ok(Batch {
-            noisy: tensor(self.noisy, (count, h, w, c))?,
-            content: tensor(self.content, (count, h, w, c))?,
-            mask: tensor(self.mask, (count, h, w, MASK_CHANNELS))?,
-            timestep: tensor(
-                self.timestep,
-                (count, 1, 1, SinusoidalPositionEmbedding::TIMESTEP_DIM),
-            )?,
-            style: as_batch(&self.styles, device)?,
-            profile: tensor(self.profiles, (count, h, 1, statistics))?,
-            keep_style: tensor(self.keep_style, (count, 1, 1, 1))?,
-            target: tensor(self.target, (count, h, w, c))?,
-            loss_mask: tensor(self.loss_mask, (count, h, w, 1))?,
-            weight: tensor(self.weight, (count, 1, 1, 1))?,
-            labels: Tensor::from_vec(self.labels, count, device)?,
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let target_images = self.target_images.as_ref().map(|images| images.to_device(device));
+        Ok(Self {
+            timesteps: self.timesteps.clone(),
+            noisy: self.noisy.to_device(device)?,
+            content: self.content.to_device(device)?,
+            mask: self.mask.to_device(device)?,
+            timestep: self.timestep.to_device(device)?,
+            style: self.style.to_device(device)?,
+            profile: self.profile.to_device(device)?,
+            keep_style: self.keep_style.to_device(device)?,
+            target: self.target.to_device(device)?,
+            loss_mask: self.loss_mask.to_device(device)?,
+            weight: self.weight.to_device(device)?,
+            labels: self.labels.to_device(device)?,
+            target_images: target_images.transpose()?,
         })
     }
 }
 
-/// Weight of a prediction's error at a timestep (Hang et al. 2023, arXiv 2303.09556, section 3.4):
-/// `min(SNR, gamma)` of the clean latent's error, as that of the noise or of v; 1 where gamma is 0.
-/// Under v at zero SNR it is 0: nothing is learnt there.
+fn flag(value: bool) -> f32 {
+    f32::from(u8::from(value))
+}
+
+/// Weight of a prediction's error at a timestep: `min(SNR, gamma)` for an error of the clean
+/// latent, converted to an error of noise or v (T. Hang et al. 2023, arXiv 2303.09556, section
+/// 3.4). It is 1 for a gamma of 0. For v at zero SNR it is 0, so that there is no gradient.
 pub fn min_snr_weight(forward: &ForwardDiffusion, timestep: usize, gamma: f64) -> f64 {
     if gamma == 0.0 {
         return 1.0;
@@ -228,7 +183,7 @@ mod tests {
         assert_eq!(min_snr_weight(&forward, last, 0.0), 1.0);
         assert_eq!(min_snr_weight(&forward, last, 5.0), 0.0);
         for timestep in (0..last).step_by(50) {
-            // An error of v of size 1 is one of x0 of the size of the noise's share.
+            // An error of 1 in v is an error of the noise's share in the clean latent.
             let (signal, noise) = forward.schedule().signal_and_noise(timestep);
             let of_x0 = min_snr_weight(&forward, timestep, 5.0) / (noise * noise);
             let expected = (signal / noise).powi(2).min(5.0);

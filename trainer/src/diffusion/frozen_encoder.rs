@@ -1,4 +1,4 @@
-//! The encoder that nothing is learnt in.
+//! The frozen encoder of the autoencoder.
 
 use anyhow::Result;
 use candle_core::Device;
@@ -15,16 +15,19 @@ use training_kernels::Bf16;
 use crate::images::as_batch;
 use crate::weights::fill;
 
-/// No gradient passes it: it runs on the CPU, wherever the training does. It is the playing
-/// engine's, or, on a machine that multiplies bf16 many times as fast as f32 and is asked to, the
-/// training's own.
+/// The encoder on the CPU, for training on any device, because it needs no gradients.
 pub enum FrozenEncoder {
+    /// On the engine's executor for inference.
     Packed(SpectrogramEncoder<Packed>),
+    /// On the training executor with bf16 products, for CPUs on which these are much faster.
     Rounded(Candle, SpectrogramEncoder<Candle>),
 }
 
 impl FrozenEncoder {
-    /// Of a checkpoint; `bf16` where products are to be of bf16.
+    /// The encoder of a checkpoint, with bf16 products if `bf16` is set and they are much faster.
+    ///
+    /// # Errors
+    /// If the checkpoint does not have the encoder's tensors.
     pub fn new(base: &Checkpoint, config: &AutoencoderConfig, bf16: Option<Bf16>) -> Result<Self> {
         let mut frozen = ParamStore::frozen(&Device::Cpu);
         fill(&mut frozen, &base.tensors);
@@ -40,7 +43,10 @@ impl FrozenEncoder {
         })
     }
 
-    /// The latent of an image, `(H, W, C)`. It does not depend on what else is encoded.
+    /// The latent of an image, `(H, W, C)`.
+    ///
+    /// # Errors
+    /// If an operation fails.
     pub fn encode(&self, image: &MelImage) -> Result<Vec<f32>> {
         Ok(match self {
             Self::Packed(encoder) => {

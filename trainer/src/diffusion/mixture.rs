@@ -1,4 +1,4 @@
-//! Examples of one dataset, or of several whose images count as one set's.
+//! One or more datasets as one source of training pairs.
 
 use std::path::Path;
 
@@ -9,163 +9,126 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::examples::Examples;
-use crate::data::dataset::ImageRef;
-use crate::data::description::Split;
-use crate::data::image_set::ImageSet;
-use crate::data::online_rendering::RerenderedSetup;
-use crate::data::pairs::Pair;
+use super::training_set::TrainingSet;
+use crate::data::dataset::rerendered_setup::RerenderedSetup;
+use crate::data::dataset::{ImageRef, ImageSet, Pair, Split};
 
-/// One dataset or several: pieces are counted through all of them, and instruments of one name are
-/// one.
+/// Datasets of equal image format, in the order of [`ImageRef::dataset`]. Instruments with the same
+/// name have the same label.
 pub struct Mixture {
-    parts: Vec<Part>,
-    /// Of all parts, in the order in which they come.
+    sets: Vec<TrainingSet>,
+    /// For each dataset, the label of each of its instruments.
+    labels: Vec<Vec<usize>>,
+    /// Names of the labels, in the order of their first dataset.
     instruments: Vec<String>,
 }
 
-/// A dataset of several.
-struct Part {
-    examples: Examples,
-    /// What the number of its first piece is among all.
-    first_piece: usize,
-    /// Each of its instruments among all.
-    instruments: Vec<usize>,
-}
-
-impl Part {
-    fn outside(&self, at: ImageRef) -> ImageRef {
-        ImageRef {
-            piece: at.piece + self.first_piece,
-            instrument: self.instruments[at.instrument],
-            ..at
-        }
-    }
-
-    fn inside(&self, at: ImageRef) -> ImageRef {
-        let instrument = self.instruments.iter().position(|i| *i == at.instrument);
-        let instrument = instrument.expect("an instrument of the dataset that has the piece");
-        ImageRef { piece: at.piece - self.first_piece, instrument, ..at }
-    }
-}
-
-/// A pair whose images are all named anew.
-fn renamed(pair: Pair, name: impl Fn(ImageRef) -> ImageRef) -> Pair {
-    Pair { content: name(pair.content), style: name(pair.style), target: name(pair.target), ..pair }
-}
-
 impl Mixture {
-    /// Opens folders that `trainer render` or `trainer build-dataset` made.
+    /// Opens folders that `trainer render` or `trainer build-dataset` wrote.
     ///
     /// # Errors
-    /// If one cannot be read, or its images are not of the first one's mel config and window.
+    /// If there is none, one cannot be read, or their mel configs or windows differ.
     pub fn open<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
-        let mut mixture = Self { parts: Vec::new(), instruments: Vec::new() };
+        let mut mixture = Self { sets: Vec::new(), labels: Vec::new(), instruments: Vec::new() };
         for folder in folders {
-            let examples = Examples::open(folder).with_context(|| folder.display().to_string())?;
-            mixture.add(examples).with_context(|| folder.display().to_string())?;
+            let context = || folder.display().to_string();
+            let set = TrainingSet::open(folder, mixture.sets.len()).with_context(context)?;
+            mixture.add(set).with_context(context)?;
         }
-        ensure!(!mixture.parts.is_empty(), "data: expected the folder of a dataset, found none");
+        ensure!(!mixture.sets.is_empty(), "data: expected the folder of a dataset, found none");
         Ok(mixture)
     }
 
-    fn add(&mut self, examples: Examples) -> Result<()> {
-        let images = examples.images();
-        if let Some(first) = self.parts.first() {
+    fn add(&mut self, set: TrainingSet) -> Result<()> {
+        let images = set.images();
+        if let Some(first) = self.sets.first() {
             let [expected, found] =
-                [first.examples.images(), images].map(|images| (images.mel(), images.window()));
+                [first.images(), images].map(|images| (images.mel(), images.window()));
             ensure!(expected == found, "expected images of {expected:?}, found {found:?}");
         }
-        let mut number = |name: &String| {
-            let known = self.instruments.iter().position(|known| known == name);
-            known.unwrap_or_else(|| {
-                self.instruments.push(name.clone());
-                self.instruments.len() - 1
+        let instruments = &mut self.instruments;
+        let label = |name: &String| {
+            instruments.iter().position(|other| other == name).unwrap_or_else(|| {
+                instruments.push(name.clone());
+                instruments.len() - 1
             })
         };
-        let instruments = images.instruments().iter().map(&mut number).collect();
-        let first_piece =
-            self.parts.last().map_or(0, |part| part.first_piece + part.examples.pieces());
-        self.parts.push(Part { examples, first_piece, instruments });
+        let labels = images.instruments().iter().map(label).collect();
+        self.labels.push(labels);
+        self.sets.push(set);
         Ok(())
     }
 
-    /// Whether all examples are of one rendered dataset, whose setups can be made anew.
-    pub fn can_be_renewed(&self) -> bool {
-        matches!(&self.parts[..], [Part { examples: Examples::Aligned { .. }, .. }])
+    /// Whether it is a single rendered dataset, whose setups can be rendered again.
+    pub fn is_one_rendered_dataset(&self) -> bool {
+        matches!(&self.sets[..], [TrainingSet::Rendered { .. }])
     }
 
-    /// `count` training examples, each of a dataset of chance.
+    /// `count` training pairs, each from a random dataset.
     pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Pair> {
         let mut draw = |_| {
-            let part = match &self.parts[..] {
-                // Nothing is drawn where there is no choice.
+            let set = match &self.sets[..] {
+                // No random number for the choice of a single dataset.
                 [only] => only,
                 several => &several[rng.random_range(0..several.len())],
             };
-            renamed(part.examples.draw(rng), |at| part.outside(at))
+            set.draw(rng)
         };
         (0..count).map(&mut draw).collect()
     }
 
-    /// The same `count` examples at every validation, as many of each dataset.
+    /// `count` validation pairs, equal for equal seeds, with an equal number from each dataset.
+    ///
+    /// # Errors
+    /// If there are none.
     pub fn validation(&self, count: usize, seed: u64) -> Result<Vec<Pair>> {
         let mut all = Vec::new();
-        for (i, part) in self.parts.iter().enumerate() {
-            let share = (i + 1) * count / self.parts.len() - i * count / self.parts.len();
-            let pairs = part.examples.validation(share, seed)?;
-            all.extend(pairs.into_iter().map(|pair| renamed(pair, |at| part.outside(at))));
+        for (i, set) in self.sets.iter().enumerate() {
+            let share = (i + 1) * count / self.sets.len() - i * count / self.sets.len();
+            all.extend(set.validation(share, seed)?);
         }
         ensure!(
             !all.is_empty(),
-            "data: expected validation pieces on two instruments, found those of {:?} alone",
+            "data: expected validation pieces on two instruments, found only {:?}",
             self.instruments
         );
         Ok(all)
     }
 
-    /// Takes the images of a setup that was made anew.
-    pub fn renew(&mut self, renewed: RerenderedSetup) {
-        if let [only] = &mut self.parts[..] {
-            only.examples.renew(renewed);
+    /// Replaces the images of a setup, if this is a single dataset.
+    pub fn replace_setup(&mut self, setup: RerenderedSetup) {
+        if let [only] = &mut self.sets[..] {
+            only.replace_setup(setup);
         }
     }
 
-    /// An example's content, in its disguise where it has one.
+    /// The image of a pair's content, with a change of timbre for recordings.
     pub fn content(&self, pair: &Pair) -> MelImage {
-        let part = self.part(pair.content);
-        // A style, where validation shuffles them, may be of another dataset.
-        part.examples.content(&Pair { content: part.inside(pair.content), ..*pair })
+        self.sets[pair.content.dataset].content(pair)
     }
 
-    /// What a model file says of what it was trained on.
+    /// The origin of the data for the model file.
     pub fn provenance(&self) -> (&'static str, Value) {
-        match &self.parts[..] {
-            [only] => only.examples.provenance(),
+        match &self.sets[..] {
+            [only] => only.provenance(),
             several => {
-                let of = |part: &Part| {
-                    let (data, trained_on) = part.examples.provenance();
+                let of = |set: &TrainingSet| {
+                    let (data, trained_on) = set.provenance();
                     json!({ data: trained_on })
                 };
                 ("datasets", several.iter().map(of).collect())
             }
         }
     }
-
-    /// The dataset that has a piece.
-    fn part(&self, at: ImageRef) -> &Part {
-        let after = self.parts.partition_point(|part| part.first_piece <= at.piece);
-        &self.parts[after - 1]
-    }
 }
 
 impl ImageSet for Mixture {
     fn mel(&self) -> &MelConfig {
-        self.parts[0].examples.images().mel()
+        self.sets[0].images().mel()
     }
 
     fn window(&self) -> &WindowConfig {
-        self.parts[0].examples.images().window()
+        self.sets[0].images().window()
     }
 
     fn instruments(&self) -> &[String] {
@@ -173,19 +136,18 @@ impl ImageSet for Mixture {
     }
 
     fn images(&self, split: Split) -> Vec<ImageRef> {
-        let of = |part: &Part| -> Vec<ImageRef> {
-            part.examples.images().images(split).into_iter().map(|at| part.outside(at)).collect()
-        };
-        self.parts.iter().flat_map(of).collect()
+        self.sets.iter().flat_map(|set| set.images().images(split)).collect()
     }
 
     fn image(&self, at: ImageRef) -> &[u8] {
-        let part = self.part(at);
-        part.examples.images().image(part.inside(at))
+        self.sets[at.dataset].images().image(at)
     }
 
     fn sounds(&self, at: ImageRef) -> bool {
-        let part = self.part(at);
-        part.examples.images().sounds(part.inside(at))
+        self.sets[at.dataset].images().sounds(at)
+    }
+
+    fn label(&self, at: ImageRef) -> usize {
+        self.labels[at.dataset][at.instrument]
     }
 }

@@ -1,17 +1,22 @@
-//! `trainer train --model ldm`: style encoder and denoiser on the frozen autoencoder's latents.
+//! The data loader of the diffusion model.
 //!
-//! The way of a step: `examples` (pairs of a rendered dataset, or recordings in a disguise), of one
-//! dataset or a `mixture` of several -> `latents` (each image encoded once) -> `batch` (timesteps,
-//! noise, what is dropped), all of them in `batches`, one step `ahead` of `task` (prediction,
-//! losses).
+//! For each step, a [`mixture`] of one or more [training sets](training_set) draws pairs.
+//! The [data loader](data_loader) adds the random choices of each [example], encodes images with
+//! the frozen autoencoder ([`latent_cache`]) and collates a [`batch`]. A [`prefetcher`] does this
+//! one step ahead of training.
 
-mod ahead;
-mod batch;
-mod batches;
-mod examples;
+pub mod batch;
+pub mod data_loader;
+pub mod example;
 mod frozen_encoder;
-mod latents;
+pub mod latent_cache;
 pub mod mixture;
-mod task;
+pub mod prefetcher;
+pub mod training_set;
 
-pub use task::DiffusionTask;
+pub use batch::Batch;
+pub use data_loader::DataLoader;
+pub use example::Example;
+pub use latent_cache::LatentCache;
+pub use mixture::Mixture;
+pub use prefetcher::Prefetcher;

@@ -1,6 +1,6 @@
 //! `trainer evaluate audio`: audio of the complete chain, with baselines.
 //!
-//! Pieces of a split are rendered again in their setups ([`Studio`]) and processed with the stream
+//! Pieces of a split are rendered again in their setups ([`AudioRenderer`]) and processed with the stream
 //! of `cargo xtask transfer`. The output is transcribed and compared with the score and with the
 //! same piece on the target instrument.
 
@@ -25,12 +25,10 @@ use super::seam::seam_flux;
 use super::table::{Column, Form, Measures, Table};
 use super::timbre::timbre_distance_db;
 use super::{ceiling, envelope, publish, row_name};
-use crate::data::dataset::Sound;
-use crate::data::description::Split;
+use crate::data::dataset::audio_renderer::AudioRenderer;
+use crate::data::dataset::{Sound, Split};
 use crate::data::random;
-use crate::data::score::Score;
-use crate::data::studio::Studio;
-use crate::data::take;
+use crate::data::score::{Score, variation};
 use crate::level_free::level_free_distance_db;
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::{Note, SHORTEST_NOTE_S};
@@ -125,7 +123,7 @@ struct Item {
 /// State of one evaluation.
 struct ClipEvaluator<'a> {
     args: &'a Args,
-    studio: Studio,
+    renderer: AudioRenderer,
     judge: AudioJudge,
     saved: Option<Baselines>,
 }
@@ -166,7 +164,7 @@ pub fn evaluate(args: &Args) -> Result<Table> {
     super::distinct("--steps", &args.steps)?;
     let evaluator = ClipEvaluator {
         args,
-        studio: Studio::open(&args.data, &args.soundfonts)?,
+        renderer: AudioRenderer::open(&args.data, &args.soundfonts)?,
         judge: AudioJudge::open(&args.eval_args)?,
         saved: (args.baselines.as_deref())
             .map(|path| Baselines::read(path, TRUTH, &[COPY, ANOTHER_TAKE, MATCHED, SAMPLED]))
@@ -188,13 +186,13 @@ pub fn evaluate(args: &Args) -> Result<Table> {
 
 impl ClipEvaluator<'_> {
     fn pieces(&self) -> Vec<usize> {
-        let pieces = self.studio.description().pieces.iter().enumerate();
+        let pieces = self.renderer.description().pieces.iter().enumerate();
         pieces.filter(|(_, p)| p.split == self.args.split).map(|(i, _)| i).collect()
     }
 
     fn items(&self) -> Result<Vec<Item>> {
         let pieces = self.pieces();
-        let instruments = self.studio.description().instruments.len();
+        let instruments = self.renderer.description().instruments.len();
         let fewest =
             pieces.iter().map(|piece| self.instruments_of_piece(*piece).len()).min().unwrap_or(0);
         if pieces.len() < 2 || fewest < 3 {
@@ -213,7 +211,7 @@ impl ClipEvaluator<'_> {
 
     /// The instruments of a piece.
     fn instruments_of_piece(&self, piece: usize) -> Vec<usize> {
-        let description = self.studio.description();
+        let description = self.renderer.description();
         description.instruments_of(&description.pieces[piece])
     }
 
@@ -227,7 +225,7 @@ impl ClipEvaluator<'_> {
         let contains =
             |pair: &&(usize, usize)| available.contains(&pair.0) && available.contains(&pair.1);
         let &(from, to) = next.find(contains).expect("a piece of three instruments");
-        let setups = self.studio.description().pieces[piece].setups;
+        let setups = self.renderer.description().pieces[piece].setups;
         let [content, target] = [from, to]
             .map(|instrument| Sound { setup: setups[rng.random_range(0..2)], instrument });
         let style = (number + rng.random_range(1..pieces.len())) % pieces.len();
@@ -264,12 +262,12 @@ impl ClipEvaluator<'_> {
     }
 
     fn record(&self, score: &Score, sound: Sound, take: u64) -> Result<Audio> {
-        self.studio.record(score, sound.setup, sound.instrument, take)
+        self.renderer.record(score, sound.setup, sound.instrument, take)
     }
 
     fn item_audio(&self, item: &Item) -> Result<ItemAudio> {
-        let score = self.studio.score(item.piece, self.args.seconds)?;
-        let style_score = self.studio.score(item.style_piece, self.args.seconds)?;
+        let score = self.renderer.score(item.piece, self.args.seconds)?;
+        let style_score = self.renderer.score(item.style_piece, self.args.seconds)?;
         Ok(ItemAudio {
             content: self.record(&score, item.content, 0)?,
             truth: self.record(&score, item.target, 0)?,
@@ -284,7 +282,7 @@ impl ClipEvaluator<'_> {
     fn baselines(&self, item: &Item, audio: &ItemAudio) -> Result<Vec<(String, Audio)>> {
         let ItemAudio { score, content, style, .. } = audio;
         let rng = &mut random::stream(self.args.eval_args.sampling.seed, "take", item.piece as u64);
-        let retaken = self.record(&take::another(score, rng), item.target, 1)?;
+        let retaken = self.record(&variation::vary(score, rng), item.target, 1)?;
         let transcribed = Score { length_s: score.length_s, ..self.judge.score(content)? };
         Ok(vec![
             (COPY.into(), content.clone()),
@@ -339,7 +337,7 @@ impl ClipEvaluator<'_> {
             truth_notes: self.judge.notes(truth)?,
             score_notes: complete.map(Note::from).collect(),
             joins: joins.collect(),
-            instrument: self.studio.description().instruments[item.target.instrument].clone(),
+            instrument: self.renderer.description().instruments[item.target.instrument].clone(),
         })
     }
 

@@ -13,7 +13,7 @@ use engine::{Error, Result};
 
 use super::model_runner::ModelRunner;
 use super::transfer::Session;
-use crate::data::description::Split;
+use crate::data::dataset::Split;
 use crate::plot::ImageTable;
 
 /// Share of the signal's power at the end of the reports' noise schedule, where their model starts

@@ -20,7 +20,7 @@ use super::eval_args::EvalArgs;
 use super::table::{Column, Form, Measures, Table};
 use super::timbre::timbre_distance_db;
 use super::{envelope, publish, row_name};
-use crate::data::recordings::sources::{self, Source};
+use crate::data::source_files::{self, SourceFile};
 use crate::transcription::Note;
 use crate::transcription::agreement::agreement;
 
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// If the folder contains fewer than two instruments, or a file cannot be read or is silent.
 pub fn evaluate(args: &Args) -> Result<Table> {
     super::distinct("--steps", &args.steps)?;
-    let sources = sources::find(&args.recordings)?.sources;
+    let sources = source_files::find(&args.recordings)?.files;
     let judge = AudioJudge::open(&args.eval_args)?;
     let every = sources.len().div_ceil(args.items).max(1);
     let numbers: Vec<usize> = (0..sources.len()).step_by(every).collect();
@@ -96,7 +96,7 @@ pub fn evaluate(args: &Args) -> Result<Table> {
 fn rows(
     judge: &AudioJudge,
     args: &Args,
-    sources: &[Source],
+    sources: &[SourceFile],
     number: usize,
 ) -> Result<Vec<(String, Measures)>> {
     let style = other_instrument(sources, number).ok_or_else(|| {
@@ -119,8 +119,8 @@ fn rows(
 }
 
 /// A recording of another instrument, varied by `number`.
-fn other_instrument(sources: &[Source], number: usize) -> Option<&Source> {
-    let others: Vec<&Source> =
+fn other_instrument(sources: &[SourceFile], number: usize) -> Option<&SourceFile> {
+    let others: Vec<&SourceFile> =
         sources.iter().filter(|other| other.instrument != sources[number].instrument).collect();
     // Files are sorted by instrument. A stride of 7 visits all of them unless their count is a
     // multiple of 7.
@@ -128,7 +128,7 @@ fn other_instrument(sources: &[Source], number: usize) -> Option<&Source> {
 }
 
 /// The first seconds of a recording, from its first sound.
-fn excerpt(source: &Source, seconds: f32) -> Result<Audio> {
+fn excerpt(source: &SourceFile, seconds: f32) -> Result<Audio> {
     let audio =
         reference::read_seconds(Reader::open(&source.path)?, &source.file, f64::from(seconds))?;
     let sounds = |i: usize| audio.channels.iter().any(|c| c[i].abs() > 1e-3);

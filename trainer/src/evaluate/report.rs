@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::eval_args::EvalArgs;
 use super::transfer::{Evaluation, RowArgs, Session};
 use super::{audio, figures, recordings, row_name, write_json};
-use crate::data::description::Split;
+use crate::data::dataset::Split;
 use crate::plot::ImageTable;
 
 /// Options of the report.

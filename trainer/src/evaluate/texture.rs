@@ -58,8 +58,8 @@ pub fn markdown(table: &Table, textures: &[Texture], row: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::gesture::{Gesture, Motion};
     use crate::data::score::Note;
+    use crate::data::score::gesture::{Gesture, Motion};
     use crate::evaluate::table::{Column, Form};
 
     const COLUMNS: [Column; 1] = [Column::coarse("LSD", "lsd", Form::Mean)];

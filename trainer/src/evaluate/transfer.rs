@@ -29,10 +29,8 @@ use super::texture::{self, Texture};
 use super::timbre::timbre_distance_db;
 use super::{publish, row_name};
 use crate::classifier::Judge;
-use crate::data::dataset::{ImageRef, SpectrogramDataset};
-use crate::data::description::Split;
-use crate::data::image_set::ImageSet;
-use crate::data::pairs::{Pair, SpectrogramPairDataset};
+use crate::data::dataset::pairs::SpectrogramPairDataset;
+use crate::data::dataset::{ImageRef, ImageSet, Pair, SpectrogramDataset, Split};
 use crate::data::random;
 use crate::level_free::level_free_distance_db;
 

@@ -26,10 +26,10 @@ use engine::vocoder::mel_inverse::mel_to_magnitude;
 
 use super::bootstrap::mean;
 use super::distance::{SpectralConvergence, level_db, mel_lsd_db};
-use crate::data::compose::{self, PieceKind, PieceShape};
-use crate::data::instruments;
-use crate::data::score::Score;
-use crate::data::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
+use crate::data::score::piece::PieceKind;
+use crate::data::score::piece_shape::PieceShape;
+use crate::data::score::{Score, compose, instruments};
+use crate::data::soundfont::synth::{SYNTH_RATE_HZ, SoundBank, SynthVoice};
 use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::basic_pitch::BasicPitch;
 use crate::transcription::{Note, SHORTEST_NOTE_S};
@@ -118,7 +118,7 @@ struct Comparison<'a> {
 pub fn run(args: &Args) -> Result<()> {
     let mut evaluator = Evaluator::new()?;
     let mut model = args.model.as_ref().map(|path| ImageModel::open(path)).transpose()?;
-    let mut voice = SoundBank::open(&args.soundfont)?.player()?;
+    let mut voice = SoundBank::open(&args.soundfont)?.voice()?;
     let (mut on_truth, mut on_model) =
         ([Totals::default(); METHODS.len()], [Totals::default(); METHODS.len()]);
     let mut images_db = Vec::new();

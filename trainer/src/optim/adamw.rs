@@ -1,201 +1,142 @@
-//! AdamW (Loshchilov and Hutter 2019), in place and resumable.
-//!
-//! Weight decay is decoupled and touches matrices and kernels only (rank >= 2): pulling biases and
-//! normalisation scales to zero helps nobody. candle's own optimiser decays everything, does not
-//! clip, keeps its moments to itself and takes 140 to 290 ms a step for 12 M parameters; one pass
-//! over each tensor takes 12. Broad matrices can be moved by [`muon`](super::muon) instead.
+//! AdamW (I. Loshchilov and F. Hutter, *Decoupled weight decay regularization*, 2019).
 
-use std::collections::HashMap;
+use candle_core::{Device, Result, Tensor, Var};
 
-use candle_core::Tensor;
-use candle_core::backprop::GradStore;
-use rayon::prelude::*;
-use training_kernels::Bf16;
+use super::in_place::in_place;
+use super::step_constants::StepConstants;
 
-use super::config::AdamWConfig;
-use super::slot::Slot;
-use super::update::Update;
-use super::{Parameters, clip};
-
-/// What one step did.
-#[derive(Clone, Copy, Debug)]
-pub struct StepReport {
-    /// Global gradient norm before clipping.
-    pub gradient_norm: f64,
-    /// False where the norm was not finite: weights and moments are as before.
-    pub applied: bool,
-}
-
-/// AdamW with clipping over a fixed list of variables.
-pub struct AdamW {
-    config: AdamWConfig,
-    parameters: Parameters,
-    slots: Vec<Slot>,
-    steps: u64,
-    /// Set where Muon multiplies in bf16.
-    bf16: Option<Bf16>,
+/// The first and second moment of one variable, on the variable's device.
+pub enum AdamW {
+    /// For a variable on the CPU.
+    Host {
+        /// First moment.
+        first: Vec<f32>,
+        /// Second moment.
+        second: Vec<f32>,
+    },
+    /// For a variable on another device.
+    Device {
+        /// First moment.
+        first: Tensor,
+        /// Second moment.
+        second: Tensor,
+    },
 }
 
 impl AdamW {
-    /// Moments start at zero. `parameters` are f32 and sorted by name.
-    pub fn new(parameters: &Parameters, config: AdamWConfig) -> anyhow::Result<Self> {
-        let slots = parameters
-            .iter()
-            .map(|(name, var)| Slot::new(name, var, &config))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self { config, parameters: parameters.clone(), slots, steps: 0, bf16: None })
+    /// From both moments.
+    ///
+    /// # Errors
+    /// If they cannot be copied to the device.
+    pub fn new(first: Tensor, second: Tensor, device: &Device) -> Result<Self> {
+        Ok(match device.is_cpu() {
+            true => Self::Host {
+                first: first.flatten_all()?.to_vec1()?,
+                second: second.flatten_all()?.to_vec1()?,
+            },
+            false => {
+                Self::Device { first: first.to_device(device)?, second: second.to_device(device)? }
+            }
+        })
     }
 
-    /// The same, whose Muon multiplies values rounded to bf16 on the CPU; of f32 for `None`.
-    pub fn with_products(self, bf16: Option<Bf16>) -> Self {
-        Self { bf16, ..self }
-    }
-
-    /// Steps taken (they set the moments' bias correction).
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Moves every variable that has a gradient. A gradient that is not finite moves nothing, and
-    /// says so.
-    pub fn step(
-        &mut self,
-        gradients: &GradStore,
-        learning_rate: f64,
-    ) -> candle_core::Result<StepReport> {
-        let gradient_norm = clip::global_norm(gradients, &self.parameters)?;
-        if !gradient_norm.is_finite() {
-            return Ok(StepReport { gradient_norm, applied: false });
+    /// Updates the variable and both moments.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn step(&mut self, var: &Var, gradient: &Tensor, step: &StepConstants) -> Result<()> {
+        match self {
+            Self::Host { first, second } => step_on_host(var, gradient, first, second, step),
+            Self::Device { first, second } => step_on_device(var, gradient, first, second, step),
         }
-        self.steps += 1;
-        let update = Update::new(
-            &self.config,
-            learning_rate,
-            self.steps,
-            clip::factor(gradient_norm, self.config.clip_norm),
-        )
-        .with_products(self.bf16);
-        let step = |slot: &mut Slot| match gradients.get(slot.var()) {
-            Some(gradient) => slot.step(&gradient.contiguous()?, &update),
-            None => Ok(()),
+    }
+
+    /// Both moments in the shape of the variable, by their names in a saved state.
+    ///
+    /// # Errors
+    /// If a tensor cannot be created.
+    pub fn state(&self, var: &Var) -> Result<Vec<(&'static str, Tensor)>> {
+        let [first, second] = match self {
+            Self::Host { first, second } => {
+                let tensor = |values| Tensor::from_slice(values, var.shape(), &Device::Cpu);
+                [tensor(first.as_slice())?, tensor(second.as_slice())?]
+            }
+            Self::Device { first, second } => [first.clone(), second.clone()],
         };
-        match self.slots.first().is_some_and(|slot| slot.var().device().is_cpu()) {
-            // One matrix a thread: they are too small for several.
-            true => self.slots.par_iter_mut().with_max_len(1).try_for_each(step)?,
-            false => self.slots.iter_mut().try_for_each(step)?,
+        Ok(vec![("first", first), ("second", second)])
+    }
+}
+
+/// One pass over the variable, its gradient and its moments.
+fn step_on_host(
+    var: &Var,
+    gradient: &Tensor,
+    first: &mut [f32],
+    second: &mut [f32],
+    step: &StepConstants,
+) -> Result<()> {
+    in_place(var, gradient, |values, gradient| {
+        for (((value, &gradient), first), second) in
+            values.iter_mut().zip(gradient).zip(first).zip(second)
+        {
+            let gradient = gradient * step.gradient_factor;
+            *first = step.beta1 * *first + (1.0 - step.beta1) * gradient;
+            *second = step.beta2 * *second + (1.0 - step.beta2) * gradient * gradient;
+            let direction =
+                *first * step.correction1 / ((*second * step.correction2).sqrt() + step.epsilon);
+            *value = *value * step.decay_factor - step.learning_rate * direction;
         }
-        Ok(StepReport { gradient_norm, applied: true })
-    }
+    })
+}
 
-    /// The moments as `first.NAME` and `second.NAME`, or `momentum.NAME` of what Muon moves, in the
-    /// shapes of their variables.
-    pub fn state(&self) -> candle_core::Result<Vec<(String, Tensor)>> {
-        let tensors =
-            self.slots.iter().map(Slot::state).collect::<candle_core::Result<Vec<_>>>()?;
-        Ok(tensors.into_iter().flatten().collect())
-    }
-
-    /// Goes on from a saved [`state`](Self::state) after `steps` steps. One optimiser cannot read
-    /// what the other remembers: a run that began with Muon goes on with it.
-    pub fn restore(&mut self, tensors: &HashMap<String, Tensor>, steps: u64) -> anyhow::Result<()> {
-        self.slots.iter_mut().try_for_each(|slot| slot.restore(tensors))?;
-        self.steps = steps;
-        Ok(())
-    }
+/// The same with tensor operations.
+fn step_on_device(
+    var: &Var,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    step: &StepConstants,
+) -> Result<()> {
+    let gradient = gradient.detach().affine(f64::from(step.gradient_factor), 0.0)?;
+    let blend = |old: &Tensor, new: &Tensor, beta: f32| {
+        old.affine(f64::from(beta), 0.0)? + new.affine(f64::from(1.0 - beta), 0.0)?
+    };
+    *first = blend(first, &gradient, step.beta1)?;
+    *second = blend(second, &gradient.sqr()?, step.beta2)?;
+    let denominator = second
+        .affine(f64::from(step.correction2), 0.0)?
+        .sqrt()?
+        .affine(1.0, f64::from(step.epsilon))?;
+    let direction =
+        first.affine(f64::from(step.learning_rate * step.correction1), 0.0)?.div(&denominator)?;
+    var.set(&var.as_detached_tensor().affine(f64::from(step.decay_factor), 0.0)?.sub(&direction)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
-
     use super::*;
+    use crate::optim::OptimizerConfig;
 
-    /// Variables with a broad matrix among them, moved by so many steps of pseudo-gradients from
-    /// the `first` on.
-    fn moved(optimiser: &mut AdamW, parameters: &Parameters, steps: std::ops::Range<usize>) {
-        for step in steps {
-            // The gradient of a sum of products is the other factor.
-            let product = |(_, var): &(String, Var)| {
-                let values: Vec<f32> = (0..var.elem_count())
-                    .map(|i| ((i * i % 977 + step) as f32 * 0.71).sin())
-                    .collect();
-                let other = Tensor::from_vec(values, var.shape(), var.device()).unwrap();
-                (var.as_tensor() * other).unwrap().sum_all().unwrap()
-            };
-            let products: Vec<Tensor> = parameters.iter().map(product).collect();
-            let sum = Tensor::stack(&products, 0).unwrap().sum_all().unwrap();
-            optimiser.step(&sum.backward().unwrap(), 0.01).unwrap();
-        }
-    }
-
-    fn parameters() -> Parameters {
-        let var = |dims: &[usize]| {
-            let count = dims.iter().product::<usize>();
-            let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.3).cos()).collect();
-            Var::from_vec(values, dims, &Device::Cpu).unwrap()
-        };
-        let shapes: [(&str, &[usize]); 4] = [
-            ("bias", &[64]),
-            ("broad", &[64, 96]),
-            ("kernel", &[64, 8, 3, 3]),
-            ("narrow", &[32, 96]),
-        ];
-        shapes.map(|(name, dims)| (name.to_string(), var(dims))).to_vec()
-    }
-
-    fn values(parameters: &Parameters, name: &str) -> Vec<f32> {
-        let (_, var) = parameters.iter().find(|(own, _)| own == name).unwrap();
-        var.flatten_all().unwrap().to_vec1().unwrap()
-    }
-
+    /// The two implementations differ only in rounding.
     #[test]
-    fn muon_moves_broad_matrices_as_far_as_adamw_would_and_nothing_else() {
-        let plain = AdamWConfig { clip_norm: 1e9, ..AdamWConfig::default() };
-        let muon = AdamWConfig { muon_momentum: 0.95, ..plain.clone() };
-        let [by_adamw, by_muon] = [plain, muon].map(|config| {
-            let parameters = parameters();
-            moved(&mut AdamW::new(&parameters, config).unwrap(), &parameters, 0..1);
-            parameters
-        });
-        for name in ["bias", "narrow"] {
-            assert_eq!(values(&by_adamw, name), values(&by_muon, name), "{name}");
+    fn tensor_operations_step_as_the_fused_pass() {
+        let device = Device::Cpu;
+        let start: Vec<f32> = (0..12).map(|i| (i as f32 * 0.7).sin()).collect();
+        let fused = Var::from_slice(&start, (3, 4), &device).unwrap();
+        let plain = Var::from_slice(&start, (3, 4), &device).unwrap();
+        let (mut first, mut second) = (plain.zeros_like().unwrap(), plain.zeros_like().unwrap());
+        let mut moments = [vec![0.0; 12], vec![0.0; 12]];
+        let config = OptimizerConfig { weight_decay: 0.1, ..OptimizerConfig::default() };
+        for step in 1..=20 {
+            let gradient: Vec<f32> = (0..12).map(|i| ((i * step) as f32).cos()).collect();
+            let gradient = Tensor::from_slice(&gradient, (3, 4), &device).unwrap();
+            let constants = StepConstants::new(&config, 0.01, step as u64, 0.5);
+            let [first_on_host, second_on_host] = &mut moments;
+            step_on_host(&fused, &gradient, first_on_host, second_on_host, &constants).unwrap();
+            step_on_device(&plain, &gradient, &mut first, &mut second, &constants).unwrap();
         }
-        for name in ["broad", "kernel"] {
-            let before = values(&parameters(), name);
-            let after = values(&by_muon, name);
-            let squares =
-                before.iter().zip(&after).map(|(b, a)| (a - b * (1.0 - 0.01 * 0.01)).powi(2));
-            let rms = (squares.sum::<f32>() / before.len() as f32).sqrt();
-            assert!((0.5..1.1).contains(&(rms / (0.2 * 0.01))), "{name}: {rms}");
-            assert_ne!(values(&by_adamw, name), after);
-        }
-    }
-
-    #[test]
-    fn a_restored_muon_goes_on_bit_for_bit() {
-        goes_on(None);
-        goes_on(Bf16::detect());
-    }
-
-    fn goes_on(bf16: Option<Bf16>) {
-        let config = AdamWConfig { muon_momentum: 0.95, ..AdamWConfig::default() };
-        let whole = parameters();
-        moved(&mut AdamW::new(&whole, config.clone()).unwrap().with_products(bf16), &whole, 0..6);
-        let halves = parameters();
-        let mut first = AdamW::new(&halves, config.clone()).unwrap().with_products(bf16);
-        moved(&mut first, &halves, 0..3);
-        let mut second = AdamW::new(&halves, config).unwrap().with_products(bf16);
-        second.restore(&first.state().unwrap().into_iter().collect(), first.steps()).unwrap();
-        moved(&mut second, &halves, 3..6);
-        for (name, _) in &whole {
-            assert_eq!(values(&whole, name), values(&halves, name), "{name}");
-        }
-        // What one optimiser remembers means nothing to the other.
-        let mut other = AdamW::new(&halves, AdamWConfig::default()).unwrap();
-        let error = other
-            .restore(&second.state().unwrap().into_iter().collect(), 6)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("first.broad") && error.contains("muon_momentum"), "{error}");
+        let difference =
+            (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(difference.to_scalar::<f32>().unwrap() < 1e-6);
     }
 }

@@ -5,11 +5,14 @@ use candle_core::{CpuStorage, DType, Storage, Tensor};
 
 use super::Parameters;
 
-/// Values summed in f32 before they join the f64 total: short enough to lose nothing, long enough
-/// to vectorise.
+/// Number of values that are summed in f32 before the f64 total: few enough for precision, enough
+/// for vector code.
 const BLOCK: usize = 1024;
 
-/// The L2 norm of all gradients taken as one vector; variables without a gradient count as zero.
+/// The L2 norm of all gradients as one vector. Variables without a gradient count as zero.
+///
+/// # Errors
+/// If a gradient on the CPU is not f32.
 pub fn global_norm(gradients: &GradStore, parameters: &Parameters) -> candle_core::Result<f64> {
     let mut squares = 0.0;
     let mut on_device = Vec::new();
@@ -21,16 +24,16 @@ pub fn global_norm(gradients: &GradStore, parameters: &Parameters) -> candle_cor
         }
     }
     if !on_device.is_empty() {
-        // One transfer for all tensors: each would wait for the device.
+        // One transfer for all tensors, because each transfer waits for the device.
         let total = Tensor::stack(&on_device, 0)?.to_dtype(DType::F32)?.sum_all()?;
         squares += f64::from(total.to_scalar::<f32>()?);
     }
     Ok(squares.sqrt())
 }
 
-/// What gradients of this norm are multiplied with so that their norm is at most `max_norm`.
+/// Factor that reduces gradients of this norm to `max_norm`, at most 1.
 pub fn factor(norm: f64, max_norm: f64) -> f64 {
-    // torch's epsilon, so that the same run gives the same numbers.
+    // torch's epsilon, for equal results.
     (max_norm / (norm + 1e-6)).min(1.0)
 }
 

@@ -1,32 +1,32 @@
-//! What an optimiser is made with.
+//! Config of the optimiser.
 
 use serde::{Deserialize, Serialize};
 
-/// The optimiser's constants.
+/// Constants of the optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AdamWConfig {
+pub struct OptimizerConfig {
     /// Decay of the first moment.
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the denominator.
+    /// Added to the denominator of AdamW.
     pub epsilon: f64,
-    /// Decoupled weight decay of tensors of rank 2 and more.
+    /// Decoupled weight decay of tensors of rank 2 and above.
     pub weight_decay: f64,
-    /// Global gradient norm above which gradients are scaled down.
+    /// Maximum global gradient norm. Larger gradients are scaled down.
     pub clip_norm: f64,
-    /// Momentum of [`muon`](super::muon), which then moves the hidden matrices: weights with at
-    /// least [`MUON_SIDE`] output channels and as many numbers for each; 0 leaves them to AdamW.
+    /// Momentum of [`muon`](super::muon), which updates the hidden matrices: weights with at least
+    /// [`MUON_SIDE`] output channels and as many weights for each. With 0, AdamW updates them.
     #[serde(default)]
     pub muon_momentum: f64,
 }
 
-/// The outputs of networks (a latent's channels, an instrument head's labels) have fewer, and stay
-/// with AdamW.
+/// Smallest side of a matrix that Muon updates. The output layers of the networks are narrower, so
+/// AdamW updates them.
 pub const MUON_SIDE: usize = 64;
 
-impl Default for AdamWConfig {
+impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             beta1: 0.9,

@@ -1,5 +1,4 @@
-//! Exponential moving average of the weights (Polyak and Juditsky 1992), with a decay that warms
-//! up.
+//! Exponential moving average of the weights (Polyak and Juditsky 1992) with a warm-up of the decay.
 
 use std::collections::HashMap;
 
@@ -9,7 +8,7 @@ use candle_core::{Tensor, Var};
 use super::Parameters;
 use super::in_place::in_place;
 
-/// The average, beside the variables that it follows.
+/// The moving average of some variables.
 pub struct Ema {
     decay: f64,
     parameters: Parameters,
@@ -17,7 +16,11 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// Starts at the variables' values. `decay` is in `[0, 1)`; 0 follows exactly.
+    /// Starts at the variables' values. `decay` is in `[0, 1)`; with 0 the average is equal to the
+    /// variables.
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied.
     pub fn new(parameters: &Parameters, decay: f64) -> candle_core::Result<Self> {
         let average =
             parameters.iter().map(|(_, var)| Var::from_tensor(&var.as_detached_tensor().copy()?));
@@ -28,12 +31,15 @@ impl Ema {
         })
     }
 
-    /// The decay after `step` steps: a young average forgets its random start fast.
+    /// The decay after `step` steps. It is small at first, to forget the random initial weights.
     pub fn decay_at(&self, step: u64) -> f64 {
         self.decay.min((1.0 + step as f64) / (10.0 + step as f64))
     }
 
-    /// Moves the average towards the variables after step `step` (the first is 0).
+    /// Updates the average after step `step`, counted from 0.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
     pub fn update(&mut self, step: u64) -> candle_core::Result<()> {
         let share = 1.0 - self.decay_at(step);
         for ((_, var), average) in self.parameters.iter().zip(&self.average) {
@@ -52,7 +58,10 @@ impl Ema {
         Ok(())
     }
 
-    /// Exchanges the average with the variables; twice is as never. For validating and exporting.
+    /// Swaps the average with the variables, for validation and export. A second call swaps back.
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied.
     pub fn swap(&self) -> candle_core::Result<()> {
         for ((_, var), average) in self.parameters.iter().zip(&self.average) {
             let trained = var.as_detached_tensor().copy()?;
@@ -62,18 +71,21 @@ impl Ema {
         Ok(())
     }
 
-    /// The average as `ema.NAME`.
+    /// The average, named `ema.<variable>`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let names = self.parameters.iter().map(|(name, _)| format!("ema.{name}"));
         names.zip(self.average.iter().map(Var::as_detached_tensor)).collect()
     }
 
-    /// Goes on from a saved [`state`](Self::state).
+    /// Restores a saved [`state`](Self::state).
+    ///
+    /// # Errors
+    /// If a tensor is missing or has another shape.
     pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> anyhow::Result<()> {
         for ((name, _), average) in self.parameters.iter().zip(&self.average) {
             let tensor = tensors
                 .get(&format!("ema.{name}"))
-                .with_context(|| format!("state: `ema.{name}` is missing"))?;
+                .with_context(|| format!("state: expected `ema.{name}`, found none"))?;
             average
                 .set(&tensor.to_device(average.device())?)
                 .with_context(|| format!("state: `ema.{name}`"))?;
@@ -98,6 +110,6 @@ mod tests {
         assert!((values[0] - 0.1).abs() < 1e-6 && values[1] == 10.0, "{values:?}");
         ema.swap().unwrap();
         assert_eq!(var.to_vec1::<f32>().unwrap(), [1.0, 10.0]);
-        assert!((ema.decay_at(0) - 0.1).abs() < 1e-12, "a young average follows fast");
+        assert!((ema.decay_at(0) - 0.1).abs() < 1e-12, "a new average follows fast");
     }
 }

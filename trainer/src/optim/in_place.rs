@@ -1,21 +1,22 @@
-//! One pass over a variable's memory on the CPU, where tensor operations would make a new tensor
-//! each.
+//! Updates a variable's memory on the CPU in one pass, without temporary tensors.
 
 use std::cell::Cell;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout, Tensor, Var};
 
-/// Runs `pass` over the data of a variable and of what moves it, both contiguous f32 on the CPU.
+/// Runs `pass` over the data of a variable and of `source`, both contiguous f32 on the CPU.
+///
+/// # Errors
+/// If one is not contiguous f32 on the CPU.
 pub fn in_place(
     var: &Var,
-    mover: &Tensor,
+    source: &Tensor,
     pass: impl FnOnce(&mut [f32], &[f32]),
 ) -> candle_core::Result<()> {
-    var.inplace_op2(mover, &Pass(Cell::new(Some(pass))))
+    var.inplace_op2(source, &Pass(Cell::new(Some(pass))))
 }
 
-/// candle lends the memory to an operation that it does not let change: the pass is taken out of
-/// it.
+/// The operation for candle. candle only has a shared reference to it, so the closure is in a cell.
 struct Pass<F>(Cell<Option<F>>);
 
 impl<F: FnOnce(&mut [f32], &[f32])> InplaceOp2 for Pass<F> {
@@ -27,19 +28,19 @@ impl<F: FnOnce(&mut [f32], &[f32])> InplaceOp2 for Pass<F> {
         &self,
         values: &mut CpuStorage,
         values_layout: &Layout,
-        mover: &CpuStorage,
-        mover_layout: &Layout,
+        source: &CpuStorage,
+        source_layout: &Layout,
     ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(values), CpuStorage::F32(mover)) = (values, mover) else {
+        let (CpuStorage::F32(values), CpuStorage::F32(source)) = (values, source) else {
             candle_core::bail!("expected f32 variables")
         };
         let (Some((start, end)), Some((from, to))) =
-            (values_layout.contiguous_offsets(), mover_layout.contiguous_offsets())
+            (values_layout.contiguous_offsets(), source_layout.contiguous_offsets())
         else {
             candle_core::bail!("expected contiguous variables")
         };
         if let Some(pass) = self.0.take() {
-            pass(&mut values[start..end], &mover[from..to]);
+            pass(&mut values[start..end], &source[from..to]);
         }
         Ok(())
     }

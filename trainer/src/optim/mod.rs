@@ -1,7 +1,7 @@
-//! What turns gradients into better weights.
+//! Optimiser, learning rate schedules and weight averaging.
 //!
-//! Everything here takes the trained variables as a list *sorted by name*, so that norms are summed
-//! in the same order in every run and a saved state finds its tensors again.
+//! The trained variables are a list *sorted by name*. So norms are summed in the same order in
+//! every run, and saved tensors match their variables.
 
 pub mod adamw;
 pub mod clip;
@@ -9,28 +9,30 @@ mod config;
 pub mod ema;
 mod in_place;
 pub mod muon;
+mod newton_schulz;
+pub mod optimizer;
 pub mod plateau;
 pub mod schedule;
 mod slot;
-mod update;
+mod step_constants;
 pub mod warmup_cosine;
 
 use candle_core::Var;
 
-pub use adamw::AdamW;
-pub use config::{AdamWConfig, MUON_SIDE};
+pub use config::{MUON_SIDE, OptimizerConfig};
 pub use ema::Ema;
+pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauConfig};
 pub use schedule::{Schedule, ScheduleConfig};
 pub use warmup_cosine::WarmupCosine;
 
-/// Trained variables with their names, sorted by name, no name twice.
+/// Trained variables with their names, sorted by name. Names are unique.
 pub type Parameters = Vec<(String, Var)>;
 
 /// Sorts variables by name.
 ///
 /// # Errors
-/// If a name comes twice.
+/// If a name is there twice.
 pub fn sorted(mut parameters: Parameters) -> anyhow::Result<Parameters> {
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(pair) = parameters.windows(2).find(|pair| pair[0].0 == pair[1].0) {

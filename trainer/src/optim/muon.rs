@@ -1,242 +1,123 @@
-//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum of a matrix, made
-//! orthogonal.
+//! Muon (K. Jordan et al. 2024, kellerjordan.github.io/posts/muon): orthogonalised momentum.
 //!
-//! A gradient's few large singular values move a matrix in few directions; with all of them brought
-//! to one, it moves in all. The iteration is Newton and Schulz's with Jordan's coefficients: five
-//! rounds bring singular values to .7 to 1.2. Its size is scaled to that of AdamW's updates (Liu et
-//! al. 2025, arXiv 2502.16982), so that one learning rate and one decay serve both.
+//! A few large singular values dominate a gradient, so it moves a matrix in few directions.
+//! With all singular values near 1, the update moves it in all directions. The size of the update
+//! is scaled to that of AdamW (J. Liu et al. 2025, arXiv 2502.16982), so that one learning rate and
+//! one weight decay serve both rules.
 
-use candle_core::{Result, Tensor};
-use engine::nn::kernels::{Matrix, matmul};
-use training_kernels::{Bf16, Part, product};
+use candle_core::{Device, Result, Tensor, Var};
 
-/// Coefficients of `a x + b x^3 + c x^5`.
-const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
-/// Rounds of the iteration.
-const ROUNDS: usize = 5;
-/// Root mean square of AdamW's updates, in learning rates.
-const UPDATE_RMS: f64 = 0.2;
-/// Keeps a gradient of zeros finite.
-const SMALLEST_NORM: f64 = 1e-12;
+use super::in_place::in_place;
+use super::newton_schulz;
+use super::step_constants::StepConstants;
 
-/// Rows of a symmetric product that are computed together: fewer waste less above the diagonal,
-/// more keep the matrix product fast.
-const SYMMETRIC_ROWS: usize = 64;
-
-/// Columns that are mirrored together.
-const MIRRORED: usize = 16;
-
-/// The update of a weight `(c_out, ..)` for its momentum, in learning rates, on its device.
-pub fn update(momentum: &Tensor) -> Result<Tensor> {
-    let matrix = momentum.flatten_from(1)?;
-    let (rows, columns) = matrix.dims2()?;
-    let tall = rows > columns;
-    let matrix = if tall { matrix.t()?.contiguous()? } else { matrix };
-    // No number leaves the device: a GPU would wait for it.
-    let norm = matrix.sqr()?.sum_all()?.sqrt()?.affine(1.0, SMALLEST_NORM)?;
-    let orthogonal = by_rounds(&matrix.broadcast_div(&norm)?)?;
-    let orthogonal = if tall { orthogonal.t()?.contiguous()? } else { orthogonal };
-    (orthogonal * size(rows, columns))?.reshape(momentum.shape())
+/// The momentum of one matrix, on the variable's device.
+pub enum Muon {
+    /// For a variable on the CPU.
+    Host(Vec<f32>),
+    /// For a variable on another device.
+    Device(Tensor),
 }
 
-/// The same in the host's memory, `momentum (rows, columns)`, on one thread.
-///
-/// Every round is a polynomial of the Gram matrix of the short side: the long side is multiplied
-/// twice in all, in bf16 where that is given. The Gram matrix of a rounded momentum still has no
-/// negative direction, and the polynomial is rounded when it is whole, which turns the
-/// update by about as much again. The rounds themselves need the precision of f32: with TF32's
-/// three digits, which a GPU may take, errors of small directions grow from one to the next.
-pub fn update_on_host(
-    momentum: &[f32],
-    rows: usize,
-    columns: usize,
-    bf16: Option<Bf16>,
-) -> Vec<f32> {
-    let squares =
-        momentum.chunks(1024).map(|block| f64::from(block.iter().map(|v| v * v).sum::<f32>()));
-    let scale = 1.0 / (squares.sum::<f64>().sqrt() + SMALLEST_NORM);
-    let (by_row, by_column) =
-        (Matrix::rows(momentum, columns), Matrix::transposed(momentum, columns));
-    let short = rows.min(columns);
-    let mut gram = match rows <= columns {
-        true => symmetric(short, columns, by_row, by_column, bf16),
-        false => symmetric(short, rows, by_column, by_row, bf16),
-    };
-    gram.iter_mut().for_each(|v| *v *= (scale * scale) as f32);
-    let mut polynomial = polynomial_of(gram, short);
-    polynomial.iter_mut().for_each(|v| *v *= (scale * size(rows, columns)) as f32);
-    let (mut out, polynomial) = (vec![0.0; momentum.len()], Matrix::rows(&polynomial, short));
-    let (left, right) = if rows <= columns { (polynomial, by_row) } else { (by_row, polynomial) };
-    match bf16 {
-        Some(bf16) => product(bf16, [rows, columns, short], left, right, &mut out, Part::Whole),
-        None => matmul([rows, columns, short], left, right, &mut out, columns, false),
+impl Muon {
+    /// From the momentum.
+    ///
+    /// # Errors
+    /// If it cannot be copied to the device.
+    pub fn new(momentum: Tensor, device: &Device) -> Result<Self> {
+        Ok(match device.is_cpu() {
+            true => Self::Host(momentum.flatten_all()?.to_vec1()?),
+            false => Self::Device(momentum.to_device(device)?),
+        })
     }
-    out
+
+    /// Updates the variable and its momentum.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn step(&mut self, var: &Var, gradient: &Tensor, step: &StepConstants) -> Result<()> {
+        match self {
+            Self::Host(momentum) => step_on_host(var, gradient, momentum, step),
+            Self::Device(momentum) => step_on_device(var, gradient, momentum, step),
+        }
+    }
+
+    /// The momentum in the shape of the variable, by its name in a saved state.
+    ///
+    /// # Errors
+    /// If the tensor cannot be created.
+    pub fn state(&self, var: &Var) -> Result<Vec<(&'static str, Tensor)>> {
+        let momentum = match self {
+            Self::Host(momentum) => {
+                Tensor::from_slice(momentum.as_slice(), var.shape(), &Device::Cpu)?
+            }
+            Self::Device(momentum) => momentum.clone(),
+        };
+        Ok(vec![("momentum", momentum)])
+    }
 }
 
-/// The product of all rounds' polynomials, for the Gram matrix of the first.
-fn polynomial_of(mut gram: Vec<f32>, n: usize) -> Vec<f32> {
-    let [a, b, c] = COEFFICIENTS.map(|v| v as f32);
-    let times =
-        |x: &[f32], y: &[f32]| symmetric(n, n, Matrix::rows(x, n), Matrix::rows(y, n), None);
-    let mut product: Option<Vec<f32>> = None;
-    for round in 0..ROUNDS {
-        let mut polynomial = times(&gram, &gram);
-        polynomial
-            .iter_mut()
-            .zip(&gram)
-            .for_each(|(square, gram)| *square = b * gram + c * *square);
-        polynomial.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal += a);
-        if round + 1 < ROUNDS {
-            gram = times(&times(&polynomial, &gram), &polynomial);
-        }
-        product = Some(match product {
-            Some(product) => times(&polynomial, &product),
-            None => polynomial,
+/// Nesterov momentum, orthogonalised, on one thread.
+fn step_on_host(
+    var: &Var,
+    gradient: &Tensor,
+    momentum: &mut [f32],
+    step: &StepConstants,
+) -> Result<()> {
+    let (rows, decay) = (var.dim(0)?, step.muon_momentum as f32);
+    in_place(var, gradient, |values, gradient| {
+        let nesterov = momentum.iter_mut().zip(gradient).map(|(momentum, gradient)| {
+            let gradient = gradient * step.gradient_factor;
+            *momentum = decay * *momentum + gradient;
+            gradient + decay * *momentum
         });
-    }
-    product.unwrap_or_default()
-}
-
-/// A product `a (n, k) b (k, n)` that is known to be symmetric, as one of polynomials of one matrix
-/// is: what lies above the diagonal's blocks is copied from below.
-fn symmetric(n: usize, k: usize, a: Matrix<'_>, b: Matrix<'_>, bf16: Option<Bf16>) -> Vec<f32> {
-    let mut out = vec![0.0; n * n];
-    match bf16 {
-        Some(bf16) => product(bf16, [n, n, k], a, b, &mut out, Part::Lower),
-        None => {
-            for first in (0..n).step_by(SYMMETRIC_ROWS) {
-                let rows = SYMMETRIC_ROWS.min(n - first);
-                let a = Matrix { data: &a.data[first * a.row_stride..], ..a };
-                matmul([rows, first + rows, k], a, b, &mut out[first * n..], n, false);
-            }
+        let nesterov: Vec<f32> = nesterov.collect();
+        let columns = nesterov.len() / rows;
+        let update = newton_schulz::update_on_host(&nesterov, rows, columns, step.bf16);
+        for (value, update) in values.iter_mut().zip(&update) {
+            *value = *value * step.decay_factor - step.learning_rate * update;
         }
-    }
-    mirror(&mut out, n);
-    out
+    })
 }
 
-/// Copies what lies below the diagonal to above it, block by block: whole columns would leave the
-/// cache between two values of a line of it.
-fn mirror(square: &mut [f32], n: usize) {
-    for first in (0..n).step_by(MIRRORED) {
-        for row in first..n {
-            for column in first..row.min(first + MIRRORED) {
-                square[column * n + row] = square[row * n + column];
-            }
-        }
-    }
-}
-
-/// What an orthogonal matrix is multiplied with to be as large as AdamW's updates.
-fn size(rows: usize, columns: usize) -> f64 {
-    UPDATE_RMS * (rows.max(columns) as f64).sqrt()
-}
-
-/// The iteration as it is written: every round multiplies the long side twice, and sees what the
-/// round before left.
-fn by_rounds(x: &Tensor) -> Result<Tensor> {
-    let [a, b, c] = COEFFICIENTS;
-    let mut x = x.clone();
-    for _ in 0..ROUNDS {
-        let gram = x.matmul(&x.t()?)?;
-        let polynomial = ((&gram * b)? + (gram.matmul(&gram)? * c)?)?;
-        x = ((&x * a)? + polynomial.matmul(&x)?)?;
-    }
-    Ok(x)
+/// The same with tensor operations.
+fn step_on_device(
+    var: &Var,
+    gradient: &Tensor,
+    momentum: &mut Tensor,
+    step: &StepConstants,
+) -> Result<()> {
+    let gradient = gradient.detach().affine(f64::from(step.gradient_factor), 0.0)?;
+    *momentum = momentum.affine(step.muon_momentum, 0.0)?.add(&gradient)?;
+    let nesterov = gradient.add(&momentum.affine(step.muon_momentum, 0.0)?)?;
+    let update = newton_schulz::update(&nesterov)?.affine(f64::from(step.learning_rate), 0.0)?;
+    var.set(&var.as_detached_tensor().affine(f64::from(step.decay_factor), 0.0)?.sub(&update)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
+    use crate::optim::OptimizerConfig;
 
-    fn pseudo(dims: &[usize]) -> Tensor {
-        let count = dims.iter().product::<usize>();
-        let values: Vec<f32> = (0..count).map(|i| ((i * i % 977) as f32 * 0.37).sin()).collect();
-        Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
-    }
-
-    fn on_host(momentum: &Tensor) -> Tensor {
-        let (rows, columns) = momentum.flatten_from(1).unwrap().dims2().unwrap();
-        let values = momentum.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        Tensor::from_vec(
-            update_on_host(&values, rows, columns, None),
-            momentum.shape(),
-            &Device::Cpu,
-        )
-        .unwrap()
-    }
-
-    /// Singular values by nalgebra's own decomposition.
-    fn singular_values(weight: &Tensor) -> Vec<f32> {
-        let matrix = weight.flatten_from(1).unwrap();
-        let (rows, columns) = matrix.dims2().unwrap();
-        let values = matrix.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        nalgebra::DMatrix::from_row_slice(rows, columns, &values)
-            .singular_values()
-            .iter()
-            .copied()
-            .collect()
-    }
-
+    /// The two implementations differ in rounding and in the order of their products.
     #[test]
-    fn every_direction_moves_as_far_and_none_is_turned() {
-        for dims in [vec![24, 40], vec![40, 24], vec![16, 4, 3, 3]] {
-            let momentum = pseudo(&dims);
-            let update = on_host(&momentum);
-            let longest = dims[0].max(dims[1..].iter().product());
-            let unit = (UPDATE_RMS * (longest as f64).sqrt()) as f32;
-            let (before, after) = (singular_values(&momentum), singular_values(&update));
-            let near = |v: &f32| (0.6..1.3).contains(&(v / unit));
-            let told = before.iter().filter(|v| **v > 0.01 * before[0]).count();
-            assert!(
-                told * 2 > before.len() && after[..told].iter().all(near),
-                "{dims:?}: {before:?} to {after:?}"
-            );
-            // The same singular vectors: what was largest along itself stays positive there.
-            let along =
-                (update * &momentum).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-            let nuclear: f32 = before.iter().sum();
-            assert!((along / (unit * nuclear) - 1.0).abs() < 0.3, "{along}");
+    fn tensor_operations_step_as_the_fused_muon() {
+        let start: Vec<f32> = (0..80 * 96).map(|i| (i as f32 * 0.7).sin()).collect();
+        let var = || Var::from_slice(&start, (80, 96), &Device::Cpu).unwrap();
+        let (fused, plain) = (var(), var());
+        let (mut on_host, mut momentum) = (vec![0.0; start.len()], plain.zeros_like().unwrap());
+        let config =
+            OptimizerConfig { weight_decay: 0.1, muon_momentum: 0.95, ..Default::default() };
+        for step in 1..=5 {
+            let gradient: Vec<f32> =
+                (0..start.len()).map(|i| ((i * i * step) as f32).cos()).collect();
+            let gradient = Tensor::from_slice(&gradient, (80, 96), &Device::Cpu).unwrap();
+            let constants = StepConstants::new(&config, 0.01, step as u64, 0.5);
+            step_on_host(&fused, &gradient, &mut on_host, &constants).unwrap();
+            step_on_device(&plain, &gradient, &mut momentum, &constants).unwrap();
         }
-    }
-
-    #[test]
-    fn both_ways_of_the_iteration_are_one() {
-        for dims in [vec![24, 60], vec![90, 70], vec![130, 4, 3, 3], vec![70, 150]] {
-            let momentum = pseudo(&dims);
-            let difference = (update(&momentum).unwrap() - on_host(&momentum)).unwrap();
-            let worst = difference.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            assert!(worst < 1e-3, "{dims:?}: {worst}");
-        }
-    }
-
-    #[test]
-    fn products_of_rounded_values_turn_an_update_by_little() {
-        let Some(bf16) = Bf16::detect() else {
-            return println!("skipped: this CPU multiplies no bf16");
-        };
-        for (rows, columns) in [(64, 600), (130, 130), (300, 70)] {
-            let momentum =
-                pseudo(&[rows, columns]).flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let [exact, rounded] =
-                [None, Some(bf16)].map(|bf16| update_on_host(&momentum, rows, columns, bf16));
-            let square = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>();
-            let error: Vec<f32> = exact.iter().zip(&rounded).map(|(a, b)| a - b).collect();
-            let share = (square(&error) / square(&exact)).sqrt();
-            assert!(share > 0.0 && share < 0.05, "{rows}x{columns}: {share}");
-        }
-    }
-
-    #[test]
-    fn a_gradient_of_zeros_moves_nothing() {
-        let zeros = pseudo(&[8, 8]).zeros_like().unwrap();
-        for update in [update(&zeros).unwrap(), on_host(&zeros)] {
-            assert!(
-                update.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| *v == 0.0)
-            );
-        }
+        let difference =
+            (fused.as_tensor() - plain.as_tensor()).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(difference.to_scalar::<f32>().unwrap() < 1e-4, "{difference}");
     }
 }

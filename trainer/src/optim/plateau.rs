@@ -1,19 +1,19 @@
-//! Learning rate that falls when validation stops improving: torch's `ReduceLROnPlateau` in mode
+//! Reduces the learning rate when validation stops improving: torch's `ReduceLROnPlateau` in mode
 //! `min`.
 
 use serde::{Deserialize, Serialize};
 
-/// When and how far the rate falls.
+/// Constants of the rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlateauConfig {
-    /// The rate is multiplied by this.
+    /// Factor of a reduction.
     pub factor: f64,
-    /// Validations without improvement that are let pass.
+    /// Number of validations without improvement before a reduction.
     pub patience: u64,
-    /// The rate never falls below this.
+    /// Minimum of the rate.
     pub min_learning_rate: f64,
-    /// An improvement is a metric below `best * (1 - threshold)`.
+    /// A metric below `best * (1 - threshold)` is an improvement.
     pub threshold: f64,
 }
 
@@ -27,7 +27,7 @@ impl Default for PlateauConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     learning_rate: f64,
-    /// Where it began; none in states of before, which do not say.
+    /// The initial rate; `None` in old states.
     #[serde(default)]
     began_at: Option<f64>,
     /// None before the first validation (JSON has no infinity).
@@ -41,25 +41,24 @@ impl Plateau {
         Self { learning_rate, began_at: Some(learning_rate), best: None, bad: 0 }
     }
 
-    /// The same falls from another rate.
+    /// The same reductions from another initial rate.
     pub fn from_rate(self, learning_rate: f64) -> Self {
         match self.began_at {
-            // By the same rate nothing is computed: a resumed run has it to the bit.
+            // No arithmetic for an equal rate, so that a resumed run is equal to the bit.
             Some(began_at) if began_at != learning_rate => {
-                let fallen_to = learning_rate * (self.learning_rate / began_at);
-                Self { learning_rate: fallen_to, began_at: Some(learning_rate), ..self }
+                let reduced = learning_rate * (self.learning_rate / began_at);
+                Self { learning_rate: reduced, began_at: Some(learning_rate), ..self }
             }
             _ => self,
         }
     }
 
-    /// The rate now.
+    /// The current rate.
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate
     }
 
-    /// Takes a validation metric (less is better). One that is not a number counts as no
-    /// improvement.
+    /// Adds a validation metric (lower is better). NaN is not an improvement.
     pub fn observe(&mut self, config: &PlateauConfig, metric: f64) {
         if self.best.is_none_or(|best| metric < best * (1.0 - config.threshold))
             && metric.is_finite()
@@ -72,7 +71,7 @@ impl Plateau {
         if self.bad > config.patience {
             self.bad = 0;
             let lower = (self.learning_rate * config.factor).max(config.min_learning_rate);
-            // torch's `eps`: a fall that is too small to matter is not made.
+            // torch's `eps`: smaller reductions are ignored.
             if self.learning_rate - lower > 1e-8 {
                 self.learning_rate = lower;
             }

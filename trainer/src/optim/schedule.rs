@@ -1,35 +1,35 @@
-//! The learning rate of a run: one of the rules, behind one face.
+//! The learning rate schedule of a run: one of several rules.
 
 use serde::{Deserialize, Serialize};
 
 use super::plateau::{Plateau, PlateauConfig};
 use super::warmup_cosine::{WarmupCosine, warmup};
 
-/// Which rule.
+/// The rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// Constant after the warm-up.
     Constant,
-    /// Falls when validation stops improving (the reports' rule).
+    /// Reduced when validation stops improving, as in the student report.
     Plateau,
-    /// Falls along half a cosine until the last step.
+    /// Half a cosine from the warm-up to the last step.
     WarmupCosine,
 }
 
-/// The learning rate's section of a run config.
+/// The section `schedule` of a run config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
-    /// The highest rate.
+    /// The maximum rate.
     pub learning_rate: f64,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
-    /// `warmup-cosine`: the last rate as a share of the highest.
+    /// `warmup-cosine`: the last rate as a share of the maximum.
     pub floor: f64,
-    /// `plateau`: its constants.
+    /// Constants of `plateau`.
     pub plateau: PlateauConfig,
 }
 
@@ -45,7 +45,7 @@ impl Default for ScheduleConfig {
     }
 }
 
-/// The rule with its state; the state is what a resumed run needs.
+/// A rule with its state.
 pub struct Schedule {
     config: ScheduleConfig,
     total_steps: u64,
@@ -59,7 +59,7 @@ impl Schedule {
         Self { config, total_steps, plateau }
     }
 
-    /// The rate of step `step` (the first is 0).
+    /// The rate of step `step`, counted from 0.
     pub fn learning_rate(&self, step: u64) -> f64 {
         let ScheduleConfig { rule, learning_rate, warmup_steps, floor, .. } = self.config;
         match rule {
@@ -75,18 +75,17 @@ impl Schedule {
         }
     }
 
-    /// Takes a validation metric (less is better).
+    /// Adds a validation metric (lower is better).
     pub fn observe(&mut self, metric: f64) {
         self.plateau.observe(&self.config.plateau, metric);
     }
 
-    /// What a resumed run needs.
+    /// The state for a resumed run.
     pub fn state(&self) -> &Plateau {
         &self.plateau
     }
 
-    /// Goes on from a saved state; where the rate that the config names is another one now, from
-    /// that one.
+    /// Restores a saved state. If the config has another rate now, its reductions apply to that one.
     pub fn restore(&mut self, state: Plateau) {
         self.plateau = state.from_rate(self.config.learning_rate);
     }
@@ -97,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resumed_plateau_falls_from_the_rate_that_the_config_names_now() {
+    fn a_resumed_plateau_reduces_the_rate_of_the_current_config() {
         let plateau = PlateauConfig { patience: 0, ..PlateauConfig::default() };
         let config = ScheduleConfig {
             rule: Rule::Plateau,
@@ -120,17 +119,17 @@ mod tests {
                 resumed.learning_rate(9)
             );
         }
-        // By the same rate to the bit, also where its falls do not divide out.
+        // An equal rate keeps the state to the bit, also for inexact factors.
         for factor in [0.1, 0.3, 0.7] {
             let plateau = PlateauConfig { factor, ..config.plateau.clone() };
             let config = ScheduleConfig { learning_rate: 0.03, plateau, ..config.clone() };
-            let mut fallen = Schedule::new(config.clone(), 100);
-            (0..5).for_each(|_| fallen.observe(1.0));
+            let mut reduced = Schedule::new(config.clone(), 100);
+            (0..5).for_each(|_| reduced.observe(1.0));
             let mut resumed = Schedule::new(config, 100);
-            resumed.restore(fallen.state().clone());
-            assert_eq!(resumed.state(), fallen.state());
+            resumed.restore(reduced.state().clone());
+            assert_eq!(resumed.state(), reduced.state());
         }
-        // A state of before does not say where it began.
+        // An old state has no initial rate.
         let old: Plateau =
             serde_json::from_str("{\"learning_rate\":0.1,\"best\":1.0,\"bad\":0}").unwrap();
         schedule.restore(old);

@@ -1,40 +1,35 @@
-//! One variable, and what the optimiser remembers of it.
+//! A trained variable with its update rule.
 
 use std::collections::HashMap;
 
 use anyhow::Context;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
-use super::config::{AdamWConfig, MUON_SIDE};
-use super::update::Update;
+use super::adamw::AdamW;
+use super::config::{MUON_SIDE, OptimizerConfig};
+use super::muon::Muon;
+use super::step_constants::StepConstants;
 
-/// A variable that is moved.
+/// A trained variable.
 pub struct Slot {
     name: String,
     var: Var,
     decays: bool,
-    moments: Moments,
+    rule: UpdateRule,
 }
 
-/// What is remembered, where the variable is.
-enum Moments {
-    /// AdamW's first and second.
-    Host {
-        first: Vec<f32>,
-        second: Vec<f32>,
-    },
-    Device {
-        first: Tensor,
-        second: Tensor,
-    },
-    /// Muon's.
-    HostMomentum(Vec<f32>),
-    DeviceMomentum(Tensor),
+/// The update rule of a variable, with its state.
+enum UpdateRule {
+    AdamW(AdamW),
+    Muon(Muon),
 }
 
 impl Slot {
-    /// Nothing is remembered yet.
-    pub fn new(name: &str, var: &Var, config: &AdamWConfig) -> anyhow::Result<Self> {
+    /// All moments are zero.
+    ///
+    /// # Errors
+    /// If the variable is not f32.
+    pub fn new(name: &str, var: &Var, config: &OptimizerConfig) -> anyhow::Result<Self> {
         anyhow::ensure!(
             var.dtype() == DType::F32,
             "trained variable `{name}`: expected f32, found {:?}",
@@ -42,11 +37,11 @@ impl Slot {
         );
         let (zeros, decays) = (var.zeros_like()?, var.rank() >= 2);
         let hidden = decays && var.dim(0)?.min(var.elem_count() / var.dim(0)?) >= MUON_SIDE;
-        let moments = match hidden && config.muon_momentum > 0.0 {
-            true => Moments::from_momentum(zeros, var.device())?,
-            false => Moments::from_tensors(zeros.clone(), zeros, var.device())?,
+        let rule = match hidden && config.muon_momentum > 0.0 {
+            true => UpdateRule::Muon(Muon::new(zeros, var.device())?),
+            false => UpdateRule::AdamW(AdamW::new(zeros.clone(), zeros, var.device())?),
         };
-        Ok(Self { name: name.to_string(), decays, var: var.clone(), moments })
+        Ok(Self { name: name.to_string(), decays, var: var.clone(), rule })
     }
 
     /// The variable.
@@ -54,34 +49,42 @@ impl Slot {
         &self.var
     }
 
-    /// Moves the variable.
-    pub fn step(&mut self, gradient: &Tensor, update: &Update) -> candle_core::Result<()> {
-        let update = if self.decays { *update } else { update.without_decay() };
-        match &mut self.moments {
-            Moments::Host { first, second } => update.on_host(&self.var, gradient, first, second),
-            Moments::Device { first, second } => {
-                update.on_device(&self.var, gradient, first, second)
-            }
-            Moments::HostMomentum(momentum) => update.muon_on_host(&self.var, gradient, momentum),
-            Moments::DeviceMomentum(momentum) => {
-                update.muon_on_device(&self.var, gradient, momentum)
-            }
+    /// Updates the variable.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn step(&mut self, gradient: &Tensor, step: &StepConstants) -> candle_core::Result<()> {
+        let step = if self.decays { *step } else { step.without_decay() };
+        match &mut self.rule {
+            UpdateRule::AdamW(adamw) => adamw.step(&self.var, gradient, &step),
+            UpdateRule::Muon(muon) => muon.step(&self.var, gradient, &step),
         }
     }
 
-    /// What is remembered, by names that tell whose it is.
+    /// The moments, named `<moment>.<variable>`.
+    ///
+    /// # Errors
+    /// If a tensor cannot be created.
     pub fn state(&self) -> candle_core::Result<Vec<(String, Tensor)>> {
-        let tensors = self.moments.tensors(&self.var)?.into_iter();
+        let tensors = match &self.rule {
+            UpdateRule::AdamW(adamw) => adamw.state(&self.var)?,
+            UpdateRule::Muon(muon) => muon.state(&self.var)?,
+        };
+        let tensors = tensors.into_iter();
         Ok(tensors.map(|(kind, tensor)| (format!("{kind}.{}", self.name), tensor)).collect())
     }
 
-    /// Remembers a saved [`state`](Self::state).
+    /// Restores a saved [`state`](Self::state).
+    ///
+    /// # Errors
+    /// If a moment is missing or has another shape.
     pub fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> anyhow::Result<()> {
         let moment = |kind: &str| {
             let name = format!("{kind}.{}", self.name);
             let tensor = tensors.get(&name).with_context(|| {
                 format!(
-                    "optimiser state: `{name}` is missing (optimiser.muon_momentum has to stay 0, or above it)"
+                    "optimiser state: expected `{name}`, found none (optimiser.muon_momentum must \
+                     stay 0, or stay above 0)"
                 )
             })?;
             let (expected, found) = (self.var.dims(), tensor.dims());
@@ -89,50 +92,15 @@ impl Slot {
                 found == expected,
                 "optimiser state: `{name}`: expected shape {expected:?}, found {found:?}"
             );
-            Ok(tensor.clone())
+            anyhow::Ok(tensor.clone())
         };
-        self.moments = match self.moments {
-            Moments::HostMomentum(_) | Moments::DeviceMomentum(_) => {
-                Moments::from_momentum(moment("momentum")?, self.var.device())?
+        let device = self.var.device();
+        self.rule = match self.rule {
+            UpdateRule::Muon(_) => UpdateRule::Muon(Muon::new(moment("momentum")?, device)?),
+            UpdateRule::AdamW(_) => {
+                UpdateRule::AdamW(AdamW::new(moment("first")?, moment("second")?, device)?)
             }
-            _ => Moments::from_tensors(moment("first")?, moment("second")?, self.var.device())?,
         };
         Ok(())
     }
-}
-
-impl Moments {
-    fn from_tensors(first: Tensor, second: Tensor, device: &Device) -> candle_core::Result<Self> {
-        Ok(match device.is_cpu() {
-            true => Self::Host { first: values(first)?, second: values(second)? },
-            false => {
-                Self::Device { first: first.to_device(device)?, second: second.to_device(device)? }
-            }
-        })
-    }
-
-    fn from_momentum(momentum: Tensor, device: &Device) -> candle_core::Result<Self> {
-        Ok(match device.is_cpu() {
-            true => Self::HostMomentum(values(momentum)?),
-            false => Self::DeviceMomentum(momentum.to_device(device)?),
-        })
-    }
-
-    fn tensors(&self, var: &Var) -> candle_core::Result<Vec<(&'static str, Tensor)>> {
-        let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
-        Ok(match self {
-            Self::Host { first, second } => {
-                vec![("first", tensor(first)?), ("second", tensor(second)?)]
-            }
-            Self::Device { first, second } => {
-                vec![("first", first.clone()), ("second", second.clone())]
-            }
-            Self::HostMomentum(momentum) => vec![("momentum", tensor(momentum)?)],
-            Self::DeviceMomentum(momentum) => vec![("momentum", momentum.clone())],
-        })
-    }
-}
-
-fn values(tensor: Tensor) -> candle_core::Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
 }

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A learning rate that is a function of the step alone.
+/// A learning rate that only depends on the step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WarmupCosine {
-    /// The highest rate.
+    /// The maximum rate.
     pub peak: f64,
-    /// The rate at the end, as a share of the peak.
+    /// The last rate as a share of the peak.
     pub floor: f64,
-    /// Steps from 0 to the peak.
+    /// Number of steps up to the peak.
     pub warmup_steps: u64,
-    /// Steps at which the floor is reached.
+    /// Number of steps up to the floor.
     pub total_steps: u64,
 }
 
 impl WarmupCosine {
-    /// The rate of step `step` (the first is 0).
+    /// The rate of step `step`, counted from 0.
     pub fn factor(&self, step: u64) -> f64 {
         let warmup = warmup(step, self.warmup_steps);
         if warmup < 1.0 {
@@ -29,7 +29,7 @@ impl WarmupCosine {
     }
 }
 
-/// The share of the full rate at `step`: `1/n, 2/n, ... 1`.
+/// The share of the full rate at `step`: `1/n`, `2/n`, up to 1.
 pub fn warmup(step: u64, warmup_steps: u64) -> f64 {
     ((step + 1) as f64 / warmup_steps.max(1) as f64).min(1.0)
 }

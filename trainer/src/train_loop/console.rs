@@ -1,17 +1,17 @@
-//! What a run shows: a bar on a terminal, plain lines elsewhere.
+//! Progress of a run: a bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A run's face.
+/// Prints the progress of a run.
 pub struct Console {
     bar: Option<ProgressBar>,
     steps: u64,
 }
 
 impl Console {
-    /// Starts at `done` of `steps`; says nothing where `quiet`.
+    /// Starts at `done` of `steps`. With `quiet`, it prints no output.
     pub fn new(done: u64, steps: u64, quiet: bool) -> Self {
         let bar = (!quiet).then(|| {
             let bar = if std::io::stderr().is_terminal() {
@@ -28,14 +28,14 @@ impl Console {
         Self { bar, steps }
     }
 
-    /// A step is done.
+    /// Counts a finished step.
     pub fn tick(&self) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
     }
 
-    /// The state of things, with the time left.
+    /// Prints or shows a status with the remaining time.
     pub fn status(&self, step: u64, text: &str, seconds_left: f64) {
         let Some(bar) = &self.bar else { return };
         let message = format!("{text}, {} left", duration(seconds_left));
@@ -46,7 +46,7 @@ impl Console {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line above the bar.
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) if bar.is_hidden() => eprintln!("{text}"),

@@ -1,4 +1,4 @@
-//! A run's folder: `config.toml`, `log.jsonl`, `last.safetensors`, `best.safetensors`,
+//! The run folder: `config.toml`, `log.jsonl`, `last.safetensors`, `best.safetensors`,
 //! `state.safetensors`, pictures.
 
 use std::fs::OpenOptions;
@@ -19,23 +19,25 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A run's folder, there or not.
+    /// The run folder at a path, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_path_buf() }
     }
 
-    /// A new run's folder. One that already holds a run, or what is left of one, is refused: it
-    /// would be lost.
+    /// Creates a run folder.
+    ///
+    /// # Errors
+    /// If it already has a run, or the model file of one, which would be overwritten.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self::new(path);
         anyhow::ensure!(
             !folder.holds_a_run(),
-            "{}: expected a new run folder, found a run (add --resume to go on with it)",
+            "{}: expected a new run folder, found a run (add --resume to continue it)",
             path.display()
         );
         if let Some(kept) = [folder.last(), folder.best()].into_iter().find(|kept| kept.exists()) {
             anyhow::bail!(
-                "{}: expected a new run folder, found the {} of a run that was not kept whole",
+                "{}: expected a new run folder, found {} of an incomplete run",
                 path.display(),
                 kept.display()
             );
@@ -46,7 +48,10 @@ impl Folder {
         Ok(folder)
     }
 
-    /// A folder in which a run was stopped.
+    /// Opens the folder of a stopped run.
+    ///
+    /// # Errors
+    /// If it has no run.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self::new(path);
         anyhow::ensure!(
@@ -57,58 +62,64 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether there is a run to go on with.
+    /// Whether it has a run to resume.
     pub fn holds_a_run(&self) -> bool {
         self.state().exists() || self.shards().exists()
     }
 
-    /// The folder itself.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The whole run config.
+    /// Path of the run config.
     pub fn config(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
-    /// One JSON object a line.
+    /// Path of the log: one JSON object per line.
     pub fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
     }
 
-    /// The averaged weights after the last checkpointed step, as a model file.
+    /// Path of the model file with the averaged weights of the last checkpoint.
     pub fn last(&self) -> PathBuf {
         self.path.join("last.safetensors")
     }
 
-    /// The averaged weights of the best validation, as a model file.
+    /// Path of the model file with the averaged weights of the best validation.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
     }
 
-    /// Everything that a resumed run needs.
+    /// Path of the state for a resumed run.
     pub fn state(&self) -> PathBuf {
         self.path.join("state.safetensors")
     }
 
-    /// The same in small files, where the run keeps them.
+    /// Path of the folder with the state in small files, if the run writes them.
     pub fn shards(&self) -> PathBuf {
         self.path.join("shards")
     }
 
-    /// The config of a stopped run, which may have come here in shards alone.
+    /// Path of the config of a stopped run, which may only exist in the shards.
     pub fn stopped_config(&self) -> PathBuf {
         let own = self.config();
         if own.exists() { own } else { shards::config(&self.shards()) }
     }
 
     /// Writes `config.toml`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
         Ok(whole_file::write(self.config(), config.to_toml()?.as_bytes())?)
     }
 
     /// Appends one line to the log.
+    ///
+    /// # Errors
+    /// If it cannot be written.
     pub fn append(&self, line: &Value) -> Result<()> {
         let path = self.log();
         let context = || format!("log {}", path.display());
@@ -117,7 +128,10 @@ impl Folder {
         writeln!(file, "{line}").with_context(context)
     }
 
-    /// The log's lines; one that is not JSON (a crash while writing) is skipped.
+    /// The lines of the log. A line that is not JSON, after a crash, is skipped.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
     pub fn lines(&self) -> Result<Vec<Value>> {
         let path = self.log();
         let text =
@@ -125,7 +139,10 @@ impl Folder {
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    /// Takes back what was logged after `step`: a resumed run will say it again.
+    /// Removes the lines after `step`, which a resumed run will write again.
+    ///
+    /// # Errors
+    /// If the log cannot be read or written.
     pub fn rewind(&self, step: u64) -> Result<()> {
         if !self.log().exists() {
             return Ok(());

@@ -1,9 +1,8 @@
-//! A stopped run in small pieces: weights and their average as f16, in files of at most 15 MiB,
-//! with the run's config and what it stands on. The folder is all that `--resume` needs beside the
-//! data.
+//! A stopped run in small files: weights and their average as f16, in files of at most 15 MiB, with
+//! the run's config and its frozen model. Apart from the data, `--resume` only needs this folder.
 //!
-//! For places that take only small files. The moments are not kept: a run that is resumed from
-//! shards starts them anew, and is close to the run that never stopped, not equal to it.
+//! It is for storage with a limit on file sizes. The optimiser's moments are not saved. So a run
+//! that is resumed from shards is close to one without interruption, but not equal.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,42 +16,44 @@ use super::state::{self, Progress};
 use crate::config::RunConfig;
 use crate::optim::{Ema, Parameters};
 
-/// No file is larger.
+/// Maximum size of a file.
 pub const MAX_BYTES: usize = 15 << 20;
-/// Kept free for a file's header.
+/// Space for the header of a file.
 const HEADER_BYTES: usize = 256 << 10;
-/// Metadata key of the number of files.
+/// Metadata key for the number of files.
 const COUNT: &str = "luthier_shards";
 
-/// First letters of the files with weights.
+/// Prefix of the names of files with weights.
 const PREFIX: &str = "shard-";
 
-/// The run's config among its shards.
+/// Path of the run's config in a folder of shards.
 pub fn config(folder: &Path) -> PathBuf {
     folder.join("config.toml")
 }
 
-/// What the run stands on, among its shards.
+/// Path of the run's frozen model in a folder of shards.
 pub fn frozen(folder: &Path) -> PathBuf {
     folder.join("frozen.safetensors")
 }
 
-/// What goes along with the weights.
-pub struct Luggage<'a> {
-    /// The whole run config.
+/// The inputs of a run that are saved with its weights.
+pub struct RunInputs<'a> {
+    /// The run config.
     pub config: &'a RunConfig,
-    /// What the run stands on and does not train.
+    /// The frozen model, if any.
     pub frozen: Option<Checkpoint>,
 }
 
-/// Writes `folder/shard-NNN.safetensors` and the luggage; what was there before is replaced as a
-/// whole.
+/// Writes `folder/shard-NNN.safetensors` and the inputs. It replaces an existing folder.
+///
+/// # Errors
+/// If a file is too large or cannot be written.
 pub fn save(
     folder: &Path,
     progress: &Progress,
     parameters: &Parameters,
     ema: &Ema,
-    luggage: &Luggage,
+    inputs: &RunInputs,
 ) -> Result<()> {
     let weights =
         parameters.iter().map(|(name, var)| (format!("weight.{name}"), var.as_detached_tensor()));
@@ -65,12 +66,12 @@ pub fn save(
         std::fs::remove_dir_all(&fresh).with_context(context)?;
     }
     std::fs::create_dir_all(&fresh).with_context(context)?;
-    whole_file::write(config(&fresh), luggage.config.to_toml()?.as_bytes())?;
-    if let Some(checkpoint) = &luggage.frozen {
+    whole_file::write(config(&fresh), inputs.config.to_toml()?.as_bytes())?;
+    if let Some(checkpoint) = &inputs.frozen {
         let bytes = checkpoint.to_bytes(Precision::F16).with_context(context)?;
         anyhow::ensure!(
             bytes.len() <= MAX_BYTES,
-            "{}: what is frozen has {} bytes",
+            "{}: expected a frozen model of at most {MAX_BYTES} bytes, found {}",
             context(),
             bytes.len()
         );
@@ -83,7 +84,7 @@ pub fn save(
         let bytes = safetensors::serialize(shard, Some(metadata)).with_context(context)?;
         anyhow::ensure!(
             bytes.len() <= MAX_BYTES,
-            "{}: shard {i} has {} bytes",
+            "{}: shard {i}: expected at most {MAX_BYTES} bytes, found {}",
             context(),
             bytes.len()
         );
@@ -96,6 +97,9 @@ pub fn save(
 }
 
 /// Reads shards into the variables and the average.
+///
+/// # Errors
+/// If a file is missing, damaged, of another step or of another task.
 pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -> Result<Progress> {
     let context = || format!("shards {}", folder.display());
     let mut files: Vec<_> = std::fs::read_dir(folder)
@@ -127,8 +131,9 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
         }
     }
     let (mut progress, count) =
-        found.with_context(|| format!("{}: no shard is there", context()))?;
-    let count = count.with_context(|| format!("{}: metadata `{COUNT}` is missing", context()))?;
+        found.with_context(|| format!("{}: expected shards, found none", context()))?;
+    let count =
+        count.with_context(|| format!("{}: expected metadata `{COUNT}`, found none", context()))?;
     anyhow::ensure!(
         count == files.len(),
         "{}: expected {count} files, found {}",
@@ -142,14 +147,15 @@ pub fn load(folder: &Path, task: &str, parameters: &Parameters, ema: &mut Ema) -
     Ok(progress)
 }
 
-/// Tensors as f16, as many a shard as fit.
+/// Converts tensors to f16 and fills one shard after the other.
 fn pack(tensors: Vec<(String, Tensor)>) -> Result<Vec<Vec<(String, Tensor)>>> {
     let (mut shards, mut room) = (Vec::<Vec<_>>::new(), 0);
     for (name, tensor) in tensors {
         let bytes = 2 * tensor.elem_count();
         anyhow::ensure!(
             bytes <= MAX_BYTES - HEADER_BYTES,
-            "shards: `{name}` alone has {bytes} bytes"
+            "shards: `{name}`: expected at most {} bytes, found {bytes}",
+            MAX_BYTES - HEADER_BYTES
         );
         if bytes > room || shards.is_empty() {
             shards.push(Vec::new());

@@ -1,5 +1,4 @@
-//! A stopped run: weights, moments, average and the few numbers that go with them, in one
-//! safetensors file.
+//! The state of a stopped run in one safetensors file: weights, moments, average and progress.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,44 +9,45 @@ use engine::whole_file;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::optim::{AdamW, Ema, Parameters, Plateau};
+use crate::optim::{Ema, Optimizer, Parameters, Plateau};
 
-/// The metadata key.
+/// Metadata key for the progress.
 const KEY: &str = "luthier_training_state";
 
-/// The numbers of a stopped run.
+/// The progress of a stopped run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The task; another one's state is refused.
+    /// Name of the task.
     pub task: String,
-    /// SHA-256 of what the run stands on ([`super::Task::frozen`], in f16): it cannot go on over
-    /// anything else.
+    /// SHA-256 of the frozen model ([`super::Task::frozen`], in f16). A resumed run needs the same.
     #[serde(default)]
     pub frozen: Option<String>,
-    /// SHA-256 of what the run's datasets say of themselves; none in states of before, which do
-    /// not say.
+    /// SHA-256 of the descriptions of the run's datasets; `None` in old states.
     #[serde(default)]
     pub data: Option<String>,
-    /// Steps made.
+    /// Number of steps.
     pub step: u64,
-    /// Steps in which the optimiser moved (a gradient that was not finite moves nothing).
+    /// Number of steps with an update. Steps without a finite gradient have none.
     pub optimiser_steps: u64,
-    /// Seconds of training, over all sessions.
+    /// Seconds of training in total.
     pub seconds: f64,
-    /// The learning rate's state.
+    /// State of the learning rate.
     pub plateau: Plateau,
-    /// The best validation so far.
+    /// Best validation so far.
     pub best: Option<f64>,
-    /// What the last validation found.
+    /// Metrics of the last validation.
     pub metrics: serde_json::Value,
 }
 
-/// Writes the state in one piece.
+/// Writes the state atomically.
+///
+/// # Errors
+/// If it cannot be written.
 pub fn save(
     path: &Path,
     progress: &Progress,
     parameters: &Parameters,
-    optimiser: &AdamW,
+    optimiser: &Optimizer,
     ema: &Ema,
 ) -> Result<()> {
     let mut tensors: Vec<(String, Tensor)> = parameters
@@ -63,11 +63,14 @@ pub fn save(
 }
 
 /// Reads a state into the variables, the optimiser and the average.
+///
+/// # Errors
+/// If the file is missing, damaged or of another task.
 pub fn load(
     path: &Path,
     task: &str,
     parameters: &Parameters,
-    optimiser: &mut AdamW,
+    optimiser: &mut Optimizer,
     ema: &mut Ema,
 ) -> Result<Progress> {
     let context = || format!("training state {}", path.display());
@@ -82,20 +85,21 @@ pub fn load(
     Ok(progress)
 }
 
-/// The progress as a file's metadata.
+/// The progress as metadata of a file.
 pub(super) fn metadata(progress: &Progress) -> Result<HashMap<String, String>> {
     Ok(HashMap::from([(KEY.to_string(), serde_json::to_string(progress)?)]))
 }
 
-/// The progress in a file's metadata, and the metadata.
+/// Reads the progress and the metadata of a file.
 pub(super) fn read_progress(bytes: &[u8]) -> Result<(Progress, HashMap<String, String>)> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let text = metadata.get(KEY).with_context(|| format!("metadata `{KEY}` is missing"))?;
+    let text =
+        metadata.get(KEY).with_context(|| format!("expected metadata `{KEY}`, found none"))?;
     Ok((serde_json::from_str(text).with_context(|| format!("metadata `{KEY}`"))?, metadata))
 }
 
-/// Refuses another task's state.
+/// Checks that a state is of this task.
 pub(super) fn check_task(progress: &Progress, task: &str) -> Result<()> {
     anyhow::ensure!(
         progress.task == task,
@@ -113,7 +117,7 @@ pub(super) fn restore_weights(
     for (name, var) in parameters {
         let tensor = tensors
             .get(&format!("weight.{name}"))
-            .with_context(|| format!("`weight.{name}` is missing"))?;
+            .with_context(|| format!("expected `weight.{name}`, found none"))?;
         anyhow::ensure!(
             tensor.dims() == var.dims(),
             "`weight.{name}`: expected shape {:?}, found {:?}",

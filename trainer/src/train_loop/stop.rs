@@ -1,4 +1,4 @@
-//! The ways in which a run ends before its last step: a signal, a file, the clock.
+//! Reasons to stop a run before its last step: a signal, a file, or a time limit.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 /// Set by the first Ctrl-C or SIGTERM.
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
 
-/// Watches for a reason to stop; the step under way is finished and saved.
+/// Checks for a reason to stop. The current step is finished and saved first.
 pub struct Stop {
     file: PathBuf,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Stops when a file `stop` appears in the run folder (it is taken away), or after `minutes`.
+    /// Stops if a file `stop` appears in the run folder (the run deletes it), or after `minutes`.
     pub fn new(folder: &Path, minutes: Option<f64>) -> Self {
         let deadline =
             minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
         Self { file: folder.join("stop"), deadline }
     }
 
-    /// Lets Ctrl-C and SIGTERM ask for a stop; the second one ends the process at once.
+    /// Stops the run on Ctrl-C or SIGTERM. A second signal exits immediately.
     pub fn catch_signals() {
         static CAUGHT: OnceLock<()> = OnceLock::new();
         CAUGHT.get_or_init(|| {
@@ -30,20 +30,22 @@ impl Stop {
                 if SIGNALLED.swap(true, Ordering::SeqCst) {
                     std::process::exit(130);
                 }
-                eprintln!("stopping after this step (again: at once, without a checkpoint)");
+                eprintln!(
+                    "stopping after this step (press Ctrl-C again to exit without a checkpoint)"
+                );
             });
             if let Err(error) = caught {
-                eprintln!("Ctrl-C will not save a checkpoint: {error}");
+                eprintln!("Ctrl-C cannot be handled, so it will not save a checkpoint: {error}");
             }
         });
     }
 
-    /// Whether Ctrl-C or SIGTERM came.
+    /// Whether Ctrl-C or SIGTERM was received.
     pub fn signalled() -> bool {
         SIGNALLED.load(Ordering::SeqCst)
     }
 
-    /// Why the run has to stop now, if it has to.
+    /// The reason to stop now, if any.
     pub fn reason(&self) -> Option<&'static str> {
         if Self::signalled() {
             Some("signal")
@@ -56,7 +58,7 @@ impl Stop {
         }
     }
 
-    /// Seconds until the clock stops the run.
+    /// Seconds until the time limit, if there is one.
     pub fn seconds_left(&self) -> Option<f64> {
         self.deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())

@@ -1,4 +1,4 @@
-//! What the loop asks of a thing that can be trained.
+//! The interface of a model for the training loop.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,49 +10,61 @@ use crate::losses::Losses;
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
 
-/// What one validation found.
+/// The result of a validation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
-    /// The number that decides about the learning rate and the best checkpoint; less is better.
+    /// Metric for the learning rate and the best checkpoint; lower is better.
     pub monitor: f64,
-    /// Everything worth a line in the log and in the checkpoint.
+    /// All metrics for the log and the checkpoint.
     pub values: BTreeMap<String, f64>,
 }
 
-/// What an exported model file says about where it comes from.
+/// Origin and metrics of an exported model file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// How it was made: task, steps, seconds, seed, data, config.
+    /// Task, steps, seconds, version and run config.
     pub provenance: serde_json::Value,
-    /// What the last validation found.
+    /// Metrics of the last validation.
     pub metrics: serde_json::Value,
 }
 
-/// Something that can be trained: it owns data and networks, the loop owns time, optimiser and
-/// files.
+/// A model in training. The task owns data and networks, the loop owns schedule, optimiser and files.
 pub trait Task {
     /// `autoencoder`, `ldm` or `classifier`.
     fn name(&self) -> &'static str;
 
-    /// The trained variables. What is frozen is not among them.
+    /// The trained variables, without frozen ones.
     fn parameters(&self) -> Parameters;
 
-    /// The losses of one step's batch; steps are asked for in order. Everything random comes from
-    /// [`step_rng`](super::step_rng), which depends on the seed and the step alone; the task keeps
-    /// no other state that changes from step to step, else a resumed run would differ.
+    /// The losses of one step's batch. Steps ascend from call to call.
+    ///
+    /// All random numbers are from [`step_rng`](super::step_rng), which only depends on seed and
+    /// step. The task must not keep other state between steps, or a resumed run would differ.
+    ///
+    /// # Errors
+    /// If the batch cannot be computed.
     fn step(&mut self, step: u64) -> Result<Losses>;
 
-    /// Judges the current weights on data that is never trained on, the same data at every call.
+    /// Evaluates the current weights on validation data, the same data at every call.
+    ///
+    /// # Errors
+    /// If a network fails.
     fn validate(&mut self) -> Result<Metrics>;
 
-    /// Pictures of what the current weights do, if there is something to see.
+    /// Example images of the current weights, if the model has any.
+    ///
+    /// # Errors
+    /// If a network fails.
     fn panels(&mut self) -> Result<Option<ImageTable>>;
 
-    /// What the run stands on and does not train; a run in shards takes it along.
+    /// The frozen model that the run depends on, which shards include.
     fn frozen(&self) -> Option<Checkpoint> {
         None
     }
 
-    /// Writes the current weights as a model file (in one piece: a reader never sees half of it).
+    /// Writes the current weights as a model file, atomically.
+    ///
+    /// # Errors
+    /// If it cannot be written.
     fn export(&mut self, path: &Path, record: &Record) -> Result<()>;
 }

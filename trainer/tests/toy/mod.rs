@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use trainer::data::description::{DESCRIPTION_FILE, Description, Split};
-use trainer::data::{instruments, render, toy_soundfont};
+use trainer::data::dataset::description::{DESCRIPTION_FILE, Description};
+use trainer::data::dataset::{Split, render};
+use trainer::data::score::instruments;
+use trainer::data::soundfont::toy as toy_soundfont;
 
 /// Contents of the dataset.
 pub struct Toy<'a> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Args;
-use super::stages::{Given, Stage};
+use super::stage::{Stage, StageInputs};
 use crate::workspace;
 
 /// How far a framework's value may lie from ours before it is another network that is timed.
@@ -55,7 +55,7 @@ impl Frameworks {
         args: &Args,
         file: &Path,
         model: &Model<Packed>,
-        given: &Given,
+        given: &StageInputs,
     ) -> Result<Option<Self>> {
         let skipped = |why: &str| println!("PyTorch and ONNX Runtime are skipped: {why}.\n");
         let Some(python) = &args.python else {
@@ -137,8 +137,8 @@ impl Kept {
     }
 }
 
-fn inputs(given: &Given) -> Vec<Kept> {
-    let Given { image, noisy, content, dims, timestep, style } = given;
+fn inputs(given: &StageInputs) -> Vec<Kept> {
+    let StageInputs { image, noisy, content, dims, timestep, style } = given;
     let input =
         |name: &str, shape: &[usize], data: &[f32]| Kept::new(format!("in/{name}"), shape, data);
     vec![
@@ -154,9 +154,9 @@ fn inputs(given: &Given) -> Vec<Kept> {
 
 /// What each stage makes, one value after the other. That a style is read well is seen in the
 /// steps.
-fn outputs(model: &Model<Packed>, given: &Given) -> Result<Vec<Kept>> {
+fn outputs(model: &Model<Packed>, given: &StageInputs) -> Result<Vec<Kept>> {
     let (ops, conditionings) = (&mut Packed::default(), given.conditionings());
-    let Given { image, noisy, content, dims, timestep, .. } = given;
+    let StageInputs { image, noisy, content, dims, timestep, .. } = given;
     let style = model.style_tokens(ops, std::slice::from_ref(image))?;
     let made = |stage: Stage, data: &[f32]| {
         Kept::new(format!("out/{}", stage.name()), &[data.len()], data)

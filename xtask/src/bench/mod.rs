@@ -6,6 +6,7 @@ mod chart;
 mod frameworks;
 mod length;
 mod operations;
+mod stage;
 mod stages;
 mod training;
 mod whole_chain;
@@ -24,7 +25,8 @@ use engine::nn::packed::Packed;
 use crate::picture::Canvas;
 use crate::{model, style, workspace};
 use frameworks::Frameworks;
-use stages::{Executor, Given};
+use stage::StageInputs;
+use stages::Executor;
 use whole_chain::WholeChain;
 
 /// Time every stage and the whole chain, the packed engine against other frameworks; and the
@@ -87,7 +89,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .with_context(|| path.display().to_string())?;
     let style = packed.style(&mut Packed::default(), &reference)?;
     let (packed, stock) = (packed.model(), stock.model());
-    let given = Given::new(&packed, &reference, style)?;
+    let given = StageInputs::new(&packed, &reference, style)?;
     let mut frameworks = Frameworks::open(args, &path, &packed, &given)?;
     heading(&checkpoint, args.threads);
     let mut ours = Executor::new(&packed, Packed::default(), &given)?;

@@ -7,7 +7,8 @@ use engine::nn::kernels::{Matrix, matmul};
 use engine::nn::packed::Packed;
 use engine::nn::{Backend, ConvSpec};
 
-use super::stages::{Executor, Given, Stage, median_ms};
+use super::stage::{Stage, StageInputs};
+use super::stages::{Executor, median_ms};
 
 /// Rows and columns of the product that stands for all that `gemm` can do: it fills the
 /// second-level cache, not more.
@@ -17,7 +18,7 @@ const PEAK: usize = 512;
 pub fn print(
     config: &ModelConfig,
     ours: &mut Executor<Packed>,
-    given: &Given,
+    given: &StageInputs,
     repeats: usize,
 ) -> Result<()> {
     let operations = batch_for_step(config, given)? as f64;
@@ -42,7 +43,7 @@ fn product_ms(repeats: usize) -> Result<f64> {
 }
 
 /// The network's own text, run by an executor that counts.
-fn batch_for_step(config: &ModelConfig, given: &Given) -> Result<u64> {
+fn batch_for_step(config: &ModelConfig, given: &StageInputs) -> Result<u64> {
     let (mean, std) = (vec![0.0; given.dims[2]], vec![1.0; given.dims[2]]);
     let model = Model::<Counter>::load(&mut (), config.clone(), mean, std)?;
     let conditionings = &given.conditionings()[..1];

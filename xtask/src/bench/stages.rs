@@ -2,103 +2,28 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use engine::audio_file::Audio;
-use engine::diffusion::noise;
-use engine::image::MelImage;
-use engine::inference_model::reference_images;
-use engine::models::model::{Conditioning, LatentDims, Model};
+use anyhow::Result;
+use engine::models::model::Model;
 use engine::models::unet::StyleKv;
 use engine::nn::Backend;
 use engine::nn::packed::Packed;
-use engine::style::StyleTokens;
 
 use super::STEPS;
 use super::chart::Chart;
 use super::frameworks::Frameworks;
-
-/// One call of a network.
-#[derive(Clone, Copy)]
-pub enum Stage {
-    Encode,
-    StyleTokens,
-    /// What does not change between steps, so that no step pays for it.
-    ReadStyle,
-    Step,
-    GuidedStep,
-    Decode,
-}
-
-impl Stage {
-    pub const ALL: [Self; 6] = [
-        Self::Encode,
-        Self::StyleTokens,
-        Self::ReadStyle,
-        Self::Step,
-        Self::GuidedStep,
-        Self::Decode,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Encode => "encode",
-            Self::StyleTokens => "style tokens of one window",
-            Self::ReadStyle => "read a style, once for all steps",
-            Self::Step => "denoise, one step",
-            Self::GuidedStep => "denoise, one guided step",
-            Self::Decode => "decode",
-        }
-    }
-}
-
-/// What every framework is given.
-pub struct Given {
-    pub image: MelImage,
-    pub noisy: Vec<f32>,
-    pub content: Vec<f32>,
-    pub dims: LatentDims,
-    pub timestep: usize,
-    pub style: StyleTokens,
-}
-
-impl Given {
-    /// A window of the reference, to be denoised from the start.
-    pub fn new(model: &Model<Packed>, reference: &Audio, style: StyleTokens) -> Result<Self> {
-        let images = reference_images(model.config(), reference)?;
-        let image = images.into_iter().next().context("a window of the reference")?;
-        let dims = model.latent_dims(image.n_mels, image.frames);
-        Ok(Self {
-            noisy: noise::window(0, 0, dims[0], dims[1], dims[2]),
-            content: model.encode(&mut Packed::default(), &image)?,
-            timestep: model.config().diffusion.train_timesteps - 1,
-            style,
-            image,
-            dims,
-        })
-    }
-
-    /// With the style and without; a step that is not guided takes the first.
-    pub fn conditionings(&self) -> [Conditioning<'_>; 2] {
-        let styled = Conditioning {
-            content: Some(&self.content),
-            style: Some(&self.style),
-            prefix_columns: 0,
-        };
-        [styled, Conditioning { style: None, ..styled }]
-    }
-}
+use super::stage::{Stage, StageInputs};
 
 /// The networks' own text on one executor.
 pub struct Executor<'a, B: Backend> {
     model: &'a Model<B>,
     ops: B,
-    given: &'a Given,
+    given: &'a StageInputs,
     style: StyleKv<B>,
     guided_style: StyleKv<B>,
 }
 
 impl<'a, B: Backend> Executor<'a, B> {
-    pub fn new(model: &'a Model<B>, mut ops: B, given: &'a Given) -> Result<Self> {
+    pub fn new(model: &'a Model<B>, mut ops: B, given: &'a StageInputs) -> Result<Self> {
         let conditionings = given.conditionings();
         let style = model.precompute_style(&mut ops, &conditionings[..1])?;
         let guided_style = model.precompute_style(&mut ops, &conditionings)?;
@@ -111,7 +36,7 @@ impl<'a, B: Backend> Executor<'a, B> {
     }
 
     fn work(&mut self, stage: Stage) -> Result<()> {
-        let Given { image, noisy, content, dims, timestep, .. } = self.given;
+        let StageInputs { image, noisy, content, dims, timestep, .. } = self.given;
         let (model, ops, conditionings) = (self.model, &mut self.ops, self.given.conditionings());
         match stage {
             Stage::Encode => model.encode(ops, image).map(drop),

@@ -1,4 +1,4 @@
-//! `trainer build-dataset`: recordings to images.
+//! `trainer build-dataset`: converts recordings to mel images.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -13,80 +13,76 @@ use rayon::prelude::*;
 
 use super::chunk_image::{ChunkImager, Reference};
 use super::dataset::RecordingDataset;
-use super::description::{BuildSettings, Recording, RecordingsDescription, Skipped, image_path};
+use super::description::{BuildSettings, Recording, RecordingsDescription, image_path};
 use super::mono::{self, Excerpt, ReadOptions};
-use super::sources::{self, Source};
 use super::{label_pairs, splits};
-use crate::data::description::Split;
+use crate::data::dataset::Split;
 use crate::data::file_hash;
+use crate::data::source_files::{self, SkippedFile, SourceFile};
 
 /// Seconds of a chunk.
 const CHUNK_SECONDS: usize = 3;
-/// How far below a recording's loudest frame the silence at its ends lies.
+/// Level below a recording's loudest frame that counts as silence at its ends, in dB.
 const TRIM_TOP_DB: f64 = 20.0;
 
-/// Makes a dataset of recordings: `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes
-/// 3-s images `OUT/<instrument>/<recording>_<chunk>.png`.
+/// Build a dataset from recordings.
 ///
-/// Use only recordings whose rights allow it.
+/// `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes images of 3 s:
+/// `OUT/<instrument>/<recording>_<chunk>.png`. Only use recordings if you have the right to do so.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Folder tree of recordings; the folder that holds a file names its instrument.
+    /// Folder tree of recordings. The folder of a file names its instrument.
     pub folder: PathBuf,
-    /// Folder of the dataset; a run that was stopped goes on where it was, and takes in what was
-    /// added.
-    #[arg(long)]
+    /// Folder of the dataset. A stopped command continues, and new recordings are added.
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What the brightest pixel stands for: models that are to be played need stream-level.
+    /// Level of the brightest pixel. Models for real-time use need `stream-level`.
     #[arg(long, value_enum, default_value_t)]
     pub reference: Reference,
-    /// Minutes of each recording that are used at most, so that no instrument outweighs the
-    /// others.
-    #[arg(long, default_value_t = 30.0)]
+    /// Maximum length of each recording in minutes. It keeps the instruments balanced.
+    #[arg(long, default_value_t = 30.0, value_name = "MINUTES")]
     pub minutes: f64,
-    /// Pairs of images of two instruments in the list of each split (`pairs-train.csv`).
-    #[arg(long, default_value_t = 2048)]
+    /// Number of image pairs in the list of each split (`pairs-train.csv`).
+    #[arg(long, default_value_t = 2048, value_name = "N")]
     pub pairs: usize,
     /// Seed of the splits and the pairs.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
     pub seed: u64,
 }
 
-/// What a run did.
+/// The recordings of a finished run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Recordings that were made into images now.
+    /// Recordings that this run converted.
     pub built: usize,
-    /// Recordings that were there already.
+    /// Recordings that were complete before.
     pub kept: usize,
     /// Files that could not be used.
-    pub skipped: Vec<Skipped>,
-    /// Files that are no more, and whose images are kept.
-    pub gone: Vec<String>,
+    pub skipped: Vec<SkippedFile>,
+    /// Files that no longer exist. Their images are kept.
+    pub removed: Vec<String>,
 }
 
-/// Builds what is missing of a dataset, gives every recording a side, and writes the lists of
-/// pairs.
+/// Converts the missing recordings, assigns splits, and writes the lists of pairs.
 ///
 /// # Errors
-/// If the folder holds no recording that can be used, or the dataset's folder holds another dataset
-/// or cannot be written to. A file that cannot be read or is silent is named in the summary
-/// instead.
+/// If the folder has no usable recording, or the dataset's folder has another dataset or cannot
+/// be written. A file that cannot be read or is silent is listed in the summary instead.
 pub fn run(args: &Args) -> Result<Summary> {
     let settings = settings(args)?;
-    let found = sources::find(&args.folder)?;
+    let found = source_files::find(&args.folder)?;
     let mut description = RecordingsDescription::resume(&args.out, settings)?;
-    // What cannot be read has no hash here, and is named as skipped when it is to be built.
+    // A file that cannot be read has an empty hash here, and is skipped when it is built.
     let hashes =
-        found.sources.par_iter().map(|source| file_hash::sha256(&source.path).unwrap_or_default());
+        found.files.par_iter().map(|source| file_hash::sha256(&source.path).unwrap_or_default());
     let hashes: Vec<String> = hashes.collect();
     let is_missing =
-        |(source, sha256): &(&Source, &String)| !description.has(source, sha256, &args.out);
-    let missing: Vec<(&Source, &String)> =
-        found.sources.iter().zip(&hashes).filter(is_missing).collect();
+        |(source, sha256): &(&SourceFile, &String)| !description.has(source, sha256, &args.out);
+    let missing: Vec<(&SourceFile, &String)> =
+        found.files.iter().zip(&hashes).filter(is_missing).collect();
     description.skipped = found.skipped;
     let build =
-        Build { out: &args.out, sources: &found.sources, description: Mutex::new(description) };
+        Build { out: &args.out, sources: &found.files, description: Mutex::new(description) };
     let bar = progress_bar(missing.len() as u64);
     missing.par_iter().try_for_each(|(source, sha256)| {
         let result = build.recording(source, sha256);
@@ -95,22 +91,23 @@ pub fn run(args: &Args) -> Result<Summary> {
     })?;
     bar.finish();
     let description = build.finish()?;
-    let gone = description.recordings.iter().filter(|recording| recording.is_gone(&found.sources));
-    let gone: Vec<String> = gone.map(|recording| recording.file.clone()).collect();
+    let removed =
+        description.recordings.iter().filter(|recording| recording.is_removed(&found.files));
+    let removed: Vec<String> = removed.map(|recording| recording.file.clone()).collect();
     let skipped = description.skipped;
     if description.recordings.is_empty() {
         let reason =
             skipped.first().map_or_else(String::new, |s| format!("{}: {}", s.file, s.reason));
         return Err(Error::file(
             &args.folder,
-            format!("expected a recording that can be used, found {reason}"),
+            format!("expected a usable recording, found {reason}"),
         ));
     }
     write_pairs(args)?;
     let failed =
         skipped.iter().filter(|s| missing.iter().any(|(source, _)| source.file == s.file)).count();
     let built = missing.len() - failed;
-    Ok(Summary { built, kept: found.sources.len() - missing.len(), skipped, gone })
+    Ok(Summary { built, kept: found.files.len() - missing.len(), skipped, removed })
 }
 
 fn settings(args: &Args) -> Result<BuildSettings> {
@@ -132,7 +129,7 @@ fn settings(args: &Args) -> Result<BuildSettings> {
 
 fn read_options(settings: &BuildSettings) -> ReadOptions {
     let rate_hz = settings.mel.sample_rate_hz;
-    // Chunks that begin before the last minute is over, as in the reports.
+    // The student report uses all chunks that begin within the limit.
     let chunks =
         (settings.minutes * 60.0 * f64::from(rate_hz) / settings.chunk_samples as f64).ceil();
     ReadOptions {
@@ -148,21 +145,20 @@ fn read_options(settings: &BuildSettings) -> ReadOptions {
 
 fn progress_bar(recordings: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} recordings, {eta} left")
-        .expect("a template that is known here");
+        .expect("a valid template");
     ProgressBar::new(recordings).with_style(style)
 }
 
-/// A dataset that is being built by several threads.
+/// The state of a build, shared by all threads.
 struct Build<'a> {
     out: &'a Path,
-    sources: &'a [Source],
+    sources: &'a [SourceFile],
     description: Mutex<RecordingsDescription>,
 }
 
 impl Build<'_> {
-    /// Makes one recording's images, then notes it in the description, or notes why it cannot be
-    /// used.
-    fn recording(&self, source: &Source, sha256: &str) -> Result<()> {
+    /// Converts one recording and adds it to the description, or adds it to the skipped files.
+    fn recording(&self, source: &SourceFile, sha256: &str) -> Result<()> {
         let settings = self.with(|d| d.settings.clone());
         let excerpt = match mono::read(&source.path, &read_options(&settings)) {
             Ok(excerpt) => excerpt,
@@ -171,7 +167,7 @@ impl Build<'_> {
                     Error::File { reason, .. } => reason,
                     other => other.to_string(),
                 };
-                self.with(|d| d.skipped.push(Skipped { file: source.file.clone(), reason }));
+                self.with(|d| d.skipped.push(SkippedFile { file: source.file.clone(), reason }));
                 return Ok(());
             }
         };
@@ -197,11 +193,10 @@ impl Build<'_> {
         renamed.map_or(Ok(()), |old| remove_images(|chunk| old.image_path(self.out, chunk), 0))
     }
 
-    /// Writes a recording's images, each whole or not at all, and removes those of a longer one of
-    /// that name.
+    /// Writes a recording's images atomically, and removes those of a longer one with that name.
     fn write_images(
         &self,
-        source: &Source,
+        source: &SourceFile,
         settings: &BuildSettings,
         excerpt: &Excerpt,
     ) -> Result<usize> {
@@ -227,11 +222,11 @@ impl Build<'_> {
         Ok(chunks)
     }
 
-    fn with<T>(&self, of: impl FnOnce(&mut RecordingsDescription) -> T) -> T {
-        of(&mut self.description.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, access: impl FnOnce(&mut RecordingsDescription) -> T) -> T {
+        access(&mut self.description.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Gives every recording a side and writes the description for the last time.
+    /// Assigns splits and writes the description for the last time.
     fn finish(self) -> Result<RecordingsDescription> {
         let mut description = self.description.into_inner().unwrap_or_else(PoisonError::into_inner);
         description.skipped.sort_by(|a, b| a.file.cmp(&b.file));
@@ -241,13 +236,13 @@ impl Build<'_> {
     }
 }
 
-/// Removes a recording's images from a chunk on.
+/// Removes a recording's images from chunk `from` on.
 fn remove_images(path: impl Fn(usize) -> PathBuf, from: usize) -> Result<()> {
     let mut stale = (from..).map(path).take_while(|path| path.exists());
     stale.try_for_each(|path| std::fs::remove_file(&path).map_err(|e| Error::file(&path, e)))
 }
 
-/// Writes the lists of pairs, where there are pairs.
+/// Writes the list of pairs of every split.
 fn write_pairs(args: &Args) -> Result<()> {
     let dataset = RecordingDataset::open(&args.out)?;
     for split in Split::ALL {
@@ -259,7 +254,7 @@ fn write_pairs(args: &Args) -> Result<()> {
 }
 
 impl Summary {
-    /// What was done and what was not, a line each.
+    /// The counts, then one line for each skipped or removed file.
     pub fn lines(&self) -> Vec<String> {
         let counts = format!(
             "{} recordings built, {} kept, {} skipped",
@@ -268,8 +263,8 @@ impl Summary {
             self.skipped.len()
         );
         let skipped = self.skipped.iter().map(|s| format!("skipped {}: {}", s.file, s.reason));
-        let gone =
-            self.gone.iter().map(|file| format!("kept the images of {file}, which is no more"));
-        std::iter::once(counts).chain(skipped).chain(gone).collect()
+        let removed =
+            self.removed.iter().map(|file| format!("{file} was removed; kept its images"));
+        std::iter::once(counts).chain(skipped).chain(removed).collect()
     }
 }

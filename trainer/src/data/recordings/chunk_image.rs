@@ -1,4 +1,4 @@
-//! A chunk of a recording as an 8-bit log-mel image.
+//! Converts a chunk of a recording to an 8-bit log-mel image.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -10,20 +10,19 @@ use realfft::num_complex::Complex64;
 use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-/// What the brightest pixel stands for.
+/// Level of the brightest pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
-    /// Decibels above silence at the level to which playing brings a stream: what a model that is
-    /// to be played learns from.
+    /// The image's range at the level of the real-time stream. Models for real-time use need this.
     #[default]
     StreamLevel,
-    /// The reports' image: 80 dB below the chunk's own maximum, to the pixel what librosa and PIL
-    /// make.
+    /// 80 dB below the chunk's own maximum, as in the student report. Pixels are equal to those of
+    /// librosa and PIL.
     ChunkMax,
 }
 
-/// Makes the images of a recording's chunks, in order.
+/// Computes the images of a recording's chunks, in order.
 pub struct ChunkImager {
     chunk_samples: usize,
     frames: usize,
@@ -37,7 +36,7 @@ enum Kind {
 }
 
 impl ChunkImager {
-    /// For chunks of so many samples, of which the first `frames` frames are kept.
+    /// For chunks of `chunk_samples` samples. An image has the first `frames` frames of a chunk.
     pub fn new(reference: Reference, mel: &MelConfig, chunk_samples: usize, frames: usize) -> Self {
         let kind = match reference {
             Reference::StreamLevel => Kind::StreamLevel(Box::new(MelFrontEnd::new(mel))),
@@ -46,25 +45,25 @@ impl ChunkImager {
         Self { chunk_samples, frames, mel: mel.clone(), kind }
     }
 
-    /// The image of every chunk of a recording, the last one padded with silence; `each(index,
-    /// bytes)` gets `n_mels` rows of `frames` bytes, the lowest band first.
+    /// Calls `each(index, bytes)` with the image of every chunk of a recording. The last chunk is
+    /// padded with silence. `bytes` are `n_mels` rows of `frames` bytes, the lowest band first.
     ///
     /// # Errors
-    /// The first that `each` returns.
+    /// The first error of `each`.
     pub fn images<E>(
         &mut self,
         recording: &[f32],
         mut each: impl FnMut(usize, Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut level = Level::new(self.mel.sample_rate_hz);
-        let mut heard = 0;
+        let mut pushed = 0;
         for (index, start) in (0..recording.len()).step_by(self.chunk_samples).enumerate() {
             let bytes = match &mut self.kind {
                 Kind::StreamLevel(front_end) => {
-                    // As in playing, a window is heard to its end before its level is known.
+                    // The real-time stream also measures a window to its end before its gain.
                     let end = (start + self.frames * self.mel.hop_length).min(recording.len());
-                    level.push(&[&recording[heard..end]]);
-                    heard = end;
+                    level.push(&[&recording[pushed..end]]);
+                    pushed = end;
                     let image =
                         front_end.image(&[recording], start as isize, self.frames, level.gain());
                     image.data.iter().map(|v| (v * 255.0).round() as u8).collect()
@@ -73,8 +72,7 @@ impl ChunkImager {
                     let end = (start + self.chunk_samples).min(recording.len());
                     let mut chunk = recording[start..end].to_vec();
                     chunk.resize(self.chunk_samples, 0.0);
-                    // The maximum is that of the whole chunk, also of the frames that are then cut
-                    // off.
+                    // The maximum is over the whole chunk, with the frames that are cut off.
                     let whole = 1 + self.chunk_samples / self.mel.hop_length;
                     let gray = grayscale_chunk_max(&mel.power(&chunk, whole));
                     gray.chunks_exact(whole).flat_map(|row| &row[..self.frames]).copied().collect()
@@ -86,15 +84,15 @@ impl ChunkImager {
     }
 }
 
-/// librosa's mel power: its window and transform are in double precision, whatever the samples are.
+/// librosa's mel power. Window and transform are in double precision, as in librosa.
 ///
-/// The engine's own transform is in single precision. That is 0.01 dB 80 dB below a chunk's
-/// maximum, enough to move every thirtieth pixel there by one grey value.
+/// The engine's transform has single precision. Near the floor of the image its rounding would
+/// change some pixels by one grey value.
 struct PreciseMel {
     hop_length: usize,
     window: Vec<f64>,
     transform: Arc<dyn RealToComplex<f64>>,
-    /// The first bin that each band reads, and how much of it and of those above.
+    /// First bin of each band, and the weights of it and the bins above.
     bands: Vec<(usize, Vec<f64>)>,
 }
 
@@ -103,15 +101,15 @@ impl PreciseMel {
         let n = mel.n_fft;
         Self {
             hop_length: mel.hop_length,
-            // Periodic, as librosa's.
+            // Periodic, as in librosa.
             window: (0..n).map(|i| 0.5 - 0.5 * (TAU * i as f64 / n as f64).cos()).collect(),
             transform: RealFftPlanner::new().plan_fft_forward(n),
             bands: bands(&MelFilterbank::new(mel.sample_rate_hz as f32, n, mel.n_mels)),
         }
     }
 
-    /// `librosa.feature.melspectrogram(y=chunk)` of the first `frames` frames, `[mel * frames +
-    /// frame]`.
+    /// `librosa.feature.melspectrogram(y=chunk)` of the first `frames` frames, as
+    /// `[mel * frames + frame]`.
     fn power(&self, chunk: &[f32], frames: usize) -> Vec<f64> {
         let half = self.window.len() / 2;
         let mut padded = vec![0.0; half];
@@ -136,7 +134,7 @@ impl PreciseMel {
     }
 }
 
-/// The bands of a filterbank, in double precision and without the zeros around them.
+/// The bands of a filterbank in double precision, without leading and trailing zeros.
 fn bands(filterbank: &MelFilterbank) -> Vec<(usize, Vec<f64>)> {
     let dense = filterbank.weights();
     let band = |row: &[f32]| {

@@ -1,4 +1,4 @@
-//! Recordings' images, in memory.
+//! The images of a dataset of recordings, in memory.
 
 use std::path::Path;
 
@@ -8,14 +8,16 @@ use image::{DynamicImage, ImageReader};
 use rayon::prelude::*;
 
 use super::description::{Recording, RecordingsDescription};
-use crate::data::dataset::{ImageRef, Track};
-use crate::data::description::{DESCRIPTION_FILE, Split};
-use crate::data::image_set::ImageSet;
+use crate::data::dataset::description::DESCRIPTION_FILE;
+use crate::data::dataset::track::Track;
+use crate::data::dataset::{ImageRef, ImageSet, Split};
 
-/// A folder that `trainer build-dataset` made.
+/// A folder that `trainer build-dataset` wrote.
 pub struct RecordingDataset {
-    /// What it was made of.
+    /// Its settings and recordings.
     pub description: RecordingsDescription,
+    /// [`ImageRef::dataset`] of the images.
+    index: usize,
     instruments: Vec<String>,
     window: WindowConfig,
     /// By recording.
@@ -23,17 +25,19 @@ pub struct RecordingDataset {
 }
 
 impl RecordingDataset {
-    /// Reads a whole dataset (16 KiB an image) that was built to the end.
+    /// Reads a whole dataset (16 KiB for each image).
     ///
     /// # Errors
-    /// If the description or an image is missing, damaged or of another size.
+    /// If the build did not finish, or the description or an image is missing, damaged or of
+    /// another size.
     pub fn open(folder: &Path) -> Result<Self> {
         let description = RecordingsDescription::read(folder)?;
         if let Some(recording) = description.recordings.iter().find(|r| r.split.is_none()) {
             return Err(Error::file(
                 folder.join(DESCRIPTION_FILE),
                 format!(
-                    "expected a whole dataset, found {} without a side; run `trainer build-dataset` to the end",
+                    "expected a complete dataset, found {} without a split; run `trainer \
+                     build-dataset` to the end",
                     recording.file
                 ),
             ));
@@ -41,14 +45,18 @@ impl RecordingDataset {
         let size = [description.settings.mel.n_mels, description.settings.frames];
         let read = |recording: &Recording| read_recording(recording, folder, size);
         let tracks = description.recordings.par_iter().map(read).collect::<Result<_>>()?;
-        // Chunks follow each other without overlap. How far windows move is for playing: a model's
-        // file carries it.
+        // Chunks do not overlap. The hop only matters for inference, from the model's file.
         let window = WindowConfig { frames: size[1], ..WindowConfig::default() };
-        Ok(Self { instruments: description.instruments(), window, description, tracks })
+        Ok(Self { instruments: description.instruments(), window, description, index: 0, tracks })
     }
 
-    /// How much there is of each instrument on each side, a line each, and where something is
-    /// missing.
+    /// The same dataset as number `index` of a training run.
+    pub fn with_index(self, index: usize) -> Self {
+        Self { index, ..self }
+    }
+
+    /// Recordings of each instrument in each split, one line each, and a warning for each
+    /// instrument without validation or test recordings.
     pub fn summary(&self) -> String {
         let mut lines = Vec::new();
         for instrument in &self.instruments {
@@ -62,18 +70,19 @@ impl RecordingDataset {
             let chunks: usize = own.iter().map(|r| r.chunks).sum();
             let [train, validation, test] = Split::ALL.map(count);
             lines.push(format!(
-                "{instrument}: {train} + {validation} + {test} recordings (train + validation + test), {chunks} chunks"
+                "{instrument}: {train} + {validation} + {test} recordings (train + validation + \
+                 test), {chunks} chunks"
             ));
             if validation == 0 || test == 0 {
                 lines.push(format!(
-                    "{instrument}: expected three recordings or more, one for each side"
+                    "{instrument}: expected at least 3 recordings, one for each split"
                 ));
             }
         }
         lines.join("\n")
     }
 
-    /// One image, by its recording's index in the description.
+    /// One image, by the recording's index in the description.
     ///
     /// # Panics
     /// If there is no such recording.
@@ -81,7 +90,7 @@ impl RecordingDataset {
         let name = &self.description.recordings[recording].instrument;
         let instrument =
             self.instruments.iter().position(|i| i == name).expect("one of the recordings' own");
-        ImageRef { piece: recording, setup: 0, instrument, chunk }
+        ImageRef { dataset: self.index, piece: recording, setup: 0, instrument, chunk }
     }
 }
 
@@ -115,7 +124,7 @@ impl ImageSet for RecordingDataset {
     }
 }
 
-/// All images of a recording, each of `[n_mels, frames]`.
+/// Reads all images of a recording, each of `[n_mels, frames]`.
 fn read_recording(
     recording: &Recording,
     folder: &Path,

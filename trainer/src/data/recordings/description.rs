@@ -1,4 +1,4 @@
-//! `dataset.json` of a folder of recordings: how its images were made, and of what.
+//! `dataset.json` of a dataset of recordings: settings and list of recordings.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chunk_image::Reference;
-use super::sources::Source;
-use crate::data::description::{DESCRIPTION_FILE, Split};
+use crate::data::dataset::Split;
+use crate::data::dataset::description::DESCRIPTION_FILE;
 use crate::data::difference;
+use crate::data::source_files::{SkippedFile, SourceFile};
 
 /// Version of the layout on disk.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// What tells this description from that of a rendered dataset.
+/// Marks a description of recordings, as opposed to one of a rendered dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -24,66 +25,65 @@ pub enum Kind {
     Recordings,
 }
 
-/// Everything besides the recordings that the folder's content depends on.
+/// All settings that the images and lists depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSettings {
-    /// What the brightest pixel stands for.
+    /// Level of the brightest pixel.
     pub reference: Reference,
-    /// Audio to image.
+    /// Config of the mel images.
     pub mel: MelConfig,
-    /// Samples of a chunk, at the mel config's rate.
+    /// Samples of a chunk at the mel config's rate.
     pub chunk_samples: usize,
-    /// Frames of an image: the first of the chunk's.
+    /// Frames of an image: the first ones of the chunk.
     pub frames: usize,
-    /// How far below the loudest frame a recording's silent ends lie.
+    /// Level below the loudest frame that counts as silence at a recording's ends, in dB.
     pub trim_top_db: f64,
-    /// Minutes of a recording that are used at most.
+    /// Maximum length of a recording in minutes.
     pub minutes: f64,
-    /// Pairs in the list of each split.
+    /// Number of pairs in the list of each split.
     pub pairs: usize,
     /// The seed of splits and pairs.
     pub seed: u64,
 }
 
-/// A recording that was made into images.
+/// A recording with images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
-    /// What plays.
+    /// Its instrument.
     pub instrument: String,
-    /// Its name, unique among the instrument's.
+    /// Its name, unique for the instrument.
     pub name: String,
-    /// The file below the folder that was built from.
+    /// Its file, relative to the folder of recordings.
     pub file: String,
-    /// Length of that file.
+    /// Size of the file.
     pub bytes: u64,
-    /// Its SHA-256; empty in descriptions of before, which do not say.
+    /// SHA-256 of the file; empty in old descriptions.
     #[serde(default)]
     pub sha256: String,
-    /// Seconds of the whole recording, to the millisecond.
+    /// Length of the whole recording in seconds, rounded to 1 ms.
     pub duration_s: f64,
-    /// Where its sound starts and ends, between the silences of its ends, in samples at the mel
-    /// config's rate.
+    /// Start and end of the part without silent ends, in samples at the mel config's rate.
     pub sounding_samples: [usize; 2],
-    /// How many images it has.
+    /// Number of images.
     pub chunks: usize,
-    /// Which side all of its images are on; none while the build has not reached its end.
+    /// Split of all its images; `None` until the build is finished.
     pub split: Option<Split>,
 }
 
 impl Recording {
-    /// Whether it has a file's instrument and name.
-    pub fn is_of(&self, source: &Source) -> bool {
+    /// Whether it has the instrument and name of a file.
+    pub fn matches(&self, source: &SourceFile) -> bool {
         self.instrument == source.instrument && self.name == source.name
     }
 
-    /// Whether none of the files that are there is its own.
-    pub fn is_gone(&self, there: &[Source]) -> bool {
-        !there.iter().any(|source| self.is_of(source))
+    /// Whether its file is not among the existing ones.
+    pub fn is_removed(&self, existing: &[SourceFile]) -> bool {
+        !existing.iter().any(|source| self.matches(source))
     }
 
-    /// One of its images, inside the dataset's folder.
+    /// Path of one of its images in the dataset's folder.
     pub fn image_path(&self, folder: &Path, chunk: usize) -> PathBuf {
         image_path(folder, &self.instrument, &self.name, chunk)
     }
@@ -98,44 +98,34 @@ fn image_name(recording: &str, chunk: usize) -> String {
     format!("{recording}_{chunk}.png")
 }
 
-/// A file that was passed over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Skipped {
-    /// The file below the folder that was built from.
-    pub file: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// What `dataset.json` holds.
+/// The content of `dataset.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordingsDescription {
-    /// What this is.
+    /// Marks a dataset of recordings.
     pub kind: Kind,
     /// [`FORMAT_VERSION`].
     pub format: u32,
-    /// How it was made.
+    /// Settings of the build.
     pub settings: BuildSettings,
-    /// The recordings whose images are whole, sorted by instrument and name.
+    /// The finished recordings, sorted by instrument and name.
     pub recordings: Vec<Recording>,
     /// Files that could not be used.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedFile>,
 }
 
 impl RecordingsDescription {
-    /// Whether a folder's `dataset.json` says that it holds recordings.
+    /// Whether a folder has the `dataset.json` of a dataset of recordings.
     pub fn describes(folder: &Path) -> bool {
         let text = std::fs::read_to_string(folder.join(DESCRIPTION_FILE)).unwrap_or_default();
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
         serde_json::from_value::<Kind>(value["kind"].clone()).is_ok()
     }
 
-    /// Reads `dataset.json` of a dataset's folder.
+    /// Reads `dataset.json` in a dataset's folder.
     ///
     /// # Errors
-    /// If there is none, or it is not one of recordings in this format.
+    /// If it is missing, of another format, or invalid.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(DESCRIPTION_FILE);
         let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))?;
@@ -159,11 +149,10 @@ impl RecordingsDescription {
         Ok(description)
     }
 
-    /// The description of a folder that is to be built with these settings: the one that is there,
-    /// or a new one.
+    /// The description for a build with these settings: the existing one, or a new one.
     ///
     /// # Errors
-    /// If the folder was made with other settings, or holds another kind of dataset.
+    /// If the folder was built with other settings, or has another kind of dataset.
     pub fn resume(folder: &Path, settings: BuildSettings) -> Result<Self> {
         let path = folder.join(DESCRIPTION_FILE);
         if !path.exists() {
@@ -176,22 +165,23 @@ impl RecordingsDescription {
                 skipped,
             });
         }
-        let there = Self::read(folder)?;
-        match difference::first(&settings, &there.settings) {
-            None => Ok(there),
+        let existing = Self::read(folder)?;
+        match difference::first(&settings, &existing.settings) {
+            None => Ok(existing),
             Some((name, wanted, found)) => {
                 let reason = format!(
-                    "expected a dataset with {name} {wanted} as asked for, found {name} {found}; choose another --out"
+                    "expected a dataset with {name} {wanted}, found {name} {found}; choose another \
+                     --out"
                 );
                 Err(Error::file(&path, reason))
             }
         }
     }
 
-    /// Writes `dataset.json`; the file appears whole or not at all.
+    /// Writes `dataset.json` atomically.
     ///
     /// # Errors
-    /// If the folder cannot be written to.
+    /// If the folder cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(DESCRIPTION_FILE);
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
@@ -199,29 +189,36 @@ impl RecordingsDescription {
         whole_file::write(path, text + "\n")
     }
 
-    /// Whether a file's images are all there, and of what the file, whose hash is given, holds.
-    pub fn has(&self, source: &Source, sha256: &str, folder: &Path) -> bool {
-        self.recordings.iter().find(|recording| recording.is_of(source)).is_some_and(|recording| {
-            let unchanged = recording.sha256.is_empty() || recording.sha256 == sha256;
-            unchanged
-                && (&recording.file, recording.bytes) == (&source.file, source.bytes)
-                && (0..recording.chunks).all(|chunk| recording.image_path(folder, chunk).exists())
-        })
+    /// Whether all images of a file with this hash exist.
+    pub fn has(&self, source: &SourceFile, sha256: &str, folder: &Path) -> bool {
+        self.recordings.iter().find(|recording| recording.matches(source)).is_some_and(
+            |recording| {
+                let unchanged = recording.sha256.is_empty() || recording.sha256 == sha256;
+                unchanged
+                    && (&recording.file, recording.bytes) == (&source.file, source.bytes)
+                    && (0..recording.chunks)
+                        .all(|chunk| recording.image_path(folder, chunk).exists())
+            },
+        )
     }
 
-    /// Takes out the recording that another one is under a new name: of the same instrument and
-    /// content, and of no file that is there.
-    pub fn take_renamed(&mut self, renamed: &Recording, there: &[Source]) -> Option<Recording> {
+    /// Removes and returns the entry of a recording before its file was renamed: of the same
+    /// instrument and hash, with a file that no longer exists.
+    pub fn take_renamed(
+        &mut self,
+        renamed: &Recording,
+        existing: &[SourceFile],
+    ) -> Option<Recording> {
         let was = |r: &Recording| {
             let same = !r.sha256.is_empty()
                 && r.sha256 == renamed.sha256
                 && r.instrument == renamed.instrument;
-            same && r.is_gone(there)
+            same && r.is_removed(existing)
         };
         Some(self.recordings.remove(self.recordings.iter().position(was)?))
     }
 
-    /// Adds a recording in its place; one of that name keeps its side.
+    /// Inserts a recording in order. One that replaces another keeps its split.
     pub fn insert(&mut self, mut recording: Recording) {
         let key = |r: &Recording| (r.instrument.clone(), r.name.clone());
         match self.recordings.binary_search_by_key(&key(&recording), key) {
@@ -233,15 +230,15 @@ impl RecordingsDescription {
         }
     }
 
-    /// The instruments, sorted.
+    /// Names of the instruments, sorted.
     pub fn instruments(&self) -> Vec<String> {
         let mut names: Vec<String> = self.recordings.iter().map(|r| r.instrument.clone()).collect();
         names.dedup();
         names
     }
 
-    /// The images of every instrument as the reports number them: `(recording, chunk)` of image
-    /// number `i`, where an instrument's images are sorted by file name.
+    /// The images of every instrument as `(recording, chunk)`, sorted by file name. The student
+    /// report numbers images in this order.
     pub fn images_by_label(&self) -> BTreeMap<String, Vec<(usize, usize)>> {
         let mut by_label: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, recording) in self.recordings.iter().enumerate() {

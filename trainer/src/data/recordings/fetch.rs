@@ -1,4 +1,4 @@
-//! `trainer fetch`: recordings from where a list of addresses says that they are, by yt-dlp.
+//! `trainer fetch`: downloads recordings from a list of addresses with yt-dlp.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,28 +7,28 @@ use std::process::{Command, Stdio};
 use engine::{Error, Result};
 use serde::Deserialize;
 
-/// Characters that a file name cannot hold on one system or another.
-const UNFIT: &str = "/\\:*?\"<>|";
-/// Bytes of a name at most: systems take 255, and the ending and a chunk's number come behind it.
+/// Characters that some file systems do not allow.
+const FORBIDDEN: &str = "/\\:*?\"<>|";
+/// Maximum bytes of a name. Systems allow 255; the ending and a chunk's number need some of them.
 const NAME_BYTES: usize = 200;
 
-/// Fetches recordings as `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg, which must be installed.
+/// Download recordings to `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg.
 ///
-/// What is there already is skipped, so a run that was stopped goes on. Fetch only what you have
-/// the right to copy and to train on: the rights stay with whoever made a recording. None of the
-/// weights that Luthier ships were trained on such data.
+/// Both programs must be installed. Existing files are skipped, so a stopped command continues.
+/// Only download what you have the right to copy and to train on. The rights stay with the authors
+/// of the recordings. Luthier's own weights were not trained on such data.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// CSV file with the columns label, title and url; the label is the instrument.
+    /// CSV file with the columns `label`, `title` and `url`. The label is the instrument.
     #[arg(value_name = "URLS.csv")]
     pub list: PathBuf,
-    /// Folder that the recordings come into.
-    #[arg(long, default_value = "downloads")]
+    /// Folder for the recordings.
+    #[arg(long, default_value = "downloads", value_name = "DIR")]
     pub out: PathBuf,
-    /// The yt-dlp program.
+    /// Name or path of yt-dlp.
     #[arg(long, value_name = "PROGRAM", default_value = "yt-dlp")]
     pub yt_dlp: PathBuf,
-    /// The ffmpeg program, which yt-dlp makes MP3 files with.
+    /// Name or path of ffmpeg, which yt-dlp uses to write MP3 files.
     #[arg(long, value_name = "PROGRAM", default_value = "ffmpeg")]
     pub ffmpeg: PathBuf,
 }
@@ -41,23 +41,21 @@ struct Row {
     url: String,
 }
 
-/// What a run did.
+/// The recordings of a finished run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Recordings that were fetched now.
+    /// Recordings that this run downloaded.
     pub fetched: usize,
-    /// Recordings that were there already.
+    /// Recordings that existed before.
     pub kept: usize,
-    /// Rows that failed: which, and why.
+    /// Failed rows with the reason.
     pub failed: Vec<String>,
 }
 
-/// Fetches what is missing, a row after the other; a row that fails does not keep the others from
-/// being fetched.
+/// Downloads the missing recordings in order. A failed row does not stop the others.
 ///
 /// # Errors
-/// If the list is not as it must be, if yt-dlp or ffmpeg is missing, or if the folder cannot be
-/// written to.
+/// If the list is invalid, yt-dlp or ffmpeg is missing, or the folder cannot be written.
 pub fn run(args: &Args) -> Result<Summary> {
     let rows = read(&args.list)?;
     let missing: Vec<&(Row, PathBuf)> =
@@ -65,8 +63,8 @@ pub fn run(args: &Args) -> Result<Summary> {
     let mut summary = Summary { kept: rows.len() - missing.len(), ..Summary::default() };
     if !missing.is_empty() {
         let install = "install it (https://github.com/yt-dlp/yt-dlp) or name it with --yt-dlp";
-        answers(&args.yt_dlp, "--version", "yt-dlp", install)?;
-        answers(
+        check_program(&args.yt_dlp, "--version", "yt-dlp", install)?;
+        check_program(
             &args.ffmpeg,
             "-version",
             "ffmpeg",
@@ -86,7 +84,7 @@ pub fn run(args: &Args) -> Result<Summary> {
 }
 
 impl Summary {
-    /// What was done and what was not, a line each.
+    /// The counts, then one line for each failed row.
     pub fn lines(&self) -> Vec<String> {
         let counts = format!(
             "{} recordings fetched, {} kept, {} failed",
@@ -100,7 +98,7 @@ impl Summary {
     }
 }
 
-/// The rows of a list, each with its file below the folder of recordings.
+/// The rows of a list, each with its file relative to the folder of recordings.
 fn read(path: &Path) -> Result<Vec<(Row, PathBuf)>> {
     let refuse = |found: String| {
         Error::file(
@@ -139,7 +137,7 @@ fn read(path: &Path) -> Result<Vec<(Row, PathBuf)>> {
     }
 }
 
-/// `<label>/<title>.mp3`, or the column that cannot be used.
+/// `<label>/<title>.mp3`, or the name of an unusable column.
 fn file(row: &Row) -> std::result::Result<PathBuf, &'static str> {
     if row.url.is_empty() {
         return Err("url");
@@ -148,18 +146,18 @@ fn file(row: &Row) -> std::result::Result<PathBuf, &'static str> {
     Ok(Path::new(&label).join(format!("{title}.mp3")))
 }
 
-/// A text as the name of a file or folder on any system, if anything is left of it.
+/// A text as a valid file name on every system; `None` if it is empty then.
 fn name(text: &str) -> Option<String> {
-    let fit = |c: char| if UNFIT.contains(c) || c.is_control() { '_' } else { c };
+    let fit = |c: char| if FORBIDDEN.contains(c) || c.is_control() { '_' } else { c };
     let mut name: String = text.chars().map(fit).collect();
     name.truncate(name.floor_char_boundary(NAME_BYTES));
-    // A name that begins with a dot is hidden, one that ends with a dot is not for every system.
+    // A leading dot hides a file, and some systems do not allow a trailing one.
     let name = name.trim_matches(|c: char| c == '.' || c.is_whitespace());
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// Refuses a program that does not answer.
-fn answers(program: &Path, flag: &str, name: &str, advice: &str) -> Result<()> {
+/// Checks that a program runs.
+fn check_program(program: &Path, flag: &str, name: &str, advice: &str) -> Result<()> {
     let mut command = Command::new(program);
     let status =
         command.arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -171,12 +169,12 @@ fn answers(program: &Path, flag: &str, name: &str, advice: &str) -> Result<()> {
     Err(Error::invalid(name, "the program", format!("{found}; {advice}")))
 }
 
-/// Fetches one recording into a hidden folder and moves it to its place; or says why it failed.
+/// Downloads one recording to a hidden folder and moves it to its place. Returns the reason if
+/// yt-dlp fails.
 fn fetch(args: &Args, row: &Row, file: &Path) -> Result<Option<String>> {
     let (partial, place) = (args.out.join(".partial").join(file), args.out.join(file));
     std::fs::create_dir_all(&partial).map_err(|e| Error::file(&partial, e))?;
-    // What yt-dlp has of a file stays there when it stops, and it goes on with it. In its
-    // templates, a percent sign is two.
+    // yt-dlp continues a partial file that it finds here. Its templates escape `%` as `%%`.
     let template = format!("{}/audio.%(ext)s", partial.to_string_lossy().replace('%', "%%"));
     let mut command = Command::new(&args.yt_dlp);
     command.args(["--quiet", "--no-playlist", "--format", "bestaudio/best"]);
@@ -195,17 +193,17 @@ fn fetch(args: &Args, row: &Row, file: &Path) -> Result<Option<String>> {
         command.stderr(Stdio::piped()).output().map_err(|e| Error::file(&args.yt_dlp, e))?;
     let fetched = partial.join("audio.mp3");
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said
+        let message = String::from_utf8_lossy(&output.stderr);
+        let last = message
             .lines()
             .rev()
             .find(|line| !line.trim().is_empty())
-            .unwrap_or("nothing was said")
+            .unwrap_or("no message")
             .trim();
         return Ok(Some(format!("yt-dlp ended with {}: {last}", output.status)));
     }
     if !fetched.is_file() {
-        return Ok(Some("yt-dlp ended well and left no MP3 file".into()));
+        return Ok(Some("yt-dlp succeeded but wrote no MP3 file".into()));
     }
     let folder = place.parent().unwrap_or(&args.out);
     std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;

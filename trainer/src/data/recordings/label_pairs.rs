@@ -1,5 +1,4 @@
-//! The reports' lists of pairs: which image of one instrument goes with which of another, drawn
-//! beforehand.
+//! The student report's lists of image pairs, drawn before training.
 
 use std::path::{Path, PathBuf};
 
@@ -9,28 +8,26 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::RecordingDataset;
-use crate::data::dataset::ImageRef;
-use crate::data::description::Split;
-use crate::data::image_set::ImageSet;
+use crate::data::dataset::{ImageRef, ImageSet, Split};
 use crate::data::random;
 
 /// One row: `label1,idx1,label2,idx2`.
 ///
-/// An index counts *all* images of the label, in the order of their file names, as torchvision's
-/// `ImageFolder` does: the reports' own `SpectrogramPairDataset` reads these lists.
+/// An index counts *all* images of the label in the order of their file names, as torchvision's
+/// `ImageFolder` does. The student report's `SpectrogramPairDataset` reads these lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelPair {
     /// Instrument of the first image.
     pub label1: String,
-    /// Which of its images.
+    /// Index of the first image.
     pub idx1: usize,
-    /// Instrument of the second image, another one.
+    /// Instrument of the second image, different from the first.
     pub label2: String,
-    /// Which of its images.
+    /// Index of the second image.
     pub idx2: usize,
 }
 
-/// The list of a split inside a dataset's folder.
+/// The list of a split in a dataset's folder.
 pub fn path(folder: &Path, split: Split) -> PathBuf {
     folder.join(match split {
         Split::Train => "pairs-train.csv",
@@ -39,9 +36,11 @@ pub fn path(folder: &Path, split: Split) -> PathBuf {
     })
 }
 
-/// Draws the pairs of a split: every ordered pair of instruments as often as the others (one more
-/// or less), and every image of an instrument on each side as often as its others. No pairs where
-/// fewer than two instruments have an image that sounds.
+/// Draws the pairs of a split.
+///
+/// Every ordered pair of instruments is equally frequent, up to one. On each side, so is every
+/// image of an instrument. Without two instruments that have an image with sound, there are no
+/// pairs.
 pub fn draw(dataset: &RecordingDataset, split: Split, count: usize, seed: u64) -> Vec<LabelPair> {
     let rng = &mut random::stream(seed, "label pairs", split as u64);
     let by_label = dataset.description.images_by_label();
@@ -59,18 +58,18 @@ pub fn draw(dataset: &RecordingDataset, split: Split, count: usize, seed: u64) -
         .clone()
         .flat_map(|a| places.clone().filter(move |b| *b != a).map(move |b| (a, b)))
         .collect();
-    let mut decks: Vec<[Deck; 2]> = labels
+    let mut cycles: Vec<[ShuffledCycle; 2]> = labels
         .iter()
-        .map(|(_, indices)| [Deck::new(indices.clone()), Deck::new(indices.clone())])
+        .map(|(_, indices)| [indices, indices].map(|i| ShuffledCycle::new(i.clone())))
         .collect();
     let mut pairs: Vec<LabelPair> = (0..if ordered.is_empty() { 0 } else { count })
         .map(|i| {
             let (first, second) = ordered[i % ordered.len()];
             LabelPair {
                 label1: labels[first].0.clone(),
-                idx1: decks[first][0].next(rng),
+                idx1: cycles[first][0].next(rng),
                 label2: labels[second].0.clone(),
-                idx2: decks[second][1].next(rng),
+                idx2: cycles[second][1].next(rng),
             }
         })
         .collect();
@@ -78,27 +77,27 @@ pub fn draw(dataset: &RecordingDataset, split: Split, count: usize, seed: u64) -
     pairs
 }
 
-/// Deals its cards in a random order, all of them before any of them again.
-struct Deck {
-    cards: Vec<usize>,
-    dealt: usize,
+/// Returns all items in random order, then all of them again in another order.
+struct ShuffledCycle {
+    items: Vec<usize>,
+    drawn: usize,
 }
 
-impl Deck {
-    fn new(cards: Vec<usize>) -> Self {
-        Self { cards, dealt: 0 }
+impl ShuffledCycle {
+    fn new(items: Vec<usize>) -> Self {
+        Self { items, drawn: 0 }
     }
 
     fn next(&mut self, rng: &mut ChaCha8Rng) -> usize {
-        if self.dealt.is_multiple_of(self.cards.len()) {
-            self.cards.shuffle(rng);
+        if self.drawn.is_multiple_of(self.items.len()) {
+            self.items.shuffle(rng);
         }
-        self.dealt += 1;
-        self.cards[(self.dealt - 1) % self.cards.len()]
+        self.drawn += 1;
+        self.items[(self.drawn - 1) % self.items.len()]
     }
 }
 
-/// Writes a list, without a header, as the reports' programs read it.
+/// Writes a list without a header, in the format of the student report's programs.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -108,10 +107,10 @@ pub fn write(pairs: &[LabelPair], path: &Path) -> Result<()> {
     whole_file::write(path, rows.into_inner().map_err(|e| Error::file(path, e))?)
 }
 
-/// Reads a list as images of a dataset: the first and the second of every pair.
+/// Reads a list: the first and the second image of every pair.
 ///
 /// # Errors
-/// If a row is no pair, or names an image that the dataset does not have.
+/// If a row is not a pair, or the dataset has no such image.
 pub fn read(dataset: &RecordingDataset, path: &Path) -> Result<Vec<(ImageRef, ImageRef)>> {
     let by_label = dataset.description.images_by_label();
     let image = |label: &str, index: usize, line: usize| -> Result<ImageRef> {

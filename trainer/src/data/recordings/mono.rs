@@ -1,4 +1,4 @@
-//! A recording's samples as the models hear them: one channel at one rate.
+//! Reads a recording as one channel at the models' sample rate.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,12 +9,12 @@ use engine::{Error, Result};
 
 use super::trim::FramePowers;
 
-/// Mean square of the loudest frame below which a recording is silent: -60 dBFS, what playing takes
-/// for a pause.
+/// Mean square of the loudest frame below which a recording is silent: -60 dBFS. The engine treats
+/// the same level as a pause.
 const SILENT_POWER: f64 = 1e-6;
 
-/// Reads a file block by block, mixed to mono and resampled; its memory does not grow with the
-/// file.
+/// Reads a file block by block, mixed to mono and resampled. Its memory does not depend on the
+/// length of the file.
 struct MonoReader {
     reader: Reader,
     resampler: Resampler,
@@ -30,7 +30,7 @@ impl MonoReader {
         Ok(Self { reader, resampler, mono: Vec::new(), block: Vec::new(), ended: false })
     }
 
-    /// The next samples, sometimes none; `None` after the last.
+    /// The next samples, possibly an empty slice; `None` at the end.
     fn read(&mut self) -> Result<Option<&[f32]>> {
         if self.ended {
             return Ok(None);
@@ -53,14 +53,14 @@ impl MonoReader {
     }
 }
 
-/// The part of a recording that is used.
+/// The used part of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Excerpt {
-    /// Mono, at the rate that was asked for; full scale is 1.
+    /// Mono, at the requested rate; full scale is 1.
     pub samples: Vec<f32>,
-    /// Samples of the whole recording at that rate.
+    /// Length of the whole recording at that rate, in samples.
     pub whole_samples: usize,
-    /// What lies between the silences of its ends, in those samples.
+    /// The part without silent ends, in samples at that rate.
     pub sounding: Range<usize>,
 }
 
@@ -69,21 +69,21 @@ pub struct Excerpt {
 pub struct ReadOptions {
     /// The rate to resample to.
     pub rate_hz: u32,
-    /// With which filter.
+    /// The resampling filter.
     pub rolloff: Rolloff,
-    /// How far below the loudest frame the silence at the ends lies, in dB.
+    /// Level below the loudest frame that counts as silence at the ends, in dB.
     pub top_db: f64,
-    /// Samples of the excerpt at most.
+    /// Maximum length of the excerpt, in samples.
     pub most_samples: usize,
 }
 
-/// Reads a recording, mixed to mono, without the silence at its ends, the beginning of it.
+/// Reads the beginning of a recording as mono, without the silence at its ends.
 ///
-/// The file is decoded twice, because the threshold of silence lies below the loudest of *all* its
-/// frames, and hours of recording that are not used need not be held in memory.
+/// The file is decoded twice. The threshold of silence depends on the loudest of *all* frames, and
+/// long recordings must not fill the memory.
 ///
 /// # Errors
-/// As [`Reader::open`] and [`Reader::read`], or if nothing in it sounds.
+/// As [`Reader::open`] and [`Reader::read`], or if the recording is silent.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Excerpt> {
     let open = || MonoReader::open(path, options.rate_hz, options.rolloff);
     let (mut powers, mut reader) = (FramePowers::default(), open()?);
@@ -95,19 +95,19 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Excerpt> {
         return Err(Error::file(
             path,
             format!(
-                "expected a recording that sounds, found silence (no more than {loudest_db:.0} dBFS)"
+                "expected a recording with sound, found silence (at most {loudest_db:.0} dBFS)"
             ),
         ));
     }
     let sounding = powers.sounding(options.top_db);
-    let wanted =
+    let used =
         sounding.start..sounding.end.min(sounding.start.saturating_add(options.most_samples));
-    let (mut samples, mut heard) = (Vec::with_capacity(wanted.len()), 0);
+    let (mut samples, mut start) = (Vec::with_capacity(used.len()), 0);
     let mut reader = open()?;
-    while let Some(block) = reader.read()?.filter(|_| samples.len() < wanted.len()) {
-        let inside = |at: usize| at.clamp(heard, heard + block.len()) - heard;
-        samples.extend_from_slice(&block[inside(wanted.start)..inside(wanted.end)]);
-        heard += block.len();
+    while let Some(block) = reader.read()?.filter(|_| samples.len() < used.len()) {
+        let inside = |at: usize| at.clamp(start, start + block.len()) - start;
+        samples.extend_from_slice(&block[inside(used.start)..inside(used.end)]);
+        start += block.len();
     }
     Ok(Excerpt { samples, whole_samples: powers.samples(), sounding })
 }

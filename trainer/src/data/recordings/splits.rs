@@ -1,21 +1,21 @@
-//! Which side of the fence a recording is on.
+//! Assigns recordings to splits.
 
 use rand::Rng;
 
 use super::description::Recording;
-use crate::data::description::Split;
+use crate::data::dataset::Split;
 use crate::data::random;
 
-/// Share of an instrument's recordings in the validation set, and again in the test set.
+/// Share of an instrument's recordings in the validation split, and also in the test split.
 const HELD_OUT: f64 = 0.1;
 
-/// Gives a side to every recording that has none.
+/// Assigns a split to every recording without one.
 ///
-/// Recordings, never chunks, are drawn: in the order of a hash of seed, instrument and name, an
-/// instrument's first go to validation and test until a tenth of them is in each (at least one in
-/// validation where there are two recordings, and one in test where there are three), the others to
-/// training. A recording that has a side keeps it, so that a model's test set is never trained on
-/// after recordings were added.
+/// All chunks of a recording are in one split. An instrument's recordings are sorted by a hash of
+/// seed, instrument and name. The first fill validation and test up to a tenth each, the others
+/// are for training. With at least two recordings, validation has one; with at least three, test
+/// has one. A recording keeps its split when others are added, so that a model's test recordings
+/// never become training data.
 pub fn assign(recordings: &mut [Recording], seed: u64) {
     let rank = |r: &Recording| {
         random::stream(seed, &format!("side {}/{}", r.instrument, r.name), 0).random::<u64>()

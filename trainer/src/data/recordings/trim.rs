@@ -1,26 +1,26 @@
-//! Silence at both ends of a recording, as `librosa.effects.trim` finds it.
+//! Detects silence at both ends of a recording, as `librosa.effects.trim` does.
 
 use std::ops::Range;
 
 use engine::dsp::mel::AMIN;
 
-/// librosa's `hop_length`: frames lie this far apart.
+/// librosa's `hop_length`: samples between two frames.
 const HOP_SAMPLES: usize = 512;
-/// librosa's `frame_length`, in hops: frame `t` is centred at sample `t * 512` and reads 2048
-/// samples, zeros outside.
+/// librosa's `frame_length`, in hops. Frame `t` is centred at sample `t * 512` and has 2048
+/// samples; those outside of the recording are zero.
 const FRAME_HOPS: usize = 4;
 
-/// The power of a recording's frames, measured as its samples come.
+/// The power of a recording's frames, computed block by block.
 #[derive(Debug, Default)]
 pub struct FramePowers {
-    /// Sum of the squares of each 512 samples so far.
+    /// Sum of squares of each 512 samples.
     energies: Vec<f64>,
     /// Samples so far.
     samples: usize,
 }
 
 impl FramePowers {
-    /// Listens to the next samples.
+    /// Adds the next samples.
     pub fn push(&mut self, samples: &[f32]) {
         for sample in samples {
             if self.samples.is_multiple_of(HOP_SAMPLES) {
@@ -37,15 +37,15 @@ impl FramePowers {
         self.samples
     }
 
-    /// Mean square of the loudest frame; 1 is 0 dBFS.
+    /// Mean square of the loudest frame; 1.0 is 0 dBFS.
     pub fn loudest(&self) -> f64 {
         self.powers().fold(0.0, f64::max)
     }
 
-    /// The samples from the first frame to the last that is less than `top_db` below the loudest:
+    /// The samples between the first and the last frame above `loudest - top_db`:
     /// `librosa.effects.trim(y, top_db=top_db)[1]`.
     ///
-    /// As there, a recording without any sound is kept whole.
+    /// As in librosa, a silent recording is not trimmed.
     pub fn sounding(&self, top_db: f64) -> Range<usize> {
         let db = |power: f64| 10.0 * power.max(f64::from(AMIN)).log10();
         let threshold_db = db(self.loudest()) - top_db;
@@ -70,22 +70,21 @@ impl FramePowers {
 mod tests {
     use super::*;
 
-    fn sounding(signal: &[f32], piece: usize) -> Range<usize> {
+    fn sounding(signal: &[f32], block: usize) -> Range<usize> {
         let mut powers = FramePowers::default();
-        signal.chunks(piece).for_each(|piece| powers.push(piece));
+        signal.chunks(block).for_each(|block| powers.push(block));
         powers.sounding(20.0)
     }
 
     #[test]
-    fn a_burst_is_found_where_librosa_finds_it_however_it_comes() {
+    fn a_burst_is_found_where_librosa_finds_it_for_all_block_sizes() {
         let mut signal = vec![0.0f32; 40_000];
         signal[10_000..20_000].fill(0.5);
-        // What librosa 0.11 says of this signal: frames of 2048 samples that hold at least 21 of
-        // the burst.
+        // The result of librosa 0.11: frames of 2048 samples with at least 21 of the burst.
         let range = 9_216..21_504;
         assert_eq!(sounding(&signal, signal.len()), range);
-        for piece in [1, 511, 512, 5000] {
-            assert_eq!(sounding(&signal, piece), range);
+        for block in [1, 511, 512, 5000] {
+            assert_eq!(sounding(&signal, block), range);
         }
     }
 

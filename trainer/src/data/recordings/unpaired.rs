@@ -1,4 +1,4 @@
-//! Examples for the diffusion out of recordings, which have no true targets: each chunk is its own.
+//! Draws training examples from recordings, which have no true targets.
 
 use engine::{Error, Result};
 use rand::Rng;
@@ -6,16 +6,15 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::dataset::RecordingDataset;
-use crate::data::dataset::ImageRef;
-use crate::data::description::Split;
-use crate::data::image_set::ImageSet;
-use crate::data::pairs::Pair;
+use crate::data::dataset::{ImageRef, ImageSet, Pair, Split};
 
-/// Draws examples from one split: the target is a chunk, the content the same chunk in a disguise
-/// (see [`super::disguise`]), the style another chunk of the same recording. Instruments alike,
-/// their recordings by length.
+/// Draws examples from one split.
+///
+/// The target is a chunk. The content is the same chunk with another
+/// [timbre](crate::data::augment::timbre). The style is another chunk of the same recording.
+/// Instruments are equally likely, their recordings in proportion to their length.
 pub struct UnpairedDataset {
-    /// By instrument, then by recording: the chunks that sound, two or more.
+    /// By instrument, then by recording: at least two chunks with sound.
     chunks: Vec<Vec<Vec<ImageRef>>>,
 }
 
@@ -23,7 +22,7 @@ impl UnpairedDataset {
     /// Examples of one split.
     ///
     /// # Errors
-    /// If no recording of the split has two chunks that sound.
+    /// If no recording of the split has two chunks with sound.
     pub fn new(dataset: &RecordingDataset, split: Split) -> Result<Self> {
         let mut chunks = vec![
             vec![Vec::new(); dataset.description.recordings.len()];
@@ -37,21 +36,21 @@ impl UnpairedDataset {
         if chunks.is_empty() {
             return Err(Error::invalid(
                 format!("{split:?} split"),
-                "a recording with two chunks that sound",
+                "a recording with two chunks with sound",
                 "none",
             ));
         }
         Ok(Self { chunks })
     }
 
-    /// An example of chance.
+    /// A random example.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Pair {
-        let recordings = self.chunks.choose(rng).expect("checked when made");
+        let recordings = self.chunks.choose(rng).expect("checked by new");
         let chunks =
             recordings.choose_weighted(rng, Vec::len).expect("recordings of two chunks or more");
         let place = rng.random_range(0..chunks.len());
         let target = chunks[place];
         let style = chunks[(place + rng.random_range(1..chunks.len())) % chunks.len()];
-        Pair { content: target, style, target, disguise: Some(rng.random()) }
+        Pair { content: target, style, target, timbre_seed: Some(rng.random()) }
     }
 }

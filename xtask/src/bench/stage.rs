@@ -1,0 +1,81 @@
+//! The stages of a window and their inputs.
+
+use anyhow::{Context, Result};
+use engine::audio_file::Audio;
+use engine::diffusion::noise;
+use engine::image::MelImage;
+use engine::inference_model::reference_images;
+use engine::models::model::{Conditioning, LatentDims, Model};
+use engine::nn::packed::Packed;
+use engine::style::StyleTokens;
+
+/// One call of a network.
+#[derive(Clone, Copy)]
+pub enum Stage {
+    Encode,
+    StyleTokens,
+    /// The keys and values of the style, computed once for all steps.
+    ReadStyle,
+    Step,
+    GuidedStep,
+    Decode,
+}
+
+impl Stage {
+    pub const ALL: [Self; 6] = [
+        Self::Encode,
+        Self::StyleTokens,
+        Self::ReadStyle,
+        Self::Step,
+        Self::GuidedStep,
+        Self::Decode,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::StyleTokens => "style tokens of one window",
+            Self::ReadStyle => "read a style, once for all steps",
+            Self::Step => "denoise, one step",
+            Self::GuidedStep => "denoise, one guided step",
+            Self::Decode => "decode",
+        }
+    }
+}
+
+/// The inputs of all stages, equal for every framework.
+pub struct StageInputs {
+    pub image: MelImage,
+    pub noisy: Vec<f32>,
+    pub content: Vec<f32>,
+    pub dims: LatentDims,
+    pub timestep: usize,
+    pub style: StyleTokens,
+}
+
+impl StageInputs {
+    /// A window of the reference and noise of the first timestep.
+    pub fn new(model: &Model<Packed>, reference: &Audio, style: StyleTokens) -> Result<Self> {
+        let images = reference_images(model.config(), reference)?;
+        let image = images.into_iter().next().context("a window of the reference")?;
+        let dims = model.latent_dims(image.n_mels, image.frames);
+        Ok(Self {
+            noisy: noise::window(0, 0, dims[0], dims[1], dims[2]),
+            content: model.encode(&mut Packed::default(), &image)?,
+            timestep: model.config().diffusion.train_timesteps - 1,
+            style,
+            image,
+            dims,
+        })
+    }
+
+    /// Conditionings with and without style. A step without guidance only uses the first.
+    pub fn conditionings(&self) -> [Conditioning<'_>; 2] {
+        let styled = Conditioning {
+            content: Some(&self.content),
+            style: Some(&self.style),
+            prefix_columns: 0,
+        };
+        [styled, Conditioning { style: None, ..styled }]
+    }
+}
