@@ -7,7 +7,7 @@ use engine::inference_model::InferenceModel;
 use engine::library::abi::{self, DEVICE_CPU, DEVICE_CUDA};
 use engine::models::model::{Conditioning, LatentDims};
 use engine::nn::candle::Candle;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::{BackendModel, TransferModel};
 use engine::style::StyleTokens;
 use engine::{Error, Result};
 
@@ -27,7 +27,9 @@ impl Model {
 
     /// The networks for one stream.
     pub fn stream(&self) -> Stream {
-        Stream { networks: Executed::new(self.playable.model(), Candle::new(self.device.clone())) }
+        Stream {
+            networks: BackendModel::new(self.playable.model(), Candle::new(self.device.clone())),
+        }
     }
 }
 
@@ -48,7 +50,7 @@ fn open_device(device: u32) -> Result<Device> {
 /// What one stream keeps.
 pub struct Stream {
     /// The networks, with the styles that they have read.
-    pub networks: Executed<Candle>,
+    pub networks: BackendModel<Candle>,
 }
 
 impl Stream {

@@ -1,9 +1,10 @@
 //! Sound from noise and a style alone: no content, no input (report 2, section 4.8).
 
 use crate::cancel::Cancel;
-use crate::diffusion::ddim::{DdimSampler, Prefix};
+use crate::diffusion::ddim::DdimSampler;
 use crate::diffusion::forward::ForwardDiffusion;
-use crate::diffusion::{guidance, noise};
+use crate::diffusion::noise;
+use crate::diffusion::prefix::Prefix;
 use crate::image::MelImage;
 use crate::models::model::Conditioning;
 use crate::pipeline::TransferModel;
@@ -31,7 +32,7 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
 /// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
 ///
 /// Windows continue one another through a clean prefix, because no content tells them how; steps,
-/// guidance, eta, temperature and seed are the settings'.
+/// guidance, temperature and seed are the settings'.
 ///
 /// # Errors
 /// As [`validate_seconds`], on cancelling, and where the networks fail.
@@ -76,7 +77,7 @@ pub fn generate_image(
     let diffusion = ForwardDiffusion::new(&config.diffusion)?;
     let schedule = diffusion.schedule();
     let steps = settings.steps.min(schedule.len());
-    let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps, settings.eta)?;
+    let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps)?;
     let mut rows: Vec<Vec<f32>> = vec![Vec::new(); config.mel.n_mels];
     let mut before: Option<Vec<f32>> = None;
     for window in 0.. {
@@ -88,23 +89,10 @@ pub fn generate_image(
         let prefix_columns = if given.is_some() { prefix } else { 0 };
         let mut predict = |x: &[f32], timestep: usize| {
             cancel.check()?;
-            let with = Conditioning { content: None, style: Some(style), prefix_columns };
-            let conditionings = [with, Conditioning { style: None, ..with }];
-            let asked = if settings.guidance_scale == 1.0 {
-                &conditionings[..1]
-            } else {
-                &conditionings[..]
-            };
-            let answers = model.denoise(x, dims, timestep, asked)?;
-            Ok(match answers.as_slice() {
-                [cond, uncond] => guidance::combine(cond, uncond, settings.guidance_scale),
-                _ => answers.into_iter().next().unwrap_or_default(),
-            })
+            let conditioning = Conditioning { content: None, style: Some(style), prefix_columns };
+            model.denoise_guided(x, dims, timestep, conditioning, settings.guidance_scale)
         };
-        let mut fresh = |step| {
-            noise::window(noise::step_seed(settings.seed, step), column, height, width, channels)
-        };
-        sampler.sample(&mut latent, &mut predict, &mut fresh, given.as_ref())?;
+        sampler.sample(&mut latent, &mut predict, given.as_ref())?;
         let image = model.decode(&latent, dims)?;
         let first = if window == 0 { 0 } else { prefix * reduction };
         for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {

@@ -24,8 +24,6 @@ pub struct Settings {
     pub guidance_scale: f32,
     /// 0 (the content) to 1 (from pure noise): how much of the schedule is left to the model.
     pub strength: f32,
-    /// DDIM eta, 0 (deterministic) to 1.
-    pub eta: f32,
     /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw).
     pub temperature: f32,
     /// Noise seed.
@@ -48,7 +46,6 @@ impl Default for Settings {
             steps: 2,
             guidance_scale: 1.0,
             strength: 1.0,
-            eta: 0.0,
             temperature: 0.25,
             seed: 0,
             mix: 1.0,
@@ -68,7 +65,6 @@ impl Settings {
         let ranges = [
             ("guidance", self.guidance_scale, 10.0),
             ("strength", self.strength, 1.0),
-            ("eta", self.eta, 1.0),
             ("temperature", self.temperature, 1.0),
             ("mix", self.mix, 1.0),
         ];

@@ -18,9 +18,10 @@ use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
+use crate::plugin_model::heard;
 use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
-use crate::registry::heard;
+use crate::registry::Registry;
 use crate::render_start::RenderStart;
 use crate::shared::{Request, Severity};
 use crate::shared_resources::SharedResources;
@@ -92,7 +93,7 @@ fn listen_for_requests(instance: &Arc<Instance>, shared_resources: &SharedResour
     }));
 }
 
-fn fulfil(instance: &Instance, registry: &crate::registry::Registry, request: Request) {
+fn fulfil(instance: &Instance, registry: &Registry, request: Request) {
     match request {
         Request::LoadModel(path) => instance.load_model(registry, &path),
         Request::LoadShippedModel => {

@@ -21,6 +21,7 @@ mod instance;
 mod loader;
 mod model_slot;
 pub mod params;
+mod plugin_model;
 mod plugin_processor;
 pub mod project;
 mod ramp;

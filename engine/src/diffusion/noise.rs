@@ -13,8 +13,8 @@ pub use quantile::normal_quantile;
 /// Odd constant near `2^64 / golden ratio`, the increment of SplitMix64 (Steele, Lea and Flood
 /// 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Keeps the seeds of later DDIM steps apart from the user's.
-const STEP_DOMAIN: u64 = 0x5354_4550_5F4E_4F49;
+/// Keeps the seeds of [`independent_seed`] apart from the user's.
+const SEED_DOMAIN: u64 = 0x5354_4550_5F4E_4F49;
 
 /// Standard normal noise of one latent column: `(H, C)`, row-major.
 ///
@@ -42,10 +42,9 @@ pub fn window(
     values
 }
 
-/// The seed of the noise that DDIM adds after step `step` when eta is above 0: independent of the
-/// initial noise.
-pub fn step_seed(seed: u64, step: usize) -> u64 {
-    mix(mix(seed ^ STEP_DOMAIN).wrapping_add((step as u64).wrapping_mul(GOLDEN)))
+/// The seed of noise that is independent of the noise of `seed`, one for every `index`.
+pub fn independent_seed(seed: u64, index: usize) -> u64 {
+    mix(mix(seed ^ SEED_DOMAIN).wrapping_add((index as u64).wrapping_mul(GOLDEN)))
 }
 
 /// Scales initial noise in place: 0 starts from the mean, 1 from a fair draw.

@@ -10,7 +10,7 @@ use crate::config::ModelConfig;
 use crate::inference_model::InferenceModel;
 use crate::latency_mode::LatencyMode;
 use crate::nn::packed::Packed;
-use crate::pipeline::{Executed, TransferModel};
+use crate::pipeline::{BackendModel, TransferModel};
 
 /// A model on a library's device.
 pub struct Accelerator {
@@ -32,7 +32,7 @@ impl Accelerator {
     ) -> Result<Self> {
         let model = Arc::new(library.model(checkpoint)?);
         let config = Arc::new(cpu.config().clone());
-        let mut here = Executed::new(cpu.model(), Packed::default());
+        let mut here = BackendModel::new(cpu.model(), Packed::default());
         require_agreement(&mut here, &mut Networks::new(&model, &config)?)?;
         Ok(Self { model, config, fault: Fault::default() })
     }
@@ -44,7 +44,7 @@ impl Accelerator {
         cpu: &InferenceModel<Packed>,
         mode: LatencyMode,
     ) -> Box<dyn TransferModel> {
-        let here = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
+        let here = Box::new(BackendModel::new(cpu.model(), Packed::default()).in_mode(mode));
         let Some(device) = device.filter(|device| device.fault().is_none()) else { return here };
         match Networks::new(&device.model, &device.config) {
             Ok(there) => Box::new(Fallback::new(Box::new(there), here, &device.fault)),

@@ -83,7 +83,7 @@ impl Draw {
     /// The seed of an image's own noise floor: not the diffusion's, or the noise would tell what
     /// the target holds.
     pub fn seed_of(&self, role: Role) -> u64 {
-        noise::step_seed(self.noise_seed, role as usize)
+        noise::independent_seed(self.noise_seed, role as usize)
     }
 }
 
