@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use engine::config::ModelConfig;
 use engine::latency_mode::LatencyMode;
+use engine::stream::sample::clean;
 use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
 
-use crate::active_stream::{ActiveStream, clean};
+use crate::active_stream::ActiveStream;
 use crate::editor::EditorApp;
 use crate::editor::window::{self, LuthierEditor, SharedExtent};
 use crate::factory;
@@ -167,7 +168,7 @@ impl Luthier {
             Box::new(plugin_processor),
             &self.params.settings(),
         )?;
-        Ok(ActiveStream::new(audio, work, channels, sample_rate_hz))
+        Ok(ActiveStream::new(audio, work))
     }
 }
 
@@ -251,7 +252,8 @@ impl Plugin for Luthier {
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
         let Some(playing) = &mut self.playing else {
-            clean(buffer.as_slice());
+            let channels = buffer.as_slice().iter_mut();
+            channels.flat_map(|c| c.iter_mut()).for_each(|sample| *sample = clean(*sample));
             return ProcessStatus::Normal;
         };
         let offline = self.host_link.is_offline();

@@ -24,7 +24,6 @@ pub mod params;
 mod plugin_model;
 mod plugin_processor;
 pub mod project;
-mod ramp;
 mod registry;
 mod render_start;
 mod restart;

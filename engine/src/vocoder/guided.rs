@@ -20,9 +20,6 @@ pub const DEFAULT_ITERATIONS: usize = 8;
 /// Frames overlap fourfold, as the model's do by default.
 const FRAMES_PER_WINDOW: usize = 4;
 
-/// Louder samples are a fault, not sound (+80 dBFS); squared and summed they still are finite.
-const LOUDEST: f32 = 1e4;
-
 /// One window to be played.
 #[derive(Clone, Copy)]
 pub struct VocoderRequest<'a> {
@@ -58,8 +55,6 @@ pub struct GuidedVocoder {
     image_hop_samples: f64,
     /// One a channel.
     refine: Vec<GriffinLim>,
-    /// One channel without what is not sound.
-    signal: Vec<f32>,
     /// `[channel][frame][bin]`.
     spectra: Vec<Vec<Complex32>>,
     /// Power of one frame, mean over channels.
@@ -78,7 +73,6 @@ impl GuidedVocoder {
             image_hop_samples: mel.hop_length as f64 * f64::from(host_rate_hz)
                 / f64::from(mel.sample_rate_hz),
             refine: Vec::new(),
-            signal: Vec::new(),
             spectra: Vec::new(),
             power: vec![0.0; stft.bins()],
             gain: vec![0.0; stft.bins()],
@@ -94,7 +88,8 @@ impl GuidedVocoder {
 
     /// Plays the target: for each channel of the request, as many samples, into `out`.
     ///
-    /// Silence gives silence, and every finite or infinite input finite samples.
+    /// Silence gives silence. The output is finite where the input is, up to a magnitude of 1e4; a
+    /// stream bounds its samples ([`crate::stream::sample`]).
     ///
     /// # Panics
     /// If the channels differ in length or the images in size, or an image has no frames.
@@ -129,9 +124,7 @@ impl GuidedVocoder {
     fn analyse(&mut self, channels: &[&[f32]], grid: &FrameSpan) {
         self.spectra.resize_with(channels.len(), Vec::new);
         for (channel, spectrum) in channels.iter().zip(&mut self.spectra) {
-            self.signal.clear();
-            self.signal.extend(channel.iter().map(|&x| sound(x)));
-            self.stft.forward(&self.signal, grid.frames, grid.first_center, spectrum);
+            self.stft.forward(channel, grid.frames, grid.first_center, spectrum);
         }
     }
 
@@ -172,11 +165,6 @@ fn mean_power<'a, T: Copy + 'a>(
     for channel in channels {
         out.iter_mut().zip(channel).for_each(|(p, &x)| *p += power(x) * share);
     }
-}
-
-/// A sample, or 0 where it is not a number.
-fn sound(x: f32) -> f32 {
-    if x.is_nan() { 0.0 } else { x.clamp(-LOUDEST, LOUDEST) }
 }
 
 /// The frames whose windows touch a span.
