@@ -17,7 +17,7 @@ use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{BackendModel, Pipeline};
 use engine::settings::Settings;
 use engine::stream::{StreamConfig, open};
 
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     audio.channels.iter_mut().for_each(|channel| channel.truncate(SECONDS * rate_hz as usize));
 
     let mode = LatencyMode::Balanced;
-    let networks = Executed::new(model.model(), Packed::default()).in_mode(mode);
+    let networks = BackendModel::new(model.model(), Packed::default()).in_mode(mode);
     let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, style)?;
     let grid = pipeline.grid().clone();
     let deadline_samples = (mode.deadline_of_hop() * grid.hop_samples() as f64) as u64;

@@ -14,7 +14,7 @@ use engine::audio_file::{Reader, SampleFormat, decode, encode};
 use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{BackendModel, Pipeline};
 use engine::settings::Settings;
 use engine::stream::render;
 
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
 
     let reference = engine::reference::read(Reader::open(&style)?, &style.to_string_lossy())?;
     let style = model.style(&mut Packed::default(), &reference)?;
-    let networks = Executed::new(model.model(), Packed::default());
+    let networks = BackendModel::new(model.model(), Packed::default());
     let pipeline = Pipeline::new(Box::new(networks), rate_hz, audio.channels.len(), style)?;
 
     let (grid, settings) = (pipeline.grid().clone(), Settings::default());

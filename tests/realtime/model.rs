@@ -12,7 +12,7 @@ use engine::library::{Fallback, Fault};
 use engine::models::model::{Conditioning, LatentDims, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
-use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::pipeline::{BackendModel, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, ParallelRender, WindowProcessor};
 use engine::style::StyleTokens;
@@ -66,12 +66,12 @@ fn style() -> StyleTokens {
 }
 
 fn executed(model: &Arc<Model<Packed>>) -> Box<dyn TransferModel> {
-    Box::new(Executed::new(Arc::clone(model), Packed::default()))
+    Box::new(BackendModel::new(Arc::clone(model), Packed::default()))
 }
 
 fn transfer(networks: Box<dyn TransferModel>, signal: &[f32], block: usize) -> Vec<f32> {
     let pipeline = Pipeline::new(networks, 44_100, 1, style()).expect("a pipeline");
-    let settings = Settings { steps: 2, guidance_scale: 1.5, eta: 0.5, ..Settings::default() };
+    let settings = Settings { steps: 2, guidance_scale: 1.5, ..Settings::default() };
     let grid = pipeline.grid().clone();
     let mut stream = OfflineStream::new(grid, 1, Box::new(pipeline), &settings).expect("a stream");
     let mut out = vec![Vec::new()];

@@ -7,7 +7,7 @@ use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{BackendModel, Pipeline};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
 use engine::style::StyleTokens;
@@ -47,7 +47,7 @@ pub fn transfer_in_mode(
     style: StyleTokens,
     settings: &Settings,
 ) -> Audio {
-    let networks = Box::new(Executed::new(playable().model(), Packed::default()).in_mode(mode));
+    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()).in_mode(mode));
     let pipeline = Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style)
         .expect("a pipeline");
     let grid = pipeline.grid().clone();
@@ -59,7 +59,7 @@ pub fn transfer_in_mode(
 
 /// The output of `cargo xtask transfer --sidechain` for a recording and its sidechain.
 pub fn transfer_with_sidechain(input: &Audio, sidechain: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let networks = Box::new(Executed::new(playable().model(), Packed::default()));
+    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()));
     let channels = input.channels.len();
     let pipeline =
         Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");

@@ -41,29 +41,38 @@
 //! # Ok::<(), engine::Error>(())
 //! ```
 
-pub mod audio_thread;
-pub mod crossfade;
-pub mod delay_line;
-pub mod grid;
-pub mod history;
+mod audio_thread;
+mod bypass;
+mod config;
+mod controls;
+mod crossfade;
+mod delay_line;
+mod grid;
+mod history;
 pub mod latency;
-pub mod offline;
-pub mod overlap_add;
-pub mod parallel_render;
-pub mod pool;
-pub mod processor;
-pub mod runner;
-pub mod shared;
-pub mod timings;
+mod offline;
+mod overlap_add;
+mod parallel_render;
+mod peaks;
+mod pool;
+mod processor;
+mod ramp;
+mod runner;
+pub mod sample;
+mod shared;
+mod timings;
 mod watch;
-pub mod window_job;
-pub mod windower;
+mod window_job;
+mod windower;
 
-pub use audio_thread::{AudioThread, StreamConfig, open, open_on};
+pub use audio_thread::{AudioThread, open, open_on};
+pub use config::StreamConfig;
+pub use controls::Controls;
 pub use grid::Grid;
 pub use history::History;
 pub use offline::{OfflineStream, Report, render};
 pub use parallel_render::ParallelRender;
+pub use peaks::Peaks;
 pub use pool::{Pool, Work};
 pub use processor::WindowProcessor;
 pub use shared::{Stats, StreamStatus};

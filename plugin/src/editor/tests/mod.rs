@@ -13,7 +13,7 @@ use engine::audio_file::Reader;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{BackendModel, Pipeline};
 use engine::settings::Settings;
 use engine::stream::latency::latency_samples;
 use engine::stream::render;
@@ -47,7 +47,7 @@ fn playing_editor(size: [f32; 2], pixels_per_point: f32) -> TestEditor {
     let style = playable
         .style(&mut Packed::default(), &factory::recording(VIOLIN as usize).expect("a recording"))
         .expect("tokens");
-    let networks = Executed::new(playable.model(), Packed::default());
+    let networks = BackendModel::new(playable.model(), Packed::default());
     let mut pipeline =
         Pipeline::new(Box::new(networks), rate_hz, signal.len(), style).expect("a pipeline");
     let shared = std::sync::Arc::clone(&editor.shared);
