@@ -144,8 +144,8 @@ impl Product<'_> {
         let starts = self.rows.starts[begin..].first_chunk().expect("rows of the tile");
         let (columns, width) = (self.panels.columns - column, ACROSS * S::F32_LANES);
         for part in 0..(PANEL / width).min(columns.div_ceil(width)) {
-            // Copied to memory by `black_box`: values kept in registers cannot be indexed by the
-            // loop below.
+            // `black_box` copies the sums to memory for the loop below, so that the accumulators
+            // stay in registers.
             let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
             let first = column + part * width;
             let inside = width.min(self.panels.columns - first);
