@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::loss;
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::{Backend, ConvSpec};
 use trainer::classifier::{Classifier, ClassifierShape};
 use trainer::losses::perceptual::{ChannelWeights, perceptual};
 use trainer::losses::vggish::VggishFeatureLoss;
-use trainer::losses::{gram_style, kl, l1, label, mse};
+use trainer::losses::{gram_style, kl, l1};
 use training_kernels::Bf16;
 
 /// Pseudo-random numbers in `[-1, 1)`.
@@ -102,7 +103,7 @@ fn a_bf16_convolution_has_the_gradients_of_an_f32_one() {
 fn pixel_terms() {
     let target = pseudo(&[2, 6, 5, 1], 1);
     let start = pseudo(&[2, 6, 5, 1], 2);
-    check("mse", &start, |x| mse::mse(x, &target));
+    check("mse", &start, |x| loss::mse(x, &target));
     // The absolute value has a corner at zero, so start away from it.
     let far = target.add(&start.sign().unwrap().affine(0.5, 0.0).unwrap()).unwrap();
     check("l1", &far, |x| l1::l1(x, &target));
@@ -124,12 +125,12 @@ fn latent_term() {
 fn label_term() {
     let labels = Tensor::new(&[2u32, 0, 3], &Device::Cpu).unwrap();
     let logits = pseudo(&[3, 4], 4).affine(3.0, 0.0).unwrap();
-    check("label", &logits, |x| label::label(x, &labels));
+    check("label", &logits, |x| loss::cross_entropy(x, &labels));
     let even = Tensor::zeros((3, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
-    let value = label::label(&even, &labels).unwrap().to_scalar::<f32>().unwrap();
+    let value = loss::cross_entropy(&even, &labels).unwrap().to_scalar::<f32>().unwrap();
     assert!((value - 4f32.ln()).abs() < 1e-6);
     let huge = logits.affine(1e4, 0.0).unwrap();
-    assert!(label::label(&huge, &labels).unwrap().to_scalar::<f32>().unwrap().is_finite());
+    assert!(loss::cross_entropy(&huge, &labels).unwrap().to_scalar::<f32>().unwrap().is_finite());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Networks, losses and training.
 
+mod candle_nn;
 mod fixture;
 mod gradients;
 mod judge;

@@ -1,13 +1,13 @@
 //! Every network can overfit one batch, and every variable changes.
 
 use candle_core::{Device, Tensor};
+use candle_nn::loss;
 use engine::config::ModelConfig;
 use engine::models::unet::{Conditions, MASK_CHANNELS};
 use engine::models::{Autoencoder, Denoiser};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::style::profile::BAND_STATISTICS;
 use trainer::classifier::{Classifier, ClassifierShape};
-use trainer::losses::{label, mse};
 use trainer::optim::{Optimizer, OptimizerConfig};
 
 use crate::networks::small;
@@ -75,7 +75,7 @@ fn the_autoencoder_learns_a_batch() {
     let images = images(4, 32);
     let (first, last) = learn(&store, 200, 5e-3, || {
         let latent = nets.encoder.forward(&mut ops, &images).expect("encode");
-        mse::mse(&nets.decoder.forward(&mut ops, &latent).expect("decode"), &images).expect("mse")
+        loss::mse(&nets.decoder.forward(&mut ops, &latent).expect("decode"), &images).expect("mse")
     });
     assert!(last < 0.02 * first, "{first} -> {last}");
 }
@@ -107,8 +107,8 @@ fn the_denoiser_and_the_style_encoder_learn_a_batch() {
         let conditions =
             Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
         let prediction = nets.unet.forward(&mut ops, &noisy, &conditions).expect("unet");
-        let label = label::label(&style.logits.flatten_from(1).unwrap(), &labels).unwrap();
-        mse::mse(&prediction, &target).unwrap().add(&label.affine(0.1, 0.0).unwrap()).unwrap()
+        let label = loss::cross_entropy(&style.logits.flatten_from(1).unwrap(), &labels).unwrap();
+        loss::mse(&prediction, &target).unwrap().add(&label.affine(0.1, 0.0).unwrap()).unwrap()
     });
     assert!(last < 0.1 * first, "{first} -> {last}");
 }
@@ -127,7 +127,7 @@ fn the_classifier_learns_a_batch() {
     let (images, labels) = (images(4, 32), Tensor::new(&[3u32, 1, 0, 2], &Device::Cpu).unwrap());
     let (first, last) = learn(&store, 100, 1e-2, || {
         let logits = network.forward(&mut ops, &images).expect("logits").flatten_from(1).unwrap();
-        label::label(&logits, &labels).unwrap()
+        loss::cross_entropy(&logits, &labels).unwrap()
     });
     assert!(last < 0.05 * first, "{first} -> {last}");
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
+use candle_nn::loss;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use trainer::config::RunConfig;
-use trainer::losses::{Losses, mse};
+use trainer::losses::Losses;
 use trainer::optim::Parameters;
 use trainer::plot::ImageTable;
 use trainer::train_loop::folder::Folder;
@@ -54,13 +55,13 @@ impl Task for Line {
     fn step(&mut self, step: u64) -> Result<Losses> {
         let (x, y) = Self::example(&mut train_loop::step_rng(1, step))?;
         let mut losses = Losses::default();
-        losses.add("mse", 1.0, || Ok(mse::mse(&self.predict(&x)?, &y)?))?;
+        losses.add("mse", 1.0, || Ok(loss::mse(&self.predict(&x)?, &y)?))?;
         Ok(losses)
     }
 
     fn validate(&mut self) -> Result<Metrics> {
         let (x, y) = Self::example(&mut train_loop::step_rng(99, 0))?;
-        let error = f64::from(mse::mse(&self.predict(&x)?, &y)?.to_scalar::<f32>()?);
+        let error = f64::from(loss::mse(&self.predict(&x)?, &y)?.to_scalar::<f32>()?);
         Ok(Metrics { monitor: error, values: [("mse".to_string(), error)].into() })
     }
 

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use flac_codec::encode::{FlacSampleWriter, Options};
 use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
 use super::decode::sentence;
-use super::flac::FlacWriter;
 use crate::whole_file::{part_path, publish};
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ const WAV_BYTES_MAX: u64 = u32::MAX as u64 - 4096;
 
 enum Sink {
     Wav(WavWriter<BufWriter<File>>),
-    Flac(Box<FlacWriter>),
+    Flac(Box<FlacSampleWriter<BufWriter<File>>>),
 }
 
 /// Writes a file block by block. If dropped before [`Self::finish`], it leaves no file.
@@ -78,7 +78,7 @@ impl Writer {
         };
         writer.sink = Some(match kind {
             Container::Flac => Sink::Flac(Box::new(
-                FlacWriter::new(BufWriter::new(file), sample_rate_hz, channels)
+                flac_writer(BufWriter::new(file), sample_rate_hz, channels)
                     .map_err(|e| writer.fail(e))?,
             )),
             Container::Wav => {
@@ -118,7 +118,7 @@ impl Writer {
                 .map_err(|e| e.to_string()),
             (Some(Sink::Flac(flac)), _) => {
                 let samples: Vec<i32> = interleaved.map(|x| to_int24(x, clipped)).collect();
-                flac.push(&samples)
+                flac.write(&samples).map_err(|e| e.to_string())
             }
             (None, _) => Err("the file is already finished".into()),
         };
@@ -132,7 +132,8 @@ impl Writer {
     pub fn finish(mut self) -> Result<()> {
         let result = match self.sink.take() {
             Some(Sink::Wav(wav)) => wav.finalize().map_err(|e| e.to_string()),
-            Some(Sink::Flac(flac)) => flac.finish(),
+            // Seeking to the stream header flushes all frames. The header is written in place.
+            Some(Sink::Flac(flac)) => flac.finalize().map_err(|e| e.to_string()),
             None => Err("the file is already finished".into()),
         };
         result.map_err(|reason| self.fail(reason))?;
@@ -182,6 +183,20 @@ fn container(path: &Path, format: SampleFormat) -> Result<Container> {
 
 fn unwritable(reason: &str) -> String {
     format!("cannot be written: {reason}")
+}
+
+/// Bits of a FLAC sample.
+const FLAC_BITS: u32 = 24;
+
+/// A FLAC writer whose number of samples is set at the end.
+fn flac_writer(
+    file: BufWriter<File>,
+    sample_rate_hz: u32,
+    channels: usize,
+) -> std::result::Result<FlacSampleWriter<BufWriter<File>>, flac_codec::Error> {
+    // Padding is only useful for editors of tags.
+    let options = Options::default().no_padding().no_seektable();
+    FlacSampleWriter::new(file, options, sample_rate_hz, FLAC_BITS, channels as u8, None)
 }
 
 fn wav_spec(sample_rate_hz: u32, channels: usize, format: SampleFormat) -> WavSpec {

@@ -21,7 +21,6 @@
 
 mod decode;
 mod encode;
-mod flac;
 
 use std::ops::RangeInclusive;
 use std::path::Path;

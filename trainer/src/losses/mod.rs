@@ -1,14 +1,13 @@
-//! Loss terms, and their weighted sum.
+//! Loss terms, and their weighted sum. Mean squared error and cross-entropy are those of
+//! `candle_nn::loss` (`docs/decisions/052-candle-nn.md`).
 //!
-//! Every term is a function of candle tensors that gives a scalar; its gradient is checked against
-//! finite differences in `tests/learning/gradients.rs`.
+//! Each term maps candle tensors to a scalar. `tests/learning/gradients.rs` compares its gradient
+//! with finite differences.
 
 mod feature_network;
 pub mod gram_style;
 pub mod kl;
 pub mod l1;
-pub mod label;
-pub mod mse;
 pub mod perceptual;
 pub mod vggish;
 
@@ -42,7 +41,7 @@ impl Losses {
         Ok(())
     }
 
-    /// What is minimised; none where every weight was 0.
+    /// The minimised sum; `None` if all weights are 0.
     pub fn total(&self) -> Option<&Tensor> {
         self.total.as_ref()
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
+use candle_nn::loss;
 use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision};
 use engine::models::{Autoencoder, DECODER, ENCODER};
 use engine::nn::candle::{Candle, ParamStore};
@@ -18,7 +19,7 @@ use crate::data::dataset::{ImageRef, ImageSet, Split};
 use crate::data::open_dataset;
 use crate::images::{image_batch, to_images};
 use crate::losses::vggish::VggishFeatureLoss;
-use crate::losses::{Losses, kl, l1, mse};
+use crate::losses::{Losses, kl, l1};
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
 use crate::principal_components::PrincipalComponents;
@@ -161,7 +162,7 @@ impl Task for AutoencoderTask {
             (Tensor::from_vec(noise, z.shape(), self.ops.device())? * self.config.latent_noise)?;
         let y = self.nets.decoder.forward(&mut self.ops, &(&z + noise)?)?;
         let (weights, mut losses) = (&self.config.loss, Losses::default());
-        losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
+        losses.add("mse", weights.mse, || Ok(loss::mse(&y, &x)?))?;
         losses.add("l1", weights.l1, || Ok(l1::l1(&y, &x)?))?;
         losses.add("kl", weights.kl, || Ok(kl::kl(&z)?))?;
         if let Some(feature_loss) = &mut self.feature_loss {
@@ -178,7 +179,7 @@ impl Task for AutoencoderTask {
         let (mut error, mut items) = (0.0, 0.0);
         for refs in self.validation.clone().chunks(BATCH) {
             let (x, y) = self.reconstruct(refs)?;
-            error += f64::from(mse::mse(&y.clamp(0f32, 1f32)?, &x)?.to_scalar::<f32>()?)
+            error += f64::from(loss::mse(&y.clamp(0f32, 1f32)?, &x)?.to_scalar::<f32>()?)
                 * refs.len() as f64;
             items += refs.len() as f64;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::{D, Tensor};
+use candle_nn::loss;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::nn::candle::{Candle, ParamStore};
 use rand::Rng;
@@ -15,7 +16,7 @@ use crate::classifier::{Classifier, ClassifierShape};
 use crate::config::ClassifierConfig;
 use crate::data::dataset::{ImageRef, ImageSet, Split};
 use crate::data::open_dataset;
-use crate::losses::{Losses, label};
+use crate::losses::Losses;
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
@@ -159,7 +160,7 @@ impl Task for ClassifierTask {
         let (images, labels) = self.tensors(&refs, Some(rng))?;
         let logits = self.logits(&images)?;
         let mut losses = Losses::default();
-        losses.add("label", 1.0, || Ok(label::label(&logits, &labels)?))?;
+        losses.add("label", 1.0, || Ok(loss::cross_entropy(&logits, &labels)?))?;
         Ok(losses)
     }
 
@@ -171,8 +172,8 @@ impl Task for ClassifierTask {
         for chunk in refs.chunks(VALIDATION_BATCH) {
             let (images, labels) = self.tensors(chunk, None)?;
             let logits = self.logits(&images)?;
-            cross_entropy +=
-                f64::from(label::label(&logits, &labels)?.to_scalar::<f32>()?) * chunk.len() as f64;
+            cross_entropy += f64::from(loss::cross_entropy(&logits, &labels)?.to_scalar::<f32>()?)
+                * chunk.len() as f64;
             for (at, class) in chunk.iter().zip(logits.argmax(D::Minus1)?.to_vec1::<u32>()?) {
                 counts[at.instrument] += 1.0;
                 correct[at.instrument] += f64::from(u8::from(class as usize == at.instrument));

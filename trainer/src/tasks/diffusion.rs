@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
+use candle_nn::loss;
 use engine::checkpoint::{Checkpoint, Kind, Precision};
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
@@ -22,8 +23,8 @@ use crate::export;
 use crate::growth;
 use crate::images::to_images;
 use crate::level_free::level_free_distance_db;
+use crate::losses::Losses;
 use crate::losses::vggish::VggishFeatureLoss;
-use crate::losses::{Losses, label};
 use crate::optim::Parameters;
 use crate::plot::ImageTable;
 use crate::train_loop::{Metrics, Record, Task};
@@ -235,7 +236,7 @@ impl Task for DiffusionTask {
         losses.add("diffusion", weights.diffusion, || {
             self.prediction_loss(&batch, &prediction, &batch.weight)
         })?;
-        losses.add("label", weights.label, || Ok(label::label(&logits, &batch.labels)?))?;
+        losses.add("label", weights.label, || Ok(loss::cross_entropy(&logits, &batch.labels)?))?;
         losses.add("style", weights.style, || self.style_loss(&batch, &prediction))?;
         Ok(losses)
     }

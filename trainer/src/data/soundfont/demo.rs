@@ -8,13 +8,11 @@
 //!
 //! None of them is in a training set. TimGM6mb shares no samples with the training soundfonts.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use engine::{Error, Result, whole_file};
-use flacenc::bitsink::ByteSink;
-use flacenc::component::BitRepr;
-use flacenc::error::Verify;
-use flacenc::source::MemSource;
+use flac_codec::encode::{FlacSampleWriter, Options};
 use rand::Rng;
 
 use super::synth::{SYNTH_RATE_HZ, SoundBank, Stereo};
@@ -22,7 +20,7 @@ use crate::data::random;
 use crate::data::score::{Note, Score, compose, instruments, midi};
 
 /// Bits of a sample. The clips need half the space of files that `engine::audio_file` writes.
-const BITS: usize = 16;
+const BITS: u32 = 16;
 /// RMS of a clip.
 const CLIP_DBFS: f32 = -20.0;
 /// Maximum peak of a clip. It limits the RMS.
@@ -104,25 +102,17 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
     let interleaved: Vec<i32> = (0..channels[0].len())
         .flat_map(|n| channels.iter().map(move |c| (c[n] * scale).round() as i32))
         .collect();
-    let source =
-        MemSource::from_samples(&interleaved, channels.len(), BITS, SYNTH_RATE_HZ as usize);
-    let config = flacenc::config::Encoder::default()
-        .into_verified()
-        .map_err(|(_, e)| Error::file(path, e))?;
-    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
-        .map_err(|e| Error::file(path, e))?;
-    // The minimum block size excludes the last block (RFC 9639, 8.2). A header that includes it
-    // would declare a variable block size.
-    stream
-        .stream_info_mut()
-        .set_block_sizes(config.block_size, config.block_size)
-        .map_err(|e| Error::file(path, e))?;
-    let mut sink = ByteSink::new();
-    stream.write(&mut sink).map_err(|e| Error::file(path, e))?;
+    let (options, count) = (Options::default().no_padding().no_seektable(), channels.len() as u8);
+    let mut bytes = Cursor::new(Vec::new());
+    let mut writer =
+        FlacSampleWriter::new(&mut bytes, options, SYNTH_RATE_HZ as u32, BITS, count, None)
+            .map_err(|e| Error::file(path, e))?;
+    writer.write(&interleaved).map_err(|e| Error::file(path, e))?;
+    writer.finalize().map_err(|e| Error::file(path, e))?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
     }
-    whole_file::write(path, sink.as_slice())
+    whole_file::write(path, bytes.get_ref())
 }
 
 /// A written note: start and length in beats, key, velocity.

@@ -1,8 +1,0 @@
-//! Mean squared error.
-
-use candle_core::{Result, Tensor};
-
-/// `mean((a - b)^2)` over all elements of two equal shapes.
-pub fn mse(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.sub(b)?.sqr()?.mean_all()
-}
