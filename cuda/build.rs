@@ -1,14 +1,15 @@
-//! How the library is loaded.
+//! Linker options that control how the library is loaded.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
-        // Stays, as the plugin does (plugin/build.rs).
+        // Never unloaded, as the plugin (plugin/build.rs).
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        // A driver that lacks a function is told when the library is opened; it would end the
-        // process when it is called.
+        // Reports a function that the driver lacks when the library is opened. Lazy binding would
+        // end the
+        // process at the first call.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,now");
-        // CUDA's own libraries may lie beside it.
+        // Finds CUDA's libraries in the library's own folder.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-rpath,$ORIGIN");
     }
 }

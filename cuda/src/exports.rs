@@ -1,11 +1,11 @@
-//! The functions that a program finds in the library.
+//! The library's exported functions.
 
 use engine::image::MelImage;
 use engine::library::abi::{self, Functions, Room, StatusCode, View};
 use engine::pipeline::TransferModel;
 use engine::{Error, Result};
 
-use crate::call::{let_go, told};
+use crate::call::{release, report};
 use crate::model::{Model, Stream};
 
 static FUNCTIONS: Functions = Functions {
@@ -19,27 +19,27 @@ static FUNCTIONS: Functions = Functions {
     denoise,
 };
 
-/// The version of the interface.
+/// The interface version.
 #[unsafe(no_mangle)]
 pub extern "C" fn luthier_engine_version() -> u32 {
     abi::VERSION
 }
 
-/// The functions; null for a caller of another version.
+/// The functions; null for a caller with another interface version.
 #[unsafe(no_mangle)]
 pub extern "C" fn luthier_engine_functions(version: u32) -> *const Functions {
     if version == abi::VERSION { &FUNCTIONS } else { std::ptr::null() }
 }
 
-/// Hands a value over as a handle.
-fn handed<T, H>(value: T, place: *mut *mut H) {
-    // SAFETY: the caller gives a place to write to.
-    unsafe { place.write(Box::into_raw(Box::new(value)).cast()) };
+/// Writes a handle of `value` to `handle`.
+fn write_handle<T, H>(value: T, handle: *mut *mut H) {
+    // SAFETY: the caller passes a writable pointer.
+    unsafe { handle.write(Box::into_raw(Box::new(value)).cast()) };
 }
 
-/// Fills the room exactly.
+/// Copies `values` to `room`, which must have the same size.
 fn fill(what: &str, room: Room<f32>, values: &[f32]) -> Result<()> {
-    // SAFETY: the caller gives room that it does not use meanwhile.
+    // SAFETY: the caller passes memory that it does not access during the call.
     let room = unsafe { room.slice() };
     if room.len() != values.len() {
         return Err(Error::invalid(what, format!("room for {} values", values.len()), room.len()));
@@ -48,10 +48,10 @@ fn fill(what: &str, room: Room<f32>, values: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// The images in a view of one or several.
+/// The images in a view of one or more.
 fn images(foreign: abi::Image) -> Result<Vec<MelImage>> {
     let abi::Image { n_mels, frames, data } = foreign;
-    // SAFETY: the caller's slice lives until the call returns.
+    // SAFETY: the caller's slice is alive until the call returns.
     let data = unsafe { data.slice() }.unwrap_or_default();
     match n_mels.checked_mul(frames) {
         Some(size) if size > 0 && !data.is_empty() && data.len().is_multiple_of(size) => Ok(data
@@ -71,19 +71,19 @@ unsafe extern "C" fn open_model(
     model: *mut *mut abi::Model,
     message: Room<u8>,
 ) -> StatusCode {
-    // SAFETY: the caller gives what the interface asks for, here and in the functions below: slices
-    // that live until the call returns, open handles, and a stream to one thread alone.
+    // SAFETY: here and below, the caller fulfils the interface: slices are alive until the call
+    // returns, handles are open, and one thread at a time uses a stream.
     unsafe {
-        told(message, || {
-            handed(Model::open(file.slice().unwrap_or_default(), device)?, model);
+        report(message, || {
+            write_handle(Model::open(file.slice().unwrap_or_default(), device)?, model);
             Ok(())
         })
     }
 }
 
 unsafe extern "C" fn close_model(model: *mut abi::Model) {
-    // SAFETY: made by `handed`, and not used again.
-    let_go(unsafe { Box::from_raw(model.cast::<Model>()) });
+    // SAFETY: created by `write_handle`, and not used again.
+    release(unsafe { Box::from_raw(model.cast::<Model>()) });
 }
 
 unsafe extern "C" fn open_stream(
@@ -93,16 +93,16 @@ unsafe extern "C" fn open_stream(
 ) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
-        told(message, || {
-            handed((*model.cast::<Model>()).stream(), stream);
+        report(message, || {
+            write_handle((*model.cast::<Model>()).stream(), stream);
             Ok(())
         })
     }
 }
 
 unsafe extern "C" fn close_stream(stream: *mut abi::Stream) {
-    // SAFETY: made by `handed`, and not used again.
-    let_go(unsafe { Box::from_raw(stream.cast::<Stream>()) });
+    // SAFETY: created by `write_handle`, and not used again.
+    release(unsafe { Box::from_raw(stream.cast::<Stream>()) });
 }
 
 unsafe extern "C" fn style_tokens(
@@ -115,7 +115,7 @@ unsafe extern "C" fn style_tokens(
 ) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
-        told(message, || {
+        report(message, || {
             let style = (*stream.cast::<Stream>()).networks.style_tokens(&images(foreign)?)?;
             fill("style tokens", tokens, &style.tokens)?;
             fill("pooled style", pooled, &style.pooled)?;
@@ -132,7 +132,7 @@ unsafe extern "C" fn encode(
 ) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
-        told(message, || {
+        report(message, || {
             let images = images(image)?;
             let [image] = &images[..] else {
                 return Err(Error::invalid("mel image", "one", images.len()));
@@ -150,7 +150,7 @@ unsafe extern "C" fn decode(
 ) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
-        told(message, || {
+        report(message, || {
             let (stream, data) =
                 (&mut *stream.cast::<Stream>(), latent.data.slice().unwrap_or_default());
             stream.check(latent.dims, data)?;
@@ -169,7 +169,7 @@ unsafe extern "C" fn denoise(
 ) -> StatusCode {
     // SAFETY: as in `open_model`.
     unsafe {
-        told(message, || {
+        report(message, || {
             let (data, conditionings) =
                 (noisy.data.slice().unwrap_or_default(), conditionings.slice().unwrap_or_default());
             let predicted =

@@ -1,8 +1,8 @@
-//! Luthier's networks in a library of their own, which programs open at run time: on a CUDA GPU.
+//! Luthier's networks on a CUDA GPU, in a library that programs open at run time.
 //!
-//! This side of [`engine::library::abi`]: the candle executor behind C functions. With the feature
-//! `cuda` the library asks for NVIDIA's driver and libraries as soon as it is opened; without, it
-//! offers candle's CPU device alone, which tests the interface where there is no GPU.
+//! It implements [`engine::library::abi`] with the candle executor. With the feature `cuda`,
+//! opening the library requires NVIDIA's driver and libraries. Without it, the library has only
+//! candle's CPU device, which tests the interface on machines without a GPU.
 
 mod call;
 mod exports;

@@ -1,4 +1,4 @@
-//! What the handles stand for.
+//! The types behind the handles.
 
 use candle_core::Device;
 use engine::checkpoint::Checkpoint;
@@ -13,21 +13,22 @@ use engine::{Error, Result};
 
 /// A model on a device.
 pub struct Model {
-    playable: InferenceModel<Candle>,
+    inference_model: InferenceModel<Candle>,
     device: Device,
 }
 
 impl Model {
-    /// The model in a file's bytes.
+    /// Loads the model in a file's bytes.
     pub fn open(file: &[u8], device: u32) -> Result<Self> {
         let device = open_device(device)?;
-        let playable = InferenceModel::candle(&Checkpoint::from_bytes(file)?, &device)?;
-        Ok(Self { playable, device })
+        let inference_model = InferenceModel::candle(&Checkpoint::from_bytes(file)?, &device)?;
+        Ok(Self { inference_model, device })
     }
 
     /// The networks for one stream.
     pub fn stream(&self) -> Stream {
-        Stream { networks: Executed::new(self.playable.model(), Candle::new(self.device.clone())) }
+        let ops = Candle::new(self.device.clone());
+        Stream { networks: Executed::new(self.inference_model.model(), ops) }
     }
 }
 
@@ -37,17 +38,17 @@ fn open_device(device: u32) -> Result<Device> {
         DEVICE_CUDA if !cfg!(feature = "cuda") => {
             Err(Error::Compute("the library was built without CUDA".into()))
         }
-        // One CUDA stream for all threads: with one a thread (`new_cuda`) they would share cuBLAS's
-        // workspace.
+        // One CUDA stream for all threads. With one per thread (`new_cuda`), threads would share
+        // cuBLAS's workspace; see `docs/decisions/017-cuda-library.md`.
         DEVICE_CUDA => Device::new_cuda_with_stream(0)
-            .map_err(|error| Error::Compute(format!("no CUDA GPU can be used: {error}"))),
+            .map_err(|error| Error::Compute(format!("no usable CUDA GPU: {error}"))),
         other => Err(Error::invalid("device", format!("{DEVICE_CPU} or {DEVICE_CUDA}"), other)),
     }
 }
 
-/// What one stream keeps.
+/// The state of one stream.
 pub struct Stream {
-    /// The networks, with the styles that they have read.
+    /// The networks, with the style that was computed last.
     pub networks: Executed<Candle>,
 }
 
@@ -56,7 +57,7 @@ impl Stream {
         self.networks.config()
     }
 
-    /// Refuses a latent that is not as large as it says, or of other channels than the model's.
+    /// Checks that a latent has the size `dims` and the model's channels.
     pub fn check(&self, dims: LatentDims, data: &[f32]) -> Result<()> {
         let size = dims.iter().try_fold(1usize, |size, dim| size.checked_mul(*dim));
         let channels = self.config().autoencoder.latent_channels;
@@ -67,10 +68,10 @@ impl Stream {
         Err(Error::invalid("latent", expected, format!("{} values for {dims:?}", data.len())))
     }
 
-    /// A conditioning's style; none where it is dropped.
+    /// The style of a conditioning; `None` for no style.
     ///
     /// # Safety
-    /// As [`abi::View::slice`] of its views.
+    /// As [`abi::View::slice`] for its views.
     pub unsafe fn style(&self, conditioning: &abi::Conditioning) -> Option<StyleTokens> {
         // SAFETY: as the caller promises.
         let (tokens, [pooled, profile]) = unsafe {
@@ -89,10 +90,10 @@ impl Stream {
         })
     }
 
-    /// The prediction for each conditioning.
+    /// One prediction per conditioning.
     ///
     /// # Safety
-    /// As [`abi::View::slice`] of all views.
+    /// As [`abi::View::slice`] for all views.
     pub unsafe fn denoise(
         &mut self,
         noisy: &[f32],

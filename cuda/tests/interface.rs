@@ -1,5 +1,5 @@
-//! The library opened as programs open it, computing on candle's CPU device: what needs a GPU is
-//! its arithmetic alone.
+//! Tests the library as programs open it, computing on candle's CPU device. Only the arithmetic of
+//! a GPU is not covered.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,7 @@ fn file_name(stem: &str) -> String {
     format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }
 
-/// The library that this test run has built, which cargo puts beside the test programs.
+/// The library built with this test; cargo puts it into the folder of the test programs.
 fn path() -> PathBuf {
     let program = std::env::current_exe().expect("this program's path");
     program.with_file_name(file_name("luthier_engine_cuda"))
@@ -41,7 +41,7 @@ fn checkpoint() -> Checkpoint {
 }
 
 fn packed() -> Executed<Packed> {
-    let packed = InferenceModel::packed(&checkpoint()).expect("playable");
+    let packed = InferenceModel::packed(&checkpoint()).expect("a usable model");
     Executed::new(packed.model(), Packed::default())
 }
 
@@ -49,7 +49,7 @@ fn networks() -> Networks {
     library().networks(&checkpoint()).expect("networks in the library")
 }
 
-/// Numbers in `[0, 1]`.
+/// Deterministic values in `[0, 1]`.
 fn values(count: usize, seed: f32) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * 0.37 + seed).sin().abs()).collect()
 }
@@ -58,62 +58,64 @@ fn image(frames: usize, seed: f32) -> MelImage {
     MelImage { n_mels: 128, frames, data: values(128 * frames, seed) }
 }
 
-fn assert_near(what: &str, there: &[f32], here: &[f32]) {
-    assert_eq!(there.len(), here.len(), "{what}");
-    let apart = there.iter().zip(here).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    println!("measured: {what}: {apart:.1e} apart");
-    assert!(apart <= TOLERANCE, "{what}: {apart} apart");
+fn assert_near(what: &str, device: &[f32], cpu: &[f32]) {
+    assert_eq!(device.len(), cpu.len(), "{what}");
+    let difference = device.iter().zip(cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("measured: {what}: difference {difference:.1e}");
+    assert!(difference <= TOLERANCE, "{what}: difference {difference}");
 }
 
 #[test]
-fn the_library_computes_what_the_packed_engine_computes() {
+fn the_library_computes_the_same_as_the_packed_executor() {
     assert_computes_the_same(networks());
 }
 
-fn assert_computes_the_same(mut there: Networks) {
-    let mut here = packed();
-    // Windows of half the length, as a mode has them, and two references.
+fn assert_computes_the_same(mut device: Networks) {
+    let mut cpu = packed();
+    // Half windows, as in a latency mode, and two references.
     let references = [image(64, 0.0), image(64, 1.0)];
-    let [style, theirs] = [&mut here as &mut dyn TransferModel, &mut there]
+    let [style, on_device] = [&mut cpu as &mut dyn TransferModel, &mut device]
         .map(|networks| networks.style_tokens(&references).expect("a style"));
-    assert_near("style tokens", &theirs.tokens, &style.tokens);
-    assert_near("pooled style", &theirs.pooled, &style.pooled);
-    assert_near("instruments", &theirs.instruments, &style.instruments);
-    assert_eq!(theirs.dim, style.dim);
-    let content = here.encode(&references[0]).expect("encoded");
-    assert_near("latent", &there.encode(&references[0]).expect("encoded"), &content);
-    let dims = [16, 8, here.config().autoencoder.latent_channels];
+    assert_near("style tokens", &on_device.tokens, &style.tokens);
+    assert_near("pooled style", &on_device.pooled, &style.pooled);
+    assert_near("instruments", &on_device.instruments, &style.instruments);
+    assert_eq!(on_device.dim, style.dim);
+    let content = cpu.encode(&references[0]).expect("encoded");
+    assert_near("latent", &device.encode(&references[0]).expect("encoded"), &content);
+    let dims = [16, 8, cpu.config().autoencoder.latent_channels];
     let noisy: Vec<f32> =
         values(content.len(), 2.0).iter().map(|value| 3.0 * value - 1.5).collect();
     let styled = Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 2 };
     let conditionings =
         [styled, Conditioning { style: None, ..styled }, Conditioning { content: None, ..styled }];
-    for timestep in [here.config().diffusion.train_timesteps - 1, 7] {
-        let [here, there] = [&mut here as &mut dyn TransferModel, &mut there].map(|networks| {
-            networks.denoise(&noisy, dims, timestep, &conditionings).expect("predicted").concat()
-        });
-        assert_near(&format!("prediction at {timestep}"), &there, &here);
+    for timestep in [cpu.config().diffusion.train_timesteps - 1, 7] {
+        let [on_cpu, on_device] =
+            [&mut cpu as &mut dyn TransferModel, &mut device].map(|networks| {
+                let predictions = networks.denoise(&noisy, dims, timestep, &conditionings);
+                predictions.expect("predicted").concat()
+            });
+        assert_near(&format!("prediction at {timestep}"), &on_device, &on_cpu);
     }
-    let decoded = there.decode(&content, dims).expect("decoded");
+    let decoded = device.decode(&content, dims).expect("decoded");
     assert_eq!((decoded.n_mels, decoded.frames), (128, 64));
-    assert_near("image", &decoded.data, &here.decode(&content, dims).expect("decoded").data);
+    assert_near("image", &decoded.data, &cpu.decode(&content, dims).expect("decoded").data);
 }
 
 #[test]
-fn a_device_that_computes_something_else_does_not_play() {
+fn a_device_with_other_results_is_not_used() {
     require_agreement(&mut packed(), &mut networks()).expect("they agree");
     let mut other = checkpoint();
     let bias = other.tensors.get_mut("decoder.out.bias").expect("the last layer's");
     bias.data.iter_mut().for_each(|value| *value += 0.02);
-    let cpu = InferenceModel::packed(&checkpoint()).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint()).expect("a usable model");
     let refused = Accelerator::open(&library(), &other, &cpu).err().expect("refused").reason();
-    assert!(refused.contains("is not the CPU's"), "{refused}");
+    assert!(refused.contains("expected the CPU's value"), "{refused}");
 }
 
 #[test]
 fn streams_of_one_model_compute_the_same_on_any_thread() {
     let checkpoint = checkpoint();
-    let cpu = InferenceModel::packed(&checkpoint).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint).expect("a usable model");
     let model = Accelerator::open(&library(), &checkpoint, &cpu).expect("a model in the library");
     let mode = LatencyMode::Live;
     let latents = std::thread::scope(|scope| {
@@ -125,11 +127,11 @@ fn streams_of_one_model_compute_the_same_on_any_thread() {
         let threads = [scope.spawn(encode), scope.spawn(encode)];
         threads.map(|thread| thread.join().expect("no panic"))
     });
-    // Closed on another thread than they were opened on.
+    // The streams are closed on another thread than the one that opened them.
     assert!(latents[0].0 == latents[1].0 && model.fault().is_none());
 }
 
-/// The library's functions without the engine's side of the interface.
+/// The library's functions, without the engine's side of the interface.
 fn functions() -> &'static Functions {
     // SAFETY: the names are of these types.
     unsafe {
@@ -139,38 +141,38 @@ fn functions() -> &'static Functions {
         assert_eq!(version(), abi::VERSION);
         let functions: libloading::Symbol<abi::FunctionsFn> =
             library.get(abi::FUNCTIONS_SYMBOL).expect("functions");
-        assert!(functions(abi::VERSION + 1).is_null(), "another version is refused");
-        functions(abi::VERSION).as_ref().expect("this version is not")
+        assert!(functions(abi::VERSION + 1).is_null(), "another version is rejected");
+        functions(abi::VERSION).as_ref().expect("this version is accepted")
     }
 }
 
-/// A call's status and message.
-fn said(call: impl FnOnce(Room<u8>) -> StatusCode) -> (StatusCode, String) {
+/// The status and message of a call.
+fn status_and_message(call: impl FnOnce(Room<u8>) -> StatusCode) -> (StatusCode, String) {
     let mut message = [0u8; 400];
     let status = call(Room::from_slice(&mut message));
     let text = message.split(|byte| *byte == 0).next().unwrap_or_default();
     (status, String::from_utf8(text.to_vec()).expect("UTF-8"))
 }
 
-fn refuses(part: &str, call: impl FnOnce(Room<u8>) -> StatusCode) {
-    let (status, message) = said(call);
+fn assert_refused(part: &str, call: impl FnOnce(Room<u8>) -> StatusCode) {
+    let (status, message) = status_and_message(call);
     assert!(status == FAILED && message.contains(part), "expected `{part}`, found `{message}`");
 }
 
 fn open(file: &[u8], device: u32) -> Result<*mut abi::Model, String> {
     let mut model = std::ptr::null_mut();
-    // SAFETY: all pointers are of what lives until the call returns.
+    // SAFETY: all pointers are valid until the call returns.
     let call = |message| unsafe {
         (functions().open_model)(View::from_slice(Some(file)), device, &mut model, message)
     };
-    match said(call) {
+    match status_and_message(call) {
         (OK, _) => Ok(model),
         (_, message) => Err(message),
     }
 }
 
 #[test]
-fn what_is_no_model_and_no_device_is_refused() {
+fn invalid_models_and_devices_are_rejected() {
     let file = model_file();
     for garbage in [&b""[..], b"garbage", &file[..file.len() / 2], &vec![b'{'; 10_000]] {
         assert!(
@@ -189,15 +191,16 @@ fn latent(dims: [usize; 3], data: &[f32]) -> abi::Latent {
     abi::Latent { dims, data: View::from_slice(Some(data)) }
 }
 
-/// Whoever calls with lengths that do not fit gets a message, and the stream goes on.
+/// Calls with wrong lengths return a message, and the stream stays usable.
 #[test]
-fn wrong_lengths_are_refused() {
+fn wrong_lengths_are_rejected() {
     let functions = functions();
     let model = open(&model_file(), abi::DEVICE_CPU).expect("a model");
     let mut stream = std::ptr::null_mut();
-    // SAFETY: here and below, handles are open and all pointers are of what lives until the call
-    // returns.
-    let opened = said(|message| unsafe { (functions.open_stream)(model, &mut stream, message) });
+    // SAFETY: here and below, handles are open and all pointers are valid until the call returns.
+    let opened = status_and_message(|message| unsafe {
+        (functions.open_stream)(model, &mut stream, message)
+    });
     assert_eq!(opened.0, OK);
     // SAFETY: as above; a stream outlives its model.
     unsafe { (functions.close_model)(model) };
@@ -210,14 +213,14 @@ fn wrong_lengths_are_refused() {
             (functions.encode)(stream, image, Room::from_slice(&mut room[..room_len]), message)
         }
     };
-    refuses("128 bands", |m| encode(64, 32, &pixels, 1024, m));
-    refuses("a multiple of 8 frames", |m| encode(128, 12, &pixels[..128 * 12], 1024, m));
-    refuses("images of 128 x 32 values, found 2048", |m| encode(128, 32, &pixels, 1024, m));
-    refuses("images of", |m| encode(usize::MAX, 2, &pixels, 1024, m));
-    refuses("images of", |m| encode(128, 0, &[], 1024, m));
-    refuses("room for 1024 values, found 1000", |m| encode(128, 16, &pixels, 1000, m));
-    refuses("one, found 2", |m| encode(128, 8, &pixels, 1024, m));
-    assert_eq!(said(|m| encode(128, 16, &pixels, 1024, m)), (OK, String::new()));
+    assert_refused("128 bands", |m| encode(64, 32, &pixels, 1024, m));
+    assert_refused("a multiple of 8 frames", |m| encode(128, 12, &pixels[..128 * 12], 1024, m));
+    assert_refused("images of 128 x 32 values, found 2048", |m| encode(128, 32, &pixels, 1024, m));
+    assert_refused("images of", |m| encode(usize::MAX, 2, &pixels, 1024, m));
+    assert_refused("images of", |m| encode(128, 0, &[], 1024, m));
+    assert_refused("room for 1024 values, found 1000", |m| encode(128, 16, &pixels, 1000, m));
+    assert_refused("one, found 2", |m| encode(128, 8, &pixels, 1024, m));
+    assert_eq!(status_and_message(|m| encode(128, 16, &pixels, 1024, m)), (OK, String::new()));
     let content = room.clone();
 
     let mut pixels = vec![0.0; 128 * 16];
@@ -227,11 +230,11 @@ fn wrong_lengths_are_refused() {
             (functions.decode)(stream, latent(dims, data), Room::from_slice(&mut pixels), message)
         }
     };
-    refuses("latent", |m| decode([16, 2, 31], &content, m));
-    refuses("latent", |m| decode([usize::MAX, usize::MAX, 32], &content, m));
-    refuses("latent", |m| decode([0, 2, 32], &[], m));
-    refuses("room for 1024 values, found 2048", |m| decode([16, 1, 32], &content[..512], m));
-    assert_eq!(said(|m| decode([16, 2, 32], &content, m)).0, OK);
+    assert_refused("latent", |m| decode([16, 2, 31], &content, m));
+    assert_refused("latent", |m| decode([usize::MAX, usize::MAX, 32], &content, m));
+    assert_refused("latent", |m| decode([0, 2, 32], &[], m));
+    assert_refused("room for 1024 values, found 2048", |m| decode([16, 1, 32], &content[..512], m));
+    assert_eq!(status_and_message(|m| decode([16, 2, 32], &content, m)).0, OK);
 
     let mut denoise = |conditionings: &[abi::Conditioning], room_len: usize, message| {
         let (noisy, conditionings) =
@@ -261,25 +264,30 @@ fn wrong_lengths_are_refused() {
         pooled: View::from_slice(Some(&content[..7])),
         ..bare
     };
-    refuses("style tokens", |m| denoise(&[styled], 1024, m));
-    refuses("latent", |m| {
+    assert_refused("style tokens", |m| denoise(&[styled], 1024, m));
+    assert_refused("latent", |m| {
         denoise(
             &[abi::Conditioning { content: View::from_slice(Some(&content[..9])), ..bare }],
             1024,
             m,
         )
     });
-    refuses("room for 1024 values, found 5", |m| denoise(&[bare], 5, m));
-    assert_eq!(said(|m| denoise(&[], 0, m)).0, FAILED, "nothing to predict");
+    assert_refused("room for 1024 values, found 5", |m| denoise(&[bare], 5, m));
+    assert_eq!(status_and_message(|m| denoise(&[], 0, m)).0, FAILED, "no prediction requested");
     assert_eq!(
-        said(|m| denoise(&[abi::Conditioning { prefix_columns: usize::MAX, ..bare }], 1024, m)).0,
+        status_and_message(|m| denoise(
+            &[abi::Conditioning { prefix_columns: usize::MAX, ..bare }],
+            1024,
+            m
+        ))
+        .0,
         OK
     );
     // SAFETY: as above.
     unsafe { (functions.close_stream)(stream) };
 }
 
-/// A library of one line, compiled for the test.
+/// Compiles a library from one line of source.
 fn compiled(folder: &Path, name: &str, source: &str) -> PathBuf {
     let (text, library) = (folder.join(format!("{name}.rs")), folder.join(file_name(name)));
     std::fs::write(&text, source).expect("written");
@@ -290,16 +298,16 @@ fn compiled(folder: &Path, name: &str, source: &str) -> PathBuf {
 }
 
 #[test]
-fn what_is_no_library_of_ours_is_told_in_one_sentence() {
+fn other_libraries_are_rejected_in_one_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let (missing, text) = (folder.path().join("missing.so"), folder.path().join("text.so"));
     std::fs::write(&text, "no library").expect("written");
     let other = "#[unsafe(no_mangle)] pub extern \"C\" fn luthier_engine_version() -> u32 { 4000 }";
     for (path, part) in [
-        (missing, "NVIDIA's driver"),
-        (text, "NVIDIA's driver"),
-        (compiled(folder.path(), "foreign", "pub fn f() {}"), "no engine library"),
-        (compiled(folder.path(), "newer", other), "found 4000 of another Luthier"),
+        (missing, "NVIDIA driver"),
+        (text, "NVIDIA driver"),
+        (compiled(folder.path(), "foreign", "pub fn f() {}"), "expected a Luthier engine library"),
+        (compiled(folder.path(), "newer", other), "expected interface version 2, found 4000"),
     ] {
         let error = Library::open(&path, Device::Cuda).err().expect("refused").to_string();
         let named = error.starts_with(&path.display().to_string());
@@ -307,11 +315,11 @@ fn what_is_no_library_of_ours_is_told_in_one_sentence() {
     }
 }
 
-/// Seconds that a window takes of `threads` streams that play beside each other.
+/// Seconds per window with `threads` concurrent streams.
 fn window_seconds(gpu: &Accelerator, cpu: &InferenceModel<Packed>, threads: usize) -> f64 {
     const WINDOWS: u32 = 20;
     const STEPS: usize = 10;
-    let play = || {
+    let run = || {
         let (mut networks, image) =
             (Accelerator::networks(Some(gpu), cpu, LatencyMode::Quality), image(128, 0.0));
         let style = networks.style_tokens(std::slice::from_ref(&image)).expect("a style");
@@ -332,17 +340,17 @@ fn window_seconds(gpu: &Accelerator, cpu: &InferenceModel<Packed>, threads: usiz
     };
     let start = Instant::now();
     let latents: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(play)).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert!(latents.iter().all(|latent| *latent == latents[0]), "the same in every stream");
     start.elapsed().as_secs_f64() / f64::from(WINDOWS) / threads as f64
 }
 
-/// Runs where `LUTHIER_CUDA_LIBRARY` names a library with CUDA and there is a GPU.
+/// Runs if `LUTHIER_CUDA_LIBRARY` names a library with CUDA and the machine has a GPU.
 #[test]
-fn a_gpu_computes_what_the_cpu_computes_in_several_streams() {
-    let skip = |lacking: String| println!("skipped: a GPU's agreement and time: {lacking}");
+fn a_gpu_computes_the_same_as_the_cpu_in_several_streams() {
+    let skip = |reason: String| println!("skipped: GPU comparison: {reason}");
     let Some(path) = std::env::var_os(PATH_VARIABLE) else {
         return skip(format!("{PATH_VARIABLE} names no library with CUDA"));
     };
@@ -354,11 +362,11 @@ fn a_gpu_computes_what_the_cpu_computes_in_several_streams() {
         Ok(networks) => assert_computes_the_same(networks),
         Err(error) => return skip(error.reason()),
     }
-    let cpu = InferenceModel::packed(&checkpoint()).expect("playable");
+    let cpu = InferenceModel::packed(&checkpoint()).expect("a usable model");
     let gpu = Accelerator::open(&library, &checkpoint(), &cpu).expect("the GPU agrees");
     for threads in [1, 4, 8] {
         let ms = 1e3 * window_seconds(&gpu, &cpu, threads);
-        println!("measured: {ms:.1} ms a window of 10 steps, {threads} streams together");
+        println!("measured: {ms:.1} ms per window of 10 steps, {threads} concurrent streams");
     }
     assert_eq!(gpu.fault(), None);
 }

@@ -1,10 +1,22 @@
-//! The model's description of itself: what a checkpoint carries and every part is built from.
+//! The model's config: stored in its checkpoint and used to build every part.
+//!
+//! ```
+//! use engine::config::ModelConfig;
+//!
+//! let mut config = ModelConfig::default();
+//! config.validate()?;
+//! assert_eq!(config.autoencoder.reduction(), 8);
+//!
+//! config.unet.heads = 5;
+//! assert!(config.validate().unwrap_err().to_string().contains("unet.heads"));
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// How audio becomes a log-mel image. librosa's names and defaults.
+/// How audio becomes a log-mel image, with librosa's names and defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MelConfig {
@@ -12,17 +24,16 @@ pub struct MelConfig {
     pub sample_rate_hz: u32,
     /// FFT length in samples.
     pub n_fft: usize,
-    /// Samples between two frames.
+    /// Samples between two frames' centres.
     pub hop_length: usize,
-    /// Mel bands.
+    /// Number of mel bands.
     pub n_mels: usize,
-    /// The filterbank's convention; only `slaney` (librosa's default) is known.
+    /// The filterbank's convention. Only `slaney` (librosa's default) is supported.
     pub convention: String,
-    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1. Of
-    /// rendered piano, guitar, harp and violin at -20 dBFS 1 % of the pixels lie above 15 dB, 0.1
-    /// % above 23, 0.001 % above 30.
+    /// Power in dB (`10 log10`, reference 1.0, on level-normalised audio) that maps to 1; see
+    /// `docs/decisions/012-mel-image-range.md`.
     pub top_db: f32,
-    /// dB between 0 and 1.
+    /// Range in dB between the image values 0 and 1.
     pub range_db: f32,
 }
 
@@ -40,16 +51,16 @@ impl Default for MelConfig {
     }
 }
 
-/// How windows lie on the stream, in frames.
+/// Length and hop of the windows, in frames.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowConfig {
-    /// Frames a window.
+    /// Frames per window.
     pub frames: usize,
-    /// Frames from one window to the next.
+    /// Frames from the start of a window to the start of the next.
     pub hop_frames: usize,
-    /// Frames that a window shares with its predecessor, `frames - hop_frames`: what training
-    /// gives as a clean prefix.
+    /// Frames that a window shares with its predecessor: `frames - hop_frames`. In training they
+    /// can hold a clean prefix.
     #[serde(rename = "prefix_frames", alias = "overlap_frames")]
     pub overlap_frames: usize,
 }
@@ -66,7 +77,7 @@ impl Default for WindowConfig {
 pub struct AutoencoderConfig {
     /// Channels of the latent.
     pub latent_channels: usize,
-    /// Channels after each stride-2 convolution; their number gives the reduction (3: 8 x 8).
+    /// Channels after each stride-2 convolution. `n` stages reduce both axes by `2^n` (3: 8 x 8).
     pub channels: Vec<usize>,
 }
 
@@ -83,22 +94,22 @@ impl AutoencoderConfig {
     }
 }
 
-/// Style encoder: stride-2 convolutions, tokens from the last resolutions, a pooled vector, an
+/// Style encoder: stride-2 convolutions, tokens from the last resolutions, a pooled vector and an
 /// instrument head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StyleConfig {
     /// Channels after each stride-2 convolution.
     pub channels: Vec<usize>,
-    /// How many of the last resolutions give tokens.
+    /// Number of resolutions, counted from the coarsest, that emit tokens.
     pub token_levels: usize,
-    /// Token and pooled-vector width.
+    /// Width of a token and of the pooled vector.
     pub dim: usize,
-    /// Sine and cosine channels that tell a position along the mel axis; 0 in models that are not
-    /// told.
+    /// Sine and cosine channels that encode a position along the mel axis; 0 in models without
+    /// them.
     #[serde(default)]
     pub frequency_channels: usize,
-    /// Labels of the instrument head, in its order.
+    /// Labels of the instrument head, in output order.
     pub instruments: Vec<String>,
 }
 
@@ -115,7 +126,7 @@ impl Default for StyleConfig {
 }
 
 impl StyleConfig {
-    /// How many tokens an image gives: one for each position of the last resolutions.
+    /// Tokens per image: one for each position of the last resolutions.
     pub fn token_count(&self, n_mels: usize, frames: usize) -> usize {
         let halved = |size: usize, times: usize| (0..times).fold(size, |size, _| size.div_ceil(2));
         let levels = self.channels.len() - self.token_levels + 1..=self.channels.len();
@@ -129,17 +140,17 @@ impl StyleConfig {
 pub struct UNetConfig {
     /// Channels of each resolution, finest first.
     pub channels: Vec<usize>,
-    /// Which resolutions attend (self- and cross-attention).
+    /// Whether each resolution has self- and cross-attention.
     pub attention: Vec<bool>,
-    /// Residual blocks a resolution.
+    /// Residual blocks per resolution.
     pub res_blocks: usize,
     /// Attention heads.
     pub heads: usize,
     /// Width of the timestep and style embedding.
     pub embedding: usize,
-    /// Sine and cosine channels that tell a position along the mel axis.
+    /// Sine and cosine channels that encode a position along the mel axis.
     pub frequency_channels: usize,
-    /// Width of what reads the style's spectral profile; 0 in models that do not.
+    /// Width of the network that reads the style's spectral profile; 0 in models without it.
     #[serde(default)]
     pub profile_channels: usize,
 }
@@ -186,7 +197,7 @@ pub struct DiffusionConfig {
     pub schedule: ScheduleKind,
     /// What the UNet predicts.
     pub prediction: Prediction,
-    /// Timesteps of training.
+    /// Number of timesteps in training.
     pub train_timesteps: usize,
 }
 
@@ -200,41 +211,40 @@ impl Default for DiffusionConfig {
     }
 }
 
-/// Everything that shapes a model.
+/// The complete config of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// How much what the model plays is raised, in dB. A model that is not sure of a band writes
-    /// the mean of what it may hold *in dB*, and sound at that level has less power than the mean
-    /// of the sounds; how much less was measured when it was exported.
+    /// Gain in dB that is applied to the model's output, -12 to 12. It compensates a model that
+    /// predicts average levels; see `docs/decisions/044-makeup-gain.md`.
     #[serde(default)]
     pub makeup_db: f32,
     /// Audio to image.
     pub mel: MelConfig,
-    /// Windows on the stream.
+    /// Windows of the stream.
     pub window: WindowConfig,
     /// Image to latent and back.
     pub autoencoder: AutoencoderConfig,
-    /// Reference to style tokens.
+    /// Reference image to style tokens.
     pub style: StyleConfig,
     /// The denoiser.
     pub unet: UNetConfig,
-    /// The noise.
+    /// The diffusion process.
     pub diffusion: DiffusionConfig,
 }
 
-/// A file must not talk the engine into absurd loudness.
+/// Bound on [`ModelConfig::makeup_db`]: an untrusted file must not cause excessive loudness.
 const MAKEUP_MAX_DB: f32 = 12.0;
-/// Values of an image, at most: sixteen times the default's. Scratch memory grows with it.
+/// Most values of an image, 16 times the default's. Scratch memory is proportional to it.
 const IMAGE_MAX: usize = 1 << 18;
-/// Seconds of a window.
+/// Longest window in seconds.
 const WINDOW_MAX_S: usize = 30;
-/// Positions of the finest resolution that attends.
+/// Most positions of the finest resolution with attention.
 const ATTENDING_MAX: usize = 4096;
-/// Scores of one attention, for one window of a style.
+/// Most scores of one attention, for a style of one window.
 const SCORES_MAX: usize = 1 << 22;
 
-/// A bound on one number of a config: a file must not talk the engine into absurd memory.
+/// Bounds one number of a config: an untrusted file must not cause excessive memory use.
 fn bound(field: &str, value: usize, min: usize, max: usize) -> Result<()> {
     if (min..=max).contains(&value) {
         Ok(())
@@ -248,7 +258,7 @@ fn bound_all(field: &str, values: &[usize], max_len: usize, min: usize, max: usi
     values.iter().enumerate().try_for_each(|(i, &v)| bound(&format!("{field}[{i}]"), v, min, max))
 }
 
-/// What is divided in halves: sines and cosines, a spectrum's frequencies.
+/// Requires an even size: pairs of sine and cosine channels, or an FFT length.
 fn even(field: &str, value: usize) -> Result<()> {
     if value.is_multiple_of(2) {
         Ok(())
@@ -257,7 +267,7 @@ fn even(field: &str, value: usize) -> Result<()> {
     }
 }
 
-/// Channels are normalised in groups of eight; they must divide.
+/// Requires multiples of 8: channels are normalised in [`crate::nn::backend::GROUPS`] groups.
 fn grouped(field: &str, values: &[usize]) -> Result<()> {
     match values.iter().position(|v| v % 8 != 0) {
         Some(i) => Err(Error::checkpoint(format!("{field}[{i}]"), "a multiple of 8", values[i])),
@@ -266,8 +276,10 @@ fn grouped(field: &str, values: &[usize]) -> Result<()> {
 }
 
 impl ModelConfig {
-    /// Refuses a config that no network can be built from, or whose networks would need absurd
-    /// memory.
+    /// Checks that networks can be built from the config with bounded memory.
+    ///
+    /// # Errors
+    /// Names the first field that is out of range.
     pub fn validate(&self) -> Result<()> {
         if !(-MAKEUP_MAX_DB..=MAKEUP_MAX_DB).contains(&self.makeup_db) {
             let expected = format!("-{MAKEUP_MAX_DB} to {MAKEUP_MAX_DB}");
@@ -277,7 +289,8 @@ impl ModelConfig {
         bound("autoencoder.latent_channels", self.autoencoder.latent_channels, 1, 256)?;
         bound_all("autoencoder.channels", &self.autoencoder.channels, 5, 8, 1024)?;
         grouped("autoencoder.channels", &self.autoencoder.channels)?;
-        // After the autoencoder: its depth gives the columns that windows are measured in.
+        // After the autoencoder, because its depth determines the columns that windows are measured
+        // in.
         self.validate_window()?;
         self.validate_style()?;
         self.validate_unet()?;
@@ -360,7 +373,7 @@ impl ModelConfig {
         self.validate_attention()
     }
 
-    /// Attention's scores are the product of what attends and what is attended to.
+    /// Bounds the attention scores: queries times keys.
     fn validate_attention(&self) -> Result<()> {
         let Some(finest) = self.unet.attention.iter().position(|&attends| attends) else {
             return Ok(());
@@ -368,14 +381,9 @@ impl ModelConfig {
         let (height, width) = (self.mel.n_mels, self.window.frames);
         let pixels = self.autoencoder.reduction() << finest;
         let attending = (height / pixels) * (width / pixels);
-        bound("unet.attention: positions that attend", attending, 0, ATTENDING_MAX)?;
+        bound("unet.attention: query positions", attending, 0, ATTENDING_MAX)?;
         let tokens = self.style.token_count(height, width);
-        bound(
-            "style.token_levels: positions that attend, times tokens",
-            attending * tokens,
-            0,
-            SCORES_MAX,
-        )
+        bound("style.token_levels: query positions times tokens", attending * tokens, 0, SCORES_MAX)
     }
 }
 
@@ -396,7 +404,7 @@ mod tests {
                 .as_object_mut()
                 .expect("an object")
                 .remove(field)
-                .expect("a field of today's");
+                .expect("a current field");
         }
         let config: ModelConfig = serde_json::from_value(written).expect("a config");
         config.validate().expect("valid");
@@ -404,13 +412,9 @@ mod tests {
     }
 
     #[test]
-    fn a_makeup_is_bounded_and_none_in_files_from_before() {
+    fn makeup_is_bounded_and_defaults_to_zero() {
         let mut written = serde_json::to_value(ModelConfig::default()).expect("JSON");
-        written
-            .as_object_mut()
-            .expect("an object")
-            .remove("makeup_db")
-            .expect("a field of today's");
+        written.as_object_mut().expect("an object").remove("makeup_db").expect("a current field");
         let mut config: ModelConfig = serde_json::from_value(written).expect("a config");
         assert_eq!(config.makeup_db, 0.0);
         for makeup_db in [60.0, f32::NAN] {
@@ -420,11 +424,11 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_the_host_or_eat_its_memory_is_refused_by_name() {
+    fn oversized_configs_are_rejected_by_name() {
         let refused = |config: &ModelConfig| config.validate().unwrap_err().to_string();
         let mut odd = ModelConfig::default();
         odd.mel.n_fft = 2049;
-        assert!(refused(&odd).contains("mel.n_fft"), "no transform halves it");
+        assert!(refused(&odd).contains("mel.n_fft"), "the real FFT needs an even length");
         let mut hour = ModelConfig::default();
         hour.mel = MelConfig {
             sample_rate_hz: 8000,
@@ -440,16 +444,16 @@ mod tests {
         all.unet.attention[0] = true;
         all.mel.hop_length = 128;
         all.window = WindowConfig { frames: 2048, hop_frames: 1024, overlap_frames: 1024 };
-        assert!(refused(&all).contains("positions that attend"));
+        assert!(refused(&all).contains("unet.attention: query positions"));
         let mut tokens = ModelConfig::default();
         tokens.style.token_levels = tokens.style.channels.len();
         tokens.unet.attention[0] = true;
         tokens.window = WindowConfig { frames: 1024, hop_frames: 512, overlap_frames: 512 };
-        assert!(refused(&tokens).contains("times tokens"), "{}", refused(&tokens));
+        assert!(refused(&tokens).contains("query positions times tokens"), "{}", refused(&tokens));
     }
 
     #[test]
-    fn absurd_sizes_are_refused_by_name() {
+    fn sizes_out_of_range_are_rejected_by_name() {
         let mut config = ModelConfig::default();
         config.unet.channels[1] = 1 << 30;
         assert!(config.validate().unwrap_err().to_string().contains("unet.channels[1]"));

@@ -1,51 +1,58 @@
-//! What can go wrong, said in one sentence: what was expected, what came, and where.
+//! The engine's errors: one sentence with the location, the expected and the found value.
+//!
+//! ```
+//! use engine::Error;
+//!
+//! let error = Error::invalid("steps", "1 to 1000", 0);
+//! assert_eq!(error.to_string(), "steps: expected 1 to 1000, found 0");
+//! ```
 
 use std::path::{Path, PathBuf};
 
 /// The engine's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Every way in which the engine refuses.
+/// Every error of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value from outside (a setting, a config field, an argument) is not usable.
+    /// A setting, config field or argument has an unusable value.
     #[error("{what}: expected {expected}, found {found}")]
     Invalid {
-        /// The name of the value, as the user wrote it.
+        /// The name of the value, as the user entered it.
         what: String,
-        /// What would have been accepted.
+        /// The accepted values.
         expected: String,
-        /// What came.
+        /// The rejected value.
         found: String,
     },
-    /// A file of the user's could not be read or written.
+    /// A file could not be read or written.
     #[error("{path}: {reason}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// A model file is not one that this build can play.
+    /// A model file does not match the format or this build.
     #[error("model field `{field}`: expected {expected}, found {found}")]
     Checkpoint {
         /// Metadata field or tensor name.
         field: String,
-        /// What the format or the config asks for.
+        /// What the format or the config requires.
         expected: String,
-        /// What the file holds.
+        /// The content of the file.
         found: String,
     },
-    /// The work was called off between two layers.
+    /// The work was cancelled between two layers.
     #[error("cancelled")]
     Cancelled,
-    /// An executor failed (out of memory, a device fault, a shape that a network cannot take).
+    /// An executor failed: out of memory, a device error, or an unsupported shape.
     #[error("compute: {0}")]
     Compute(String),
 }
 
 impl Error {
-    /// An unusable value from outside.
+    /// An unusable value of a setting, config field or argument.
     pub fn invalid(
         what: impl Into<String>,
         expected: impl Into<String>,
@@ -59,7 +66,7 @@ impl Error {
         Self::File { path: path.as_ref().to_path_buf(), reason: reason.to_string() }
     }
 
-    /// A model file's field that is not as the format asks.
+    /// A model file's field or tensor that violates the format.
     pub fn checkpoint(
         field: impl Into<String>,
         expected: impl Into<String>,
@@ -72,8 +79,7 @@ impl Error {
         }
     }
 
-    /// The sentence without the word that says that an executor failed: for whoever says so
-    /// already.
+    /// The message without the prefix of [`Error::Compute`], for callers that add their own.
     pub fn reason(&self) -> String {
         match self {
             Self::Compute(reason) => reason.clone(),

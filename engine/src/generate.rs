@@ -1,4 +1,11 @@
-//! Sound from noise and a style alone: no content, no input (report 2, section 4.8).
+//! Unconditional synthesis: audio from noise and a style, without content (report 2, section 4.8).
+//!
+//! ```
+//! use engine::generate::{SECONDS_MAX, validate_seconds};
+//!
+//! assert!(validate_seconds(2.5).is_ok());
+//! assert!(validate_seconds(SECONDS_MAX + 1.0).is_err());
+//! ```
 
 use crate::cancel::Cancel;
 use crate::diffusion::ddim::{DdimSampler, Prefix};
@@ -13,14 +20,15 @@ use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
 use crate::vocoder::mel_inverse::mel_to_magnitude;
 use crate::{Error, Result};
 
-/// Griffin-Lim runs over the whole piece at once; this bounds its memory.
+/// Longest output in seconds. Griffin-Lim processes the whole signal at once; this bounds its
+/// memory.
 pub const SECONDS_MAX: f64 = 600.0;
 const GRIFFIN_LIM_ITERATIONS: usize = 64;
 
-/// Refuses a length that [`generate`] does not make.
+/// Checks a duration for [`generate`].
 ///
 /// # Errors
-/// If it is not above 0 and at most [`SECONDS_MAX`].
+/// If it is not above 0 or exceeds [`SECONDS_MAX`].
 pub fn validate_seconds(seconds: f64) -> Result<()> {
     if seconds > 0.0 && seconds <= SECONDS_MAX {
         return Ok(());
@@ -28,13 +36,14 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
     Err(Error::invalid("seconds", format!("above 0, at most {SECONDS_MAX}"), seconds))
 }
 
-/// Makes `seconds` of mono audio at the model's rate; `progress` hears of the frames done so far.
+/// Generates `seconds` of mono audio at the model's rate. `progress` receives the number of
+/// finished frames.
 ///
-/// Windows continue one another through a clean prefix, because no content tells them how; steps,
-/// guidance, eta, temperature and seed are the settings'.
+/// Each window continues the previous one through a clean prefix. Steps, guidance, eta, temperature
+/// and seed are read from `settings`.
 ///
 /// # Errors
-/// As [`validate_seconds`], on cancelling, and where the networks fail.
+/// As [`validate_seconds`]; on cancellation; if a network fails.
 pub fn generate(
     model: &mut dyn TransferModel,
     style: &StyleTokens,
@@ -52,10 +61,10 @@ pub fn generate(
     Ok(griffin_lim(&magnitude, n_fft, hop, GRIFFIN_LIM_ITERATIONS, MOMENTUM, len, settings.seed))
 }
 
-/// The image behind [`generate`]: window after window until there are `frames`, joined.
+/// The image behind [`generate`]: windows are appended until there are `frames` frames.
 ///
 /// # Errors
-/// On cancelling, and where the networks fail.
+/// On cancellation; if a network fails.
 pub fn generate_image(
     model: &mut dyn TransferModel,
     style: &StyleTokens,
@@ -78,39 +87,35 @@ pub fn generate_image(
     let steps = settings.steps.min(schedule.len());
     let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps, settings.eta)?;
     let mut rows: Vec<Vec<f32>> = vec![Vec::new(); config.mel.n_mels];
-    let mut before: Option<Vec<f32>> = None;
+    let mut previous: Option<Vec<f32>> = None;
     for window in 0.. {
         let column = (window * hop) as u64;
         let mut latent = noise::window(settings.seed, column, height, width, channels);
         noise::scale_noise(&mut latent, settings.temperature);
-        let given = before.as_deref().map(|latent| last_columns(latent, prefix, width, channels));
-        let given = given.map(|clean| Prefix::columns(&clean, prefix, dims)).transpose()?;
-        let prefix_columns = if given.is_some() { prefix } else { 0 };
+        let clean = previous.as_deref().map(|latent| last_columns(latent, prefix, width, channels));
+        let clean = clean.map(|clean| Prefix::columns(&clean, prefix, dims)).transpose()?;
+        let prefix_columns = if clean.is_some() { prefix } else { 0 };
         let mut predict = |x: &[f32], timestep: usize| {
             cancel.check()?;
-            let with = Conditioning { content: None, style: Some(style), prefix_columns };
-            let conditionings = [with, Conditioning { style: None, ..with }];
-            let asked = if settings.guidance_scale == 1.0 {
-                &conditionings[..1]
-            } else {
-                &conditionings[..]
-            };
-            let answers = model.denoise(x, dims, timestep, asked)?;
-            Ok(match answers.as_slice() {
+            let styled = Conditioning { content: None, style: Some(style), prefix_columns };
+            let conditionings = [styled, Conditioning { style: None, ..styled }];
+            let count = if settings.guidance_scale == 1.0 { 1 } else { 2 };
+            let predictions = model.denoise(x, dims, timestep, &conditionings[..count])?;
+            Ok(match predictions.as_slice() {
                 [cond, uncond] => guidance::combine(cond, uncond, settings.guidance_scale),
-                _ => answers.into_iter().next().unwrap_or_default(),
+                _ => predictions.into_iter().next().unwrap_or_default(),
             })
         };
         let mut fresh = |step| {
             noise::window(noise::step_seed(settings.seed, step), column, height, width, channels)
         };
-        sampler.sample(&mut latent, &mut predict, &mut fresh, given.as_ref())?;
+        sampler.sample(&mut latent, &mut predict, &mut fresh, clean.as_ref())?;
         let image = model.decode(&latent, dims)?;
         let first = if window == 0 { 0 } else { prefix * reduction };
         for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {
             row.extend_from_slice(&values[first..]);
         }
-        before = Some(latent);
+        previous = Some(latent);
         progress(rows[0].len().min(frames));
         if rows[0].len() >= frames {
             break;
@@ -120,7 +125,7 @@ pub fn generate_image(
     Ok(MelImage { n_mels: config.mel.n_mels, frames, data })
 }
 
-/// The last `columns` of a latent, `(H, columns, C)`.
+/// The last `columns` columns of a latent, as `(H, columns, C)`.
 fn last_columns(latent: &[f32], columns: usize, width: usize, channels: usize) -> Vec<f32> {
     let rows = latent.chunks_exact(width * channels);
     rows.flat_map(|row| &row[(width - columns) * channels..]).copied().collect()

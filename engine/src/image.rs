@@ -1,9 +1,17 @@
-//! The log-mel image: what the networks see of sound.
+//! The log-mel image, the input and output of the networks.
+//!
+//! ```
+//! use engine::image::MelImage;
+//!
+//! let image = MelImage { n_mels: 2, frames: 3, data: vec![0.0, 0.1, 0.2, 0.5, 0.6, 0.7] };
+//! assert_eq!(image.value(1, 0), 0.5);
+//! assert_eq!(image.columns(1, 2).data, [0.1, 0.2, 0.6, 0.7]);
+//! ```
 
 /// A log-mel spectrogram mapped to `[0, 1]` by [`crate::config::MelConfig`].
 ///
-/// Layout: row-major `data[mel * frames + frame]`, mel 0 is the lowest band; the same as
-/// `(H = n_mels, W = frames, C = 1)` in [`crate::nn`].
+/// Layout: row-major `data[mel * frames + frame]`. Mel 0 is the lowest band. In [`crate::nn`] it is
+/// `(H = n_mels, W = frames, C = 1)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MelImage {
     /// Mel bands (rows).
@@ -15,7 +23,7 @@ pub struct MelImage {
 }
 
 impl MelImage {
-    /// An image of one value (0 is the floor: silence).
+    /// An image with one value everywhere; 0 is silence.
     pub fn filled(n_mels: usize, frames: usize, value: f32) -> Self {
         Self { n_mels, frames, data: vec![value; n_mels * frames] }
     }
@@ -25,10 +33,10 @@ impl MelImage {
         self.data[mel * self.frames + frame]
     }
 
-    /// The frames `[start, start + frames)` as an image of their own.
+    /// A copy of the frames `[start, start + frames)`.
     ///
     /// # Panics
-    /// If the range is not inside the image.
+    /// If the range exceeds the image.
     pub fn columns(&self, start: usize, frames: usize) -> Self {
         assert!(start + frames <= self.frames, "columns {start}+{frames} of {}", self.frames);
         let data = self

@@ -1,5 +1,4 @@
-//! A model file made ready to play: checked against the networks, packed, and able to read a style
-//! from audio.
+//! A model file ready for inference: checked, packed, and able to compute a style from audio.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -22,26 +21,26 @@ use crate::nn::packed::{Packed, TensorSource};
 use crate::style::{ReferenceMels, SavedStyle, StyleTokens};
 use crate::{Error, Result};
 
-/// Longest stretch of a reference that a style is read from.
+/// Longest part of a reference, in seconds, that a style is computed from.
 pub const REFERENCE_SECONDS_MAX: f64 = 12.0;
-/// Mean value below which a window of a reference says nothing about its sound.
+/// Mean image value below which a window of a reference is ignored.
 const SILENT_IMAGE_MEAN: f32 = 0.01;
-/// What counts as sound at the start of a reference (-60 dBFS).
+/// Amplitude of the first audible sample of a reference (-60 dBFS).
 pub(crate) const SILENT_SAMPLE: f32 = 1e-3;
 
-/// Networks with everything that playing them needs, on one executor.
+/// A model and the hash of its file, on one executor.
 pub struct InferenceModel<B: Backend> {
     model: Arc<Model<B>>,
     sha256: String,
 }
 
 impl InferenceModel<Packed> {
-    /// For the packed CPU engine.
+    /// Loads a model for the packed CPU executor.
     ///
     /// # Errors
-    /// If the file holds no transfer model, or a tensor is missing, of another shape, or of no use.
+    /// If the file is no transfer model, or has missing, extra, misshapen or unusable tensors.
     pub fn packed(checkpoint: &Checkpoint) -> Result<Self> {
-        let recorded = Recorded { checkpoint, asked: RefCell::default() };
+        let recorded = Recorded { checkpoint, requested: RefCell::default() };
         let model = load(&mut (&recorded as &dyn TensorSource), checkpoint)?;
         recorded.refuse_extra()?;
         Ok(Self { model: Arc::new(model), sha256: checkpoint.sha256.clone() })
@@ -49,12 +48,12 @@ impl InferenceModel<Packed> {
 }
 
 impl InferenceModel<Candle> {
-    /// For candle, on any of its devices.
+    /// Loads a model for candle on any of its devices.
     ///
     /// # Errors
     /// As [`InferenceModel::packed`], and if the device runs out of memory.
     pub fn candle(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
-        // The packed engine's check first: an empty place in this store would be filled with noise.
+        // The packed executor checks first, because this store would initialise missing tensors.
         InferenceModel::packed(checkpoint)?;
         let mut store = ParamStore::frozen(device);
         for (name, tensor) in &checkpoint.tensors {
@@ -66,43 +65,43 @@ impl InferenceModel<Candle> {
 }
 
 impl<B: Backend> InferenceModel<B> {
-    /// The networks; any number of streams may share them.
+    /// The networks, which any number of streams may share.
     pub fn model(&self) -> Arc<Model<B>> {
         Arc::clone(&self.model)
     }
 
-    /// SHA-256 of the model file in lower-case hex; what its styles are marked with.
+    /// SHA-256 of the model file in lower-case hex. Styles computed by this model carry it.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// What the model was built from.
+    /// The model's config.
     pub fn config(&self) -> &ModelConfig {
         self.model.config()
     }
 
-    /// Reads a style from the first [`REFERENCE_SECONDS_MAX`] of sound of a recording.
+    /// Computes a style from the first [`REFERENCE_SECONDS_MAX`] audible seconds of a recording.
     ///
     /// # Errors
     /// If the recording is silent.
     pub fn style(&self, ops: &mut B, reference: &Audio) -> Result<StyleTokens> {
-        self.style_of(ops, &reference_images(self.config(), reference)?)
+        self.style_from_images(ops, &reference_images(self.config(), reference)?)
     }
 
-    /// Reads a style from images that were made as [`reference_images`] makes them.
+    /// Computes a style from the output of [`reference_images`].
     ///
     /// # Errors
-    /// If there is none, or one is not of the model's size.
-    pub fn style_of(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
+    /// If there are no images, or one has another size than the model's.
+    pub fn style_from_images(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
         Ok(StyleTokens { model: self.sha256.clone(), ..self.model.style_tokens(ops, images)? })
     }
 
-    /// The style of a recording with what other models need to read it, called `name` and from
-    /// `path`.
+    /// Computes a style from a recording and keeps its mel images, so that other models can compute
+    /// theirs. `path` is the recording's.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn keep(
+    pub fn saved_style(
         &self,
         ops: &mut B,
         name: String,
@@ -110,35 +109,35 @@ impl<B: Backend> InferenceModel<B> {
         recording: &Audio,
     ) -> Result<SavedStyle> {
         let images = reference_images(self.config(), recording)?;
-        let tokens = self.style_of(ops, &images)?;
-        let heard = ReferenceMels::from_images(&self.config().mel, &images);
+        let tokens = self.style_from_images(ops, &images)?;
+        let mels = ReferenceMels::from_images(&self.config().mel, &images);
         Ok(SavedStyle {
             name,
             path: path.to_path_buf(),
             tokens: Arc::new(tokens),
-            heard: Arc::new(heard),
+            mels: Arc::new(mels),
         })
     }
 
-    /// Whether this model made a style, and all of it is there: an older version drops what it does
-    /// not know when it saves.
+    /// Whether this model computed `style`, and the style is complete. Older versions drop parts
+    /// that they do not support when they save.
     pub fn made(&self, style: &StyleTokens) -> bool {
         style.model == self.sha256 && self.model.fits(style)
     }
 
-    /// A kept style as this model hears it, whichever model made it.
+    /// The style computed by this model, from the stored mel images if another model computed it.
     ///
     /// # Errors
-    /// If it was kept without what was heard, or by a model with other ears.
+    /// If the style has no mel images, or they were computed with another mel config.
     pub fn reencode(&self, ops: &mut B, style: &SavedStyle) -> Result<SavedStyle> {
         if self.made(&style.tokens) {
             return Ok(style.clone());
         }
-        let (expected, found) = (&self.config().mel, &style.heard.mel);
+        let (expected, found) = (&self.config().mel, &style.mels.mel);
         if expected != found {
             return Err(Error::invalid(&style.name, format!("{expected:?}"), format!("{found:?}")));
         }
-        let tokens = self.style_of(ops, &style.heard.images())?;
+        let tokens = self.style_from_images(ops, &style.mels.images())?;
         Ok(SavedStyle { tokens: Arc::new(tokens), ..style.clone() })
     }
 }
@@ -149,15 +148,15 @@ fn load<B: Backend>(source: &mut B::Source<'_>, checkpoint: &Checkpoint) -> Resu
     Model::load(source, checkpoint.model_config()?, latent.mean.clone(), latent.std.clone())
 }
 
-/// A checkpoint that remembers which of its tensors were asked for.
+/// A checkpoint that records which tensors were requested.
 struct Recorded<'a> {
     checkpoint: &'a Checkpoint,
-    asked: RefCell<BTreeSet<String>>,
+    requested: RefCell<BTreeSet<String>>,
 }
 
 impl TensorSource for Recorded<'_> {
     fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
-        self.asked.borrow_mut().insert(name.to_owned());
+        self.requested.borrow_mut().insert(name.to_owned());
         let tensor = self.checkpoint.tensors.get(name)?;
         Some((&tensor.shape, &tensor.data))
     }
@@ -165,23 +164,23 @@ impl TensorSource for Recorded<'_> {
 
 impl Recorded<'_> {
     fn refuse_extra(&self) -> Result<()> {
-        let asked = self.asked.borrow();
-        match self.checkpoint.tensors.iter().find(|(name, _)| !asked.contains(name.as_str())) {
+        let requested = self.requested.borrow();
+        match self.checkpoint.tensors.iter().find(|(name, _)| !requested.contains(name.as_str())) {
             None => Ok(()),
             Some((name, tensor)) => {
-                let found = format!("one of shape {:?}", tensor.shape);
+                let found = format!("a tensor of shape {:?}", tensor.shape);
                 Err(Error::checkpoint(name, "no tensor of this name", found))
             }
         }
     }
 }
 
-/// The windows of a reference that say something, levelled as a stream's are.
+/// The audible windows of a reference as mel images, normalised in level like a stream.
 ///
-/// A reference shorter than one window gives one whose rest is silence.
+/// A reference shorter than one window is padded with silence.
 ///
 /// # Errors
-/// If nothing in it sounds.
+/// If the reference is silent.
 pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<MelImage>> {
     let rate_hz = config.mel.sample_rate_hz;
     let sounding = |n: &usize| reference.channels.iter().any(|c| c[*n].abs() > SILENT_SAMPLE);
@@ -193,13 +192,13 @@ pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<M
     let channels = reference.channels.iter().map(at_model_rate).collect::<Result<Vec<_>>>()?;
     let images = window_images(config, &channels.iter().map(Vec::as_slice).collect::<Vec<_>>());
     if images.is_empty() {
-        return Err(Error::invalid("style reference", "a recording that sounds", "silence"));
+        return Err(Error::invalid("style reference", "an audible recording", "silence"));
     }
     Ok(images)
 }
 
-/// The images of a signal at the model's rate, window after window without overlap, each at the
-/// level that a stream would have reached at its end; those that say nothing are left out.
+/// The mel images of a signal at the model's rate, in consecutive windows without overlap. Each is
+/// normalised by the stream's level at its end. Silent windows are omitted.
 pub(crate) fn window_images(config: &ModelConfig, channels: &[&[f32]]) -> Vec<MelImage> {
     let window_samples = config.window.frames * config.mel.hop_length;
     let len = channels.first().map_or(0, |channel| channel.len());
@@ -209,8 +208,8 @@ pub(crate) fn window_images(config: &ModelConfig, channels: &[&[f32]]) -> Vec<Me
     let mut images = Vec::new();
     for k in 0..count {
         let (begin, end) = (k * window_samples, len.min((k + 1) * window_samples));
-        let news: Vec<&[f32]> = channels.iter().map(|c| &c[begin..end]).collect();
-        level.push(&news);
+        let chunk: Vec<&[f32]> = channels.iter().map(|c| &c[begin..end]).collect();
+        level.push(&chunk);
         let image = front_end.image(channels, begin as isize, config.window.frames, level.gain());
         let mean = image.data.iter().sum::<f32>() / image.data.len() as f32;
         if mean > SILENT_IMAGE_MEAN {
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_gives_a_window_for_each_three_seconds_up_to_twelve() {
+    fn a_reference_has_one_window_per_three_seconds_up_to_twelve() {
         let config = ModelConfig::default();
         for (seconds, windows) in [(0.7, 1), (3.1, 1), (6.1, 2), (30.0, 4)] {
             assert_eq!(
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_reference_is_refused() {
+    fn a_silent_reference_is_rejected() {
         let refused =
             reference_images(&ModelConfig::default(), &tone(5.0, 0.0)).expect_err("refused");
         assert!(refused.to_string().contains("silence"));

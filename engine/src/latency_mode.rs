@@ -1,39 +1,44 @@
-//! How much music is waited for before it is played anew.
+//! Trade-off between latency and quality: the windows in which a model processes a stream.
+//!
+//! ```
+//! use engine::config::ModelConfig;
+//! use engine::latency_mode::LatencyMode;
+//!
+//! let config = ModelConfig::default();
+//! let hops = [LatencyMode::Live, LatencyMode::Balanced, LatencyMode::Quality]
+//!     .map(|mode| mode.window(&config).hop_frames);
+//! assert_eq!(hops, [2, 16, 112]);
+//! ```
 
 use crate::config::{ModelConfig, WindowConfig};
 use crate::vocoder::guided::DEFAULT_ITERATIONS;
 
-/// Latent columns by which windows move in [`LatencyMode::Balanced`], 371 ms.
+/// Hop of [`LatencyMode::Balanced`] in latent columns: 371 ms with the default config.
 const BALANCED_HOP_COLUMNS: usize = 2;
-/// The most DDIM steps in [`LatencyMode::Balanced`], where a whole window is computed for every
-/// short hop.
+/// Most DDIM steps in [`LatencyMode::Balanced`], which computes a whole window for each short hop.
 const BALANCED_STEPS_MAX: usize = 4;
-/// Frames by which windows move in [`LatencyMode::Live`], 46 ms: less than a latent column, because
-/// nothing but the content is handed on from window to window.
+/// Hop of [`LatencyMode::Live`] in frames: 46 ms with the default config. It may be shorter than a
+/// latent column because windows share no latent.
 const LIVE_HOP_FRAMES: usize = 2;
-/// The mean, which is what a hop has time for. It is also what comes nearest to the truth (model
-/// card).
+/// Most DDIM steps in [`LatencyMode::Live`]; see `docs/decisions/035-latency-modes.md`.
 const LIVE_STEPS_MAX: usize = 1;
 
-/// Where a model's windows lie, and so how late its output is. The same model plays in all modes.
+/// Length and hop of a model's windows, which determine the latency. One model serves all modes.
 ///
-/// Every window is computed from the content alone. Given what was played before as a clean prefix,
-/// as training can do, windows that move by little drift away: with 14 of 16 columns given mel LSD
-/// was .668 of the content's and note F1 .475, without .604 and .557 (`trainer evaluate audio
-/// --items 12 --seconds 8`, 2026-11-22).
+/// Every window is computed from the content alone, without a clean prefix from the previous
+/// output; see `docs/decisions/033-independent-windows.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatencyMode {
-    /// Half windows that move by less than a latent column, the mean of what they may sound like,
-    /// and no Griffin-Lim.
+    /// Half windows with a hop below one latent column, one DDIM step and no Griffin-Lim.
     Live,
-    /// Whole windows that move by little.
+    /// Whole windows with a short hop.
     Balanced,
-    /// The windows that the model was trained with.
+    /// The windows of the model's config.
     Quality,
 }
 
 impl LatencyMode {
-    /// The windows in which a model plays. A model whose own are as short as the mode's keeps them.
+    /// The windows in this mode. A model with windows as short as the mode's keeps its own.
     pub fn window(self, config: &ModelConfig) -> WindowConfig {
         let (own, column) = (config.window, config.autoencoder.reduction());
         let (frames, hop_frames) = match self {
@@ -47,12 +52,12 @@ impl LatencyMode {
         WindowConfig { frames, hop_frames, overlap_frames: frames - hop_frames }
     }
 
-    /// A model's config with the windows in which it plays.
-    pub fn played(self, config: &ModelConfig) -> ModelConfig {
+    /// A model's config with this mode's windows.
+    pub fn configure(self, config: &ModelConfig) -> ModelConfig {
         ModelConfig { window: self.window(config), ..config.clone() }
     }
 
-    /// The most DDIM steps that are taken, however many are asked for.
+    /// Upper bound on the DDIM steps of a window.
     pub fn steps_max(self) -> usize {
         match self {
             Self::Live => LIVE_STEPS_MAX,
@@ -69,11 +74,8 @@ impl LatencyMode {
         }
     }
 
-    /// What a window may take to compute, as a part of the hop; it is a part of the latency.
-    ///
-    /// With three quarters several instances whose windows fall together may fill the machine to
-    /// that part, and none is late. A short hop is little beside what a system's scheduler takes
-    /// away at times, so it has all of it.
+    /// Time that a window may need to compute, as a fraction of the hop. It is part of the latency;
+    /// see `docs/decisions/024-window-deadline.md`.
     pub fn deadline_of_hop(self) -> f64 {
         match self {
             Self::Live => 1.0,
@@ -86,14 +88,14 @@ impl LatencyMode {
 mod tests {
     use super::*;
 
-    /// From the fastest answer to the best sound.
+    /// From the shortest latency to the best quality.
     const ALL: [LatencyMode; 3] = [LatencyMode::Live, LatencyMode::Balanced, LatencyMode::Quality];
 
     #[test]
-    fn every_mode_has_valid_windows_the_shorter_the_hop_the_sooner() {
+    fn every_mode_has_valid_windows() {
         let config = ModelConfig::default();
         for mode in ALL {
-            mode.played(&config).validate().expect("valid");
+            mode.configure(&config).validate().expect("valid");
         }
         let windows = ALL.map(|mode| mode.window(&config));
         let [live, balanced, quality] = windows.map(|w| (w.frames, w.hop_frames, w.overlap_frames));

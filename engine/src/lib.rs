@@ -1,6 +1,6 @@
-//! Luthier's sound, free of hosts, windows and plugin formats.
+//! Luthier's audio engine: DSP, networks, diffusion, vocoder and the real-time stream.
 //!
-//! The way of the data:
+//! It depends on no plugin host and no window system. The signal path:
 //!
 //! ```text
 //! audio_file | host block
@@ -11,8 +11,11 @@
 //!   -> vocoder   (content-guided, or Griffin-Lim)
 //! ```
 //!
-//! `pipeline` joins the stages for one window; `checkpoint` reads the model that they run;
-//! `library` has them run on a GPU.
+//! [`pipeline`] joins the stages for one window. [`checkpoint`] reads model files. [`library`] runs
+//! the networks on a GPU.
+//!
+//! The folder `engine/examples` has programs that transfer a file, feed a real-time stream and add
+//! a processor.
 
 pub mod audio_file;
 pub mod cancel;

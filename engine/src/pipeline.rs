@@ -45,7 +45,7 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
 
 /// A model's config with the windows that it plays in.
 fn played(model: &dyn TransferModel) -> ModelConfig {
-    model.mode().played(model.config())
+    model.mode().configure(model.config())
 }
 
 /// One window's images, for somebody who wants to see them.

@@ -1,21 +1,34 @@
-//! The beginning of a recording, as much of it as a style is read from.
+//! Reads the beginning of a recording, as much as a style is computed from.
+//!
+//! ```
+//! use engine::audio_file::{Audio, Reader, SampleFormat, encode};
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("note.wav");
+//! let note = (0..22_050).map(|n| 0.1 * (0.05 * n as f32).sin()).collect();
+//! encode(&path, &Audio { sample_rate_hz: 22_050, channels: vec![note] }, SampleFormat::Int24)?;
+//!
+//! let reference = engine::reference::read(Reader::open(&path)?, "note.wav")?;
+//! assert_eq!(reference.seconds(), 1.0);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use crate::audio_file::{Audio, Reader};
 use crate::inference_model::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE};
 use crate::{Error, Result};
 
-/// Seconds of a recording that may be silent before its style begins.
+/// Longest silence in seconds before the first audible sample.
 const LEAD_SECONDS: f64 = 60.0;
 
-/// Reads until there is enough; `name` is what errors call the recording.
+/// Reads until there is enough audio for a style. Errors use `name` for the recording.
 ///
 /// # Errors
-/// As reading the file, or if what was read is silent.
+/// If the file cannot be read, or the audio is silent.
 pub fn read(reader: Reader, name: &str) -> Result<Audio> {
     read_seconds(reader, name, REFERENCE_SECONDS_MAX)
 }
 
-/// The same until so many seconds have been read since it began to sound.
+/// As [`read`], until `seconds` of audio follow the first audible sample.
 ///
 /// # Errors
 /// As [`read`].
@@ -36,7 +49,7 @@ pub fn read_seconds(mut reader: Reader, name: &str, seconds: f64) -> Result<Audi
         }
     }
     if sounding_from.is_none() {
-        return Err(Error::file(name, "expected a style that sounds, found silence"));
+        return Err(Error::file(name, "expected an audible recording, found silence"));
     }
     Ok(audio)
 }

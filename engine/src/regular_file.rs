@@ -1,38 +1,38 @@
-//! A file's bytes, as many as may be: what a name from outside leads to may be a pipe, a device, or
-//! longer than memory.
+//! Reads a file up to a maximum size. An untrusted path may name a pipe, a device, or a file larger
+//! than memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What a name led to.
+/// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// All of the file.
-    Whole(Vec<u8>),
-    /// A file of more bytes than may be.
-    Longer(u64),
+pub enum Content {
+    /// A file, completely read.
+    Bytes(Vec<u8>),
+    /// A file above the maximum size, with its size in bytes.
+    TooLarge(u64),
     /// A folder, a pipe or a device.
-    NoFile,
+    NotAFile,
 }
 
-/// Reads a file of `max_bytes` at most.
+/// Reads a file of at most `max_bytes` bytes.
 ///
 /// # Errors
-/// The system's, where there is nothing of that name or it cannot be read.
-pub fn read(path: &Path, max_bytes: u64) -> io::Result<Found> {
-    // Asked before opening: opening a pipe would wait for its writer.
+/// The system's error, if the path does not exist or cannot be read.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Content> {
+    // Checked before opening, because opening a pipe blocks until a process writes to it.
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
-        return Ok(Found::NoFile);
+        return Ok(Content::NotAFile);
     }
     if metadata.len() > max_bytes {
-        return Ok(Found::Longer(metadata.len()));
+        return Ok(Content::TooLarge(metadata.len()));
     }
     let mut bytes = Vec::new();
-    // The bound again, for a file that grows meanwhile.
+    // Bounded again, because the file may grow in the meantime.
     let len = File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)? as u64;
-    Ok(if len > max_bytes { Found::Longer(len) } else { Found::Whole(bytes) })
+    Ok(if len > max_bytes { Content::TooLarge(len) } else { Content::Bytes(bytes) })
 }
 
 #[cfg(test)]
@@ -40,13 +40,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_files_bytes_are_read_and_not_too_many() {
+    fn only_regular_files_within_the_bound_are_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a");
         fs::write(&path, "four").expect("written");
-        assert_eq!(read(&path, 4).expect("read"), Found::Whole(b"four".to_vec()));
-        assert_eq!(read(&path, 3).expect("read"), Found::Longer(4));
-        assert_eq!(read(folder.path(), 4).expect("read"), Found::NoFile);
+        assert_eq!(read(&path, 4).expect("read"), Content::Bytes(b"four".to_vec()));
+        assert_eq!(read(&path, 3).expect("read"), Content::TooLarge(4));
+        assert_eq!(read(folder.path(), 4).expect("read"), Content::NotAFile);
         assert!(read(&folder.path().join("b"), 4).is_err());
     }
 }

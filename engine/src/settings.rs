@@ -1,4 +1,13 @@
-//! What a user may choose for one transfer.
+//! User settings of one transfer.
+//!
+//! ```
+//! use engine::settings::Settings;
+//!
+//! let settings = Settings { steps: 8, strength: 0.7, ..Settings::default() };
+//! settings.validate()?;
+//! assert!(Settings { mix: 1.5, ..settings }.validate().is_err());
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -10,34 +19,34 @@ use crate::{Error, Result};
 pub enum VocoderKind {
     /// The content's own STFT under a smooth mel gain, refined by a few Griffin-Lim iterations.
     Guided,
-    /// Griffin-Lim from the model's mel alone (the reports' way).
+    /// Griffin-Lim from the model's mel image alone, as in the reports.
     GriffinLim,
 }
 
-/// Settings of one transfer; defaults are the shipped ones.
+/// Settings of one transfer; the defaults suit the shipped model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// DDIM steps, 1 to 1000. The default is two: more move hardly more and are further from the
-    /// truth (model card).
+    /// DDIM steps, 1 to 1000; see `docs/decisions/046-two-ddim-steps.md`.
     pub steps: usize,
-    /// Classifier-free guidance scale, 0 to 10; 1 is none.
+    /// Classifier-free guidance scale, 0 to 10; 1 disables guidance.
     pub guidance_scale: f32,
-    /// 0 (the content) to 1 (from pure noise): how much of the schedule is left to the model.
+    /// Fraction of the noise schedule at which sampling starts: 0 returns the content, 1 starts
+    /// from pure noise.
     pub strength: f32,
     /// DDIM eta, 0 (deterministic) to 1.
     pub eta: f32,
-    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw).
+    /// Scale of the initial noise, 0 (its mean) to 1 (unit variance).
     pub temperature: f32,
     /// Noise seed.
     pub seed: u64,
-    /// 0 (delayed dry) to 1 (wet).
+    /// Dry/wet mix, 0 (delayed dry signal) to 1 (wet signal).
     pub mix: f32,
     /// How magnitudes become audio.
     pub vocoder: VocoderKind,
-    /// Which of several styles is played; a processor with one style ignores it.
+    /// Index of the style to use; ignored by processors with one style.
     #[serde(default)]
     pub style_slot: u16,
-    /// Whether a style that follows the sidechain stays as it is.
+    /// Whether a style computed from the sidechain is frozen.
     #[serde(default)]
     pub style_held: bool,
 }
@@ -60,7 +69,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses values out of range, naming the setting.
+    /// Checks all ranges.
+    ///
+    /// # Errors
+    /// Names the first setting that is out of range.
     pub fn validate(&self) -> Result<()> {
         if !(1..=1000).contains(&self.steps) {
             return Err(Error::invalid("steps", "1 to 1000", self.steps));

@@ -1,4 +1,11 @@
-//! A style: what cross-attention reads, computed once from a reference and savable.
+//! A style: the input of cross-attention, computed once from a reference and storable.
+//!
+//! ```
+//! use engine::style::StyleTokens;
+//!
+//! let style = StyleTokens { dim: 192, tokens: vec![0.0; 5 * 192], ..StyleTokens::default() };
+//! assert_eq!(style.count(), 5);
+//! ```
 
 pub mod file;
 mod hexadecimal;
@@ -11,25 +18,25 @@ use serde::{Deserialize, Serialize};
 pub use reference_mels::ReferenceMels;
 pub use saved::{SavedStyle, WrittenStyle};
 
-/// The style encoder's answer to one or more reference windows.
+/// The style encoder's output for one or more reference windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StyleTokens {
-    /// SHA-256 of the model file that made them (tokens of one model mean nothing to another).
+    /// SHA-256 of the model file that computed them; they are meaningless to other models.
     pub model: String,
     /// Token width.
     pub dim: usize,
-    /// `count * dim` values, token after token.
+    /// `count * dim` values, row-major.
     pub tokens: Vec<f32>,
     /// The pooled style vector.
     pub pooled: Vec<f32>,
-    /// The spectral profile ([`profile`]), mean of the windows'.
+    /// The spectral profile ([`profile`]), averaged over the windows.
     pub profile: Vec<f32>,
     /// Instrument probabilities in the order of the model's instruments.
     pub instruments: Vec<f32>,
 }
 
 impl StyleTokens {
-    /// How many tokens there are.
+    /// Number of tokens.
     pub fn count(&self) -> usize {
         self.tokens.len() / self.dim.max(1)
     }

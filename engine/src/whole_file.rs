@@ -1,4 +1,12 @@
-//! Files that appear whole or not at all: written to a hidden sibling, then renamed.
+//! Atomic file writes: to a hidden sibling file, which is then renamed.
+//!
+//! ```
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("table.csv");
+//! engine::whole_file::write(&path, "a,b\n1,2\n")?;
+//! assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n1,2\n");
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -7,38 +15,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, Result};
 
-/// Writes a file; who reads meanwhile sees the old one or the whole new one.
+/// Writes a file. Concurrent readers see either the old or the complete new content.
 ///
 /// # Errors
-/// If it cannot be written; then what was there before is still there, and nothing else.
+/// If it cannot be written. The old content is then unchanged, and no temporary file is left.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()> {
     let path = path.as_ref();
     if path.file_name().is_none() {
         return Err(Error::file(path, "expected the name of a file to write"));
     }
-    let part = part_of(path);
+    let part = part_path(path);
     let written = fs::write(&part, bytes).and_then(|()| publish(&part, path));
     written.map_err(|error| {
-        // Nothing of ours may stay behind; that it may not even have been begun is no further news.
+        // The removal may fail if the file was never created; the first error is the relevant one.
         let _ = fs::remove_file(&part);
         Error::file(path, format!("cannot be written: {error}"))
     })
 }
 
-/// Gives a sibling that is written to its end the file's name, once it is on the disk: what had the
-/// name is lost only then.
+/// Renames a completely written sibling to `path`, after its data has reached the disk.
 ///
 /// # Errors
-/// The system's; then both are as they were.
+/// The system's error; both files are then unchanged.
 pub fn publish(part: &Path, path: &Path) -> io::Result<()> {
-    // Writable: Windows syncs nothing else.
+    // Opened for writing, because Windows syncs only writable handles.
     OpenOptions::new().write(true).open(part)?.sync_all()?;
     fs::rename(part, path)
 }
 
-/// A hidden sibling (the same file system, so that the rename is atomic) that nobody else writes at
-/// the same time.
-pub fn part_of(path: &Path) -> PathBuf {
+/// The path of a hidden sibling, unique within this process. A sibling is on the same file system,
+/// which makes the rename atomic.
+pub fn part_path(path: &Path) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

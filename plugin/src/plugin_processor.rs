@@ -42,7 +42,7 @@ impl PluginProcessor {
         let current = Current::default();
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
         let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
-        let played = mode.played(config);
+        let played = mode.configure(config);
         let mut pipeline =
             Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);

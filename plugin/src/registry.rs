@@ -85,7 +85,7 @@ impl PluginModel {
     /// # Errors
     /// If the recording is silent.
     pub fn keep(&self, name: String, path: &Path, recording: &Audio) -> Result<SavedStyle> {
-        self.playable.keep(&mut Packed::default(), name, path, recording)
+        self.playable.saved_style(&mut Packed::default(), name, path, recording)
     }
 
     /// A kept style as this model hears it, whichever model made it.

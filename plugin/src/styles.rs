@@ -121,10 +121,7 @@ impl Styles {
             name: "Sidechain".into(),
             path: PathBuf::new(),
             tokens: Arc::new(StyleTokens { model: loaded.sha256().into(), ..(*tokens).clone() }),
-            heard: Arc::new(ReferenceMels::from_images(
-                &loaded.config().mel,
-                self.rolling.images(),
-            )),
+            mels: Arc::new(ReferenceMels::from_images(&loaded.config().mel, self.rolling.images())),
         }))
     }
 

@@ -1,5 +1,5 @@
-//! A rendered dataset that no soundfont is needed for: four "instruments" of 32 x 32 pixels, told
-//! apart by their partials.
+//! A dataset without a soundfont: four "instruments" with images of 32 x 32 pixels, which differ in
+//! their partials.
 
 use std::path::Path;
 
@@ -14,18 +14,17 @@ use trainer::data::score::piece::PieceKind;
 use trainer::data::score::piece_shape::PieceShape;
 use trainer::data::soundfont::synth::SoundFontId;
 
-/// Bands and frames of an image.
+/// Number of bands and of frames of an image.
 pub const SIDE: usize = 32;
 const INSTRUMENTS: [&str; 4] = ["piano", "guitar", "harp", "violin"];
 const CHUNKS: usize = 4;
 
-/// Its mel config.
+/// The dataset's mel config.
 pub fn mel() -> MelConfig {
     MelConfig { n_fft: 512, hop_length: 128, n_mels: SIDE, ..MelConfig::default() }
 }
 
-/// Writes the dataset: five pieces to learn from, two to validate, two to test, each in both of two
-/// setups.
+/// Writes the dataset: five training, two validation and two test pieces, each in two setups.
 pub fn write(folder: &Path) {
     let window = WindowConfig { frames: SIDE, hop_frames: 24, overlap_frames: 8 };
     let splits =
@@ -63,8 +62,8 @@ pub fn write(folder: &Path) {
     }
 }
 
-/// The windows of one piece, setup and instrument: a note whose pitch and onset are the piece's,
-/// with the instrument's spacing of partials and decay, and the setup's level.
+/// The windows of one piece, setup and instrument. The piece determines pitch and onset, the
+/// instrument the spacing of partials and the decay, and the setup the level.
 fn track(piece: u64, setup: usize, instrument: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(CHUNKS * SIDE * SIDE);
     for chunk in 0..CHUNKS as u64 {

@@ -1,4 +1,4 @@
-//! The gradient of every loss term, against central differences of its value.
+//! Gradients of all loss terms, compared with central differences.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use trainer::losses::perceptual::{ChannelWeights, perceptual};
 use trainer::losses::vggish::VggishFeatureLoss;
 use trainer::losses::{gram_style, kl, l1, label, mse};
 
-/// Numbers in `[-1, 1)` that look like chance.
+/// Pseudo-random numbers in `[-1, 1)`.
 fn pseudo(shape: &[usize], seed: u64) -> Tensor {
     let count = shape.iter().product::<usize>() as u64;
     let number = |i: u64| {
@@ -20,13 +20,13 @@ fn pseudo(shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec((0..count).map(number).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
 }
 
-/// Compares the slope along several directions with the recorded gradient.
+/// Compares the slope along several directions with the gradient.
 fn check(name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     check_within(2e-3, name, start, loss);
 }
 
-/// The same, with the steps to either side a part of the start's length: a small one where the
-/// slope changes fast.
+/// The same, with a step size relative to the length of `start`. A fast-changing slope needs a
+/// small step.
 fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) -> Result<Tensor>) {
     let var = Var::from_tensor(start).unwrap();
     let gradients = loss(var.as_tensor()).unwrap().backward().unwrap();
@@ -38,9 +38,9 @@ fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) ->
     let steepest = gradient.affine(1.0 / f64::from(norm), 0.0).unwrap();
     let mut directions = vec![steepest.clone()];
     directions.extend((1..6).map(|seed| {
-        let chance = pseudo(start.dims(), 100 + seed);
-        // Half chance, half gradient: a slope that is nearly zero would only measure rounding.
-        let unit = chance.affine(1.0 / f64::from(length(&chance)), 0.0).unwrap();
+        let random = pseudo(start.dims(), 100 + seed);
+        // Half random, half gradient: a slope near zero would only measure rounding errors.
+        let unit = random.affine(1.0 / f64::from(length(&random)), 0.0).unwrap();
         unit.add(&steepest).unwrap()
     }));
     let step = step * f64::from(length(start)).max(1.0);
@@ -60,7 +60,7 @@ fn check_within(step: f64, name: &str, start: &Tensor, loss: impl Fn(&Tensor) ->
     }
 }
 
-/// Output and gradients of input, weight and bias of a convolution of 74 to 40 channels.
+/// Output and gradients of input, weight and bias of a convolution from 74 to 40 channels.
 fn through_conv(mut ops: Candle, spec: ConvSpec) -> Vec<Tensor> {
     let store = &mut ParamStore::new(&Device::Cpu, 3);
     let conv = Candle::load_conv(&mut &mut *store, "conv", spec).unwrap();
@@ -74,9 +74,9 @@ fn through_conv(mut ops: Candle, spec: ConvSpec) -> Vec<Tensor> {
 }
 
 #[test]
-fn a_convolution_of_bf16_products_has_the_gradients_of_one_of_f32() {
+fn a_bf16_convolution_has_the_gradients_of_an_f32_one() {
     let Some(bf16) = Bf16::detect() else {
-        return println!("skipped: this CPU multiplies no bf16");
+        return println!("skipped: this CPU has no bf16 instructions");
     };
     let length =
         |t: &Tensor| t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
@@ -91,7 +91,7 @@ fn a_convolution_of_bf16_products_has_the_gradients_of_one_of_f32() {
         let rounded = through_conv(Candle::new(Device::Cpu).in_bf16(bf16), spec);
         let errors = exact.iter().zip(&rounded).map(|(a, b)| length(&(a - b).unwrap()) / length(a));
         let errors: Vec<f32> = errors.collect();
-        // Two roundings to 8 bits; the bias' gradient has none.
+        // Two roundings to 8 bits. The bias' gradient is not rounded.
         assert!(errors.iter().all(|error| *error < 5e-3), "{spec:?}: {errors:?}");
         assert!(errors.iter().filter(|error| **error > 1e-4).count() == 3, "{spec:?}: {errors:?}");
     }
@@ -102,7 +102,7 @@ fn pixel_terms() {
     let target = pseudo(&[2, 6, 5, 1], 1);
     let start = pseudo(&[2, 6, 5, 1], 2);
     check("mse", &start, |x| mse::mse(x, &target));
-    // The absolute value has a corner: start far from it.
+    // The absolute value has a corner at zero, so start away from it.
     let far = target.add(&start.sign().unwrap().affine(0.5, 0.0).unwrap()).unwrap();
     check("l1", &far, |x| l1::l1(x, &target));
 }
@@ -112,7 +112,7 @@ fn latent_term() {
     let latent = pseudo(&[3, 4, 4, 8], 3).affine(0.3, 0.7).unwrap();
     check("kl", &latent, kl::kl);
     let value = |t: &Tensor| kl::kl(t).unwrap().to_scalar::<f32>().unwrap();
-    // Ones of both signs have mean 0 and variance 1: nothing to pull.
+    // Mean 0 and variance 1: the term is zero.
     let standard = Tensor::from_vec(vec![-1.0f32, 1.0, 1.0, -1.0], (4, 1), &Device::Cpu).unwrap();
     assert!(value(&standard).abs() < 1e-5);
     // KL(N(2, 1) || N(0, 1)) = 2.
@@ -132,7 +132,7 @@ fn label_term() {
 }
 
 #[test]
-fn feature_terms_by_themselves() {
+fn feature_terms_without_a_network() {
     let targets = [pseudo(&[2, 4, 3, 8], 5), pseudo(&[2, 2, 2, 16], 6)];
     let second = pseudo(&[2, 2, 2, 16], 8);
     let start = pseudo(&[2, 4, 3, 8], 7);
@@ -145,7 +145,7 @@ fn feature_terms_by_themselves() {
 }
 
 #[test]
-fn style_does_not_care_where_and_how_long() {
+fn style_does_not_depend_on_position_or_length() {
     let features = pseudo(&[1, 4, 6, 8], 9);
     let reversed = features.flip(&[1, 2]).unwrap();
     let twice = Tensor::cat(&[&features, &features], 2).unwrap();
@@ -181,7 +181,7 @@ fn feature_terms_through_the_network() {
     check("style network", &start, |x| gram_style::gram_style(&features(x)?, &target));
 }
 
-/// Through the map from our image, VGGish and the losses, with 1.5 s of sound in two examples.
+/// With the conversion from our image, VGGish and the losses, for 1.5 s of audio in two examples.
 #[test]
 fn feature_terms_through_vggish() {
     let mel = engine::config::MelConfig { n_mels: 32, ..Default::default() };

@@ -1,4 +1,4 @@
-//! Every network, on both executors.
+//! All networks on both executors.
 
 use candle_core::Device;
 use engine::config::ModelConfig;
@@ -8,10 +8,10 @@ use engine::nn::Backend;
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
 use engine::style::profile::BAND_STATISTICS;
-use trainer::growth::grown;
+use trainer::growth::grow;
 use trainer::weights::{fill, stored};
 
-/// A small config whose latent does not divide evenly, with weights that no layer leaves at zero.
+/// A small config with a latent size that does not divide evenly.
 pub fn small() -> ModelConfig {
     let mut config = ModelConfig::default();
     config.autoencoder.channels = vec![8, 16, 16];
@@ -31,8 +31,7 @@ fn pseudo(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Every weight, of the names and shapes that a fresh model has, filled with noise:
-/// zero-initialised layers would hide.
+/// Noise for every weight of a new model, because a layer that starts at zero would hide errors.
 pub fn noisy_weights(config: &ModelConfig) -> ParamStore {
     let mut fresh = ParamStore::new(&Device::Cpu, 1);
     let c = config.autoencoder.latent_channels;
@@ -93,31 +92,31 @@ fn the_executors_agree_on_every_network() {
     .expect("packed");
     let candle = Model::<Candle>::load(&mut &mut weights, config, vec![0.1; c], vec![0.5; c])
         .expect("candle");
-    // 128 frames, and windows of other sizes, one of which the denoiser has to pad.
+    // 128 frames, and other window sizes. The denoiser must pad one of them.
     for frames in [128, 64, 200] {
         let a = run(&mut Packed::default(), &packed, frames);
         let b = run(&mut Candle::new(Device::Cpu), &candle, frames);
-        assert!(a.latent.iter().any(|v| v.abs() > 0.01), "the encoder says something");
+        assert!(a.latent.iter().any(|v| v.abs() > 0.01), "the encoder has an output");
         assert!(largest_difference(&a.latent, &b.latent) < 1e-4);
         assert!(largest_difference(&a.image, &b.image) < 1e-4);
         assert!(largest_difference(&a.tokens, &b.tokens) < 1e-4);
         for (a, b) in a.predictions.iter().zip(&b.predictions) {
-            assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser says something");
+            assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser has an output");
             assert!(largest_difference(a, b) < 1e-4);
         }
         assert!(
             largest_difference(&a.predictions[0], &a.predictions[1]) > 1e-3,
-            "the style is heard"
+            "the style has an effect"
         );
         assert!(
             largest_difference(&a.predictions[0], &a.predictions[2]) > 1e-3,
-            "the content is heard"
+            "the content has an effect"
         );
     }
 }
 
-/// A model, and a larger one that grows from its weights, say the same.
-fn begin_alike(config: &ModelConfig, larger: &ModelConfig, tolerance: f32) {
+/// Checks that a model and a larger one with weights grown from it have equal outputs.
+fn check_equal_start(config: &ModelConfig, larger: &ModelConfig, tolerance: f32) {
     let c = config.autoencoder.latent_channels;
     let load = |config: &ModelConfig, mut weights: &mut ParamStore| {
         Model::<Candle>::load(&mut weights, config.clone(), vec![0.1; c], vec![0.5; c])
@@ -126,41 +125,41 @@ fn begin_alike(config: &ModelConfig, larger: &ModelConfig, tolerance: f32) {
     let (mut weights, mut start) = (noisy_weights(config), ParamStore::new(&Device::Cpu, 2));
     let trained = load(config, &mut weights);
     let stored = stored(weights.export().expect("export"));
-    fill(&mut start, &grown(stored.iter(), larger, 3).expect("whole multiples"));
+    fill(&mut start, &grow(stored.iter(), larger, 3).expect("whole multiples"));
     let larger = load(larger, &mut start);
     let ops = &mut Candle::new(Device::Cpu);
     let (a, b) = (run(ops, &trained, 128), run(ops, &larger, 128));
     for (a, b) in a.predictions.iter().zip(&b.predictions) {
-        assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser says something");
+        assert!(a.iter().any(|v| v.abs() > 0.01), "the denoiser has an output");
         let difference = largest_difference(a, b);
         assert!(difference < tolerance, "{difference}");
     }
 }
 
-/// Blocks that a checkpoint has not are what they begin with, and add nothing: so a trained model
-/// grows (`train --init FILE model.unet.res_blocks=3`).
+/// A checkpoint without some blocks initialises them to add zero, so a trained model can grow
+/// (`train --init FILE model.unet.res_blocks=3`).
 #[test]
-fn a_deeper_denoiser_begins_as_the_one_that_it_grows_from() {
+fn a_deeper_denoiser_starts_with_the_output_of_the_original() {
     let mut deeper = small();
     deeper.unet.res_blocks += 1;
-    begin_alike(&small(), &deeper, 1e-6);
+    check_equal_start(&small(), &deeper, 1e-6);
 }
 
-/// Channels become several that hold the same (`train --init FILE model.unet.channels=...`), at any
-/// resolution, with attention or without.
+/// Channels are copied (`train --init FILE model.unet.channels=...`) at any resolution, with or
+/// without attention.
 #[test]
-fn a_wider_denoiser_begins_as_the_one_that_it_grows_from() {
+fn a_wider_denoiser_starts_with_the_output_of_the_original() {
     for channels in [[32, 24, 32], [16, 72, 32], [32, 48, 64]] {
         let mut wider = small();
         wider.unet.channels = channels.to_vec();
-        begin_alike(&small(), &wider, 1e-4);
+        check_equal_start(&small(), &wider, 1e-4);
     }
 }
 
-/// Central differences of a scalar function of one weight, against the recorded gradient, through
-/// every layer type.
+/// Central differences of a scalar function of each weight, compared with its gradient, for every
+/// layer type.
 #[test]
-fn gradients_are_those_of_finite_differences() {
+fn gradients_match_finite_differences() {
     use candle_core::Tensor;
     let config = small();
     let c = config.autoencoder.latent_channels;
@@ -180,8 +179,10 @@ fn gradients_are_those_of_finite_differences() {
     let probe = Tensor::from_vec(pseudo(2 * 256 * c, 6), (2, 16, 16, c), &device).expect("probe");
     let mut loss = || {
         let style = unet.style.forward(&mut ops, &image).expect("style");
-        let read =
-            unet.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let read = unet
+            .unet
+            .precompute_style(&mut ops, &style.tokens, &style.pooled, Some(&profile))
+            .expect("read");
         let conditions = engine::models::unet::Conditions {
             content: &noisy,
             mask: &mask,
@@ -195,11 +196,11 @@ fn gradients_are_those_of_finite_differences() {
     };
     let gradients = loss().backward().expect("backward");
     for (name, var) in weights.variables() {
-        let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} gets no gradient"));
+        let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
         let gradient = gradient.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
         let start = var.flatten_all().expect("flat").to_vec1::<f32>().expect("values");
-        // The direction of the gradient itself: the one along which the difference is largest, and
-        // rounding smallest.
+        // The direction of the gradient has the largest difference and the smallest relative
+        // rounding error.
         let norm = gradient.iter().map(|g| (*g as f64).powi(2)).sum::<f64>().sqrt();
         assert!(norm > 0.0, "{name}: the gradient is zero");
         let step = 2e-3
@@ -219,7 +220,7 @@ fn gradients_are_those_of_finite_differences() {
         let expected = norm * norm;
         assert!(
             (slope - expected).abs() < 0.03 * expected.abs() + 1e-3,
-            "{name}: {slope} for {expected}"
+            "{name}: slope {slope}, gradient {expected}"
         );
     }
 }

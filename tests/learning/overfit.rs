@@ -1,4 +1,4 @@
-//! Every network learns one batch by heart, and every one of its variables moves on the way.
+//! Every network can overfit one batch, and every variable changes.
 
 use candle_core::{Device, Tensor};
 use engine::config::ModelConfig;
@@ -12,7 +12,7 @@ use trainer::optim::{Optimizer, OptimizerConfig};
 
 use crate::networks::small;
 
-/// Numbers in `[0, 1)` that look like chance.
+/// Pseudo-random numbers in `[0, 1)`.
 fn pseudo(shape: &[usize], seed: u64) -> Tensor {
     let count = shape.iter().product::<usize>() as u64;
     let number = |i: u64| ((i + 1) ^ (seed << 24)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -20,7 +20,7 @@ fn pseudo(shape: &[usize], seed: u64) -> Tensor {
     Tensor::from_vec(numbers, shape, &Device::Cpu).expect("tensor")
 }
 
-/// Smooth stripes: something that a convolution can say.
+/// Smooth stripes, which convolutions can represent.
 fn images(batch: usize, side: usize) -> Tensor {
     let value = |b: usize, y: usize, x: usize| {
         0.5 + 0.4 * ((y * (b + 1)) as f32 * 0.3 + x as f32 * 0.2 * b as f32).sin()
@@ -31,8 +31,8 @@ fn images(batch: usize, side: usize) -> Tensor {
         .expect("images")
 }
 
-/// Loss before the first and after the last step. Every variable must have a gradient, and must
-/// have moved.
+/// Returns the loss before the first and after the last step. Checks that every variable has a
+/// gradient and changes.
 fn learn(
     store: &ParamStore,
     steps: usize,
@@ -49,12 +49,12 @@ fn learn(
     for step in 0..steps {
         let gradients = loss().backward().unwrap();
         if step == 0 {
-            let without: Vec<_> =
+            let missing: Vec<_> =
                 variables.iter().filter(|(_, var)| gradients.get(var).is_none()).collect();
             assert!(
-                without.is_empty(),
+                missing.is_empty(),
                 "no gradient: {:?}",
-                without.iter().map(|(name, _)| name).collect::<Vec<_>>()
+                missing.iter().map(|(name, _)| name).collect::<Vec<_>>()
             );
         }
         assert!(optimiser.step(&gradients, rate).unwrap().applied, "step {step}");
@@ -100,8 +100,10 @@ fn the_denoiser_and_the_style_encoder_learn_a_batch() {
     let (images, labels) = (images(4, 64), Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu).unwrap());
     let (first, last) = learn(&store, 250, 4e-3, || {
         let style = nets.style.forward(&mut ops, &images).expect("style");
-        let read =
-            nets.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+        let read = nets
+            .unet
+            .precompute_style(&mut ops, &style.tokens, &style.pooled, Some(&profile))
+            .expect("read");
         let conditions =
             Conditions { content: &noisy, mask: &mask, timestep: &timestep, style: &read };
         let prediction = nets.unet.forward(&mut ops, &noisy, &conditions).expect("unet");

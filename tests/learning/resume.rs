@@ -1,4 +1,4 @@
-//! The training loop by what it promises, on a task so small that whole runs take milliseconds.
+//! Properties of the training loop, on a task that trains in milliseconds.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use trainer::plot::ImageTable;
 use trainer::train_loop::folder::Folder;
 use trainer::train_loop::{self, Metrics, Options, Record, Task};
 
-/// Finds `y = 3 a - 2 b + 1` from random examples.
+/// Fits `y = 3 a - 2 b + 1` to random examples.
 struct Line {
     weight: Var,
     bias: Var,
@@ -90,7 +90,7 @@ fn options(out: &Path, resume: bool) -> Options {
 }
 
 #[test]
-fn a_run_learns_and_leaves_its_folder() {
+fn a_run_learns_and_writes_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = Line::new();
     let summary =
@@ -113,18 +113,17 @@ fn a_run_learns_and_leaves_its_folder() {
     for field in ["learning_rate", "gradient_norm", "seconds", "steps_per_second"] {
         assert!(training.iter().all(|line| line[field].is_number()), "{field}");
     }
-    assert!(training.iter().all(|line| line["terms"]["mse"].is_number()), "every term by itself");
+    assert!(training.iter().all(|line| line["terms"]["mse"].is_number()), "every term is logged");
 }
 
 #[test]
-fn a_resumed_run_is_the_same_bit_for_bit() {
+fn a_resumed_run_is_equal_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
+    let (complete, halves) = (folder.path().join("complete"), folder.path().join("halves"));
     let mut uninterrupted = Line::new();
-    train_loop::train(&mut uninterrupted, &config(120), &options(&whole, false)).unwrap();
+    train_loop::train(&mut uninterrupted, &config(120), &options(&complete, false)).unwrap();
 
-    // Stopped by its file after the first step, whose state is saved; then gone on with in a new
-    // task.
+    // The run is stopped by a file after its first step, and then resumed in a new task.
     std::fs::create_dir_all(&halves).unwrap();
     std::fs::write(halves.join("stop"), "").unwrap();
     let stopped =
@@ -143,20 +142,20 @@ fn a_resumed_run_is_the_same_bit_for_bit() {
     let read = |run: &Path, file: &str| std::fs::read_to_string(run.join(file)).unwrap();
     for file in ["last.safetensors", "best.safetensors"] {
         assert_eq!(
-            read(&whole, file),
+            read(&complete, file),
             read(&halves, file),
-            "{file}: the averaged weights are the same too"
+            "{file}: the averaged weights are equal"
         );
     }
     let rates = |run: &Path| {
         let lines = Folder::new(run).lines().unwrap();
         lines.iter().filter_map(|line| line["learning_rate"].as_f64()).collect::<Vec<_>>()
     };
-    assert_eq!(rates(&whole), rates(&halves), "and so is the learning rate's fall");
+    assert_eq!(rates(&complete), rates(&halves), "the learning rates are equal");
 }
 
 #[test]
-fn shards_alone_are_enough_to_go_on() {
+fn a_run_resumes_from_its_shards() {
     let folder = tempfile::tempdir().unwrap();
     let run = |steps: u64, resume: bool| {
         let mut task = Line::new();
@@ -168,7 +167,7 @@ fn shards_alone_are_enough_to_go_on() {
     std::fs::remove_file(folder.path().join("state.safetensors")).unwrap();
     let same = run(100, true);
     for (a, b) in stopped.iter().zip(&same) {
-        assert!((a - b).abs() < 1e-3 * a.abs().max(0.1), "f16 keeps three digits: {a}, {b}");
+        assert!((a - b).abs() < 1e-3 * a.abs().max(0.1), "f16 has three digits: {a}, {b}");
     }
     let resumed = run(300, true);
     for (value, truth) in resumed.iter().zip([3.0, -2.0, 1.0]) {
@@ -177,18 +176,22 @@ fn shards_alone_are_enough_to_go_on() {
 }
 
 #[test]
-fn a_run_is_never_overwritten_and_another_tasks_run_never_resumed() {
+fn a_run_is_not_overwritten_and_the_run_of_another_task_not_resumed() {
     let folder = tempfile::tempdir().unwrap();
     train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false)).unwrap();
     let again = train_loop::train(&mut Line::new(), &config(2), &options(folder.path(), false))
         .unwrap_err();
     assert!(again.to_string().contains("--resume"), "{again}");
-    let left = tempfile::tempdir().unwrap();
-    std::fs::copy(folder.path().join("best.safetensors"), left.path().join("best.safetensors"))
-        .unwrap();
-    let over =
-        train_loop::train(&mut Line::new(), &config(2), &options(left.path(), false)).unwrap_err();
-    assert!(over.to_string().contains("best.safetensors"), "{over}");
+    let other_folder = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        folder.path().join("best.safetensors"),
+        other_folder.path().join("best.safetensors"),
+    )
+    .unwrap();
+    let refused =
+        train_loop::train(&mut Line::new(), &config(2), &options(other_folder.path(), false))
+            .unwrap_err();
+    assert!(refused.to_string().contains("best.safetensors"), "{refused}");
 
     struct Other(Line);
     impl Task for Other {

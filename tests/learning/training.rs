@@ -1,4 +1,4 @@
-//! Whole runs of `trainer train` on a tiny dataset, in seconds.
+//! Complete runs of `trainer train` on a tiny dataset, in seconds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn run(args: Args) -> Summary {
     train::run(args).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// A dataset, and room for runs.
+/// A temporary folder with a dataset.
 fn workspace() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
@@ -43,7 +43,7 @@ fn workspace() -> (tempfile::TempDir, PathBuf) {
     (folder, data)
 }
 
-/// All tensors of a run's state, by name.
+/// All tensors of a run's state by name.
 fn state(run: &Path) -> BTreeMap<String, Vec<f32>> {
     let file = run.join("state.safetensors");
     let tensors = candle_core::safetensors::load(file, &Device::Cpu).expect("state");
@@ -54,7 +54,7 @@ fn state(run: &Path) -> BTreeMap<String, Vec<f32>> {
 }
 
 #[test]
-fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
+fn a_classifier_learns_the_instruments_and_classifies_unseen_pieces() {
     let (folder, data) = workspace();
     let out = folder.path().join("run");
     let summary = run(arguments(
@@ -73,7 +73,7 @@ fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
     for at in &unseen {
         let mut image = MelImage { n_mels: fixture::SIDE, frames: fixture::SIDE, data: Vec::new() };
         dataset.extend_f32(*at, &mut image.data);
-        let probable = judge.judge_image(&image).expect("an answer");
+        let probable = judge.image_probabilities(&image).expect("probabilities");
         assert!((probable.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         right += usize::from(probable.iter().all(|p| *p <= probable[at.instrument]));
     }
@@ -81,7 +81,7 @@ fn a_classifier_learns_the_instruments_and_judges_what_it_never_saw() {
 }
 
 #[test]
-fn a_stopped_classifier_goes_on_bit_for_bit() {
+fn a_stopped_classifier_resumes_bit_for_bit() {
     let (folder, data) = workspace();
     let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
     run(arguments(Trained::Classifier, &data, &whole, &[]));
@@ -90,24 +90,25 @@ fn a_stopped_classifier_goes_on_bit_for_bit() {
     let stopped = run(arguments(Trained::Classifier, &data, &halves, &[]));
     assert_eq!(stopped.step, 1);
     run(Args { resume: true, config: None, ..arguments(Trained::Classifier, &data, &halves, &[]) });
-    assert!(state(&whole) == state(&halves), "weights, moments and average are the same");
+    assert!(state(&whole) == state(&halves), "weights, moments and averages are equal");
 }
 
-/// The tensors of a model file whose names start with `part`.
+/// The tensors of one part of a model file.
 fn weights(file: &Path, part: &str) -> BTreeMap<String, StoredTensor> {
     let checkpoint = Checkpoint::read(file).expect("a model file");
-    let of_part = |(name, _): &(String, StoredTensor)| name.starts_with(&format!("{part}."));
-    checkpoint.tensors.into_iter().filter(of_part).collect()
+    let in_part = |(name, _): &(String, StoredTensor)| name.starts_with(&format!("{part}."));
+    checkpoint.tensors.into_iter().filter(in_part).collect()
 }
 
 #[test]
 fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
-    let (ears, autoencoder, ldm) =
-        (run_folder("ears"), run_folder("autoencoder"), run_folder("ldm"));
-    run(arguments(Trained::Classifier, &data, &ears, &[]));
-    let feature_network = format!("feature_network={}", ears.join("last.safetensors").display());
+    let (classifier, autoencoder, ldm) =
+        (run_folder("classifier"), run_folder("autoencoder"), run_folder("ldm"));
+    run(arguments(Trained::Classifier, &data, &classifier, &[]));
+    let feature_network =
+        format!("feature_network={}", classifier.join("last.safetensors").display());
     let with_features = |weight: &'static str| [feature_network.clone(), weight.to_string()];
 
     let args = arguments(Trained::Autoencoder, &data, &autoencoder, &[]);
@@ -132,19 +133,20 @@ fn autoencoder_then_ldm_with_every_loss_and_a_frozen_encoder() {
         let frozen = weights(&trained, part);
         assert!(
             !frozen.is_empty() && frozen == weights(&ldm.join("last.safetensors"), part),
-            "{part} moved"
+            "{part} changed"
         );
     }
     for part in ["style", "unet"] {
         assert!(!weights(&ldm.join("last.safetensors"), part).is_empty(), "{part}");
     }
-    let silent = Args { overrides: vec!["loss.style=1".into()], out: run_folder("deaf"), ..args };
-    let refused = format!("{:#}", train::run(silent).expect_err("no feature network"));
+    let without_network =
+        Args { overrides: vec!["loss.style=1".into()], out: run_folder("refused"), ..args };
+    let refused = format!("{:#}", train::run(without_network).expect_err("no feature network"));
     assert!(refused.contains("loss.style") && refused.contains("feature_network"), "{refused}");
 }
 
 #[test]
-fn both_feature_losses_listen_through_vggish() {
+fn both_feature_losses_work_with_vggish() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
     let (file, autoencoder, ldm) =
@@ -165,10 +167,15 @@ fn both_feature_losses_listen_through_vggish() {
             "{term}"
         );
     }
-    let deaf = format!("feature_network={}", autoencoder.join("last.safetensors").display());
-    let wrong =
-        arguments(Trained::Autoencoder, &data, &run_folder("deaf"), &["loss.perceptual=1", &deaf]);
-    let refused = format!("{:#}", train::run(wrong).expect_err("a model has no ears"));
+    let wrong_network =
+        format!("feature_network={}", autoencoder.join("last.safetensors").display());
+    let wrong = arguments(
+        Trained::Autoencoder,
+        &data,
+        &run_folder("refused"),
+        &["loss.perceptual=1", &wrong_network],
+    );
+    let refused = format!("{:#}", train::run(wrong).expect_err("not a feature network"));
     assert!(
         refused.contains("feature_network") && refused.contains("`vggish` or `classifier`"),
         "{refused}"
@@ -176,7 +183,7 @@ fn both_feature_losses_listen_through_vggish() {
 }
 
 #[test]
-fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder() {
+fn a_run_resumes_from_its_shards_and_only_with_its_own_autoencoder() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
     let (autoencoder, ldm, elsewhere) =
@@ -198,7 +205,7 @@ fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder(
     run(arguments(Trained::Autoencoder, &data, &other, &["steps=2", "seed=9"]));
     let wrong = Args { init: Some(other.join("last.safetensors")), ..resumed(&ldm) };
     let refused = format!("{:#}", train::run(wrong).expect_err("another autoencoder"));
-    assert!(refused.contains("init") && refused.contains("began with"), "{refused}");
+    assert!(refused.contains("init") && refused.contains("original run"), "{refused}");
 
     std::fs::create_dir_all(&elsewhere).expect("folder");
     std::fs::rename(ldm.join("shards"), elsewhere.join("shards")).expect("moved");
@@ -207,7 +214,7 @@ fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder(
     let model = Checkpoint::read(elsewhere.join("last.safetensors")).expect("a model");
     assert!(
         model.tensors.keys().any(|name| name.starts_with("encoder.")),
-        "the autoencoder came along"
+        "the shards contain the autoencoder"
     );
     for file in std::fs::read_dir(elsewhere.join("shards")).expect("shards") {
         assert!(file.expect("a file").metadata().expect("its length").len() <= 15 << 20);
@@ -215,7 +222,7 @@ fn a_run_goes_on_from_its_shards_alone_and_over_nothing_but_its_own_autoencoder(
 }
 
 #[test]
-fn absurd_arguments_are_refused() {
+fn invalid_arguments_are_refused() {
     let (folder, data) = workspace();
     let out = folder.path().join("run");
     let args = |overrides: &[&str]| arguments(Trained::Autoencoder, &data, &out, overrides);
@@ -227,10 +234,10 @@ fn absurd_arguments_are_refused() {
         let error = format!("{:#}", train::run(args(&[change])).expect_err("refused"));
         assert!(error.contains(change.split('=').next().expect("a name")), "{error}");
     }
-    assert!(!out.exists(), "nothing was begun");
+    assert!(!out.exists(), "no training started");
 }
 
-/// One DDIM sample of four steps, from as much noise as the plugin's default.
+/// One DDIM sample of four steps, with the plugin's default noise scale.
 fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64) -> Vec<f32> {
     let mut ops = Candle::new(Device::Cpu);
     let dims @ [h, w, c] = model.latent_dims(content.n_mels, content.frames);
@@ -289,8 +296,7 @@ fn another_style_changes_the_output_more_than_another_seed() {
             .sqrt()
     };
     let (mut by_style, mut by_seed, mut to_target, mut to_content) = (0.0, 0.0, 0.0, 0.0);
-    // Every instrument as every other: one pair alone is a matter of luck after so short a
-    // training.
+    // All pairs of instruments, because one pair is too noisy after such a short training.
     let every_pair =
         (0..4).flat_map(|from| (0..4).map(move |to| (from, to))).filter(|(from, to)| from != to);
     for (from, to) in every_pair {
@@ -313,7 +319,7 @@ fn another_style_changes_the_output_more_than_another_seed() {
 }
 
 #[test]
-fn a_stopped_ldm_goes_on_bit_for_bit() {
+fn a_stopped_ldm_resumes_bit_for_bit() {
     let (folder, data) = workspace();
     let run_folder = |name: &str| folder.path().join(name);
     let autoencoder = run_folder("autoencoder");
@@ -327,19 +333,19 @@ fn a_stopped_ldm_goes_on_bit_for_bit() {
     std::fs::create_dir_all(&halves).expect("folder");
     std::fs::write(halves.join("stop"), "").expect("stop file");
     assert_eq!(run(start(&halves)).step, 1);
-    // Neither data nor autoencoder need be named again.
+    // The resumed run needs neither data nor autoencoder as arguments.
     run(Args { resume: true, config: None, data: None, init: None, ..start(&halves) });
-    assert!(state(&whole) == state(&halves), "weights, moments and average are the same");
+    assert!(state(&whole) == state(&halves), "weights, moments and averages are equal");
 }
 
 #[test]
-fn what_cannot_be_trained_is_said_in_a_sentence() {
+fn invalid_runs_are_refused_with_a_message() {
     let (folder, data) = workspace();
     let out = folder.path().join("run");
     let refused = |args: Args| format!("{:#}", train::run(args).expect_err("refused"));
-    let nowhere = folder.path().join("nowhere");
+    let missing = folder.path().join("missing");
     assert!(
-        refused(arguments(Trained::Classifier, &nowhere, &out, &[]))
+        refused(arguments(Trained::Classifier, &missing, &out, &[]))
             .contains("folder of a dataset, found `")
     );
     assert!(refused(arguments(Trained::Classifier, &data, &out, &["bach=2"])).contains("bach"));
@@ -350,5 +356,5 @@ fn what_cannot_be_trained_is_said_in_a_sentence() {
             Args { device: DeviceKind::Cuda, ..arguments(Trained::Classifier, &data, &out, &[]) };
         assert!(refused(cuda).contains("--features cuda"));
     }
-    assert!(!out.exists(), "nothing is left behind");
+    assert!(!out.exists(), "no folder was created");
 }

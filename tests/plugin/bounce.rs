@@ -142,7 +142,7 @@ fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     let second = recording.sample_rate_hz as usize;
     recording.channels.iter_mut().for_each(|channel| drop(channel.drain(..second)));
     let kept = playable
-        .keep(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
+        .saved_style(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
         .expect("a style");
     let folder = tempfile::tempdir().expect("a folder");
     let saved = folder.path().join("harp.luthier");

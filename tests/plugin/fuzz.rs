@@ -141,7 +141,7 @@ fn a_damaged_style_file_is_refused_or_repaired() {
                 taken += 1;
                 engine::style::file::write(&style, &again).expect("written");
                 let read = engine::style::file::read(&again).expect("its own file");
-                assert_eq!((read.tokens, read.heard), (style.tokens, style.heard));
+                assert_eq!((read.tokens, read.mels), (style.tokens, style.mels));
             }
             Err(reason) => assert!(reason.to_string().contains("a.luthier"), "{reason}"),
         }

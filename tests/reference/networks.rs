@@ -91,13 +91,13 @@ fn attention<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_
     let tokens = golden.activation(ops, "in/attention.tokens");
     let y = own.forward(ops, &x, None).expect("self-attention");
     golden.assert_activation("attention.self", ops, &y);
-    let memory = cross.read(ops, &tokens).expect("memory");
+    let memory = cross.key_values(ops, &tokens).expect("memory");
     let y = cross.forward(ops, &x, Some(&memory)).expect("cross-attention");
     golden.assert_activation("attention.cross", ops, &y);
     let [_, one, count, dim] = ops.dims(&tokens);
     let first = &golden.data("in/attention.tokens")[..count * dim];
     let repeated = ops.tensor([1, one, count, dim], first).expect("tokens of one");
-    let memory = cross.read(ops, &repeated).expect("memory");
+    let memory = cross.key_values(ops, &repeated).expect("memory");
     let y = cross.forward(ops, &x, Some(&memory)).expect("cross-attention");
     golden.assert_activation("attention.cross_repeated", ops, &y);
 }
@@ -121,7 +121,8 @@ fn denoiser<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>
         let [tokens, pooled, profile] =
             ["tokens", "pooled", "profile"].map(|name| torchs(&format!("out/*.{name}")));
         let timestep = embedded_timesteps(golden, ops, frames);
-        let read = networks.unet.read(ops, &tokens, &pooled, Some(&profile)).expect("read");
+        let read =
+            networks.unet.precompute_style(ops, &tokens, &pooled, Some(&profile)).expect("read");
         let conditions =
             Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
         let prediction = networks.unet.forward(ops, &noisy, &conditions).expect("unet");
@@ -206,8 +207,10 @@ fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
     let latent = autoencoder.encoder.forward(&mut ops, &image).expect("encoder");
     let decoded = autoencoder.decoder.forward(&mut ops, &latent).expect("decoder");
     let style = denoiser.style.forward(&mut ops, &image).expect("style encoder");
-    let read =
-        denoiser.unet.read(&mut ops, &style.tokens, &style.pooled, Some(&profile)).expect("read");
+    let read = denoiser
+        .unet
+        .precompute_style(&mut ops, &style.tokens, &style.pooled, Some(&profile))
+        .expect("read");
     let conditions =
         Conditions { content: &content, mask: &mask, timestep: &timestep, style: &read };
     let prediction = denoiser.unet.forward(&mut ops, &noisy, &conditions).expect("unet");

@@ -1,4 +1,4 @@
-//! Transcription and note F1 against Basic Pitch's own package and mir_eval
+//! Transcription and note F1, compared with Basic Pitch's package and mir_eval
 //! (`golden/transcription.py`).
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use trainer::transcription::basic_pitch::BasicPitch;
 use trainer::transcription::note_creation::{FrameNote, NoteCreation, frame_time_s};
 use trainer::transcription::posteriors::Posteriors;
 
-/// The runtimes differ by rounding alone.
+/// The runtimes differ only by rounding.
 const POSTERIOR_TOLERANCE: f32 = 1e-3;
 
 fn golden() -> Vec<u8> {
@@ -18,10 +18,10 @@ fn golden() -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A golden tensor's values, each from `N` bytes.
-fn values<const N: usize, T>(file: &SafeTensors, name: &str, of: fn([u8; N]) -> T) -> Vec<T> {
+/// The values of a golden tensor, each from `N` bytes.
+fn values<const N: usize, T>(file: &SafeTensors, name: &str, convert: fn([u8; N]) -> T) -> Vec<T> {
     let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
-    tensor.data().chunks_exact(N).map(|b| of(b.try_into().expect("N bytes"))).collect()
+    tensor.data().chunks_exact(N).map(|b| convert(b.try_into().expect("N bytes"))).collect()
 }
 
 fn posteriors(file: &SafeTensors, name: &str) -> Vec<f32> {
@@ -35,7 +35,7 @@ fn frame_notes(file: &SafeTensors, name: &str) -> Vec<FrameNote> {
 }
 
 #[test]
-fn posteriors_are_the_packages() {
+fn posteriors_match_the_package() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
     let signal: Vec<f32> = values(&file, "signal", i16::from_le_bytes)
@@ -54,7 +54,7 @@ fn posteriors_are_the_packages() {
 }
 
 #[test]
-fn notes_and_their_times_are_the_packages() {
+fn notes_and_their_times_match_the_package() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
     let posteriors =
@@ -67,12 +67,15 @@ fn notes_and_their_times_are_the_packages() {
         values(&file, "frame_time", f64::from_le_bytes).into_iter().enumerate()
     {
         let time_s = frame_time_s(frame);
-        assert!((time_s - expected_s).abs() < 1e-9, "frame {frame}: {time_s} for {expected_s} s");
+        assert!(
+            (time_s - expected_s).abs() < 1e-9,
+            "frame {frame}: {time_s} s, expected {expected_s} s"
+        );
     }
 }
 
 #[test]
-fn agreement_is_mir_evals() {
+fn agreement_matches_mir_eval() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
     for name in ["clip", "crowd"] {
@@ -82,10 +85,10 @@ fn agreement_is_mir_evals() {
             numbers.chunks_exact(3).map(note).collect()
         };
         let counts = values(&file, &format!("{name}.counts"), i32::from_le_bytes);
-        let [asked, heard, found] = [0, 1, 2].map(|i| counts[i] as usize);
+        let [score, transcribed, matched] = [0, 1, 2].map(|i| counts[i] as usize);
         assert_eq!(
             agreement(&notes("score"), &notes("heard")),
-            Agreement { asked, heard, found },
+            Agreement { score, transcribed, matched },
             "{name}"
         );
     }

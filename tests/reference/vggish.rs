@@ -1,4 +1,5 @@
-//! VGGish against torchvggish: front end, convolutions, files. Numbers by `tests/golden/vggish.py`.
+//! VGGish, compared with torchvggish: front end, convolutions, files. The numbers are from
+//! `tests/golden/vggish.py`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,14 +64,14 @@ fn data(x: &Tensor) -> Vec<f32> {
 }
 
 #[test]
-fn front_end_is_torchvggishs() {
+fn the_front_end_matches_torchvggish() {
     let golden = arrays();
     let examples = FrontEnd::default().examples(&golden["samples"]);
     assert_near("examples", &examples, &golden["examples"], FRONT_END_TOLERANCE);
 }
 
 #[test]
-fn features_and_their_gradient_are_torchvggishs() {
+fn features_and_their_gradient_match_torchvggish() {
     let golden = arrays();
     let mut weights = ParamStore::frozen(&Device::Cpu);
     fill(&mut weights, &checkpoint().tensors);
@@ -99,13 +100,13 @@ fn features_and_their_gradient_are_torchvggishs() {
     assert_near("gradient", &data(gradients.get(&example).expect("a gradient")), theirs, tolerance);
 }
 
-/// Correlation, mean absolute difference and mean of the true values, of the map and the true front
-/// end.
-fn closeness(file: &str) -> (f64, f64, f64) {
+/// Correlation and mean absolute difference of the conversion and the true front end, and the
+/// standard deviation of the true values.
+fn compare_front_ends(file: &str) -> (f64, f64, f64) {
     let mono = audio_file::decode(workspace(file)).expect("audio").mono();
     let rate_hz = audio_file::decode(workspace(file)).expect("audio").sample_rate_hz;
     let power = mono.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / mono.len() as f64;
-    // The level of the images that the models see.
+    // The level of the training images.
     let gain = (0.01 / power).sqrt() as f32;
     let signal: Vec<f32> = mono.iter().map(|x| x * gain).collect();
     let at = |to_hz| engine::dsp::resample::resampled(&signal, rate_hz, to_hz).expect("resampled");
@@ -123,10 +124,10 @@ fn closeness(file: &str) -> (f64, f64, f64) {
         mapped.iter().zip(&truth).map(|(a, b)| (f64::from(*a), f64::from(*b))).collect();
     assert!(
         pairs.len() + 8 * BANDS > truth.len(),
-        "the map leaves out less than a frame of ours at the end"
+        "less than one of our frames is missing at the end"
     );
     let n = pairs.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+    let mean = |value: fn(&(f64, f64)) -> f64| pairs.iter().map(value).sum::<f64>() / n;
     let (mean_a, mean_b) = (mean(|p| p.0), mean(|p| p.1));
     let covariance = mean(|p| p.0 * p.1) - mean_a * mean_b;
     let deviation_a = (mean(|p| p.0 * p.0) - mean_a * mean_a).sqrt();
@@ -135,27 +136,28 @@ fn closeness(file: &str) -> (f64, f64, f64) {
 }
 
 #[test]
-fn the_map_from_our_mel_comes_near_on_real_sound() {
+fn the_conversion_from_our_mel_is_close_on_recordings() {
     for file in ["demo/piano", "styles/piano", "styles/guitar", "styles/harp", "styles/violin"] {
-        let (correlation, error, deviation) = closeness(&format!("presets/{file}.flac"));
+        let (correlation, error, deviation) = compare_front_ends(&format!("presets/{file}.flac"));
         println!(
-            "measured: VGGish from our mel, {file}: correlation {correlation:.3}, error {error:.3}, its values deviate by {deviation:.2}"
+            "measured: VGGish from our mel, {file}: correlation {correlation:.3}, \
+             error {error:.3}, standard deviation {deviation:.2}"
         );
         assert!(correlation > 0.94, "{file}: {correlation}");
         assert!(error < 0.5 && error < 0.3 * deviation, "{file}: {error} of {deviation}");
     }
 }
 
-/// A whole file of torch's older form: what it begins with, and the weights in the order of its
+/// A complete file in torch's old format: the committed start, and the weights in the order of its
 /// storages.
-fn old_form() -> Vec<u8> {
+fn old_format_file() -> Vec<u8> {
     let mut bytes = std::fs::read(golden("vggish_begin.pth")).expect("golden file");
     let file = std::fs::read(golden("vggish.safetensors")).expect("golden file");
     let (_, metadata) = SafeTensors::read_metadata(&file).expect("metadata");
     let order = &metadata.metadata().as_ref().expect("metadata")["storages"];
     let shapes: BTreeMap<String, Vec<usize>> = Vggish::parameters().into_iter().collect();
     for name in order.split(' ') {
-        // The embedding layers are cut to one number each.
+        // The embedding layers have one number each.
         let cut = if name.ends_with("weight") { vec![1, 1] } else { vec![1] };
         let tensor = weight(name, shapes.get(name).unwrap_or(&cut));
         bytes.extend((tensor.data.len() as u64).to_le_bytes());
@@ -165,11 +167,11 @@ fn old_form() -> Vec<u8> {
 }
 
 #[test]
-fn a_state_dict_becomes_a_feature_network_that_nothing_plays() {
+fn a_converted_state_dict_is_a_feature_network_and_not_a_model() {
     let folder = tempfile::tempdir().expect("a folder");
     let (weights, out) =
         (folder.path().join("vggish.pth"), folder.path().join("vggish.safetensors"));
-    std::fs::write(&weights, old_form()).expect("written");
+    std::fs::write(&weights, old_format_file()).expect("written");
     convert::run(&Args { weights, out: out.clone() }).expect("converted");
     let converted = Checkpoint::read(&out).expect("a checkpoint");
     assert_eq!(converted.kind, Kind::Vggish);
@@ -179,7 +181,7 @@ fn a_state_dict_becomes_a_feature_network_that_nothing_plays() {
 }
 
 #[test]
-fn the_zipped_form_holds_the_same_weights() {
+fn the_zip_format_has_the_same_weights() {
     let file = Pth::open(&golden("vggish_narrow.pth")).expect("a state dict");
     for (name, shape) in [("features.3.weight", vec![3, 2, 3, 3]), ("features.13.bias", vec![6])] {
         assert_eq!(file.tensor(name, &shape).expect("a tensor"), weight(name, &shape), "{name}");
@@ -187,17 +189,17 @@ fn the_zipped_form_holds_the_same_weights() {
 }
 
 #[test]
-fn files_that_are_no_vggish_are_refused_in_a_sentence() {
+fn other_files_are_refused_with_a_message() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("vggish.pth");
     let refused = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
-        let sentence = convert::checkpoint(&path).expect_err("refused").to_string();
+        let message = convert::checkpoint(&path).expect_err("refused").to_string();
         assert!(
-            sentence.starts_with(&path.display().to_string()) && sentence.len() < 400,
-            "{sentence}"
+            message.starts_with(&path.display().to_string()) && message.len() < 400,
+            "{message}"
         );
-        sentence
+        message
     };
     let narrow = refused(&std::fs::read(golden("vggish_narrow.pth")).expect("golden file"));
     assert!(
@@ -208,17 +210,20 @@ fn files_that_are_no_vggish_are_refused_in_a_sentence() {
     {
         assert!(
             refused(wrong)
-                .contains("expected a state dict saved by torch (.pth), found something else")
+                .contains("expected a state dict saved by torch (.pth), found another format")
         );
     }
-    let whole = old_form();
-    for length in [20, 200, 2000, whole.len() - 4] {
-        assert!(refused(&whole[..length]).contains("expected a whole state dict"), "{length}");
+    let complete = old_format_file();
+    for length in [20, 200, 2000, complete.len() - 4] {
+        assert!(
+            refused(&complete[..length]).contains("expected a complete state dict"),
+            "{length}"
+        );
     }
-    let without: Vec<u8> = replaced(&whole, b"features.8.bias", b"features.9.bias");
-    assert!(refused(&without).contains("`features.8.bias`: expected shape [256], found nothing"));
-    let whole_numbers = replaced(&whole, b"FloatStorage", b"IntStorage");
-    assert!(refused(&whole_numbers).contains("IntStorage"));
+    let without: Vec<u8> = replaced(&complete, b"features.8.bias", b"features.9.bias");
+    assert!(refused(&without).contains("`features.8.bias`: expected shape [256], found none"));
+    let integers = replaced(&complete, b"FloatStorage", b"IntStorage");
+    assert!(refused(&integers).contains("IntStorage"));
     let missing = folder.path().join("none.pth");
     assert!(convert::checkpoint(&missing).expect_err("refused").to_string().contains("none.pth"));
 }

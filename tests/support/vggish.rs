@@ -1,5 +1,5 @@
-//! VGGish with weights that a formula makes: those of 18 MB need no file. `tests/golden/vggish.py`
-//! has the same formula.
+//! VGGish with weights from a formula, because 18 MB of weights would be too large to commit.
+//! `tests/golden/vggish.py` has the same formula.
 
 use engine::checkpoint::{Checkpoint, Kind, StoredTensor};
 use trainer::vggish::Vggish;
@@ -18,14 +18,14 @@ pub fn draw(name: &str, count: usize, bound: f64) -> Vec<f32> {
     (0..count).map(|_| ((2.0 * next() - 1.0) * bound) as f32).collect()
 }
 
-/// A weight that keeps the power of what passes (He et al. 2015), or a bias of up to .1.
+/// A weight that preserves the power of its input (He et al. 2015), or a bias of up to 0.1.
 pub fn weight(name: &str, shape: &[usize]) -> StoredTensor {
     let fan_in: usize = shape.iter().skip(1).product();
     let bound = if shape.len() == 1 { 0.1 } else { (6.0 / fan_in as f64).sqrt() };
     StoredTensor { shape: shape.to_vec(), data: draw(name, shape.iter().product(), bound) }
 }
 
-/// The whole network's.
+/// The weights of the whole network.
 pub fn checkpoint() -> Checkpoint {
     let mut checkpoint = Checkpoint::new(Kind::Vggish, &()).expect("a checkpoint");
     for (name, shape) in Vggish::parameters() {

@@ -1,4 +1,4 @@
-//! `trainer <command>`: one line here for each command; its options live beside its code.
+//! The subcommands of `trainer`. Their options are defined in the modules that run them.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::data::soundfont::{demo, sampled, synthetic};
 use crate::vggish::convert;
 use crate::{ablation, evaluate, export, train};
 
-/// Makes Luthier's models: data sets, training runs, evaluations.
+/// Creates Luthier's models: data sets, training runs, evaluations.
 #[derive(Parser)]
 #[command(name = "trainer", version)]
 struct Cli {
@@ -31,12 +31,12 @@ enum Command {
     Export(export::Args),
     ConvertVggish(convert::Args),
     Ablate(ablation::Args),
-    /// Compares a model's results with the truth, beside baselines.
+    /// Compares a model's output with the true target and with baselines.
     Evaluate(evaluate::Args),
 }
 
-/// Runs the command line of this process; a command that did a part of its work and named the rest
-/// ends with 1.
+/// Parses the command line of this process and runs the command. The exit code is 1 if `fetch`
+/// could not download every file.
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Render(args) => render::run(&args).map(drop)?,

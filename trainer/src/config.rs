@@ -1,7 +1,7 @@
-//! What a training run does: the TOML that a user writes and that the run folder keeps.
+//! The config of a training run: the TOML file that a user writes and that the run folder stores.
 //!
-//! Every field has a default; a file and `key=value` overrides change some of them. A field that
-//! does not exist is refused by its name.
+//! Every field has a default. A file and `key=value` overrides replace some of them. An undefined
+//! field is an error that names the field.
 
 use std::path::Path;
 
@@ -14,8 +14,7 @@ use toml::{Table, Value};
 use crate::losses::perceptual::ChannelWeights;
 use crate::optim::{OptimizerConfig, ScheduleConfig};
 
-/// The loss terms: their weights, and how the perceptual one is taken. A term of weight 0 is not
-/// computed.
+/// Weights and options of the loss terms. A term of weight 0 is not computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossWeights {
@@ -23,16 +22,16 @@ pub struct LossWeights {
     pub mse: f64,
     /// Autoencoder: mean absolute error of the image.
     pub l1: f64,
-    /// Autoencoder: distance of the feature network's features.
+    /// Autoencoder: distance of the feature network's activations.
     pub perceptual: f64,
-    /// How much each of their channels counts there.
+    /// Weights of the activations' channels in the perceptual loss.
     pub channel_weights: ChannelWeights,
-    /// Autoencoder: pull of the latent's distribution towards N(0, 1).
+    /// Autoencoder: KL divergence of the latent's distribution from N(0, 1).
     pub kl: f64,
     /// Diffusion: distance of the feature statistics (Gram matrices) of the decoded estimate and
     /// the target.
     pub style: f64,
-    /// Diffusion: error of the prediction.
+    /// Diffusion: error of the denoiser's prediction.
     pub diffusion: f64,
     /// Cross-entropy of the instrument label.
     pub label: f64,
@@ -53,31 +52,31 @@ impl Default for LossWeights {
     }
 }
 
-/// How batches of the diffusion are drawn.
+/// How examples and timesteps of the diffusion are drawn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiffusionTraining {
-    /// Share of the timesteps that are the last one, where the v target is the data alone.
+    /// Share of the timesteps that are the last one. There the v target contains only the data.
     pub terminal_share: f64,
-    /// Probability that a clean prefix of the target is given: as long as the window's own, or, as
-    /// often, of any length.
+    /// Probability of a clean prefix of the target. Half of the prefixes are as long as the
+    /// window's overlap, the others have a random length.
     pub prefix_probability: f64,
     /// Probability that the style is dropped (classifier-free guidance).
     pub style_drop: f64,
     /// Probability that the content is dropped.
     pub content_drop: f64,
-    /// Probability that style and target, and by itself the content, get a recording chain of
-    /// chance ([`crate::data::augment::recolour`]).
+    /// Probability of a random recording chain ([`crate::data::augment::recolour`]), drawn for style and
+    /// target together and for the content.
     pub recolour: f64,
-    /// Weighs timesteps by their signal-to-noise ratio up to this (min-SNR, Hang et al. 2023); 0
-    /// weighs all alike. Under v-prediction at zero terminal SNR nothing is learnt at the last
-    /// timestep then.
+    /// Upper limit of the weight of a timestep by its signal-to-noise ratio (min-SNR, Hang et al.
+    /// 2023). 0 is equal weights. With v-prediction and zero terminal SNR, the last timestep has
+    /// weight 0.
     pub min_snr_gamma: f64,
-    /// Weight of a latent channel's error: its standard deviation to this power (0: all alike, 2:
-    /// error of the image).
+    /// Weight of a latent channel's error: its standard deviation to this power. 0 is equal
+    /// weights; 2 is the error of the image.
     pub channel_power: f64,
-    /// Folders of more datasets beside the run's, rendered or built of recordings: every example
-    /// is drawn from one of all, at equal chance.
+    /// Folders of additional datasets, rendered or built from recordings. Every example is drawn
+    /// from one of all datasets with equal probability.
     pub extra_datasets: Vec<String>,
 }
 
@@ -96,15 +95,16 @@ impl Default for DiffusionTraining {
     }
 }
 
-/// New sounds while the diffusion trains on a rendered dataset ([`crate::data::dataset::online_rendering`]).
+/// Online rendering: new sounds during diffusion training on a rendered dataset
+/// ([`crate::data::dataset::online_rendering`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnlineRenderingConfig {
     /// The dataset's SF2 files.
     pub soundfonts: Vec<String>,
-    /// Steps after which one of the dataset's setups is made anew; 0 is never.
+    /// Interval in steps at which one of the dataset's setups is rendered again; 0 is never.
     pub every: u64,
-    /// Threads that render beside the training.
+    /// Threads that render during the training.
     pub threads: usize,
 }
 
@@ -120,11 +120,11 @@ impl Default for OnlineRenderingConfig {
 pub struct ClassifierConfig {
     /// Channels after each stride-2 convolution, multiples of 8.
     pub channels: Vec<usize>,
-    /// Largest random change of an image's level, dB (the judge must not listen to loudness).
+    /// Largest random change of an image's level, dB. It keeps the judge independent of loudness.
     pub level_jitter_db: f32,
-    /// Largest random tilt, dB at the lowest and the highest band.
+    /// Largest random spectral tilt, dB at the lowest and the highest band.
     pub tilt_jitter_db: f32,
-    /// Largest random noise on every pixel, dB.
+    /// Largest random noise of every pixel, dB.
     pub noise_db: f32,
 }
 
@@ -139,15 +139,15 @@ impl Default for ClassifierConfig {
     }
 }
 
-/// How often things happen, in steps; 0 is never.
+/// Intervals in steps; 0 is never.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intervals {
-    /// A line of the log (losses are means since the line before).
+    /// Log lines. Their losses are means since the previous line.
     pub log: u64,
     /// Validation.
     pub validate: u64,
-    /// `last.safetensors` and `state.safetensors`.
+    /// Checkpoints: `last.safetensors` and `state.safetensors`.
     pub checkpoint: u64,
     /// Pictures.
     pub panels: u64,
@@ -159,40 +159,42 @@ impl Default for Intervals {
     }
 }
 
-/// Examples a step, at most: a typing error would take all memory.
+/// Upper limit of the batch size. A typing error would exhaust the memory.
 const BATCH_MAX: usize = 4096;
 
-/// Everything that shapes a run. Two runs of equal configs, data and device give equal weights.
+/// Config of a run. Two runs of equal config, data and device compute equal weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// Folder of the dataset: rendered, or built of recordings.
+    /// Folder of the dataset, rendered or built from recordings.
     pub data: String,
-    /// Model file to start from; empty for none. The ldm needs a trained autoencoder here.
+    /// Model file to start from; empty for none. The ldm needs a trained autoencoder.
     pub init: String,
-    /// Every random number of the run comes from this and the step.
+    /// Seed. Random numbers depend only on the seed and the step.
     pub seed: u64,
-    /// Steps in all.
+    /// Total steps.
     pub steps: u64,
-    /// Examples a step.
+    /// Batch size.
     pub batch: usize,
-    /// Examples that one validation looks at.
+    /// Examples of a validation.
     pub validation_items: usize,
-    /// File of the network whose features the perceptual and the style loss compare, a classifier
-    /// or VGGish (`trainer convert-vggish`); empty for none.
+    /// Model file of the feature network of the perceptual and the style loss: a classifier or
+    /// VGGish (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
-    /// Whether convolutions and linear layers, forward and backward, and Muon's long products
-    /// multiply values rounded to bf16, and sum in f32: up to twice the rate on a CPU with
-    /// AVX512-BF16, some three times with AMX-BF16, where the frozen encoder does so too. Without,
-    /// and on a GPU, they multiply f32. Weights, moments and everything else stay f32.
+    /// Whether matrix products round their inputs to bf16 and accumulate in f32. It applies to
+    /// convolutions and linear layers, forward and backward, and to the long products of Muon. It
+    /// is faster on a CPU with AVX512-BF16 or AMX-BF16. With AMX the frozen encoder uses bf16 too.
+    /// Other CPUs and GPUs ignore it. Weights, moments and all other values stay f32
+    /// (`docs/decisions/045-bf16-kernels.md`).
     pub bf16: bool,
-    /// Whether checkpoints are kept in files of at most 15 MiB as well (f16, without the
+    /// Whether checkpoints are also written as files of at most 15 MiB (f16, without the
     /// optimiser's moments).
     pub shards: bool,
-    /// Decay of the weights' moving average, which is what is validated and exported; 0 is none.
+    /// Decay of the moving average of the weights, which is validated and exported; 0 is none.
     pub ema_decay: f64,
-    /// Autoencoder: standard deviation of the noise on the latent, in pixels of a whole patch (the
-    /// linear path is an isometry): the decoder will be given latents that no encoder made.
+    /// Autoencoder: standard deviation of the noise on the latent. The unit is pixels of a whole
+    /// patch, because the linear path is an isometry. The noise prepares the decoder for latents
+    /// that the denoiser predicts.
     pub latent_noise: f64,
     /// The model.
     pub model: ModelConfig,
@@ -202,13 +204,13 @@ pub struct RunConfig {
     pub schedule: ScheduleConfig,
     /// The loss terms.
     pub loss: LossWeights,
-    /// The diffusion's batches.
+    /// Examples and timesteps of the diffusion.
     pub diffusion: DiffusionTraining,
-    /// New sounds while training.
+    /// Online rendering.
     pub online_rendering: OnlineRenderingConfig,
     /// The classifier.
     pub classifier: ClassifierConfig,
-    /// What happens when.
+    /// Intervals.
     pub every: Intervals,
 }
 
@@ -239,26 +241,32 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// Defaults, changed by a file, changed by `key=value` overrides
+    /// The defaults, with the fields of a file and of `key=value` overrides
     /// (`schedule.learning_rate=1e-3`).
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a field does not exist or has an invalid value.
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
-        Self::over(Self::default(), file, overrides)
+        Self::load_over(Self::default(), file, overrides)
     }
 
-    /// That products are to be of bf16, and this machine multiplies them.
+    /// The bf16 kernels, if `bf16` is set and this machine supports them.
     pub fn bf16_products(&self) -> Option<Bf16> {
         Bf16::detect().filter(|_| self.bf16)
     }
 
-    /// The config of a run that stopped, which names all that there was: what has come since, it
-    /// goes on without.
-    pub fn stopped(file: &Path, overrides: &[String]) -> anyhow::Result<Self> {
-        let mut then = Self::default();
-        (then.model.style.frequency_channels, then.model.unet.profile_channels) = (0, 0);
-        Self::over(then, Some(file), overrides)
+    /// The config of a run to resume. Network parts that its file does not contain stay disabled,
+    /// because the run started before they existed.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`].
+    pub fn load_resumed(file: &Path, overrides: &[String]) -> anyhow::Result<Self> {
+        let mut base = Self::default();
+        (base.model.style.frequency_channels, base.model.unet.profile_channels) = (0, 0);
+        Self::load_over(base, Some(file), overrides)
     }
 
-    fn over(base: Self, file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
+    fn load_over(base: Self, file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         let mut table = Table::try_from(base).context("default config")?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
@@ -279,7 +287,7 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// The first field, by name, in which another config differs.
+    /// The name of the first field in which another config differs.
     pub fn differs_from(&self, other: &Self) -> anyhow::Result<Option<String>> {
         Ok(first_difference(&Value::try_from(self)?, &Value::try_from(other)?))
     }
@@ -289,7 +297,7 @@ impl RunConfig {
         Ok(toml::to_string(self)?)
     }
 
-    /// What is a share of something, and what a moving average keeps of itself.
+    /// Checks shares (0 to 1) and decays (0 to below 1).
     fn check_shares(&self) -> anyhow::Result<()> {
         let shares = [
             ("diffusion.terminal_share", self.diffusion.terminal_share),
@@ -361,7 +369,7 @@ impl RunConfig {
     }
 }
 
-/// Fields that were renamed: table, old name, current name. Old names are accepted for one release.
+/// Renamed fields: table, old name, current name. Old names are accepted for one release.
 const RENAMED_FIELDS: [(&[&str], &str, &str); 3] = [
     (&[], "renewal", "online_rendering"),
     (&["diffusion"], "further_data", "extra_datasets"),
@@ -383,8 +391,7 @@ fn with_current_names(mut changes: Table) -> Table {
     changes
 }
 
-/// Lays `changes` over `base`, table by table. Numbers take the type of what they replace (`1` for
-/// a float).
+/// Merges `changes` into `base`, table by table. An integer that replaces a float becomes a float.
 fn merge(base: &mut Table, changes: Table) {
     for (key, change) in changes {
         match (base.get_mut(&key), change) {
@@ -399,7 +406,7 @@ fn merge(base: &mut Table, changes: Table) {
     }
 }
 
-/// The path to the first value that differs; empty where both are no tables.
+/// The path of the first value that differs; empty if both are values.
 fn first_difference(a: &Value, b: &Value) -> Option<String> {
     match (a, b) {
         (Value::Table(a), Value::Table(b)) => a.iter().find_map(|(key, value)| {
@@ -422,7 +429,7 @@ fn assign(table: &mut Table, path: &str, value: Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A TOML value, or else a string without its quotes.
+/// A TOML value, or a string without quotes.
 fn literal(text: &str) -> Value {
     let parsed =
         format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
@@ -458,7 +465,7 @@ mod tests {
         assert_eq!(config.schedule.learning_rate, 1.0);
         assert_eq!(config.model.unet.channels, [32, 64]);
         assert_eq!(config.data, "some/where");
-        assert_eq!(config.batch, RunConfig::default().batch, "what is not named stays");
+        assert_eq!(config.batch, RunConfig::default().batch, "other fields keep their defaults");
     }
 
     #[test]
@@ -471,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_from_before_the_spectral_profile_goes_on_without_it() {
+    fn a_run_without_a_spectral_profile_resumes_without_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         let text = load(&["seed=9"]).unwrap().to_toml().unwrap();
@@ -479,12 +486,12 @@ mod tests {
             text.lines().filter(|line| !line.starts_with("profile_channels")).collect();
         assert_eq!(old.len() + 1, text.lines().count());
         std::fs::write(&path, old.join("\n")).unwrap();
-        assert_eq!(RunConfig::stopped(&path, &[]).unwrap().model.unet.profile_channels, 0);
+        assert_eq!(RunConfig::load_resumed(&path, &[]).unwrap().model.unet.profile_channels, 0);
         assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), load(&["seed=9"]).unwrap());
     }
 
     #[test]
-    fn the_field_in_which_configs_differ_has_a_name() {
+    fn the_first_different_field_is_named() {
         let config = load(&["seed=9"]).unwrap();
         assert_eq!(config.differs_from(&config).unwrap(), None);
         for (change, field) in [
@@ -498,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_fields_are_refused_by_name() {
+    fn invalid_fields_are_refused_by_name() {
         for (change, word) in [
             ("schedule.lerning_rate=1", "lerning_rate"),
             ("bach=2", "bach"),

@@ -1,4 +1,4 @@
-//! `trainer export`: a run's checkpoint as a file to ship.
+//! `trainer export`: converts a run's checkpoint to a model file for the plugin.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,21 @@ use engine::nn::candle::{Candle, ParamStore};
 use engine::{Error, Result};
 use serde_json::Value;
 
-/// Writes a trained model with half-precision weights: half the size, and what the plugin and the
-/// command line read.
+/// Writes a trained model in half precision for the plugin and the command line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Model file of a run.
     #[arg(long)]
     pub model: PathBuf,
-    /// Writes the mean of its weights and those of the model that its training started from: what
-    /// it has learnt of its data costs less of what that one knew of others (Wortsman et al. 2022,
-    /// arXiv 2109.01903).
+    /// Average the weights with those of this model, from which the training started. Keeps more of
+    /// what the earlier model learnt (Wortsman et al. 2022, arXiv 2109.01903).
     #[arg(long, value_name = "MODEL")]
     pub mean_with: Option<PathBuf>,
-    /// Writes the autoencoder alone, in full precision: what `train --model ldm --init` starts
-    /// anew on.
+    /// Write only the autoencoder, in full precision, for `train --model ldm --init`.
     #[arg(long, conflicts_with = "mean_with")]
     pub autoencoder: bool,
-    /// How much what it plays is raised: by what `evaluate audio --split validation` finds it
-    /// quieter than the true target.
+    /// Gain of the model's output in dB: by how much the output is too quiet
+    /// (`evaluate audio --split validation`).
     #[arg(long, value_name = "DB", conflicts_with = "autoencoder")]
     pub makeup_db: Option<f32>,
     /// File to write.
@@ -38,11 +35,11 @@ pub struct Args {
     pub out: PathBuf,
 }
 
-/// Checks that the model plays, and writes it.
+/// Checks that the model runs, and writes it.
 pub fn run(args: &Args) -> Result<()> {
     let mut checkpoint = Checkpoint::read(&args.model)?;
     if let Some(path) = &args.mean_with {
-        take_mean(&mut checkpoint, &Checkpoint::read(path)?, path)?;
+        average_weights(&mut checkpoint, &Checkpoint::read(path)?, path)?;
     }
     if let Some(makeup_db) = args.makeup_db {
         set_makeup(&mut checkpoint, makeup_db)?;
@@ -50,14 +47,14 @@ pub fn run(args: &Args) -> Result<()> {
     if checkpoint.kind == Kind::Model {
         InferenceModel::packed(&checkpoint)?;
     }
-    forget_folders(&mut checkpoint.provenance);
+    strip_folders(&mut checkpoint.provenance);
     if args.autoencoder {
         return autoencoder(&checkpoint)?.write(&args.out, Precision::F32);
     }
     checkpoint.write(&args.out, Precision::F16)
 }
 
-/// The model plays so much louder.
+/// Sets the makeup gain in the model's config.
 fn set_makeup(checkpoint: &mut Checkpoint, makeup_db: f32) -> Result<()> {
     let config = ModelConfig { makeup_db, ..checkpoint.model_config()? };
     config.validate()?;
@@ -65,14 +62,14 @@ fn set_makeup(checkpoint: &mut Checkpoint, makeup_db: f32) -> Result<()> {
     Ok(())
 }
 
-/// The autoencoder of a model, or of a file that holds nothing else.
+/// Extracts the autoencoder of a model file or an autoencoder file.
 ///
 /// # Errors
-/// If there is none in it.
+/// If encoder or decoder is missing.
 pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
-    // Says what came where neither is in it.
+    // Returns an error for files without a model config.
     checkpoint.model_config()?;
-    let of = |text: &Value| text.get("autoencoder").unwrap_or(text).clone();
+    let own = |text: &Value| text.get("autoencoder").unwrap_or(text).clone();
     let part =
         |name: &str| name.split('.').next().is_some_and(|part| [ENCODER, DECODER].contains(&part));
     let tensors = checkpoint.tensors.iter().filter(|(name, _)| part(name));
@@ -85,18 +82,19 @@ pub fn autoencoder(checkpoint: &Checkpoint) -> Result<Checkpoint> {
         kind: Kind::Autoencoder,
         config: checkpoint.config.clone(),
         latent: checkpoint.latent.clone(),
-        provenance: of(&checkpoint.provenance),
-        metrics: of(&checkpoint.metrics),
+        provenance: own(&checkpoint.provenance),
+        metrics: own(&checkpoint.metrics),
         tensors: tensors.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(),
         sha256: String::new(),
     })
 }
 
-/// The mean of both models' weights. The run's metrics are not the mean's and go.
+/// Replaces the weights by the mean of both models' weights. The run's metrics do not apply to the
+/// mean and are removed.
 ///
-/// A part that the other model lacks was added when its training started, behind layers of zeros:
-/// these are what the mean is taken with there, and the rest of the part is as it was trained.
-fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Result<()> {
+/// A part that the other model lacks was added at the start of the training, behind layers of
+/// zeros. The mean is computed with these zeros. The other weights of the part stay as trained.
+fn average_weights(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Result<()> {
     let added = checkpoint.tensors.keys().any(|name| !other.tensors.contains_key(name));
     let zeros = if added { zeros_at_start(checkpoint, other)? } else { BTreeMap::new() };
     for (name, tensor) in &mut checkpoint.tensors {
@@ -120,8 +118,7 @@ fn take_mean(checkpoint: &mut Checkpoint, other: &Checkpoint, path: &Path) -> Re
     Ok(())
 }
 
-/// Of a model's weights those that the other, a whole model, has no part for, and whether they are
-/// zero before training.
+/// The weights that the other, complete model lacks, and whether each is zero before training.
 fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMap<String, bool>> {
     InferenceModel::packed(other)?;
     let (config, latent) = (checkpoint.model_config()?, &checkpoint.latent);
@@ -131,9 +128,8 @@ fn zeros_at_start(checkpoint: &Checkpoint, other: &Checkpoint) -> Result<BTreeMa
     Ok(added.map(|(name, (_, values))| (name, values.iter().all(|value| *value == 0.0))).collect())
 }
 
-/// Leaves only the names of files and folders: where they lay on the trainer's machine says nothing
-/// elsewhere.
-fn forget_folders(value: &mut Value) {
+/// Removes the folders from absolute paths, because they are meaningless on other machines.
+fn strip_folders(value: &mut Value) {
     match value {
         Value::String(text) => {
             if let (true, Some(name)) = (Path::new(text).is_absolute(), Path::new(text).file_name())
@@ -141,8 +137,8 @@ fn forget_folders(value: &mut Value) {
                 *text = name.to_string_lossy().into_owned();
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(forget_folders),
-        Value::Object(fields) => fields.values_mut().for_each(forget_folders),
+        Value::Array(values) => values.iter_mut().for_each(strip_folders),
+        Value::Object(fields) => fields.values_mut().for_each(strip_folders),
         _ => {}
     }
 }
@@ -154,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mean_lies_between_its_models_and_needs_the_same_ones() {
+    fn the_mean_is_between_two_models_and_needs_equal_tensors() {
         let model = |value: f32, name: &str| {
             let mut checkpoint = Checkpoint::new(Kind::Model, &ModelConfig::default()).unwrap();
             let tensor = StoredTensor { shape: vec![2], data: vec![value, -value] };
@@ -162,19 +158,20 @@ mod tests {
             checkpoint
         };
         let (mut mean, path) = (model(1.0, "unet.w"), Path::new("other.safetensors"));
-        take_mean(&mut mean, &model(2.0, "unet.w"), path).unwrap();
+        average_weights(&mut mean, &model(2.0, "unet.w"), path).unwrap();
         assert_eq!(mean.tensors["unet.w"].data, [1.5, -1.5]);
         assert!(mean.provenance.get("mean_with").is_some());
         let mut wide = model(2.0, "unet.w");
         wide.tensors.get_mut("unet.w").unwrap().shape = vec![1, 2];
-        let error = take_mean(&mut mean, &wide, path).unwrap_err().to_string();
+        let error = average_weights(&mut mean, &wide, path).unwrap_err().to_string();
         assert!(error.contains("other.safetensors") && error.contains("unet.w"), "{error}");
-        let error = take_mean(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
-        assert!(error.contains("encoder"), "half a model is refused: {error}");
+        let error =
+            average_weights(&mut mean, &model(2.0, "unet.v"), path).unwrap_err().to_string();
+        assert!(error.contains("encoder"), "an incomplete model is refused: {error}");
     }
 
     #[test]
-    fn a_makeup_stands_in_the_models_config_and_is_refused_out_of_bounds() {
+    fn makeup_gain_is_written_to_the_config_and_refused_out_of_bounds() {
         let mut checkpoint = Checkpoint::new(Kind::Model, &ModelConfig::default()).unwrap();
         set_makeup(&mut checkpoint, 2.5).unwrap();
         let expected = ModelConfig { makeup_db: 2.5, ..ModelConfig::default() };
@@ -184,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_autoencoder_of_a_model_is_a_file_of_its_own_kind_and_its_own_again() {
+    fn an_extracted_autoencoder_is_an_autoencoder_file_and_can_be_extracted_again() {
         let mut model = Checkpoint::new(Kind::Model, &ModelConfig::default()).unwrap();
         for name in ["encoder.w", "decoder.w", "style.w", "unet.w"] {
             model.tensors.insert(name.into(), StoredTensor { shape: vec![1], data: vec![1.0] });
@@ -203,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_came_later_is_halved_where_it_began_at_zero() {
+    fn an_added_part_is_halved_where_it_was_initially_zero() {
         let trained = |config: &ModelConfig| {
             let mut store = ParamStore::new(&Device::Cpu, 1);
             let latent = LatentStats { mean: vec![0.0; 32], std: vec![1.0; 32] };
@@ -225,7 +222,7 @@ mod tests {
         let mut before = ModelConfig::default();
         before.unet.profile_channels = 0;
         let mut mean = trained(&ModelConfig::default());
-        take_mean(&mut mean, &trained(&before), Path::new("before.safetensors")).unwrap();
+        average_weights(&mut mean, &trained(&before), Path::new("before.safetensors")).unwrap();
         let first = |name: &str| mean.tensors[name].data[0];
         assert_eq!(
             ["unet.out.weight", "unet.profile.0.weight", "unet.profile.out.weight"].map(first),
@@ -234,9 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shipped_names_no_folder_of_the_machine_that_trained_it() {
-        let mut value = serde_json::json!({"run": {"data": "/home/me/aligned", "seed": 1}, "files": ["/a/b.sf2", "c.sf2"]});
-        forget_folders(&mut value);
+    fn exported_files_contain_no_folders_of_the_training_machine() {
+        let mut value = serde_json::json!({
+            "run": {"data": "/home/me/aligned", "seed": 1},
+            "files": ["/a/b.sf2", "c.sf2"]
+        });
+        strip_folders(&mut value);
         assert_eq!(
             value,
             serde_json::json!({"run": {"data": "aligned", "seed": 1}, "files": ["b.sf2", "c.sf2"]})

@@ -1,9 +1,9 @@
-//! Distances between log-mel images that do not listen to the level.
+//! Distance of log-mel images, independent of level.
 
 use engine::image::MelImage;
 
-/// Root mean square difference of two images in dB after the mean difference is taken out
-/// (`range_db` = dB from 0 to 1).
+/// Root mean square difference of two images in dB, after the mean difference is subtracted.
+/// `range_db` is the range from 0 to 1 in dB.
 ///
 /// # Panics
 /// If the images differ in size.

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-/// Training makes and frees large tensors all the time: mimalloc halves the time of a step.
+/// Training allocates large tensors in every step: `docs/decisions/014-mimalloc.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other
-    // command, without a panic.
+    // A closed pipe (`| head`) ends the process without a panic, like other commands.
     sigpipe::reset();
-    wait_asleep();
+    limit_spinning();
     match trainer::cli::run() {
         Ok(code) => code,
         Err(error) => {
@@ -20,12 +19,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// candle's own threads spin for a while after each operation, on the cores that our convolutions
-/// then want: a step of training takes a tenth less where they sleep soon.
-fn wait_asleep() {
+/// Limits how long candle's idle threads spin, because they occupy cores that our convolutions
+/// need: `docs/decisions/042-cpu-training-step.md`.
+fn limit_spinning() {
     const SPINS: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
     if std::env::var_os(SPINS).is_none() {
-        // SAFETY: no other thread runs yet.
+        // SAFETY: this thread is the only one.
         unsafe { std::env::set_var(SPINS, "50") };
     }
 }

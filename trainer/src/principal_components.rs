@@ -1,5 +1,4 @@
-//! Principal components of image patches: the linear autoencoder that ours starts from and is
-//! measured against.
+//! Principal components of image patches: initial weights and baseline of the autoencoder.
 
 use anyhow::{Result, ensure};
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -10,11 +9,11 @@ pub struct PrincipalComponents {
     pub side: usize,
     /// Mean patch, `side * side`, row-major.
     pub mean: Vec<f32>,
-    /// `count x (side * side)`, the component of the largest variance first.
+    /// `count x (side * side)`, in order of falling variance.
     pub components: Vec<Vec<f32>>,
 }
 
-/// The patch of `side` at block `(by, bx)` of an image with rows of `width`.
+/// The patch of `side` x `side` pixels at block `(by, bx)` of an image with `width` columns.
 fn patch(
     image: &[f32],
     width: usize,
@@ -36,7 +35,10 @@ fn blocks(
 }
 
 impl PrincipalComponents {
-    /// Fits `count` components to all patches of `images` (rows of `width`).
+    /// Fits `count` components to all patches of `images` with `width` columns.
+    ///
+    /// # Errors
+    /// If there are no images, or more components than pixels of a patch.
     pub fn fit(images: &[Vec<f32>], width: usize, side: usize, count: usize) -> Result<Self> {
         let size = side * side;
         ensure!(
@@ -77,7 +79,7 @@ impl PrincipalComponents {
         })
     }
 
-    /// Mean squared error of projecting `images` onto the components and back.
+    /// Mean squared error after projection of `images` onto the components and back.
     pub fn mse(&self, images: &[Vec<f32>], width: usize) -> f64 {
         let (mut error, mut pixels) = (0.0f64, 0usize);
         for image in images {
@@ -100,13 +102,13 @@ impl PrincipalComponents {
         error / pixels as f64
     }
 
-    /// Weight `[count, size]` and bias of the layer that projects a patch.
+    /// Weight `[count, size]` and bias of the layer that projects a patch onto the components.
     pub fn analysis(&self) -> (Vec<f32>, Vec<f32>) {
         let bias = |c: &Vec<f32>| -c.iter().zip(&self.mean).map(|(a, b)| a * b).sum::<f32>();
         (self.components.concat(), self.components.iter().map(bias).collect())
     }
 
-    /// Weight `[size, count]` and bias of the layer that brings it back.
+    /// Weight `[size, count]` and bias of the layer that reconstructs a patch.
     pub fn synthesis(&self) -> (Vec<f32>, Vec<f32>) {
         let size = self.side * self.side;
         (
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patches_of_a_plane_are_found_whole_by_two_components() {
+    fn patches_of_a_plane_are_reconstructed_from_two_components() {
         let image = |a: f32, b: f32| {
             (0..16 * 16)
                 .map(|i| a * (i % 4) as f32 + b * (i / 16 % 4) as f32 + 0.5)

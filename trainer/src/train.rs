@@ -1,4 +1,4 @@
-//! `trainer train`: a run from its config to its model file.
+//! `trainer train`: runs a training from its config to a model file.
 
 use std::path::{Path, PathBuf};
 
@@ -13,64 +13,64 @@ use crate::train_loop::shards;
 use crate::train_loop::stop::Stop;
 use crate::train_loop::{self, Options, Summary, Task};
 
-/// A year.
+/// One year.
 const MINUTES_MAX: f64 = 525_600.0;
 
-/// What is trained.
+/// Kind of model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Model {
     /// Spectrogram encoder and decoder.
     Autoencoder,
-    /// Style encoder and denoiser, over a trained autoencoder (`--init`).
+    /// Style encoder and denoiser, on top of a trained autoencoder (`--init`).
     Ldm,
-    /// Instrument classifier: judge of transfers, and network of the perceptual losses.
+    /// Instrument classifier: judge of evaluations, or feature network of losses.
     Classifier,
 }
 
-/// Where it is trained.
+/// Device of a training run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum DeviceKind {
-    /// Our own operations.
+    /// All CPU cores.
     #[default]
     Cpu,
-    /// The first CUDA GPU; needs a build with `--features cuda`.
+    /// The first CUDA GPU (needs a build with `--features cuda`).
     Cuda,
 }
 
 /// Arguments of `trainer train`.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
-    /// What to train.
+    /// Kind of model.
     #[arg(long, value_enum)]
     pub model: Model,
-    /// Run config; fields that it does not name have their defaults. A resumed run has its own.
+    /// Run config (TOML). Missing fields have their defaults. A resumed run uses its own config.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of a dataset (the config's `data`).
+    /// Folder of the data set (`data` in the config).
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Run folder.
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// Model file to start from (the config's `init`).
+    /// Model file to start from (`init` in the config).
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// Go on with the run in the run folder, exactly as if it had never stopped.
+    /// Continue the run in the run folder; the result is the same as without the interruption.
     #[arg(long)]
     pub resume: bool,
-    /// Stop after so many minutes, with a checkpoint.
+    /// Stop after this many minutes and write a checkpoint.
     #[arg(long, value_name = "M")]
     pub minutes: Option<f64>,
-    /// Where to train.
+    /// Device.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
-    /// Changes of the config: `schedule.learning_rate=1e-3`.
+    /// Overrides of config fields, for example `schedule.learning_rate=1e-3`.
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
 
 impl Args {
-    /// A run from nothing, by the config's defaults, on the CPU.
+    /// A new run on the CPU with the config's defaults.
     pub fn new(model: Model, data: &Path, out: &Path) -> Self {
         Self {
             model,
@@ -100,29 +100,29 @@ pub fn run(args: Args) -> Result<Summary> {
         "data: expected the folder of a dataset, found `{}`",
         config.data
     );
-    let init = init(&args, &config);
+    let init = init_file(&args, &config);
     let setup =
         TaskSetup { config: &config, device: open_device(args.device)?, init: init.as_deref() };
     Stop::catch_signals();
     let options =
         Options { out: args.out, resume: args.resume, minutes: args.minutes, quiet: false };
-    // One of the threads that share the work: a thread beside them would sleep, and be woken,
-    // hundreds of times a step.
+    // The training loop runs on one of rayon's threads. A separate thread would be woken hundreds
+    // of times a step (`docs/decisions/042-cpu-training-step.md`).
     rayon::scope(|_| train_loop::train(build(args.model, &setup)?.as_mut(), &config, &options))
 }
 
-/// The model file to start from; what came in shards in its place.
-fn init(args: &Args, config: &RunConfig) -> Option<PathBuf> {
+/// The model file to start from. A resumed run uses the copy in its shards if the file is missing.
+fn init_file(args: &Args, config: &RunConfig) -> Option<PathBuf> {
     let named = (!config.init.is_empty()).then(|| PathBuf::from(&config.init))?;
-    let carried = shards::frozen(&Folder::new(&args.out).shards());
-    Some(if args.resume && !named.exists() && carried.exists() { carried } else { named })
+    let copy = shards::frozen(&Folder::new(&args.out).shards());
+    Some(if args.resume && !named.exists() && copy.exists() { copy } else { named })
 }
 
-/// The task of a model.
+/// Builds the training task of a model.
 pub fn build(model: Model, setup: &TaskSetup<'_>) -> Result<Box<dyn Task>> {
     anyhow::ensure!(
         model == Model::Ldm || setup.config.online_rendering.every == 0,
-        "online_rendering.every: expected 0, for new sounds come to the ldm alone, found {}",
+        "online_rendering.every: expected 0 for models other than ldm, found {}",
         setup.config.online_rendering.every
     );
     Ok(match model {
@@ -132,10 +132,12 @@ pub fn build(model: Model, setup: &TaskSetup<'_>) -> Result<Box<dyn Task>> {
     })
 }
 
-/// The config of a run that stopped, or of a new one.
+/// The config of the run to resume, or of a new run.
 fn load_config(args: &Args) -> Result<RunConfig> {
     match args.resume {
-        true => RunConfig::stopped(&Folder::open(&args.out)?.stopped_config(), &overrides(args)?),
+        true => {
+            RunConfig::load_resumed(&Folder::open(&args.out)?.stopped_config(), &overrides(args)?)
+        }
         false => new_config(args),
     }
 }
@@ -145,7 +147,7 @@ pub fn new_config(args: &Args) -> Result<RunConfig> {
     RunConfig::load(args.config.as_deref(), &overrides(args)?)
 }
 
-/// What the command line changes.
+/// Config overrides from the command line.
 fn overrides(args: &Args) -> Result<Vec<String>> {
     let mut overrides = args.overrides.clone();
     for (field, path) in [("data", &args.data), ("init", &args.init)] {
@@ -159,20 +161,25 @@ fn overrides(args: &Args) -> Result<Vec<String>> {
     Ok(overrides)
 }
 
-/// Opens the device, or says why not.
+/// Opens a device.
+///
+/// # Errors
+/// If the build has no CUDA or no CUDA GPU is found.
 pub fn open_device(kind: DeviceKind) -> Result<Device> {
     match kind {
         DeviceKind::Cpu => Ok(Device::Cpu),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => {
-            // TF32: three decimal digits in matrix products, f32 everywhere else.
+            // TF32 matrix products (10 bits of mantissa); everything else is f32.
             candle_core::cuda_backend::set_gemm_reduced_precision_f32(true);
-            // One CUDA stream for all threads: images are encoded side by side.
-            Device::new_cuda_with_stream(0).context("--device cuda: no CUDA GPU answers")
+            // One CUDA stream for all threads, because several threads encode images.
+            Device::new_cuda_with_stream(0).context("--device cuda: cannot open a CUDA GPU")
         }
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda => {
-            anyhow::bail!("--device cuda: this build has no CUDA (build with `--features cuda`)")
+            anyhow::bail!(
+                "--device cuda: this build has no CUDA support; build with `--features cuda`"
+            )
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Weights between a checkpoint and a network that trains.
+//! Conversion of weights between checkpoints and trained networks.
 
 use std::collections::BTreeMap;
 
 use engine::checkpoint::StoredTensor;
 use engine::nn::candle::{NamedTensors, ParamStore};
 
-/// The tensors of a checkpoint, as a store of starts or constants.
+/// Inserts the tensors of a checkpoint into a store, as initial or constant weights.
 pub fn fill<'a>(
     store: &mut ParamStore,
     tensors: impl IntoIterator<Item = (&'a String, &'a StoredTensor)>,
@@ -15,7 +15,7 @@ pub fn fill<'a>(
     }
 }
 
-/// Weights as a checkpoint stores them.
+/// Converts weights to the tensors of a checkpoint.
 pub fn stored(weights: NamedTensors) -> BTreeMap<String, StoredTensor> {
     weights.into_iter().map(|(name, (shape, data))| (name, StoredTensor { shape, data })).collect()
 }

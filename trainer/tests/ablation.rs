@@ -1,4 +1,4 @@
-//! A recipe and a change of it, trained and judged by one command.
+//! `trainer ablate` with a recipe and one change of it.
 
 mod tiny;
 mod toy;
@@ -24,11 +24,11 @@ title = "the recipe"
 
 [[row]]
 folder = "regressor"
-title = "the mean alone"
+title = "one step only"
 changes = ["diffusion.terminal_share=1.0"]
 "#;
 
-/// A tiny autoencoder on the dataset in `folder`.
+/// Trains a tiny autoencoder on the dataset in `folder`.
 fn autoencoder(folder: &Path, data: &Path) -> PathBuf {
     let out = folder.join("autoencoder");
     let args = train::Args {
@@ -61,52 +61,54 @@ fn args(folder: &Path) -> Args {
 }
 
 #[test]
-fn every_row_is_trained_and_judged_once_and_compared_with_the_first() {
+fn each_row_is_trained_and_evaluated_once_and_compared_with_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let args = args(folder.path());
     ablation::run(&args).unwrap();
     let read = |name: &str| std::fs::read_to_string(args.out.join(name)).unwrap();
     let text = read("ablation.md");
     assert_eq!(text.matches("| the recipe |").count(), 2, "one table a set:\n{text}");
-    assert_eq!(text.matches("| the mean alone |").count(), 2, "{text}");
+    assert_eq!(text.matches("| one step only |").count(), 2, "{text}");
     let figures: Value = serde_json::from_str(&read("ablation.json")).unwrap();
     let rows = &figures[0]["rows"];
     assert_eq!(
         rows[0]["figures"][0]["LSD / first row's"]["interval"],
         serde_json::json!([1.0, 1.0])
     );
-    let of_regressor = rows[1]["figures"][0]["LSD / first row's"]["ratio"].as_f64().unwrap();
-    assert!(of_regressor.is_finite() && of_regressor != 1.0, "other weights: {of_regressor}");
+    let regressor = rows[1]["figures"][0]["LSD / first row's"]["ratio"].as_f64().unwrap();
+    assert!(regressor.is_finite() && regressor != 1.0, "other weights: {regressor}");
 
-    // The same again does nothing again; a row that is not there yet joins the others.
+    // A second run does not repeat any work. A new row is added to the table.
     let state = std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap();
-    let more =
-        format!("{ROWS}\n[[row]]\nfolder = \"seed-2\"\ntitle = \"luck\"\nchanges = [\"seed=2\"]\n");
+    let more = format!(
+        "{ROWS}\n[[row]]\nfolder = \"seed-2\"\ntitle = \"other seed\"\nchanges = [\"seed=2\"]\n"
+    );
     std::fs::write(&args.rows, more).unwrap();
     ablation::run(&args).unwrap();
     assert_eq!(
         state,
         std::fs::metadata(args.out.join("whole/judged.json")).unwrap().modified().unwrap()
     );
-    assert!(read("ablation.md").starts_with(text.split("| the mean alone |").next().unwrap()));
-    assert_eq!(read("ablation.md").matches("| luck |").count(), 2);
+    assert!(read("ablation.md").starts_with(text.split("| one step only |").next().unwrap()));
+    assert_eq!(read("ablation.md").matches("| other seed |").count(), 2);
 }
 
 #[test]
-fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
+fn a_row_that_changes_the_autoencoder_trains_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = args(folder.path());
     args.unseen = None;
     let changes: Vec<&str> =
         SMALL.into_iter().chain(["steps=2", "model.autoencoder.channels=[8,16,16,16]"]).collect();
     let row = format!(
-        "[[row]]\nfolder = \"deeper\"\ntitle = \"a quarter of the positions\"\nautoencoder = {changes:?}\n"
+        "[[row]]\nfolder = \"deeper\"\ntitle = \"a quarter of the positions\"\n\
+         autoencoder = {changes:?}\n"
     );
     std::fs::write(&args.rows, format!("{ROWS}\n{row}")).unwrap();
     let without = Args { autoencoder: None, ..args.clone() };
     let message = format!("{:#}", ablation::run(&without).unwrap_err());
     assert!(message.contains("deeper") && message.contains("--autoencoder"), "{message}");
-    assert!(!args.out.exists(), "nothing was begun");
+    assert!(!args.out.exists(), "no training started");
 
     ablation::run(&args).unwrap();
     let read = |file: &str| Checkpoint::read(args.out.join(file)).unwrap();
@@ -124,8 +126,8 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
     let text = std::fs::read_to_string(args.out.join("ablation.md")).unwrap();
     assert_eq!(text.matches("| a quarter of the positions |").count(), 1, "{text}");
 
-    // The same again, elsewhere, does nothing again; what is missing alone is trained; another
-    // autoencoder is another row.
+    // In a moved folder no work is repeated, and only missing files are trained again. Another
+    // autoencoder config is another row.
     let out = folder.path().join("moved");
     std::fs::rename(&args.out, &out).unwrap();
     let args = Args { out, ..args };
@@ -141,7 +143,7 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
     assert_eq!(
         files.map(written),
         before,
-        "the autoencoder is not trained again, and the same seed makes the same model"
+        "the autoencoder is not trained again, and an equal seed computes an equal model"
     );
     std::fs::write(&args.rows, format!("{ROWS}\n{}", row.replace("steps=2", "steps=3"))).unwrap();
     let message = format!("{:#}", ablation::run(&args).unwrap_err());
@@ -149,7 +151,7 @@ fn a_row_that_changes_the_autoencoder_trains_one_of_its_own() {
 }
 
 #[test]
-fn a_folder_that_holds_another_rows_run_is_refused() {
+fn a_folder_with_the_run_of_another_row_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = args(folder.path());
     args.unseen = None;
@@ -171,17 +173,17 @@ fn a_folder_that_holds_another_rows_run_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trained() {
+fn errors_of_any_row_or_the_judge_are_reported_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let good = args(folder.path());
     std::fs::write(&good.rows, ROWS.replace("terminal_share", "terminal_shore")).unwrap();
     let message = format!("{:#}", ablation::run(&good).unwrap_err());
     assert!(message.contains("regressor") && message.contains("terminal_shore"), "{message}");
-    for (listens, word) in [
+    for (change, word) in [
         ("loss.style=0.1", "loss.style"),
-        ("loss.style=0.1\", \"feature_network='nobody'", "nobody"),
+        ("loss.style=0.1\", \"feature_network='missing'", "missing"),
     ] {
-        std::fs::write(&good.rows, ROWS.replace("diffusion.terminal_share=1.0", listens)).unwrap();
+        std::fs::write(&good.rows, ROWS.replace("diffusion.terminal_share=1.0", change)).unwrap();
         let message = format!("{:#}", ablation::run(&good).unwrap_err());
         assert!(message.contains("regressor") && message.contains(word), "{message}");
     }
@@ -194,5 +196,5 @@ fn what_is_wrong_with_the_last_row_or_the_judge_is_said_before_the_first_is_trai
         let message = format!("{:#}", ablation::run(&args).unwrap_err());
         assert!(message.contains("nowhere"), "{message}");
     }
-    assert!(!good.out.exists(), "nothing was begun");
+    assert!(!good.out.exists(), "no training started");
 }

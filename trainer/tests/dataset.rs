@@ -1,4 +1,4 @@
-//! From a soundfont (a toy one, made here) to pairs: what the data promise.
+//! A dataset rendered with a toy soundfont: images, pairs and their properties.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn args(out: PathBuf, soundfont: &Path, pieces: u64) -> Args {
     }
 }
 
-/// A dataset of `pieces` pieces, all in one split.
+/// A dataset of `pieces` pieces in one split.
 fn dataset(folder: &Path, pieces: u64, split: Split) -> SpectrogramDataset {
     let args = Args { split: Some(split), ..args(folder.join("data"), &soundfont(folder), pieces) };
     render::run(&args).unwrap();
@@ -99,7 +99,7 @@ fn the_same_notes_start_together_on_every_instrument() {
         let left = player.play(&score, program, 0.0, 3 * 44_100).left;
         let peak = left.iter().fold(0.0f32, |p, v| p.max(v.abs()));
         let first = left.iter().position(|v| v.abs() > 0.01 * peak).unwrap() as f32 / 44_100.0;
-        // One model frame is 23 ms; the toy violin swells for 40.
+        // One model frame is 23 ms; the attack of the toy violin is 40 ms.
         assert!((first - 0.5).abs() < 0.0232, "{name} starts at {first} s");
     }
 }
@@ -111,7 +111,7 @@ fn nothing_of_one_window_sounds_in_the_next() {
     let (first, second) =
         (Score::new(vec![note(0.1, 60)], 3.0), Score::new(vec![note(1.0, 64)], 3.0));
     let alone = player.play(&second, 46, 0.0, 60_000);
-    player.play(&first, 46, 30.0, 10_000); // stopped in the middle of a ringing, detuned harp note
+    player.play(&first, 46, 30.0, 10_000); // ends during a sustained, detuned harp note
     let after = player.play(&second, 46, 0.0, 60_000);
     assert_eq!(alone.left, after.left);
     assert!(after.left[..44_000].iter().all(|v| *v == 0.0), "silence before the first note");
@@ -124,8 +124,8 @@ fn tuning_is_in_cents() {
     let held = Score::new(vec![Note { duration_s: 4.0, ..note(0.0, 69) }], 4.0);
     let mut hertz = |cents: f32| {
         let left = player.play(&held, 40, cents, 4 * 44_100).left[44_100..].to_vec();
-        // Zero crossings would trip over harmonics: the best lag, over 20 periods. Over more, a lag
-        // off by a whole period would come within the range of the search.
+        // Zero crossings are unreliable with harmonics, so this uses the best lag over 20 periods.
+        // With more periods, a lag that is wrong by a period would be in the search range.
         let energy = |lag: f64| -> f64 {
             let at = |n: usize| {
                 let x = n as f64 + 20.0 * lag;
@@ -167,7 +167,7 @@ fn windows_of_a_continuous_piece_overlap_by_the_prefix() {
             }
         }
     }
-    // The same audio at another gain: one constant difference in dB everywhere.
+    // The same audio at another gain has a constant difference in dB.
     let mean = apart.iter().sum::<f32>() / compared;
     assert!(
         compared > 50.0 && apart.iter().all(|d| (d - mean).abs() <= 1.5),
@@ -431,7 +431,7 @@ fn expressive_pieces_have_the_same_notes_in_other_images() {
             [&plain, &played].map(|data| data.score(at.piece, at.chunk).unwrap());
         let onsets =
             |score: &Score| score.notes.iter().map(|n| (n.onset_s, n.key)).collect::<Vec<_>>();
-        // A window may lose a note that was damped before it.
+        // A window may lack a note that was damped before it.
         assert!(onsets(&gestures).iter().all(|onset| onsets(&notes).contains(onset)));
         assert!(notes.gestures.is_empty());
         if !gestures.gestures.is_empty() && plain.sounds(at) {

@@ -1,4 +1,4 @@
-//! From a rendered dataset to the table of what a listener gets.
+//! Evaluation of a model on a rendered dataset.
 
 mod toy;
 
@@ -22,17 +22,17 @@ fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// The shipped model; where there is none, what is skipped for the want of it is said.
-fn shipped_model(of: &str) -> Option<PathBuf> {
+/// The shipped model. Prints which test is skipped if it does not exist.
+fn shipped_model(test: &str) -> Option<PathBuf> {
     let model = workspace("presets/luthier.safetensors");
     if !model.exists() {
-        println!("skipped: {of}: no shipped model in presets/");
+        println!("skipped: {test}: no shipped model in presets/");
         return None;
     }
     Some(model)
 }
 
-/// The shipped model, as the fixtures' classifier judges it.
+/// Options for the shipped model and the classifier of the fixtures.
 fn eval_args(model: PathBuf) -> EvalArgs {
     EvalArgs {
         model,
@@ -41,7 +41,7 @@ fn eval_args(model: PathBuf) -> EvalArgs {
     }
 }
 
-/// A dataset of six expressive test pieces in `data`, on the toy soundfont `toy.sf2`.
+/// Renders a dataset of six expressive test pieces in `data`, with the toy soundfont `toy.sf2`.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     toy::rendered(
         folder,
@@ -50,14 +50,14 @@ fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_recording_of_the_studio_looks_like_the_datasets_image() {
+fn a_studio_recording_matches_the_image_of_the_dataset() {
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let dataset = SpectrogramDataset::open(&data).unwrap();
     let studio = AudioRenderer::open(&data, &[soundfont]).unwrap();
     let description = &dataset.description;
     for piece in 0..3 {
-        // Setup 0 is the plain one; with two in the pool every piece has it.
+        // Setup 0 is the plain setup. Every piece has it, because there are only two setups.
         let at = ImageRef { piece, instrument: 1, ..ImageRef::default() };
         let mut expected = Vec::new();
         dataset.extend_f32(at, &mut expected);
@@ -72,8 +72,8 @@ fn a_recording_of_the_studio_looks_like_the_datasets_image() {
 }
 
 #[test]
-fn the_table_of_a_listener_holds_what_is_known_beforehand() {
-    let Some(model) = shipped_model("the table of a listener") else { return };
+fn the_audio_table_has_the_expected_baselines() {
+    let Some(model) = shipped_model("the audio table") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let json = folder.path().join("tables/table.json");
@@ -91,55 +91,58 @@ fn the_table_of_a_listener_holds_what_is_known_beforehand() {
     };
     audio::run(&args).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
-    let of = |name: &str, measure: &str| -> f64 {
+    let mean = |name: &str, measure: &str| -> f64 {
         let row =
             rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no row {name}"));
         row["measures"][measure]["mean"].as_f64().unwrap()
     };
     assert_eq!(
-        (of("true target", "LSD"), of("true target", "JD"), of("true target", "level")),
+        (mean("true target", "LSD"), mean("true target", "JD"), mean("true target", "level")),
         (0.0, 0.0, 0.0)
     );
-    assert!(of("Luthier, 1 step", "louder").abs() <= of("Luthier, 1 step", "level"));
-    assert!((of("content copy", "chroma") - 1.0).abs() < 1e-6);
+    assert!(mean("Luthier, 1 step", "louder").abs() <= mean("Luthier, 1 step", "level"));
+    assert!((mean("content copy", "chroma") - 1.0).abs() < 1e-6);
     let sampled = "transcribed content on the target's own sampler";
-    assert!(of(sampled, "timbre") < of("content copy", "timbre") && of(sampled, "LSD") > 0.0);
-    let retaken = of("true target, another take", "LSD");
-    assert!(0.0 < retaken && retaken < 0.5 * of("content copy", "LSD"), "{retaken}");
-    let ceiling = of("autoencoder and vocoder on the true target", "LSD");
+    assert!(mean(sampled, "timbre") < mean("content copy", "timbre") && mean(sampled, "LSD") > 0.0);
+    let another_take = mean("true target, another take", "LSD");
     assert!(
-        ceiling < 0.6 * of("content copy", "LSD"),
-        "{ceiling} of {}",
-        of("content copy", "LSD")
+        0.0 < another_take && another_take < 0.5 * mean("content copy", "LSD"),
+        "{another_take}"
     );
-    assert!(of("Luthier, 1 step", "LSD") > 0.0 && of("Luthier, Griffin-Lim", "LSD") > 0.0);
+    let ceiling = mean("autoencoder and vocoder on the true target", "LSD");
+    assert!(
+        ceiling < 0.6 * mean("content copy", "LSD"),
+        "{ceiling} of {}",
+        mean("content copy", "LSD")
+    );
+    assert!(mean("Luthier, 1 step", "LSD") > 0.0 && mean("Luthier, Griffin-Lim", "LSD") > 0.0);
     let short = audio::Args { brief: true, json: None, ..args };
-    let table = audio::judge(&short).unwrap();
+    let table = audio::evaluate(&short).unwrap();
     let brief = table.json();
-    let left_out = ["Luthier, Balanced", "Luthier, Live", "Luthier, Griffin-Lim"];
-    let named = |rows: &[Value]| rows.iter().map(|row| row["name"].to_string()).collect::<Vec<_>>();
+    let omitted = ["Luthier, Balanced", "Luthier, Live", "Luthier, Griffin-Lim"];
+    let names = |rows: &[Value]| rows.iter().map(|row| row["name"].to_string()).collect::<Vec<_>>();
     let kept: Vec<Value> = rows
         .iter()
-        .filter(|row| !left_out.iter().any(|name| row["name"] == *name))
+        .filter(|row| !omitted.iter().any(|name| row["name"] == *name))
         .cloned()
         .collect();
-    assert_eq!((kept.len(), named(brief.as_array().unwrap())), (rows.len() - 3, named(&kept)));
-    // With the baselines of the whole table, the same table.
-    let known = audio::Args { baselines: Some(json.clone()), ..short };
-    assert_eq!(audio::judge(&known).unwrap().markdown(), table.markdown());
-    let other = audio::Args { seconds: 3.0, ..known };
-    let error = audio::judge(&other).err().unwrap().to_string();
+    assert_eq!((kept.len(), names(brief.as_array().unwrap())), (rows.len() - 3, names(&kept)));
+    // Saved baselines do not change the table.
+    let with_saved = audio::Args { baselines: Some(json.clone()), ..short };
+    assert_eq!(audio::evaluate(&with_saved).unwrap().markdown(), table.markdown());
+    let other = audio::Args { seconds: 3.0, ..with_saved };
+    let error = audio::evaluate(&other).err().unwrap().to_string();
     assert!(error.contains("table.json") && error.contains("clips"), "{error}");
 }
 
 #[test]
-fn tables_are_the_same_on_one_core_and_on_three() {
+fn tables_do_not_depend_on_the_number_of_threads() {
     let Some(model) = shipped_model("tables on several cores") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
     let eval_args = eval_args(model);
     let session = Session::open(&eval_args, &data).unwrap();
-    let heard = audio::Args {
+    let clip_args = audio::Args {
         eval_args: eval_args.clone(),
         data,
         soundfonts: vec![soundfont],
@@ -155,16 +158,19 @@ fn tables_are_the_same_on_one_core_and_on_three() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let rows = RowArgs { steps: vec![1], guidances: Vec::new(), style_windows: vec![2] };
-            // One more than the threads: no two of them have equally much to do.
-            let seen = session.judge(Split::Test, 4, &rows, &eval_args.sampling).unwrap();
-            assert_eq!((seen.table.len(), seen.textures.len(), seen.examples.len()), (4, 4, 4));
-            (seen.table.json(), audio::judge(&heard).unwrap().json())
+            // One more pair than threads, so that the threads have different amounts of work.
+            let evaluation = session.evaluate(Split::Test, 4, &rows, &eval_args.sampling).unwrap();
+            assert_eq!(
+                (evaluation.table.len(), evaluation.textures.len(), evaluation.examples.len()),
+                (4, 4, 4)
+            );
+            (evaluation.table.json(), audio::evaluate(&clip_args).unwrap().json())
         })
     };
     assert_eq!(tables(1), tables(3));
 }
 
-/// Two instruments' recordings, which play different notes, in folders of their names.
+/// Recordings of two instruments with different notes, in folders names after the instruments.
 fn two_recordings(folder: &Path) -> PathBuf {
     let recordings = folder.join("recordings");
     for (name, file) in
@@ -178,7 +184,7 @@ fn two_recordings(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
+fn the_report_contains_every_set_and_states_what_is_missing() {
     let Some(model) = shipped_model("the report") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (soundfont, data) = rendered(folder.path());
@@ -192,6 +198,7 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         recordings: Some(two_recordings(folder.path())),
         items: 3,
         clips: 1,
+        brief_clips: Some(2),
         seconds: 3.0,
         rows: RowArgs { steps: vec![1, 2], guidances: vec![2.0], style_windows: vec![2] },
         out: out.clone(),
@@ -204,9 +211,10 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
         "guidance 2 |",
         "style of 2 windows |",
         "| expressive, ",
-        "2 steps, by instrument,",
-        "Where the error lies",
-        "Not judged by ear",
+        "By instrument",
+        "Error components",
+        "Main settings, training soundfonts",
+        "No audio was evaluated",
         "table 3",
     ] {
         assert!(text.contains(row), "{row} in {text}");
@@ -214,17 +222,23 @@ fn the_report_holds_every_set_and_says_what_it_could_not_hear() {
     let figures: Value =
         serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
     let images = &figures["sets"][1]["images"];
-    let of = |row: usize, measure: &str| images[row]["measures"][measure]["mean"].as_f64().unwrap();
-    assert_eq!((of(0, "LSD"), of(0, "timbre")), (0.0, 0.0));
+    let mean =
+        |row: usize, measure: &str| images[row]["measures"][measure]["mean"].as_f64().unwrap();
+    assert_eq!((mean(0, "LSD"), mean(0, "timbre")), (0.0, 0.0));
     assert!(
-        of(3, "LSD") < 0.5 * of(1, "LSD"),
-        "the autoencoder of the truth is nearer than the content"
+        mean(3, "LSD") < 0.5 * mean(1, "LSD"),
+        "the reconstructed truth is closer than the content"
     );
-    assert!(figures["sets"][0]["audio"][0]["measures"]["note F1"]["mean"].is_number());
-    let played = &figures["recordings"];
-    let chroma = |row: usize| played[row]["measures"]["chroma"]["mean"].as_f64().unwrap();
-    assert!((chroma(1) - 1.0).abs() < 1e-6 && chroma(0) < chroma(3), "the notes are the content's");
-    let pictures = ["unseen-pieces.png", "unseen-soundfont.png"].into_iter();
+    for part in ["audio", "brief_audio"] {
+        assert!(figures["sets"][0][part][0]["measures"]["note F1"]["mean"].is_number(), "{part}");
+    }
+    let recordings = &figures["recordings"];
+    let chroma = |row: usize| recordings[row]["measures"]["chroma"]["mean"].as_f64().unwrap();
+    assert!(
+        (chroma(1) - 1.0).abs() < 1e-6 && chroma(0) < chroma(3),
+        "the output has the content's notes"
+    );
+    let pictures = ["figure-6-transfer.png", "transfer-unseen-soundfont.png"].into_iter();
     for picture in pictures.chain(FIGURES.iter().map(|figure| figure.file)) {
         assert!(text.contains(picture), "{picture} in {text}");
         assert!(out.join(picture).metadata().unwrap().len() > 10_000);

@@ -1,19 +1,19 @@
-//! `trainer fetch` with stand-ins for yt-dlp and ffmpeg: no network.
+//! `trainer fetch` with replacements of yt-dlp and ffmpeg, without a network.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Writes a shell script that can be run.
+/// Writes an executable shell script.
 fn program(path: PathBuf, text: &str) -> PathBuf {
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
 
-/// Copies what a file URL names to where `--output` says, notes its arguments, and fails where
-/// there is nothing.
+/// Replacement of yt-dlp. It copies the file of a file URL to `--output`, logs its arguments, and
+/// fails if the file does not exist.
 const YT_DLP: &str = r#"
 [ "$1" = --version ] && exit 0
 echo "$@" >> "$(dirname "$0")/calls"
@@ -22,16 +22,19 @@ while [ $# -gt 1 ]; do
     shift
 done
 target=$(printf '%s' "$template" | sed 's/%(ext)s/mp3/; s/%%/%/g')
-cp "${1#file://}" "$target" 2> /dev/null || { echo "WARNING: trying" >&2; echo "ERROR: $1 is not there" >&2; exit 1; }
+cp "${1#file://}" "$target" 2> /dev/null && exit 0
+echo "WARNING: trying" >&2
+echo "ERROR: $1 is not there" >&2
+exit 1
 "#;
 
-struct Workplace {
+struct Workspace {
     folder: tempfile::TempDir,
     yt_dlp: PathBuf,
     ffmpeg: PathBuf,
 }
 
-impl Workplace {
+impl Workspace {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let yt_dlp = program(folder.path().join("yt-dlp"), YT_DLP);
@@ -44,7 +47,7 @@ impl Workplace {
         self.folder.path().join(name)
     }
 
-    /// A list of `label,title` rows whose sources are there or not.
+    /// Writes a list of `label,title` rows. The source of a row need not exist.
     fn list(&self, rows: &[(&str, &str)]) {
         let row = |(name, source): &(&str, &str)| {
             format!("{name},file://{}\n", self.path(source).display())
@@ -69,7 +72,7 @@ impl Workplace {
     }
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -78,19 +81,19 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn recordings_come_to_their_places_once() {
-    let place = Workplace::new();
-    place.list(&[("harp,100% Air", "song"), ("violin,Étude / 1", "song")]);
-    let first = place.fetch();
-    assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+fn recordings_are_fetched_once() {
+    let workspace = Workspace::new();
+    workspace.list(&[("harp,100% Air", "song"), ("violin,Étude / 1", "song")]);
+    let first = workspace.fetch();
+    assert_eq!(first.status.code(), Some(0), "{}", output_text(&first));
     for file in ["harp/100% Air.mp3", "violin/Étude _ 1.mp3"] {
         assert_eq!(
-            std::fs::read_to_string(place.path("downloads").join(file)).unwrap(),
+            std::fs::read_to_string(workspace.path("downloads").join(file)).unwrap(),
             "sound",
             "{file}"
         );
     }
-    let calls = place.calls();
+    let calls = workspace.calls();
     assert!(
         calls[0].contains("bestaudio") && calls[0].contains("--audio-format mp3"),
         "{}",
@@ -101,53 +104,61 @@ fn recordings_come_to_their_places_once() {
         "{}",
         calls[0]
     );
-    let again = place.fetch();
-    assert!(said(&again).contains("0 recordings fetched, 2 kept, 0 failed"), "{}", said(&again));
-    assert_eq!(place.calls().len(), 2, "nothing is fetched twice");
+    let again = workspace.fetch();
+    assert!(
+        output_text(&again).contains("0 recordings fetched, 2 kept, 0 failed"),
+        "{}",
+        output_text(&again)
+    );
+    assert_eq!(workspace.calls().len(), 2, "no file is fetched twice");
 }
 
 #[test]
-fn a_row_that_fails_is_named_and_the_rest_goes_on() {
-    let place = Workplace::new();
-    place.list(&[("harp,Lost", "nothing"), ("harp,Found", "song")]);
-    let output = place.fetch();
+fn failed_rows_are_listed_and_the_others_are_fetched() {
+    let workspace = Workspace::new();
+    workspace.list(&[("harp,Lost", "missing"), ("harp,Found", "song")]);
+    let output = workspace.fetch();
     assert_eq!(output.status.code(), Some(1));
-    let said = said(&output);
-    assert!(said.contains("1 recordings fetched, 0 kept, 1 failed"), "{said}");
+    let text = output_text(&output);
+    assert!(text.contains("1 recordings fetched, 0 kept, 1 failed"), "{text}");
     assert!(
-        said.contains("failed harp/Lost.mp3 (file://") && said.contains("is not there"),
-        "{said}"
+        text.contains("failed harp/Lost.mp3 (file://") && text.contains("is not there"),
+        "{text}"
     );
     assert!(
-        place.path("downloads/harp/Found.mp3").exists()
-            && !place.path("downloads/harp/Lost.mp3").exists()
+        workspace.path("downloads/harp/Found.mp3").exists()
+            && !workspace.path("downloads/harp/Lost.mp3").exists()
     );
-    // What was missing is there now: only that is fetched.
-    std::fs::write(place.path("nothing"), "late").unwrap();
-    assert_eq!(place.fetch().status.code(), Some(0));
-    assert_eq!(place.calls().len(), 3);
+    // The missing file exists now. Only that file is fetched.
+    std::fs::write(workspace.path("missing"), "late").unwrap();
+    assert_eq!(workspace.fetch().status.code(), Some(0));
+    assert_eq!(workspace.calls().len(), 3);
 }
 
 #[test]
-fn missing_tools_and_bad_lists_are_refused_in_a_sentence() {
-    let place = Workplace::new();
-    place.list(&[("harp,Air", "song")]);
-    let nowhere = place.path("nowhere");
+fn missing_tools_and_invalid_lists_are_refused() {
+    let workspace = Workspace::new();
+    workspace.list(&[("harp,Air", "song")]);
+    let missing = workspace.path("missing");
     for (yt_dlp, ffmpeg, word) in [
-        (&nowhere, &place.ffmpeg, "yt-dlp: expected"),
-        (&place.yt_dlp, &nowhere, "ffmpeg: expected"),
+        (&missing, &workspace.ffmpeg, "yt-dlp: expected"),
+        (&workspace.yt_dlp, &missing, "ffmpeg: expected"),
     ] {
-        let output = place.fetch_with(yt_dlp, ffmpeg);
+        let output = workspace.fetch_with(yt_dlp, ffmpeg);
         assert_eq!(output.status.code(), Some(2));
         assert!(
-            said(&output).starts_with(word) && said(&output).contains("install"),
+            output_text(&output).starts_with(word) && output_text(&output).contains("install"),
             "{}",
-            said(&output)
+            output_text(&output)
         );
     }
-    std::fs::write(place.path("urls.csv"), "label;title;url\n").unwrap();
-    let output = place.fetch();
+    std::fs::write(workspace.path("urls.csv"), "label;title;url\n").unwrap();
+    let output = workspace.fetch();
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("no label among `label;title;url`"), "{}", said(&output));
-    assert!(place.calls().is_empty() && !place.path("downloads").exists());
+    assert!(
+        output_text(&output).contains("no label among `label;title;url`"),
+        "{}",
+        output_text(&output)
+    );
+    assert!(workspace.calls().is_empty() && !workspace.path("downloads").exists());
 }

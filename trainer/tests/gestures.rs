@@ -1,4 +1,4 @@
-//! Gestures as they sound: pitch and level measured in what instruments play.
+//! Pitch and level of gestures, measured in the audio of instruments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use trainer::data::soundfont::toy as toy_soundfont;
 
 const VIOLIN: u8 = 40;
 const PIANO: u8 = 0;
-/// Key 69.
+/// Frequency of key 69.
 const A4_HZ: f64 = 440.0;
 
 fn soundfont(folder: &Path) -> PathBuf {
@@ -24,7 +24,7 @@ fn player(folder: &Path) -> SynthVoice {
     SoundBank::open(&soundfont(folder)).unwrap().voice().unwrap()
 }
 
-/// The note A4 for three seconds.
+/// The note A4 for 3 s.
 fn held(gestures: &[Gesture]) -> Score {
     let note = Note { onset_s: 0.0, duration_s: 3.0, key: 69, velocity: 100 };
     Score::new(vec![note], 3.0).with_gestures(gestures.to_vec())
@@ -42,8 +42,8 @@ fn left(player: &mut SynthVoice, score: &Score, program: u8) -> Vec<f32> {
     player.play(score, program, 0.0, (score.length_s * SYNTH_RATE_HZ as f32) as usize).left
 }
 
-/// Pitch around a time in cents from A4: the lag of two periods at which 17 ms are most like what
-/// comes so much later, however loud that is.
+/// Pitch around a time in cents from A4. It is the lag of two periods at which 17 ms of signal
+/// correlate best with the later signal, independent of its level.
 fn cents(audio: &[f32], at_s: f64) -> f64 {
     const SPAN: usize = 750;
     let period = f64::from(SYNTH_RATE_HZ) / A4_HZ;
@@ -63,7 +63,7 @@ fn cents(audio: &[f32], at_s: f64) -> f64 {
     candidates.max_by(|a, b| likeness(lag(a)).total_cmp(&likeness(lag(b)))).unwrap()
 }
 
-/// Level around a time in dB: the RMS of 20 ms.
+/// RMS level of 20 ms around a time, in dB.
 fn level_db(audio: &[f32], at_s: f32) -> f32 {
     let (middle, half) = ((at_s * SYNTH_RATE_HZ as f32) as usize, SYNTH_RATE_HZ as usize / 100);
     let span = &audio[middle - half..middle + half];
@@ -176,7 +176,7 @@ fn two_instruments_bend_at_the_same_time() {
 fn a_score_without_gestures_is_what_a_plain_sequencer_plays() {
     let folder = tempfile::tempdir().unwrap();
     let mut player = player(folder.path());
-    // Stopped in the middle of every gesture: nothing of them may be left.
+    // The first score ends during its gestures. They must not affect the next score.
     let sung = Motion::Vibrato { rate_hz: 5.0, depth_cents: 50.0, fade_in_s: 0.0 };
     let soft = Motion::Swell(contour(-20.0, -20.0, 0.0, 0.0));
     let up = Motion::Bend(contour(200.0, 200.0, 0.0, 0.0));

@@ -1,4 +1,4 @@
-//! Several datasets as one: pairs are drawn from each, and every pair has images of one dataset.
+//! Several datasets as one: the share of each, and the identity of the images.
 
 mod toy;
 
@@ -11,7 +11,7 @@ use trainer::data::random;
 use trainer::data::score::instruments;
 use trainer::diffusion::mixture::Mixture;
 
-/// Six pieces to train on and six to validate, on some instruments.
+/// Six training and six validation pieces on some instruments.
 fn rendered(folder: &Path, name: &str, instruments: &[&str]) -> PathBuf {
     let splits = [[Split::Train; 6], [Split::Validation; 6]].concat();
     let folder = folder.join(name);

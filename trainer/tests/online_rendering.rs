@@ -1,4 +1,4 @@
-//! New sounds while training: what changes, what stays, and that a resumed run hears the same.
+//! Online rendering: which images change, and that a resumed run uses equal images.
 
 mod tiny;
 mod toy;
@@ -12,13 +12,13 @@ use trainer::data::dataset::online_rendering::OnlineRendering;
 use trainer::data::dataset::{ImageRef, SpectrogramDataset, Split};
 use trainer::train::{self, Model};
 
-/// Steps from one new setup to the next.
+/// Steps between new setups.
 const EVERY: u64 = 2;
-/// A classifier.
+/// Model file of a classifier.
 const JUDGE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
 
-/// Eight pieces in three setups, the first of them plain; the last two pieces are for validation.
+/// Eight pieces in three setups. The first setup is plain; the last two pieces are for validation.
 fn rendered(folder: &Path) -> (PathBuf, PathBuf) {
     let sides = [&[Split::Train; 6][..], &[Split::Validation; 2]].concat();
     toy::rendered(folder, &Toy { splits: &sides, setups: 3, ..Toy::default() })
@@ -28,7 +28,7 @@ fn online_rendering(data: &Path, soundfont: &Path) -> OnlineRendering {
     OnlineRendering::open(data, &[soundfont.to_path_buf()], EVERY, 100, 2).unwrap()
 }
 
-/// Every image, in order.
+/// All images, in order.
 fn images(dataset: &SpectrogramDataset) -> Vec<(ImageRef, Vec<u8>)> {
     let refs =
         [Split::Train, Split::Validation].into_iter().flat_map(|split| dataset.images(split));
@@ -73,8 +73,8 @@ fn a_new_sound_plays_the_same_notes() {
     let before = images(&dataset);
     online_rendering.advance_to(0, |_| panic!("nothing is due at first")).unwrap();
     online_rendering.advance_to(EVERY, |renewed| dataset.replace_setup(renewed)).unwrap();
-    // Loud bands lie where they lay: the correlation with the piece's old image is that of no other
-    // piece.
+    // The new image has the same notes: it correlates more with the piece's old image than with any
+    // other piece.
     let correlation = |a: &[u8], b: &[u8]| {
         let mean = |x: &[u8]| x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len() as f64;
         let (a_mean, b_mean) = (mean(a), mean(b));
@@ -130,8 +130,7 @@ fn what_cannot_be_renewed_is_refused() {
     assert!(refused(&data, &[soundfont]).contains("recording chain"));
 }
 
-/// A tiny model trained on the dataset in `folder`, to so many steps; its targets are compared by
-/// ear, too.
+/// A tiny model, trained on the dataset in `folder` for `steps` steps, with a style loss.
 fn train(folder: &Path, out: &str, steps: u64, resume: bool) -> Checkpoint {
     let data = folder.join("data");
     let common = [
@@ -172,8 +171,8 @@ fn a_resumed_run_trains_on_the_sounds_that_it_would_have_had() {
     let folder = tempfile::tempdir().unwrap();
     rendered(folder.path());
     let whole = train(folder.path(), "whole", 8, false);
-    // Stopped before a online_rendering: its last step is drawn and compared while nothing is renewed beside
-    // it.
+    // Stops before a new setup. The last step is drawn and compared while no rendering is in
+    // progress.
     train(folder.path(), "halves", 2 * EVERY, false);
     let halves = train(folder.path(), "halves", 8, true);
     assert_eq!(whole.tensors, halves.tensors);

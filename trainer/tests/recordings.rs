@@ -1,5 +1,4 @@
-//! From recordings (tones, made here) to a dataset, to pairs and to models: what `trainer
-//! build-dataset` promises.
+//! `trainer build-dataset` with generated recordings: datasets, pairs and models.
 
 mod tiny;
 mod toy;
@@ -22,7 +21,7 @@ use trainer::train::{self, Model};
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
 
-/// Writes a recording of notes with so many partials: 0.6 s each, silence around them.
+/// Writes a recording of notes of 0.6 s with `partials` partials. It starts and ends with silence.
 fn record(path: &Path, partials: usize, first_hz: f32, seconds: f32) {
     let rate_hz = 22_050;
     let sample = |n: usize| {
@@ -37,7 +36,7 @@ fn record(path: &Path, partials: usize, first_hz: f32, seconds: f32) {
         .unwrap();
 }
 
-/// `count` recordings of each of three instruments, two or three chunks each.
+/// `count` recordings of each of three instruments, with two or three chunks each.
 fn collection(folder: &Path, count: usize) -> Args {
     for (instrument, partials) in [("flute", 1), ("harp", 4), ("organ", 12)] {
         for take in 0..count {
@@ -55,7 +54,7 @@ fn collection(folder: &Path, count: usize) -> Args {
     }
 }
 
-/// Every file of a dataset with its bytes.
+/// All files of a dataset with their bytes.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -110,7 +109,7 @@ fn pairs_are_balanced_and_name_images_as_the_reports_do() {
         };
         *counts.entry((label1.into(), label2.into())).or_default() += 1;
         assert!(idx2.parse::<usize>().is_ok());
-        // The index counts a folder's images by name.
+        // The index numbers the images of a folder by name.
         let mut names: Vec<_> = files(&args.out.join(label1)).into_keys().collect();
         names.sort();
         let recording = &data.description.recordings[first.piece];
@@ -147,8 +146,8 @@ fn a_stopped_build_goes_on_and_another_one_is_refused() {
     let summary = build::run(&args).unwrap();
     assert_eq!((summary.built, summary.kept, summary.skipped.len()), (6, 0, 0));
     let whole = files(&args.out);
-    // As a stopped run leaves it: sides are not given yet, one recording is not noted, one has lost
-    // an image.
+    // The state after an interrupted run: no splits, one recording without an entry, and one
+    // without an image.
     let path = args.out.join("dataset.json");
     let mut description: serde_json::Value =
         serde_json::from_slice(&whole[Path::new("dataset.json")]).unwrap();
@@ -197,7 +196,7 @@ fn a_renamed_recording_keeps_its_side_and_a_changed_one_of_equal_length_is_built
     };
     let file = |name: &str| args.folder.join("harp").join(name);
     let before = [0, 1, 2].map(|take| side(&format!("take_{take}")).unwrap());
-    // Each in turn: a side of chance would not come out right three times.
+    // Three different recordings, because a random split is unlikely to be right three times.
     for (take, before) in before.into_iter().enumerate() {
         std::fs::rename(file(&format!("take_{take}.wav")), file(&format!("other_{take}.wav")))
             .unwrap();
@@ -258,8 +257,8 @@ fn a_long_recording_is_used_in_part() {
         let [start_s, end_s] = recording.sounding_samples.map(|n| n as f64 / 22_050.0);
         assert!((start_s - 0.5).abs() < 0.1 && end_s < 7.6, "{start_s} to {end_s} s");
     }
-    // The maximum of every chunk is its brightest pixel, in the crop or in the two frames that are
-    // cut off.
+    // The maximum of every chunk is its brightest pixel. It is in the crop or in the two frames
+    // that are cut off.
     let bright = |at: &_| data.image(*at).iter().max().copied() > Some(240);
     assert!(data.images(Split::Train).iter().all(bright));
 }
@@ -326,8 +325,8 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     let other =
         train::run(train::Args { resume: true, data: None, config: None, ..run }).unwrap_err();
     assert!(
-        format!("{other:#}").contains("added"),
-        "a run goes on with the data that it began with: {other:#}"
+        format!("{other:#}").contains("dataset of the original run"),
+        "a resumed run needs the same data: {other:#}"
     );
     let [whole, halves] = [whole, halves].map(|path| Checkpoint::read(&path).unwrap());
     assert_eq!(whole.tensors, halves.tensors, "a resumed run draws what it would have drawn");
@@ -340,7 +339,7 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
 }
 
 #[test]
-fn unpaired_examples_are_a_chunk_in_timbre_seed_and_another_of_its_recording() {
+fn unpaired_examples_are_a_chunk_with_another_timbre_and_another_chunk_of_its_recording() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 3);
     build::run(&args).unwrap();

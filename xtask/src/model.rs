@@ -82,7 +82,7 @@ impl FileModel {
     /// Reads a style from a recording.
     pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<SavedStyle> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.cpu.keep(&mut Packed::default(), name, path, recording)
+        self.cpu.saved_style(&mut Packed::default(), name, path, recording)
     }
 
     /// The networks with an executor of their own, for one stream.

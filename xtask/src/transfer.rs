@@ -186,7 +186,7 @@ pub fn refuse_same_file(output: &Path, inputs: &[&Path]) -> Result<()> {
 
 fn panels(args: &Args, style: &Path) -> Result<Vec<Panel>> {
     let style = match file::is_style(style) {
-        true => Panel::of_heard("style", &file::read(style)?.heard),
+        true => Panel::of_heard("style", &file::read(style)?.mels),
         false => Panel::of_file("style", style, engine::inference_model::REFERENCE_SECONDS_MAX)?,
     };
     let input = Panel::of_file("input", &args.input, PICTURE_SECONDS)?;

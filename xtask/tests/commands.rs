@@ -136,7 +136,7 @@ fn every_bad_input_is_one_sentence() {
         ("text.wav", "expected a WAV, FLAC, MP3 or OGG"),
         ("silent.wav", "found silence"),
         ("folder.wav", "found a folder"),
-        (golden("empty.wav").as_str(), "without a single sample"),
+        (golden("empty.wav").as_str(), "found a file without samples"),
         (golden("nan.wav").as_str(), "NaN"),
         (golden("quad.wav").as_str(), "found 4 channels"),
     ] {
@@ -267,7 +267,7 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
     }
     bench.refuses(
         "transfer in.wav --style mono.flac --out out.flac --float --model model.safetensors",
-        "FLAC holds no float",
+        "FLAC cannot store float",
     );
 }
 
@@ -485,6 +485,6 @@ fn a_saved_style_plays_as_its_recording_does() {
     std::fs::write(bench.path("text.luthier"), "no style in here").expect("written");
     bench.refuses(
         &format!("{transfer} --style text.luthier --out a.wav"),
-        "expected a style saved by Luthier",
+        "expected a style file saved by Luthier",
     );
 }

@@ -1,5 +1,4 @@
-//! Reading: symphonia's demuxers and decoders behind one block-wise reader that refuses what we
-//! cannot use.
+//! Reading: symphonia's demuxers and decoders as one block-wise reader with validation.
 
 use std::fs::File;
 use std::io::Cursor;
@@ -26,35 +25,34 @@ pub struct Reader {
     track_id: u32,
     sample_rate_hz: u32,
     declared_frames: Option<u64>,
-    /// Whether the declared length is a promise (lossless formats) and not an estimate (MP3
-    /// without a tag).
+    /// Whether the declared length is exact (lossless formats) rather than an estimate (MP3 without
+    /// a tag).
     exact_length: bool,
     frames_read: u64,
     block: Vec<Vec<f32>>,
-    /// Whether `block` holds decoded samples that [`Self::read`] has not handed out.
+    /// Whether `block` holds decoded samples that [`Self::read`] has not returned yet.
     pending: bool,
 }
 
 impl Reader {
-    /// Opens a file and decodes its first block (only then are rate and channel count certain).
+    /// Opens a file and decodes its first block, which determines sample rate and channel count.
     ///
     /// # Errors
-    /// One sentence for a missing file, an unknown format, an empty stream, a sample rate outside
+    /// If the file is missing, has an unsupported format, an empty stream, a sample rate outside
     /// [`SAMPLE_RATES_HZ`] or more than two channels.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::start(path, probe(path)?)
     }
 
-    /// The same for a file that is part of the program; errors call it `name`.
+    /// As [`Reader::open`] for a file that is embedded in the program; errors use `name` for it.
     pub fn from_bytes(name: impl AsRef<Path>, bytes: &'static [u8]) -> Result<Self> {
         let name = name.as_ref();
         Self::start(name, probe_stream(name, Box::new(Cursor::new(bytes)))?)
     }
 
     fn start(path: &Path, format: Box<dyn FormatReader>) -> Result<Self> {
-        let refuse =
-            || Error::file(path, format!("{FORMATS}, found no audio track that could be decoded"));
+        let refuse = || Error::file(path, format!("{FORMATS}, found no decodable audio track"));
         let track = format.default_track(TrackType::Audio).ok_or_else(refuse)?;
         let params = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(refuse)?;
         let options = AudioDecoderOptions::default();
@@ -75,38 +73,37 @@ impl Reader {
         };
         reader.pending = reader.advance()?;
         if !reader.pending {
-            return Err(Error::file(path, "expected audio, found a file without a single sample"));
+            return Err(Error::file(path, "expected audio, found a file without samples"));
         }
         Ok(reader)
     }
 
-    /// Frames a second.
+    /// Sample rate in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
-    /// One or two.
+    /// Number of channels, 1 or 2.
     pub fn channels(&self) -> usize {
         self.block.len()
     }
 
-    /// The length that the file declares, in frames; `None` where it does not, an estimate in some
-    /// MP3s.
+    /// The declared length in frames. `None` if the file declares none; an estimate in some MP3s.
     pub fn declared_frames(&self) -> Option<u64> {
         self.declared_frames
     }
 
-    /// The next block, one slice a channel, or `None` after the last. Blocks are never empty.
+    /// The next block, one slice per channel, or `None` at the end. Blocks are never empty.
     ///
     /// # Errors
-    /// One sentence for damaged data, a file shorter than it declares, a sample that is not a
-    /// finite number, and a change of format midway.
+    /// If the data is damaged, the file is shorter than declared, a sample is not finite, or the
+    /// format changes.
     pub fn read(&mut self) -> Result<Option<&[Vec<f32>]>> {
         let ready = std::mem::take(&mut self.pending) || self.advance()?;
         Ok(ready.then_some(&self.block))
     }
 
-    /// Decodes the next non-empty packet into `block`; false at the end of the stream.
+    /// Decodes the next non-empty packet into `block`. False at the end of the stream.
     fn advance(&mut self) -> Result<bool> {
         loop {
             let packet = match self.format.next_packet() {
@@ -134,7 +131,7 @@ impl Reader {
         }
     }
 
-    /// Takes a decoded block after checking everything that later stages rely on.
+    /// Validates a decoded block and stores it.
     fn accept(&mut self, (rate_hz, channels): (u32, usize), block: Vec<Vec<f32>>) -> Result<bool> {
         if self.sample_rate_hz == 0 {
             if !SAMPLE_RATES_HZ.contains(&rate_hz) {
@@ -168,10 +165,12 @@ impl Reader {
 
     fn end(&self) -> Result<bool> {
         match self.declared_frames {
-            Some(declared) if self.exact_length && self.frames_read < declared => Err(self.refuse(format!(
-                "expected {declared} samples a channel as its header says, found {}: the file is cut off",
-                self.frames_read
-            ))),
+            Some(declared) if self.exact_length && self.frames_read < declared => {
+                Err(self.refuse(format!(
+                    "expected {declared} samples per channel, found {} (the file is cut off)",
+                    self.frames_read
+                )))
+            }
             _ => Ok(false),
         }
     }
@@ -194,7 +193,7 @@ impl Reader {
 
 fn probe(path: &Path) -> Result<Box<dyn FormatReader>> {
     let refuse = |e: std::io::Error| Error::file(path, sentence(&e));
-    // Asked before opening: opening a pipe would wait for its writer.
+    // Checked before opening, because opening a pipe blocks until a process writes to it.
     let metadata = std::fs::metadata(path).map_err(refuse)?;
     let found = match metadata.is_file() {
         true if metadata.len() > 0 => {
@@ -215,13 +214,13 @@ fn probe_stream(path: &Path, source: Box<dyn MediaSource>) -> Result<Box<dyn For
     let stream = MediaSourceStream::new(source, Default::default());
     symphonia::default::get_probe()
         .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|_| Error::file(path, format!("{FORMATS}, found something else")))
+        .map_err(|_| Error::file(path, format!("{FORMATS}, found another format")))
 }
 
-/// An operating system's error in words that do not depend on the system.
+/// An I/O error as text that is the same on all systems where possible.
 pub(super) fn sentence(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file or folder".into(),
+        std::io::ErrorKind::NotFound => "no such file or folder".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => error.to_string(),
     }

@@ -1,4 +1,4 @@
-//! Writing: a temporary sibling that becomes the file only when it is whole.
+//! Writing: to a temporary sibling that is renamed when it is complete.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -8,20 +8,21 @@ use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
 use super::decode::sentence;
 use super::flac::FlacWriter;
-use crate::whole_file::{part_of, publish};
+use crate::whole_file::{part_path, publish};
 use crate::{Error, Result};
 
-/// How one sample is stored.
+/// Sample format of a written file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SampleFormat {
-    /// 24-bit integers (WAV, FLAC); values outside -1 to 1 are clipped and counted.
+    /// 24-bit integers (WAV, FLAC); see `docs/decisions/010-24-bit-integers.md`. Values outside
+    /// `[-1, 1)` are clipped and counted.
     #[default]
     Int24,
     /// 32-bit floats (WAV only).
     Float32,
 }
 
-/// A RIFF header counts bytes in 32 bits; this many leaves room for it.
+/// A RIFF header counts bytes in 32 bits. This limit leaves room for the header.
 const WAV_BYTES_MAX: u64 = u32::MAX as u64 - 4096;
 
 enum Sink {
@@ -29,7 +30,7 @@ enum Sink {
     Flac(Box<FlacWriter>),
 }
 
-/// Writes a file block by block. Dropped before [`Self::finish`], it leaves nothing behind.
+/// Writes a file block by block. If dropped before [`Self::finish`], it leaves no file.
 pub struct Writer {
     path: PathBuf,
     part: PathBuf,
@@ -41,11 +42,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts a `.wav` or `.flac` file of one or two channels.
+    /// Creates a `.wav` or `.flac` file with one or two channels.
     ///
     /// # Errors
-    /// One sentence for another ending, a format that the container cannot hold, and a path that
-    /// cannot be written.
+    /// If the extension is another one, the container does not support `format`, or the path cannot
+    /// be
+    /// written.
     pub fn create(
         path: impl AsRef<Path>,
         sample_rate_hz: u32,
@@ -63,7 +65,7 @@ impl Writer {
         if path.is_dir() {
             return Err(Error::file(path, "expected a file to write, found a folder"));
         }
-        let part = part_of(path);
+        let part = part_path(path);
         let file = File::create(&part).map_err(|e| Error::file(path, unwritable(&sentence(&e))))?;
         let mut writer = Self {
             path: path.to_path_buf(),
@@ -87,17 +89,14 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Appends a block, one slice of equal length a channel.
+    /// Appends a block, one slice of equal length per channel.
     ///
     /// # Errors
-    /// One sentence for a full disk, more than a WAV can hold, or a sample that is not a finite
-    /// number.
+    /// If the disk is full, the WAV limit is exceeded, or a sample is not finite.
     pub fn push(&mut self, block: &[&[f32]]) -> Result<()> {
         let frames = block.first().map_or(0, |channel| channel.len());
         if block.len() != self.channels || block.iter().any(|channel| channel.len() != frames) {
-            return Err(
-                self.fail(format!("expected {} channels of one length in a block", self.channels))
-            );
+            return Err(self.fail(format!("expected {} channels of equal length", self.channels)));
         }
         if let Some(bad) = block.iter().copied().flatten().find(|sample| !sample.is_finite()) {
             return Err(self.fail(format!("expected finite samples to write, found {bad}")));
@@ -106,7 +105,7 @@ impl Writer {
         if matches!(self.sink, Some(Sink::Wav(_)))
             && self.frames * self.frame_bytes() > WAV_BYTES_MAX
         {
-            return Err(self.fail("a WAV file ends at 4 GiB, write .flac instead"));
+            return Err(self.fail("a WAV file is limited to 4 GiB; write a .flac file instead"));
         }
         let mut interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
         let clipped = &mut self.clipped_samples;
@@ -121,26 +120,26 @@ impl Writer {
                 let samples: Vec<i32> = interleaved.map(|x| to_int24(x, clipped)).collect();
                 flac.push(&samples)
             }
-            (None, _) => Err("the file is finished".into()),
+            (None, _) => Err("the file is already finished".into()),
         };
         result.map_err(|reason| self.fail(reason))
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the file and renames it to its final name.
     ///
     /// # Errors
-    /// One sentence when the disk is full or the name cannot be taken.
+    /// If the disk is full, or the rename fails.
     pub fn finish(mut self) -> Result<()> {
         let result = match self.sink.take() {
             Some(Sink::Wav(wav)) => wav.finalize().map_err(|e| e.to_string()),
             Some(Sink::Flac(flac)) => flac.finish(),
-            None => Err("the file is finished".into()),
+            None => Err("the file is already finished".into()),
         };
         result.map_err(|reason| self.fail(reason))?;
         publish(&self.part, &self.path).map_err(|e| self.fail(sentence(&e)))
     }
 
-    /// How many integer samples had to be clipped so far.
+    /// Number of integer samples that were clipped so far.
     pub fn clipped_samples(&self) -> u64 {
         self.clipped_samples
     }
@@ -158,8 +157,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.sink = None;
-        // Gone after a successful rename, and nothing else can be done here about one that will not
-        // go.
+        // Already renamed after a success. Otherwise there is no way to report a failed removal.
         let _ = std::fs::remove_file(&self.part);
     }
 }
@@ -176,9 +174,9 @@ fn container(path: &Path, format: SampleFormat) -> Result<Container> {
         ("wav", _) => Ok(Container::Wav),
         ("flac", SampleFormat::Int24) => Ok(Container::Flac),
         ("flac", SampleFormat::Float32) => {
-            Err(Error::file(path, "FLAC holds no float samples, write .wav instead"))
+            Err(Error::file(path, "FLAC cannot store float samples; write a .wav file instead"))
         }
-        _ => Err(Error::file(path, "expected a name that ends in .wav or .flac")),
+        _ => Err(Error::file(path, "expected a file name that ends in .wav or .flac")),
     }
 }
 
@@ -199,7 +197,7 @@ fn wav_spec(sample_rate_hz: u32, channels: usize, format: SampleFormat) -> WavSp
     }
 }
 
-/// Full scale 1 is 2^23, as decoders have it, so that 24-bit audio passes unchanged.
+/// Scales full scale to 2^23, the decoders' convention, so that 24-bit audio is preserved exactly.
 fn to_int24(sample: f32, clipped: &mut u64) -> i32 {
     const SCALE: f32 = 8_388_608.0;
     let scaled = (sample * SCALE).round();

@@ -1,5 +1,6 @@
-//! FLAC, frame by frame: flacenc codes the frames, the stream header (RFC 9639, section 8.2) is
-//! ours, because it is written twice, empty at the start and complete at the end.
+//! FLAC: flacenc encodes the frames, this module the stream header (RFC 9639, section 8.2). The
+//! header is written twice, as a placeholder and complete at the end; see
+//! `docs/decisions/009-flac-frames.md`.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -10,13 +11,13 @@ use flacenc::config::Encoder;
 use flacenc::error::{Verified, Verify};
 use flacenc::source::{Context, Fill, FrameBuf};
 
-/// Samples a channel in every frame but the last (flac's own default).
+/// Samples per channel in every frame but the last, the default of the `flac` tool.
 const BLOCK: usize = 4096;
 const BITS: usize = 24;
 /// `fLaC`, the metadata block's header and its 34 bytes.
 const HEADER_BYTES: usize = 4 + 4 + 34;
-/// flacenc's own stream header ends here. Above, frames are coded for a rate that has no code of
-/// its own, which makes them say "as in the stream header", and that header is ours.
+/// Highest sample rate that flacenc accepts. For higher rates, frames are encoded at a rate without
+/// a code of its own, so that they refer to the stream header. That header has the true rate.
 const CODED_RATE_MAX_HZ: u32 = 96_000;
 const UNCODED_RATE_HZ: u32 = 95_999;
 
@@ -100,7 +101,7 @@ impl FlacWriter {
     fn header(&self) -> [u8; HEADER_BYTES] {
         let mut header = [0; HEADER_BYTES];
         header[..4].copy_from_slice(b"fLaC");
-        header[4] = 0x80; // The last metadata block, and of type 0.
+        header[4] = 0x80; // The last metadata block, of type 0 (STREAMINFO).
         header[7] = 34;
         header[8..10].copy_from_slice(&(BLOCK as u16).to_be_bytes());
         header[10..12].copy_from_slice(&(BLOCK as u16).to_be_bytes());

@@ -1,9 +1,23 @@
-//! Audio files of any length: [`Reader`] and [`Writer`] move blocks, [`decode`] and [`encode`]
+//! Audio files of any length: [`Reader`] and [`Writer`] process blocks, [`decode`] and [`encode`]
 //! whole files.
 //!
-//! Reading knows WAV, FLAC, MP3 and OGG Vorbis, mono or stereo; the encoder's delay and padding are
-//! removed, so that a file's length is that of its music. Writing knows WAV (24-bit or float) and
-//! FLAC (24-bit), and leaves either a whole file or none.
+//! Readable formats: WAV, FLAC, MP3 and OGG Vorbis, mono or stereo. Encoder delay and padding are
+//! removed, so that a file's length is that of its music. Writable formats: WAV (24-bit or float)
+//! and FLAC (24-bit). A write produces either a complete file or no file.
+//!
+//! ```
+//! use engine::audio_file::{Audio, SampleFormat, decode, encode};
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("tone.flac");
+//! let tone: Vec<f32> = (0..441).map(|n| 0.5 * (n as f32 * 0.1).sin()).collect();
+//! encode(&path, &Audio { sample_rate_hz: 44_100, channels: vec![tone] }, SampleFormat::Int24)?;
+//!
+//! let audio = decode(&path)?;
+//! assert_eq!((audio.frames(), audio.channels.len()), (441, 1));
+//! assert_eq!(audio.at_rate(22_050)?.frames(), 221);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod decode;
 mod encode;
@@ -18,20 +32,20 @@ pub use encode::{SampleFormat, Writer};
 use crate::Result;
 use crate::dsp::resample::resampled;
 
-/// Sample rates that the engine takes; telephone to the highest that interfaces offer.
+/// Supported sample rates in Hz.
 pub const SAMPLE_RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
 
 /// A whole recording in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audio {
-    /// Frames a second.
+    /// Sample rate in Hz.
     pub sample_rate_hz: u32,
     /// One or two channels of equal length; full scale is 1.
     pub channels: Vec<Vec<f32>>,
 }
 
 impl Audio {
-    /// Samples a channel.
+    /// Samples per channel.
     pub fn frames(&self) -> usize {
         self.channels.first().map_or(0, Vec::len)
     }
@@ -49,10 +63,10 @@ impl Audio {
             .collect()
     }
 
-    /// The same at another rate, without delay.
+    /// The recording at another rate, time-aligned.
     ///
     /// # Errors
-    /// If a rate is not 8 to 192 kHz.
+    /// If a rate is outside 8 to 192 kHz.
     pub fn at_rate(&self, to_hz: u32) -> Result<Self> {
         let resampled = |channel: &Vec<f32>| resampled(channel, self.sample_rate_hz, to_hz);
         let channels = self.channels.iter().map(resampled).collect::<Result<_>>()?;
@@ -76,10 +90,10 @@ pub fn decode(path: impl AsRef<Path>) -> Result<Audio> {
     Ok(Audio { sample_rate_hz: reader.sample_rate_hz(), channels })
 }
 
-/// Writes a whole file; the name's ending says which format.
+/// Writes a whole file. The extension selects the container.
 ///
 /// # Errors
-/// As [`Writer::create`], [`Writer::push`] and [`Writer::finish`]; no file is left behind.
+/// As [`Writer::create`], [`Writer::push`] and [`Writer::finish`]. No file is left on an error.
 pub fn encode(path: impl AsRef<Path>, audio: &Audio, format: SampleFormat) -> Result<()> {
     let mut writer = Writer::create(path, audio.sample_rate_hz, audio.channels.len(), format)?;
     let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();

@@ -4,7 +4,7 @@ use super::*;
 
 const FRAMES: usize = 5003;
 
-/// A file that tests/golden/audio_files.py wrote with libsndfile.
+/// A file written with libsndfile by tests/golden/audio_files.py.
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/audio_files").join(name)
 }
@@ -41,9 +41,9 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
 }
 
 #[test]
-fn other_peoples_files_decode_to_the_tone_at_its_exact_length() {
+fn files_of_other_encoders_decode_to_the_tone_at_its_exact_length() {
     let tone = tone();
-    // One sample of misalignment would be off by 0.063; lossy formats are coded within 0.05.
+    // A misalignment by one sample is an error of 0.063. Lossy formats are coded within 0.05.
     let tolerances = [
         ("u8.wav", 1.0 / 120.0),
         ("i16.wav", 1.0 / 32_000.0),
@@ -71,11 +71,11 @@ fn other_peoples_files_decode_to_the_tone_at_its_exact_length() {
 }
 
 #[test]
-fn unusable_files_are_refused_in_one_sentence() {
+fn unusable_files_are_rejected_in_one_sentence() {
     assert!(refusal(golden("nowhere.wav")).contains("no such file"));
     assert!(refusal(golden("quad.wav")).contains("found 4 channels"));
     assert!(refusal(golden("nan.wav")).contains("NaN"));
-    assert!(refusal(golden("empty.wav")).contains("without a single sample"));
+    assert!(refusal(golden("empty.wav")).contains("found a file without samples"));
     assert!(refusal(golden("")).contains("found a folder"));
     let folder = tempfile::tempdir().expect("a folder");
     let text = folder.path().join("text.wav");
@@ -96,7 +96,7 @@ fn unusable_files_are_refused_in_one_sentence() {
 }
 
 #[test]
-fn integers_return_bit_for_bit_whatever_the_length() {
+fn integers_are_preserved_bit_for_bit_at_any_length() {
     let folder = tempfile::tempdir().expect("a folder");
     for (frames, channels, rate_hz) in [
         (1, 1, 8_000),
@@ -108,7 +108,7 @@ fn integers_return_bit_for_bit_whatever_the_length() {
         (4097, 1, 176_400),
         (12_345, 2, 192_000),
     ] {
-        // Multiples of 2^-23 are what 24 bits hold; a quiet tail exercises the predictors.
+        // 24 bits store multiples of 2^-23. A quiet tail exercises the predictors.
         let channels: Vec<Vec<f32>> = (0..channels)
             .map(|c| {
                 let samples = noise(frames, 7 + c);
@@ -133,7 +133,7 @@ fn integers_return_bit_for_bit_whatever_the_length() {
 }
 
 #[test]
-fn floats_return_bit_for_bit_even_above_full_scale() {
+fn floats_are_preserved_bit_for_bit_even_above_full_scale() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.WAV");
     let channels = vec![noise(1000, 1).iter().map(|x| x * 3.0).collect(), noise(1000, 2)];
@@ -166,7 +166,7 @@ fn integers_clip_at_full_scale_and_count_it() {
 }
 
 #[test]
-fn blocks_of_any_size_make_the_same_file() {
+fn block_sizes_do_not_change_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let samples = noise(20_000, 3);
     for name in ["a.wav", "a.flac"] {
@@ -184,7 +184,7 @@ fn blocks_of_any_size_make_the_same_file() {
 }
 
 #[test]
-fn what_is_not_finished_leaves_nothing_behind() {
+fn unfinished_files_leave_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let names = || std::fs::read_dir(folder.path()).expect("listed").count();
     for name in ["a.wav", "a.flac"] {
@@ -203,14 +203,14 @@ fn what_is_not_finished_leaves_nothing_behind() {
         sentence
     };
     assert!(refused("a.wav", SampleFormat::Int24).contains("NaN"));
-    assert!(refused("a.flac", SampleFormat::Float32).contains("no float"));
+    assert!(refused("a.flac", SampleFormat::Float32).contains("cannot store float"));
     assert!(refused("a.mp3", SampleFormat::Int24).contains(".wav or .flac"));
     assert!(refused("nowhere/a.wav", SampleFormat::Int24).contains("no such file or folder"));
     assert!(refused("", SampleFormat::Int24).contains(".wav or .flac"));
 }
 
-/// Every golden file, cut anywhere and with bytes changed anywhere: an answer or a sentence, never
-/// a panic.
+/// Every golden file, truncated or with changed bytes: decoding returns audio or an error, and
+/// never panics.
 #[test]
 fn damaged_files_never_panic() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -225,7 +225,7 @@ fn damaged_files_never_panic() {
             let mut bytes = whole.clone();
             match round % 3 {
                 0 => bytes.truncate(pick(0, whole.len())),
-                // Headers are where lengths and counts live.
+                // Headers hold the lengths and counts.
                 1 => (0..4).for_each(|i| bytes[pick(i, 128)] = pick(i + 8, 256) as u8),
                 _ => (0..16).for_each(|i| bytes[pick(i, whole.len())] ^= 1 << pick(i + 16, 8)),
             }
@@ -240,7 +240,7 @@ fn damaged_files_never_panic() {
 }
 
 #[test]
-fn a_cut_off_file_says_so() {
+fn a_truncated_file_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["i16.wav", "i24.flac"] {
         let whole = std::fs::read(golden(name)).expect("read");

@@ -1,4 +1,4 @@
-//! Whether the tensors of a file are those that the networks ask for.
+//! Checks that a file has exactly the tensors of the networks.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,15 @@ use super::Checkpoint;
 use crate::{Error, Result};
 
 impl Checkpoint {
-    /// Refuses a missing, an extra and a wrongly shaped tensor by name.
+    /// Checks names and shapes of all tensors against `parameters`, the networks' own list for this
+    /// file's config.
     ///
-    /// `parameters` is the networks' own list: name and shape of every parameter that this file's
-    /// config asks for.
+    /// # Errors
+    /// Names the first missing, extra or misshapen tensor.
     pub fn expect(&self, parameters: &[(String, Vec<usize>)]) -> Result<()> {
-        let wanted: BTreeMap<&str, &[usize]> =
+        let required: BTreeMap<&str, &[usize]> =
             parameters.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
-        for (&name, &shape) in &wanted {
+        for (&name, &shape) in &required {
             match self.tensors.get(name) {
                 None => {
                     return Err(Error::checkpoint(
@@ -29,10 +30,10 @@ impl Checkpoint {
                 Some(_) => {}
             }
         }
-        match self.tensors.iter().find(|(name, _)| !wanted.contains_key(name.as_str())) {
+        match self.tensors.iter().find(|(name, _)| !required.contains_key(name.as_str())) {
             None => Ok(()),
             Some((name, tensor)) => {
-                let found = format!("one of shape {:?}", tensor.shape);
+                let found = format!("a tensor of shape {:?}", tensor.shape);
                 Err(Error::checkpoint(name, "no tensor of this name", found))
             }
         }

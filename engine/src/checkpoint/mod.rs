@@ -1,12 +1,25 @@
-//! One `.safetensors` file that holds a trained network and describes itself.
+//! A trained network with its description in one `.safetensors` file.
 //!
-//! Metadata (all strings, as the format asks): `format` = `luthier`, `format_version`, `kind`, and
-//! as JSON `config`, `latent`, `provenance`, `metrics`. Tensors are `F32` or `F16` on disk, f32 in
-//! memory, named as torch names them (`unet.down.0.res.0.conv1.weight`).
+//! The metadata are strings, as the format requires: `format` = `luthier`, `format_version`,
+//! `kind`, and `config`, `latent`, `provenance` and `metrics` as JSON. Tensors are `F32` or `F16`
+//! on disk and f32 in memory, with torch's names (`unet.down.0.res.0.conv1.weight`).
 //!
-//! A file is untrusted: whatever its bytes, reading ends in a [`Checkpoint`] or in one sentence
-//! that names the field, never in a panic, and allocates no more than a small multiple of the
-//! file's own length.
+//! Files are untrusted. Reading any bytes returns a [`Checkpoint`] or an error that names the
+//! field. It never panics and allocates at most a small multiple of the file's length.
+//!
+//! ```
+//! use engine::checkpoint::{Checkpoint, Kind, LatentStats, Precision};
+//! use engine::config::ModelConfig;
+//!
+//! let mut checkpoint = Checkpoint::new(Kind::Autoencoder, &ModelConfig::default())?;
+//! checkpoint.latent = LatentStats::identity(32);
+//!
+//! let bytes = checkpoint.to_bytes(Precision::F32)?;
+//! let read = Checkpoint::from_bytes(&bytes)?;
+//! assert_eq!(read.model_config()?, ModelConfig::default());
+//! assert!(Checkpoint::from_bytes(&bytes[..100]).is_err());
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod expect;
 mod read;
@@ -27,24 +40,24 @@ pub use write::Precision;
 
 /// Value of the metadata key `format`.
 pub const FORMAT: &str = "luthier";
-/// Raised when a file of an older build cannot be played any more.
+/// Incremented when this build can no longer use files of an older one.
 pub const FORMAT_VERSION: u32 = 1;
-/// Files above this are refused before they are read.
+/// Larger files are rejected before they are read.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Headers (names, shapes, metadata) above this are refused before they are parsed.
+/// Larger headers (names, shapes, metadata) are rejected before they are parsed.
 pub const MAX_HEADER_BYTES: u64 = 4 << 20;
 
-/// What a checkpoint holds.
+/// The kind of network in a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The whole transfer model: encoder, decoder, style encoder, UNet.
     Model,
-    /// Encoder and decoder alone, with the latent's statistics.
+    /// Encoder and decoder with the latent's statistics.
     Autoencoder,
     /// The instrument classifier (perceptual loss, evaluation).
     Classifier,
-    /// The convolutions of VGGish (perceptual and style loss): nothing that plays.
+    /// The convolutions of VGGish (perceptual and style loss), which only training uses.
     Vggish,
 }
 
@@ -58,30 +71,30 @@ impl Kind {
         }
     }
 
-    /// Whether it makes latents, whose statistics its file then carries.
+    /// Whether the network has a latent and its file the latent's statistics.
     fn has_latent(self) -> bool {
         matches!(self, Self::Model | Self::Autoencoder)
     }
 }
 
-/// Mean and standard deviation of each latent channel over the training data; the UNet sees `(z -
-/// mean) / std`.
+/// Mean and standard deviation of each latent channel over the training data. The UNet processes
+/// `(z - mean) / std`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatentStats {
-    /// One finite mean a channel.
+    /// One finite mean per channel.
     pub mean: Vec<f32>,
-    /// One finite standard deviation above 0 a channel.
+    /// One finite standard deviation above 0 per channel.
     pub std: Vec<f32>,
 }
 
 impl LatentStats {
-    /// Statistics that change nothing: mean 0, deviation 1.
+    /// Statistics that leave a latent unchanged: mean 0, standard deviation 1.
     pub fn identity(channels: usize) -> Self {
         Self { mean: vec![0.0; channels], std: vec![1.0; channels] }
     }
 
-    /// Refuses statistics that do not fit `channels` or would divide by 0.
+    /// Checks that there is one value per channel, all are finite, and all deviations are above 0.
     pub fn validate(&self, channels: usize) -> Result<()> {
         for (field, values, positive) in
             [("latent.mean", &self.mean, false), ("latent.std", &self.std, true)]
@@ -105,32 +118,32 @@ impl LatentStats {
 pub struct StoredTensor {
     /// Sizes of the axes; empty for a scalar.
     pub shape: Vec<usize>,
-    /// `shape`'s product of values.
+    /// As many values as the product of `shape`.
     pub data: Vec<f32>,
 }
 
-/// A trained network with everything that is known about it.
+/// A trained network with its description.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// What it holds.
+    /// The kind of network.
     pub kind: Kind,
-    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own for a
-    /// classifier, null for VGGish, of which there is one.
+    /// The config as JSON: a [`ModelConfig`] for model and autoencoder, the classifier's own config
+    /// for a classifier, null for VGGish.
     pub config: Value,
-    /// Statistics of the latent; empty where there is none.
+    /// Statistics of the latent; empty for networks without one.
     pub latent: LatentStats,
     /// How it was trained: data, seeds, steps, versions.
     pub provenance: Value,
-    /// What was measured of it.
+    /// Results of evaluations.
     pub metrics: Value,
-    /// Its parameters by name.
+    /// The parameters by name.
     pub tensors: BTreeMap<String, StoredTensor>,
-    /// SHA-256 of the file in lower-case hex; empty for a checkpoint that was not read from one.
+    /// SHA-256 of the file in lower-case hex; empty for a checkpoint that was not read from a file.
     pub sha256: String,
 }
 
 impl Checkpoint {
-    /// A checkpoint to be filled and written: no tensors, no statistics, nothing known.
+    /// An empty checkpoint: no tensors, statistics, provenance or metrics.
     pub fn new(kind: Kind, config: &impl Serialize) -> Result<Self> {
         let config = serde_json::to_value(config)
             .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
@@ -145,7 +158,7 @@ impl Checkpoint {
         })
     }
 
-    /// The config of a model or an autoencoder, validated.
+    /// The validated config of a model or an autoencoder.
     pub fn model_config(&self) -> Result<ModelConfig> {
         if !self.kind.has_latent() {
             let found = format!("`{}`", self.kind.name());
@@ -156,13 +169,13 @@ impl Checkpoint {
         Ok(config)
     }
 
-    /// The config of a classifier; its type checks its own ranges.
+    /// The config of a classifier. Its type checks its ranges.
     pub fn classifier_config<T: DeserializeOwned>(&self) -> Result<T> {
         self.require(Kind::Classifier)?;
         self.typed_config()
     }
 
-    /// Refuses a file of another kind.
+    /// Checks that the checkpoint is of this kind.
     pub fn require(&self, kind: Kind) -> Result<()> {
         if self.kind == kind {
             return Ok(());
@@ -178,16 +191,16 @@ impl Checkpoint {
         serde_path_to_error::deserialize(&self.config).map_err(|error| {
             let path = error.path().to_string();
             let field = if path == "." { "config".into() } else { format!("config.{path}") };
-            Error::checkpoint(field, "a value that this build knows", error.into_inner())
+            Error::checkpoint(field, "a value that this build supports", error.into_inner())
         })
     }
 
-    /// Parameter counts by the first component of the tensors' names, in the names' order.
+    /// Parameter counts by the first component of the tensors' names, in order of the names.
     pub fn parts(&self) -> Vec<(String, usize)> {
         let mut parts: Vec<(String, usize)> = Vec::new();
         for (name, tensor) in &self.tensors {
             let part = name.split('.').next().unwrap_or(name);
-            match parts.iter_mut().find(|(known, _)| known == part) {
+            match parts.iter_mut().find(|(first, _)| first == part) {
                 Some((_, count)) => *count += tensor.data.len(),
                 None => parts.push((part.to_string(), tensor.data.len())),
             }
@@ -195,8 +208,8 @@ impl Checkpoint {
         parts
     }
 
-    /// What reading and writing both ask of the statistics: of one model or autoencoder, those of
-    /// its channels.
+    /// Checks the statistics, on reading and on writing: one mean and deviation for each latent
+    /// channel, none for networks without a latent.
     fn validate_description(&self) -> Result<()> {
         let channels = match self.kind.has_latent() {
             true => self.model_config()?.autoencoder.latent_channels,

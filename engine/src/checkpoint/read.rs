@@ -1,4 +1,4 @@
-//! Bytes to a checkpoint, trusting nothing.
+//! Decodes a checkpoint from untrusted bytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,30 +14,30 @@ use super::{
     Checkpoint, FORMAT, FORMAT_VERSION, Kind, LatentStats, MAX_FILE_BYTES, MAX_HEADER_BYTES,
     StoredTensor, strict_json,
 };
-use crate::regular_file::{self, Found};
+use crate::regular_file::{self, Content};
 use crate::{Error, Result};
 
-/// The header's length comes first, as a little-endian u64.
+/// Size of the header's length, a little-endian u64 at the start of the file.
 const LENGTH_BYTES: usize = 8;
-/// Longest piece of the file's own text that an error repeats.
+/// Longest excerpt of the file's text in an error message.
 const QUOTE_CHARS: usize = 60;
 
 impl Checkpoint {
-    /// Reads and checks a file.
+    /// Reads and validates a file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let refuse = |error: Error| Error::file(path, error);
         match regular_file::read(path, MAX_FILE_BYTES) {
-            Ok(Found::Whole(bytes)) => Self::from_bytes(&bytes).map_err(refuse),
-            Ok(Found::Longer(len_bytes)) => Err(refuse(wrong_len(len_bytes))),
-            Ok(Found::NoFile) => {
+            Ok(Content::Bytes(bytes)) => Self::from_bytes(&bytes).map_err(refuse),
+            Ok(Content::TooLarge(len_bytes)) => Err(refuse(wrong_len(len_bytes))),
+            Ok(Content::NotAFile) => {
                 Err(Error::file(path, "expected a model file, found a folder or a device"))
             }
             Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
         }
     }
 
-    /// Checks and decodes the bytes of a file.
+    /// Validates and decodes the bytes of a file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut checkpoint = Self::describe(bytes)?;
         checkpoint.tensors = tensors(bytes)?;
@@ -45,8 +45,8 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// What a file says of itself, checked, without its tensors and its hash: fast whatever its
-    /// size.
+    /// Reads and validates a file's description, without tensors and hash. The cost does not depend
+    /// on the size of the tensors.
     pub fn describe(bytes: &[u8]) -> Result<Self> {
         check_file_len(bytes.len() as u64)?;
         let metadata = check_header(bytes)?;
@@ -82,9 +82,8 @@ fn wrong_len(len_bytes: u64) -> Error {
     Error::checkpoint("file", expected, format!("{len_bytes} bytes"))
 }
 
-/// Everything of the header that the safetensors crate leaves open: its size, keys given twice,
-/// offsets so large that their sum overflows, and our own format and version. Returns the metadata,
-/// all of whose values are strings.
+/// Checks what the safetensors crate does not: the header's size, duplicate keys, offsets whose sum
+/// overflows, and this format and its version. Returns the metadata, which are all strings.
 fn check_header(bytes: &[u8]) -> Result<Map<String, Value>> {
     let header = header_text(bytes)?;
     let parsed = strict_json::parse(header)
@@ -208,11 +207,11 @@ fn typed<T: DeserializeOwned>(field: &str, value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { field.to_string() } else { format!("{field}.{path}") };
-        Error::checkpoint(field, "a value that this build knows", error.into_inner())
+        Error::checkpoint(field, "a value that this build supports", error.into_inner())
     })
 }
 
-/// The beginning of a text that came from the file.
+/// The beginning of a text from the file.
 fn quote(text: &str) -> String {
     match text.char_indices().nth(QUOTE_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),

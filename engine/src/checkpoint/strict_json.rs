@@ -1,11 +1,11 @@
-//! JSON that refuses an object with the same key twice, where `serde_json` silently keeps the last.
+//! JSON with unique keys per object. `serde_json` silently keeps the last of duplicate keys.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses `text`; the error says what is wrong and where.
+/// Parses `text`. The error has the reason and the position.
 pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str::<Strict>(text).map(|strict| strict.0)
 }

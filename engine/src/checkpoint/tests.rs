@@ -22,7 +22,7 @@ fn small() -> Checkpoint {
     checkpoint
 }
 
-/// The bytes of [`small`] with its header changed by hand.
+/// The bytes of [`small`] with an edited header.
 fn with_header(edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     let bytes = small().to_bytes(Precision::F32).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -44,11 +44,11 @@ fn edit_metadata(header: &mut Value, key: &str, edit: impl FnOnce(&mut Value)) {
     header["__metadata__"][key] = value.to_string().into();
 }
 
-/// The file is refused, and the sentence names `field` and contains `part`.
+/// Asserts that the file is rejected with an error that names `field` and contains `part`.
 fn assert_refused(bytes: &[u8], field: &str, part: &str) {
     let error = match Checkpoint::from_bytes(bytes) {
         Err(error) => error,
-        Ok(_) => panic!("accepted; expected a refusal of `{field}`"),
+        Ok(_) => panic!("accepted; expected an error that names `{field}`"),
     };
     assert!(
         matches!(&error, Error::Checkpoint { field: named, .. } if named == field),
@@ -60,7 +60,7 @@ fn assert_refused(bytes: &[u8], field: &str, part: &str) {
 }
 
 #[test]
-fn f32_comes_back_bit_for_bit() {
+fn f32_is_preserved_bit_for_bit() {
     let mut checkpoint = small();
     let odd = vec![f32::MIN_POSITIVE, -0.0, f32::MAX, 1e-45, -1.0 / 3.0];
     checkpoint.tensors.insert("odd".into(), StoredTensor { shape: vec![5], data: odd.clone() });
@@ -73,22 +73,22 @@ fn f32_comes_back_bit_for_bit() {
     assert_eq!(read.sha256.len(), 64);
     assert_eq!(Checkpoint { sha256: String::new(), ..read.clone() }, checkpoint);
     assert_eq!(read.model_config().unwrap(), ModelConfig::default());
-    // The same checkpoint, the same bytes; and nothing else in the folder.
+    // Equal checkpoints have equal bytes, and the folder has no other files.
     assert_eq!(read.to_bytes(Precision::F32).unwrap(), std::fs::read(&path).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn f16_comes_back_within_half_precision() {
+fn f16_is_preserved_within_half_precision() {
     let checkpoint = small();
     let read = Checkpoint::from_bytes(&checkpoint.to_bytes(Precision::F16).unwrap()).unwrap();
     for (name, tensor) in &checkpoint.tensors {
         for (was, is) in tensor.data.iter().zip(&read.tensors[name].data) {
-            // 11 significant bits: half a unit in the last place.
+            // 11 significant bits: an error of half a unit in the last place.
             assert!((was - is).abs() <= was.abs() / 2048.0, "{name}: {was} {is}");
         }
     }
-    // The statistics are text: nothing is lost.
+    // The statistics are stored as text, without loss.
     assert_eq!(read.latent, checkpoint.latent);
     assert!(
         checkpoint.to_bytes(Precision::F16).unwrap().len()
@@ -97,7 +97,7 @@ fn f16_comes_back_within_half_precision() {
 }
 
 #[test]
-fn the_safetensors_crate_reads_what_we_write() {
+fn the_safetensors_crate_reads_our_files() {
     let checkpoint = small();
     let bytes = checkpoint.to_bytes(Precision::F32).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -112,7 +112,7 @@ fn parts_count_parameters() {
 }
 
 #[test]
-fn kinds_are_kept_apart() {
+fn kinds_are_distinguished() {
     let config = json!({ "channels": [8, 16], "labels": ["piano"] });
     let classifier = Checkpoint::new(Kind::Classifier, &config).unwrap();
     let read = Checkpoint::from_bytes(&classifier.to_bytes(Precision::F32).unwrap()).unwrap();
@@ -132,13 +132,13 @@ fn kinds_are_kept_apart() {
 }
 
 #[test]
-fn files_that_are_no_checkpoints_are_refused() {
+fn other_files_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     assert!(Checkpoint::read(folder.path()).unwrap_err().to_string().contains("folder"));
     let missing = folder.path().join("none.safetensors");
     assert!(Checkpoint::read(&missing).unwrap_err().to_string().contains("none.safetensors"));
     let huge = folder.path().join("huge.safetensors");
-    // Sparse: no byte of it is on the disk.
+    // Sparse: no data is stored on the disk.
     std::fs::File::create(&huge).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
     assert!(Checkpoint::read(&huge).unwrap_err().to_string().contains("1073741825 bytes"));
 
@@ -154,13 +154,13 @@ fn files_that_are_no_checkpoints_are_refused() {
     let mut not_text = assemble("{}      ", &[]);
     not_text[10] = 0xff;
     assert_refused(&not_text, "header", "UTF-8");
-    // Brackets deep enough to overflow the stack of a parser that recurses without a limit.
+    // Nesting deep enough to overflow the stack of a parser that recurses without a limit.
     assert_refused(
         &assemble(&format!("{{\"a\":{}", "[".repeat(1 << 20)), &[]),
         "header",
         "recursion",
     );
-    // A header longer than the bound, although the file has it.
+    // A header above the bound, in a file that is long enough for it.
     assert_refused(
         &assemble(&format!("{{{}", " ".repeat(MAX_HEADER_BYTES as usize + 8)), &[]),
         "header",
@@ -169,7 +169,7 @@ fn files_that_are_no_checkpoints_are_refused() {
 }
 
 #[test]
-fn truncation_is_noticed_at_every_length() {
+fn truncation_is_detected_at_every_length() {
     for precision in [Precision::F32, Precision::F16] {
         let bytes = small().to_bytes(precision).unwrap();
         for length in 0..bytes.len() {
@@ -186,7 +186,7 @@ fn truncation_is_noticed_at_every_length() {
 }
 
 #[test]
-fn metadata_that_does_not_fit_is_named() {
+fn invalid_metadata_are_named() {
     let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
         assert_refused(&with_header(edit), field, part)
     };
@@ -205,7 +205,7 @@ fn metadata_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn config_fields_are_named() {
+fn invalid_config_fields_are_named() {
     let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
         assert_refused(&with_header(|h| edit_metadata(h, "config", edit)), field, part);
     };
@@ -227,7 +227,7 @@ fn config_fields_are_named() {
 }
 
 #[test]
-fn statistics_that_do_not_fit_are_named() {
+fn invalid_statistics_are_named() {
     let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
         assert_refused(&with_header(|h| edit_metadata(h, "latent", edit)), field, part);
     };
@@ -235,12 +235,12 @@ fn statistics_that_do_not_fit_are_named() {
     refused("latent.std[3]", "above 0", &|l| l["std"][3] = 0.0.into());
     refused("latent.std[31]", "-1", &|l| l["std"][31] = (-1.0).into());
     refused("latent.mean[2]", "null", &|l| l["mean"][2] = Value::Null);
-    // Beyond f32: infinite once it is read.
+    // Beyond f32: infinite after conversion.
     refused("latent.mean[2]", "inf", &|l| l["mean"][2] = 1e300.into());
 }
 
 #[test]
-fn keys_given_twice_are_refused() {
+fn duplicate_keys_are_rejected() {
     let bytes = small().to_bytes(Precision::F32).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let (header, data) =
@@ -257,7 +257,7 @@ fn keys_given_twice_are_refused() {
 }
 
 #[test]
-fn tensors_that_do_not_fit_are_named() {
+fn invalid_tensors_are_named() {
     let refused = |field: &str, part: &str, edit: &dyn Fn(&mut Value)| {
         assert_refused(&with_header(edit), field, part)
     };
@@ -273,7 +273,7 @@ fn tensors_that_do_not_fit_are_named() {
         h["unet.conv.bias"]["data_offsets"] = json!([20, 4])
     });
     refused("unet.conv.bias", "data_offsets", &|h| h["unet.conv.bias"] = json!(3));
-    // Eight tensors whose sizes sum to just under 2^64: the crate's own sum would overflow.
+    // Eight tensors whose sizes sum to just under 2^64: the safetensors crate's sum would overflow.
     refused("t0", "data_offsets", &|h| {
         let entries = h.as_object_mut().unwrap();
         entries.retain(|name, _| name == "__metadata__");
@@ -286,7 +286,7 @@ fn tensors_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn weights_that_are_not_finite_are_named() {
+fn non_finite_weights_are_named() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut bytes = small().to_bytes(Precision::F32).unwrap();
         let last = bytes.len() - 4;
@@ -308,7 +308,7 @@ fn weights_that_are_not_finite_are_named() {
 }
 
 #[test]
-fn networks_get_exactly_the_tensors_that_they_ask_for() {
+fn networks_get_exactly_their_tensors() {
     let checkpoint = small();
     let list: Vec<(String, Vec<usize>)> = checkpoint
         .tensors
@@ -336,11 +336,11 @@ fn networks_get_exactly_the_tensors_that_they_ask_for() {
 }
 
 #[test]
-fn a_path_that_cannot_be_written_leaves_nothing() {
+fn an_unwritable_path_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = folder.path().join("taken");
-    std::fs::create_dir(&taken).unwrap();
-    let error = small().write(&taken, Precision::F32).unwrap_err();
+    let occupied = folder.path().join("occupied");
+    std::fs::create_dir(&occupied).unwrap();
+    let error = small().write(&occupied, Precision::F32).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert!(
@@ -349,16 +349,15 @@ fn a_path_that_cannot_be_written_leaves_nothing() {
     assert!(small().write("/", Precision::F32).is_err());
 }
 
-/// Reading always returns: tens of thousands of damaged files, none of which may panic. What is
-/// accepted in spite of the damage (a flipped bit of a weight, a changed letter of the provenance)
-/// is whole and writes again.
+/// Reads 30 000 damaged files, none of which may panic. A file that is accepted in spite of the
+/// damage (a flipped bit of a weight, a changed letter of the provenance) can be written again.
 #[test]
 fn damage_never_panics() {
     let whole = small().to_bytes(Precision::F32).unwrap();
     let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
     let mut random = 0x1234_5678_9abc_def0u64;
     let mut below = |bound: usize| {
-        // xorshift64 (Marsaglia 2003): any sequence will do, the same on every run.
+        // xorshift64 (Marsaglia 2003): a fixed sequence that is the same on every run.
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -368,7 +367,7 @@ fn damage_never_panics() {
         [b'"', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'-', b'e', b'\\', 0, 0xff];
     for round in 0..30_000 {
         let mut bytes = whole.clone();
-        // Most of the damage where most of the decisions are.
+        // Most of the damage is in the header, which has most of the decisions.
         let reach = if round % 4 == 0 { bytes.len() } else { header };
         for _ in 0..=below(3) {
             if bytes.is_empty() {
@@ -389,14 +388,14 @@ fn damage_never_panics() {
             }
         }
         if round % 2 == 0 && bytes.len() > 8 {
-            // Keep the length honest, so that the damage reaches the parsers behind it.
+            // Corrects the length, so that the damage reaches the later parsers.
             let length =
                 (header + bytes.len()).saturating_sub(whole.len() + 8).min(bytes.len() - 8) as u64;
             bytes[..8].copy_from_slice(&length.to_le_bytes());
         }
         if let Ok(read) = Checkpoint::from_bytes(&bytes) {
-            read.model_config().expect("reading has validated the config");
-            read.to_bytes(Precision::F32).expect("what can be read can be written");
+            read.model_config().expect("a valid config, checked on reading");
+            read.to_bytes(Precision::F32).expect("a checkpoint that can be written");
         }
     }
 }

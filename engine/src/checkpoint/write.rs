@@ -1,4 +1,4 @@
-//! A checkpoint to bytes: the same checkpoint gives the same bytes.
+//! Encodes a checkpoint. Equal checkpoints have equal bytes.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::{Checkpoint, FORMAT, FORMAT_VERSION, MAX_FILE_BYTES, MAX_HEADER_BYTES, StoredTensor};
 use crate::{Error, Result, whole_file};
 
-/// How weights lie on disk.
+/// Precision of the weights on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
-    /// Bit for bit.
+    /// The exact values.
     F32,
     /// Half the size, rounded to 11 significant bits.
     F16,
@@ -34,12 +34,12 @@ impl Precision {
 }
 
 impl Checkpoint {
-    /// Writes the file, wholly or not at all.
+    /// Writes the file atomically.
     pub fn write(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
         whole_file::write(path, self.to_bytes(precision)?)
     }
 
-    /// The file's bytes. What [`Checkpoint::from_bytes`] would refuse is refused here.
+    /// The file's bytes. Everything that [`Checkpoint::from_bytes`] rejects is rejected here.
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>> {
         self.validate_description()?;
         let header = self.header(precision)?;
@@ -63,7 +63,7 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// Our own, because the safetensors crate writes metadata in the random order of a hash map.
+    /// Not from the safetensors crate, which writes metadata in the random order of a hash map.
     fn header(&self, precision: Precision) -> Result<Vec<u8>> {
         let mut metadata = json!({
             "format": FORMAT,
@@ -91,7 +91,7 @@ impl Checkpoint {
             begin = end;
         }
         let mut header = Value::Object(entries).to_string().into_bytes();
-        // Spaces up to a multiple of 8, so that the data is aligned for whoever maps the file.
+        // Padded with spaces to a multiple of 8, so that the data is aligned in a mapped file.
         header.resize(header.len().next_multiple_of(8), b' ');
         Ok(header)
     }
@@ -103,8 +103,8 @@ fn encode(
     precision: Precision,
     bytes: &mut Vec<u8>,
 ) -> Result<()> {
-    let asked = tensor.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    if asked != Some(tensor.data.len()) {
+    let count = tensor.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    if count != Some(tensor.data.len()) {
         let expected = format!("the values of shape {:?}", tensor.shape);
         return Err(Error::checkpoint(name, expected, tensor.data.len()));
     }

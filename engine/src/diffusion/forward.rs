@@ -1,13 +1,23 @@
-//! Forward diffusion: noisy latents and training targets from clean ones.
+//! Forward diffusion: noisy latents and training targets from clean latents.
+//!
+//! ```
+//! use engine::config::DiffusionConfig;
+//! use engine::diffusion::forward::ForwardDiffusion;
+//!
+//! let process = ForwardDiffusion::new(&DiffusionConfig::default())?;
+//! let (x0, noise, mut x_t) = ([0.5, -1.25], [2.0, 0.125], [0.0; 2]);
+//! process.q_sample(&x0, &noise, 999, &mut x_t);
+//! assert_eq!(x_t, noise, "the last timestep is pure noise");
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use super::schedule::NoiseSchedule;
 use crate::Result;
 use crate::config::{DiffusionConfig, Prediction};
 
-/// The forward process of report 2, equations 1 to 3, and what a network is asked to predict from
-/// its outcome.
+/// The forward process of report 2, equations 1 to 3, and the network's training target.
 ///
-/// Works on flat slices of any shape; all slices of one call have the same length.
+/// Works on flat slices of any shape. All slices of one call have the same length.
 #[derive(Clone, Debug)]
 pub struct ForwardDiffusion {
     schedule: NoiseSchedule,
@@ -15,17 +25,17 @@ pub struct ForwardDiffusion {
 }
 
 impl ForwardDiffusion {
-    /// The process that a config describes.
+    /// The process of a config.
     pub fn new(config: &DiffusionConfig) -> Result<Self> {
         Ok(Self { schedule: NoiseSchedule::new(config)?, prediction: config.prediction })
     }
 
-    /// The schedule underneath.
+    /// The noise schedule.
     pub fn schedule(&self) -> &NoiseSchedule {
         &self.schedule
     }
 
-    /// What the network predicts.
+    /// The quantity that the network predicts.
     pub fn prediction(&self) -> Prediction {
         self.prediction
     }
@@ -39,7 +49,7 @@ impl ForwardDiffusion {
         mix(x0, signal, noise, noise_share, out);
     }
 
-    /// What the network should answer for `q_sample(x0, noise, t)`: the noise, or
+    /// The training target for `q_sample(x0, noise, t)`: the noise, or
     /// `v = sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x0` (Salimans and Ho 2022, appendix D).
     ///
     /// # Panics
@@ -54,7 +64,7 @@ impl ForwardDiffusion {
         }
     }
 
-    /// Equation 4 and its counterpart for v: the clean latent that a prediction at `x_t` means.
+    /// Equation 4 and its counterpart for v: the clean latent that a prediction at `x_t` implies.
     ///
     /// # Panics
     /// As [`Self::q_sample`].
@@ -93,10 +103,9 @@ mod tests {
         ]
     }
 
-    /// Inverse of the whole way: a network that answers the target exactly gives the clean latent
-    /// back.
+    /// A network that predicts the exact target recovers the clean latent.
     #[test]
-    fn the_exact_target_leads_back_to_the_clean_latent() {
+    fn the_exact_target_recovers_the_clean_latent() {
         let (x0, noise) = (noise::gaussian(1, 0, 8, 8), noise::gaussian(2, 0, 8, 8));
         let (mut x_t, mut target, mut back) = (vec![0.0; 64], vec![0.0; 64], vec![0.0; 64]);
         for process in processes() {
@@ -104,7 +113,7 @@ mod tests {
                 process.q_sample(&x0, &noise, t, &mut x_t);
                 process.target(&x0, &noise, t, &mut target);
                 process.x0(&x_t, &target, t, &mut back);
-                // Epsilon divides the rounding of x_t by sqrt(alpha_bar): that is its nature.
+                // For epsilon, the rounding error of x_t is divided by sqrt(alpha_bar).
                 let allowed = match process.prediction() {
                     Prediction::V => 1e-6,
                     Prediction::Epsilon => 1e-6 / process.schedule().signal_and_noise(t).0 as f32,
@@ -116,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_terminal_snr_means_pure_noise_and_a_target_of_minus_the_latent() {
+    fn zero_terminal_snr_is_pure_noise_with_the_negated_latent_as_target() {
         let [process, ..] = processes();
         let (x0, noise, mut out) = ([0.5, -1.25], [2.0, 0.125], [0.0; 2]);
         process.q_sample(&x0, &noise, 999, &mut out);

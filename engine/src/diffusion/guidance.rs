@@ -1,10 +1,16 @@
 //! Classifier-free guidance.
+//!
+//! ```
+//! use engine::diffusion::guidance::combine;
+//!
+//! assert_eq!(combine(&[0.5], &[0.25], 2.0), [0.75]);
+//! ```
 
 /// `cond + (scale - 1) (cond - uncond)` (Ho and Salimans 2022, equation 6, with diffusers'
 /// `guidance_scale`).
 ///
-/// Scale 1 is `cond` bit for bit, 0 is `uncond`, above 1 pushes away from it. Slices of one length,
-/// any shape.
+/// Scale 1 returns `cond` bit for bit, 0 returns `uncond`, and above 1 extrapolates away from
+/// `uncond`. Slices of any shape and equal length.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -18,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scale_runs_from_unconditional_through_conditional_and_beyond() {
+    fn scale_interpolates_and_extrapolates() {
         let (cond, uncond) = ([0.3, -1.0], [0.1, 1.0]);
         assert_eq!(combine(&cond, &uncond, 1.0), cond);
         for (scale, expected) in [(0.0, [0.1, 1.0]), (0.5, [0.2, 0.0]), (3.0, [0.7, -5.0])] {

@@ -1,5 +1,5 @@
-//! The diffusion process: schedule, forward noising, DDIM, guidance. Knows no networks: a closure
-//! denoises.
+//! The diffusion process: noise schedule, forward process, DDIM sampler and guidance. It contains
+//! no networks; the sampler calls a closure that predicts.
 
 pub mod ddim;
 pub mod forward;

@@ -1,4 +1,13 @@
-//! How much of the signal is left at each timestep.
+//! Noise schedules: the shares of signal and noise at each timestep.
+//!
+//! ```
+//! use engine::config::DiffusionConfig;
+//! use engine::diffusion::schedule::NoiseSchedule;
+//!
+//! let schedule = NoiseSchedule::new(&DiffusionConfig::default())?;
+//! assert_eq!(schedule.signal_and_noise(999), (0.0, 1.0));
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -16,16 +25,19 @@ const LINEAR_BETAS: (f64, f64) = (1e-4, 0.02);
 
 /// `alpha_bar` of every training timestep.
 ///
-/// Timestep 0 is nearly clean, timestep `len() - 1` is the noisiest: pure noise under zero terminal
-/// SNR.
+/// Timestep 0 is nearly clean, and timestep `len() - 1` is the noisiest. With zero terminal SNR it
+/// is pure noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseSchedule {
-    /// Cumulated product of `1 - beta` (report 2, after equation 2), falling, in `[0, 1)`.
+    /// Cumulative product of `1 - beta` (report 2, after equation 2), decreasing, in `[0, 1)`.
     pub alphas_cumprod: Vec<f64>,
 }
 
 impl NoiseSchedule {
-    /// The schedule that the config names; refuses a prediction that the schedule cannot carry.
+    /// The config's schedule.
+    ///
+    /// # Errors
+    /// If the number of timesteps is out of range, or as [`NoiseSchedule::supports`].
     pub fn new(config: &DiffusionConfig) -> Result<Self> {
         let timesteps = config.train_timesteps;
         if !(2..=100_000).contains(&timesteps) {
@@ -39,7 +51,7 @@ impl NoiseSchedule {
         Ok(schedule)
     }
 
-    /// The reports' linear betas over `timesteps` (2 at least).
+    /// The reports' linear betas over `timesteps` (at least 2).
     pub fn linear(timesteps: usize) -> Self {
         let (first, last) = LINEAR_BETAS;
         let betas =
@@ -47,7 +59,7 @@ impl NoiseSchedule {
         Self::from_betas(betas)
     }
 
-    /// The cosine schedule over `timesteps` (Nichol and Dhariwal 2021, equation 17), before any
+    /// The cosine schedule over `timesteps` (Nichol and Dhariwal 2021, equation 17), without
     /// rescaling.
     pub fn cosine(timesteps: usize) -> Self {
         let alpha_bar = |i: usize| {
@@ -69,8 +81,8 @@ impl NoiseSchedule {
         Self { alphas_cumprod }
     }
 
-    /// Shifts and scales `sqrt(alpha_bar)` so that the last is 0 and the first stays (Lin et al.
-    /// 2024, algorithm 1).
+    /// Shifts and scales `sqrt(alpha_bar)` so that the last value is 0 and the first is unchanged
+    /// (Lin et al. 2024, algorithm 1).
     pub fn rescaled_to_zero_terminal_snr(mut self) -> Self {
         let (Some(first), Some(last)) = (self.alphas_cumprod.first(), self.alphas_cumprod.last())
         else {
@@ -89,7 +101,7 @@ impl NoiseSchedule {
         self.alphas_cumprod.len()
     }
 
-    /// Whether there is no timestep at all.
+    /// Whether the schedule has no timesteps.
     pub fn is_empty(&self) -> bool {
         self.alphas_cumprod.is_empty()
     }
@@ -101,8 +113,9 @@ impl NoiseSchedule {
         (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt())
     }
 
-    /// Refuses epsilon where the last timestep holds no signal: equation 4 would divide by 0. A
-    /// product of very many betas sticks at the smallest subnormal number; that counts as 0.
+    /// Rejects epsilon prediction if the last timestep has no signal, because equation 4 would
+    /// divide by 0. A product of very many betas stops at the smallest subnormal number, which
+    /// counts as 0.
     pub fn supports(&self, prediction: Prediction) -> Result<()> {
         let last = self.alphas_cumprod.last().copied().unwrap_or(0.0);
         if prediction == Prediction::Epsilon && last < f64::MIN_POSITIVE {
@@ -129,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn signal_falls_from_almost_all_to_exactly_none() {
+    fn signal_decreases_from_almost_all_to_exactly_none() {
         for timesteps in [2, 3, 200, 1000, 100_000] {
             let schedule =
                 NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::V, timesteps))
@@ -141,10 +154,9 @@ mod tests {
         }
     }
 
-    /// The defect that DESIGN 5 names: at the reports' T = 200 their linear betas stop at 0.132,
-    /// far from noise.
+    /// At the reports' T = 200 their linear betas end at 0.132, far from pure noise.
     #[test]
-    fn the_reports_schedule_ends_where_the_design_says() {
+    fn the_reports_schedule_ends_far_from_noise() {
         let schedule =
             NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 200)).unwrap();
         assert!((schedule.alphas_cumprod[199] - 0.132).abs() < 1e-3);
@@ -156,7 +168,7 @@ mod tests {
             NoiseSchedule::new(&config(ScheduleKind::CosineZeroSnr, Prediction::Epsilon, 1000))
                 .unwrap_err();
         assert!(error.to_string().contains("diffusion.prediction"), "{error}");
-        // So many linear steps that the product underflows.
+        // The product of so many linear steps underflows.
         assert!(
             NoiseSchedule::new(&config(ScheduleKind::Linear, Prediction::Epsilon, 100_000))
                 .is_err()

@@ -1,12 +1,12 @@
-//! The Slaney mel scale and librosa's triangular filterbank upon it.
+//! The Slaney mel scale and librosa's triangular mel filterbank.
 
-/// Below this frequency Slaney's scale is linear, above it logarithmic.
+/// Slaney's scale is linear below this frequency and logarithmic above.
 const BREAK_HZ: f64 = 1000.0;
-/// Hertz a mel in the linear part.
+/// Hertz per mel in the linear part.
 const HZ_PER_MEL: f64 = 200.0 / 3.0;
-/// The break in mel.
+/// The break frequency in mel.
 const BREAK_MEL: f64 = BREAK_HZ / HZ_PER_MEL;
-/// Natural logarithm of the frequency ratio of one mel in the logarithmic part: 27 mel to a factor
+/// Natural logarithm of the frequency ratio of one mel in the logarithmic part: 27 mel are a factor
 /// of 6.4.
 fn log_step() -> f64 {
     6.4f64.ln() / 27.0
@@ -26,14 +26,14 @@ pub fn mel_to_hz(mel: f64) -> f64 {
     }
 }
 
-/// One band: the bins that it reads and how much of each.
+/// One band: its first bin and the weights of its bins.
 struct Band {
     first_bin: usize,
     weights: Vec<f32>,
 }
 
-/// Triangles that are evenly spaced in mel, each of unit area in hertz:
-/// `librosa.filters.mel(sr, n_fft, n_mels, fmin, fmax, htk=False, norm="slaney")`, kept sparse.
+/// Triangles evenly spaced in mel, each of unit area in hertz:
+/// `librosa.filters.mel(sr, n_fft, n_mels, fmin, fmax, htk=False, norm="slaney")`, stored sparsely.
 pub struct MelFilterbank {
     bins: usize,
     bin_hz: f64,
@@ -48,9 +48,9 @@ impl MelFilterbank {
         Self::with_range(sample_rate_hz, n_fft, n_mels, 0.0, sample_rate_hz / 2.0)
     }
 
-    /// The filterbank from `min_hz` to `max_hz`: the same bands over spectra of another rate.
+    /// The filterbank from `min_hz` to `max_hz`: the same bands for spectra at another sample rate.
     ///
-    /// A band narrower than the bins are apart may be empty; it reads 0.
+    /// A band narrower than the spacing of the bins may be empty; its power is 0.
     pub fn with_range(
         sample_rate_hz: f32,
         n_fft: usize,
@@ -68,12 +68,12 @@ impl MelFilterbank {
         Self { bins, bin_hz, min_mel, mel_step, bands }
     }
 
-    /// Mel bands.
+    /// Number of mel bands.
     pub fn n_mels(&self) -> usize {
         self.bands.len()
     }
 
-    /// Bins of the spectra that it reads.
+    /// Number of bins of the input spectra.
     pub fn bins(&self) -> usize {
         self.bins
     }
@@ -87,28 +87,27 @@ impl MelFilterbank {
         dense
     }
 
-    /// Where a frequency lies among the band centres, in bands: 3.25 is a quarter of the way (in
-    /// mel) from the centre of band 3 to that of band 4. Held at 0 and `n_mels - 1` outside of
-    /// them.
+    /// The position of a frequency among the band centres: 3.25 is a quarter of the distance (in
+    /// mel) from the centre of band 3 to that of band 4. Clamped to `[0, n_mels - 1]`.
     pub fn band_position(&self, hz: f32) -> f32 {
         let position = (hz_to_mel(hz.into()) - self.min_mel) / self.mel_step - 1.0;
         position.clamp(0.0, (self.n_mels() - 1) as f64) as f32
     }
 
-    /// [`MelFilterbank::band_position`] of every bin (`bins` values): how to spread band values
-    /// over bins.
+    /// [`MelFilterbank::band_position`] of every bin (`bins` values), to interpolate band values to
+    /// bins.
     pub fn bin_positions(&self) -> Vec<f32> {
         (0..self.bins).map(|k| self.band_position((k as f64 * self.bin_hz) as f32)).collect()
     }
 
-    /// The frequency at which each band peaks (`n_mels` values).
+    /// The centre frequency of each band (`n_mels` values).
     pub fn band_centers_hz(&self) -> Vec<f32> {
         (1..=self.n_mels())
             .map(|i| mel_to_hz(self.min_mel + self.mel_step * i as f64) as f32)
             .collect()
     }
 
-    /// Sums a power spectrum (`bins` values) into mel power: `band(m, value)` is called once a
+    /// Computes mel power from a power spectrum (`bins` values). Calls `band(m, value)` once per
     /// band, in order.
     ///
     /// # Panics
@@ -122,7 +121,7 @@ impl MelFilterbank {
 }
 
 impl Band {
-    /// The triangle over three corner frequencies, its area 1.
+    /// The triangle over three corner frequencies, with area 1.
     fn new([low_hz, center_hz, high_hz]: [f64; 3], bin_hz: f64, bins: usize) -> Self {
         let area_norm = 2.0 / (high_hz - low_hz);
         let weight = |bin: usize| {
@@ -154,9 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn bands_of_another_rate_see_the_same_level() {
-        // White noise has the same mel power whether its bins come from 22.05 or 44.1 kHz of one
-        // resolution.
+    fn bands_at_another_rate_have_the_same_level() {
+        // White noise has the same mel power at 22.05 and 44.1 kHz if the resolution is the same.
         let low = MelFilterbank::new(22_050.0, 2048, 128);
         let high = MelFilterbank::with_range(44_100.0, 4096, 128, 0.0, 11_025.0);
         let (mut a, mut b) = (vec![0.0; 128], vec![0.0; 128]);

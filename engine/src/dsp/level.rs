@@ -1,38 +1,46 @@
-//! The level of a stream, measured causally, and the gain that brings it to the models' level.
+//! The causal level of a stream and the gain that normalises it for the models.
+//!
+//! ```
+//! use engine::dsp::level::Level;
+//!
+//! let mut level = Level::new(22_050);
+//! let loud: Vec<f32> = (0..22_050).map(|n| if n % 2 == 0 { 0.5 } else { -0.5 }).collect();
+//! level.push(&[&loud]);
+//! assert!(level.gain() < 1.0);
+//! ```
 
-/// Frames a sub-block: energies are taken over fixed pieces since the reset, whatever the caller's
-/// blocks.
+/// Frames per sub-block. Sub-blocks are counted from the reset, independent of the caller's blocks.
 const SUB_BLOCK_SAMPLES: usize = 1024;
-/// How much sounding audio is remembered.
+/// Duration of the remembered audible audio.
 const MEMORY_SECONDS: u64 = 12;
-/// The level that [`Level::gain`] brings audio to, and that the memory holds before any audio: -20
-/// dBFS RMS.
+/// Target level of [`Level::gain`], and initial content of the memory: -20 dBFS RMS.
 const TARGET_POWER: f64 = 1e-2;
-/// Sub-blocks below -60 dBFS RMS are pauses and are not remembered.
+/// Sub-blocks below -60 dBFS RMS are pauses and are not stored.
 const SILENCE_POWER: f64 = 1e-6;
-/// The gain stays within -30 dB and +30 dB.
+/// The gain is bounded to -30 dB and +30 dB.
 const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
 
-/// A causal loudness follower: what training and playing scale audio by before the mel front end,
-/// and what playing undoes afterwards.
+/// A causal loudness follower. Its gain scales audio before the mel front end, in training and in
+/// the stream, and the stream's output is divided by it; see
+/// `docs/decisions/005-level-from-history.md`.
 ///
-/// The law: the stream since the reset is cut into sub-blocks of 1024 frames. Each sub-block has a
-/// power, the mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers
-/// of the last 12 s / 1024 frames sounding sub-blocks (those of at least -60 dBFS); at the reset
-/// all of it holds -20 dBFS.
+/// The stream since the reset is divided into sub-blocks of 1024 frames. The power of a sub-block
+/// is the mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers of
+/// the last 12 s / 1024 frames audible sub-blocks (those of at least -60 dBFS). At the reset it is
+/// filled with -20 dBFS.
 ///
 /// ```text
 /// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB)
 /// ```
 ///
-/// So silence leaves the gain alone, the first notes of a quiet part raise it gradually, and 12 s
-/// of steady sound sit at -20 dBFS exactly. The gain changes at the end of a sub-block only;
-/// cutting the stream differently does not change it. Nothing allocates after [`Level::new`].
+/// Silence does not change the gain, the first notes of a quiet part raise it gradually, and 12 s
+/// of steady sound are at -20 dBFS exactly. The gain changes only at the end of a sub-block. It
+/// does not depend on the block sizes. Only [`Level::new`] allocates.
 #[derive(Clone, Debug)]
 pub struct Level {
-    /// Powers of the remembered sub-blocks, a ring.
+    /// Powers of the stored sub-blocks, a ring buffer.
     memory: Box<[f64]>,
-    /// Where the next sounding sub-block goes.
+    /// Index that the next audible sub-block overwrites.
     oldest: usize,
     /// Sum over the current sub-block's frames of the mean square over channels.
     energy: f64,
@@ -42,7 +50,7 @@ pub struct Level {
 }
 
 impl Level {
-    /// A follower for streams of one rate, before any audio.
+    /// A follower for streams at one rate, in its initial state.
     pub fn new(sample_rate_hz: u32) -> Self {
         let blocks =
             (u64::from(sample_rate_hz) * MEMORY_SECONDS).div_ceil(SUB_BLOCK_SAMPLES as u64).max(1);
@@ -55,18 +63,18 @@ impl Level {
         }
     }
 
-    /// Forgets all audio: the gain is 1 again.
+    /// Discards all audio: the gain is 1 again.
     pub fn reset(&mut self) {
         self.memory.fill(TARGET_POWER);
         (self.oldest, self.energy, self.filled_samples, self.gain) = (0, 0.0, 0, 1.0);
     }
 
-    /// The linear gain after all whole sub-blocks so far, within -30 dB to +30 dB.
+    /// The linear gain after the last complete sub-block, within -30 dB to +30 dB.
     pub fn gain(&self) -> f32 {
         self.gain
     }
 
-    /// Listens to the next frames, one slice a channel.
+    /// Processes the next frames, one slice per channel.
     ///
     /// # Panics
     /// If the channels differ in length.
@@ -78,7 +86,7 @@ impl Level {
         );
         let per_channel = 1.0 / channels.len() as f64;
         for i in 0..first.len() {
-            // One sum in the order of the samples: any cutting gives the same bits.
+            // A single sum in sample order: any block sizes give the same bits.
             let squares: f64 = channels.iter().map(|c| f64::from(c[i]) * f64::from(c[i])).sum();
             self.energy += squares * per_channel;
             self.filled_samples += 1;
@@ -91,14 +99,14 @@ impl Level {
     fn end_sub_block(&mut self) {
         let power = self.energy / SUB_BLOCK_SAMPLES as f64;
         (self.energy, self.filled_samples) = (0.0, 0);
-        // Not-a-number and infinity are no level either.
+        // NaN and infinity are not stored either.
         if !(power.is_finite() && power >= SILENCE_POWER) {
             return;
         }
         self.memory[self.oldest] = power;
         self.oldest = (self.oldest + 1) % self.memory.len();
-        // Summed anew each time (a few hundred values a sub-block), so that no rounding error
-        // builds up.
+        // Recomputed each time (a few hundred values per sub-block), so that rounding errors do not
+        // accumulate.
         let mean = self.memory.iter().sum::<f64>() / self.memory.len() as f64;
         self.gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1) as f32;
     }
@@ -129,18 +137,18 @@ mod tests {
     }
 
     #[test]
-    fn twelve_seconds_sit_at_minus_20_dbfs() {
+    fn twelve_seconds_are_at_minus_20_dbfs() {
         for peak in [0.8, 0.1, 0.02] {
             let signal = tone(13.0, peak);
             let whole = signal.len() / 1024 * 1024;
-            let heard = &signal[whole - (12 * RATE_HZ as usize).div_ceil(1024) * 1024..whole];
-            let level_db = 20.0 * (rms(heard) * f64::from(gain_after(&signal))).log10();
+            let measured = &signal[whole - (12 * RATE_HZ as usize).div_ceil(1024) * 1024..whole];
+            let level_db = 20.0 * (rms(measured) * f64::from(gain_after(&signal))).log10();
             assert!((level_db + 20.0).abs() < 1e-4, "peak {peak}: {level_db} dBFS");
         }
     }
 
     #[test]
-    fn the_start_counts_as_minus_20_dbfs() {
+    fn the_initial_memory_is_at_minus_20_dbfs() {
         assert_eq!(Level::new(RATE_HZ).gain(), 1.0);
         // One second of -40 dBFS among eleven of -20 dBFS: mean power 0.01 (11 + 0.01) / 12.
         let quiet: Vec<f32> = (0..RATE_HZ).map(|i| if i % 2 == 0 { 0.01 } else { -0.01 }).collect();
@@ -149,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_noise_floor_leave_the_gain_alone() {
+    fn silence_and_noise_floor_do_not_change_the_gain() {
         let mut signal = tone(5.0, 0.03);
         signal.truncate(signal.len() / 1024 * 1024);
         let before = gain_after(&signal);
@@ -158,19 +166,19 @@ mod tests {
     }
 
     #[test]
-    fn later_samples_do_not_change_the_past() {
+    fn later_samples_do_not_change_earlier_gains() {
         let mut level = Level::new(RATE_HZ);
         let (head, loud) = (tone(3.0, 0.05), vec![1.0; 1023]);
         level.push(&[&head[..3 * 20 * 1024]]);
         let before = level.gain();
         level.push(&[&loud]);
-        assert_eq!(level.gain(), before, "an unfinished sub-block is not heard");
+        assert_eq!(level.gain(), before, "an incomplete sub-block has no effect");
         level.push(&[&[1.0]]);
         assert!(level.gain() < before);
     }
 
     #[test]
-    fn any_cutting_gives_the_same_bits() {
+    fn block_sizes_do_not_change_the_bits() {
         let (left, right) = (tone(4.0, 0.5), tone(4.0, 0.07));
         let mut whole = Level::new(RATE_HZ);
         whole.push(&[&left, &right]);
@@ -184,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn reset_is_a_fresh_start() {
+    fn reset_restores_the_initial_state() {
         let (mut used, signal) = (Level::new(RATE_HZ), tone(2.0, 0.4));
         used.push(&[&tone(7.3, 0.9)]);
         used.reset();

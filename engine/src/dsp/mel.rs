@@ -1,11 +1,22 @@
-//! From audio to the log-mel image that the networks see.
+//! Audio to log-mel image, the networks' input.
+//!
+//! ```
+//! use engine::config::MelConfig;
+//! use engine::dsp::mel::MelFrontEnd;
+//!
+//! let mut front_end = MelFrontEnd::new(&MelConfig::default());
+//! let tone: Vec<f32> = (0..4096).map(|n| 0.1 * (n as f32 * 0.125).sin()).collect();
+//! let image = front_end.image(&[&tone], 0, 8, 1.0);
+//! assert_eq!((image.n_mels, image.frames), (128, 8));
+//! assert!(image.data.iter().any(|&value| value > 0.5));
+//! ```
 
 pub use super::filterbank::{MelFilterbank, hz_to_mel, mel_to_hz};
 use super::stft::Stft;
 use crate::config::MelConfig;
 use crate::image::MelImage;
 
-/// The smallest power that [`power_to_db`] tells from silence, librosa's default.
+/// Smallest power that [`power_to_db`] distinguishes from silence, librosa's default.
 pub const AMIN: f32 = 1e-10;
 
 /// `10 log10(max(power, amin))`: `librosa.power_to_db(power, ref=1.0, amin=amin, top_db=None)`.
@@ -15,12 +26,12 @@ pub fn power_to_db(power: f32, amin: f32) -> f32 {
     10.0 * power.max(amin).log10()
 }
 
-/// The reports' 8-bit image: dB below the chunk's own maximum, 80 dB over 256 grey values.
+/// The reports' 8-bit image: dB relative to the chunk's maximum, 80 dB over 256 grey values.
 ///
-/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` cut to a byte,
-/// in double precision, because a value at the edge between two bytes is easily rounded to the
-/// wrong one. The networks that play read [`MelFrontEnd::image`], where a chunk's own maximum means
-/// nothing.
+/// `power_to_db(power, ref=np.max)`, then `clip((db + 80) * 255 / 80, 0, 255) + 0.5` truncated to a
+/// byte. Computed in double precision, because single precision can round a value at the boundary
+/// of two bytes to the wrong one. The shipped networks use [`MelFrontEnd::image`] instead, with a
+/// fixed reference.
 pub fn grayscale_chunk_max<T: Copy + Into<f64>>(power: &[T]) -> Vec<u8> {
     let db = |power: f64| 10.0 * power.max(AMIN.into()).log10();
     let reference = db(power.iter().map(|&p| p.into()).fold(0.0, f64::max));
@@ -29,12 +40,12 @@ pub fn grayscale_chunk_max<T: Copy + Into<f64>>(power: &[T]) -> Vec<u8> {
 }
 
 impl MelConfig {
-    /// The dB that image value 0 stands for.
+    /// The level in dB of image value 0.
     pub fn floor_db(&self) -> f32 {
         self.top_db - self.range_db
     }
 
-    /// The dB that an image value stands for.
+    /// The level in dB of an image value.
     pub fn to_db(&self, value: f32) -> f32 {
         self.floor_db() + value * self.range_db
     }
@@ -45,10 +56,10 @@ impl MelConfig {
     }
 }
 
-/// STFT, filterbank and map of one [`MelConfig`].
+/// STFT, filterbank and level map of one [`MelConfig`].
 ///
-/// Frames are placed as in [`Stft`]: frame `t` is centred at `first_center + t * hop_length`,
-/// samples outside of the channels read as 0.
+/// Frames are placed as in [`Stft`]: frame `t` is centred at `first_center + t * hop_length`.
+/// Samples outside the channels are 0.
 pub struct MelFrontEnd {
     config: MelConfig,
     stft: Stft,
@@ -66,7 +77,7 @@ impl MelFrontEnd {
         Self { config: config.clone(), power: vec![0.0; stft.bins()], stft, filterbank }
     }
 
-    /// What it was made of.
+    /// The config.
     pub fn config(&self) -> &MelConfig {
         &self.config
     }
@@ -79,7 +90,7 @@ impl MelFrontEnd {
     /// The log-mel image of `frames` frames of audio at the model's rate, scaled by `gain`.
     ///
     /// Power, not samples, is averaged over the channels, so that an out-of-phase pair is not
-    /// silent. No channels are silence.
+    /// silent. Without channels the image is silent.
     pub fn image(
         &mut self,
         channels: &[&[f32]],
@@ -124,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_out_of_phase_pair_sounds_like_one_channel() {
+    fn an_out_of_phase_pair_has_the_image_of_one_channel() {
         let mut front = MelFrontEnd::new(&MelConfig::default());
         let signal = tone(16_384);
         let inverted: Vec<f32> = signal.iter().map(|x| -x).collect();
@@ -145,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_input_gives_values_in_range() {
+    fn every_input_has_values_in_range() {
         let mut front = MelFrontEnd::new(&MelConfig::default());
         for signal in [vec![f32::NAN; 4096], vec![f32::MAX; 4096], vec![0.0; 4096], Vec::new()] {
             let image = front.image(&[&signal], 0, 8, 1.0);

@@ -1,4 +1,14 @@
-//! The short-time Fourier transform and its inverse, with frames placed by their centre.
+//! The short-time Fourier transform and its inverse, with frames positioned by their centre.
+//!
+//! ```
+//! use engine::dsp::stft::Stft;
+//!
+//! let signal: Vec<f32> = (0..1000).map(|n| (n as f32 * 0.1).sin()).collect();
+//! let (mut stft, mut spectrum, mut out) = (Stft::new(256, 64), Vec::new(), Vec::new());
+//! stft.forward(&signal, 1 + 1000 / 64, 0, &mut spectrum);
+//! stft.inverse(&mut spectrum, 0, 1000, &mut out);
+//! assert!(signal.iter().zip(&out).all(|(a, b)| (a - b).abs() < 1e-5));
+//! ```
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,13 +20,13 @@ use super::window::hann_periodic;
 
 /// A Hann-windowed STFT of one size, and its inverse.
 ///
-/// Frame `t` is centred at sample `first_center + t * hop_length` and reads `n_fft` samples from
-/// `n_fft / 2` before its centre. Samples outside the signal read as 0, so that librosa's
-/// `center=True, pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames,
-/// while a stream passes real neighbours and the centre of its first frame within them.
+/// Frame `t` is centred at sample `first_center + t * hop_length`. It has `n_fft` samples, starting
+/// `n_fft / 2` before its centre. Samples outside the signal are 0. librosa's `center=True,
+/// pad_mode="constant"` is `first_center = 0` with `1 + len / hop_length` frames. A stream passes
+/// samples around its frames instead of padding.
 ///
-/// Plans, window and scratch are made in [`Stft::new`]; no method allocates afterwards but to grow
-/// `out` and what is known of its overlap.
+/// [`Stft::new`] allocates plans, window and scratch memory. Later calls allocate only to extend
+/// `out` and the overlap weights.
 pub struct Stft {
     n_fft: usize,
     hop_length: usize,
@@ -28,21 +38,22 @@ pub struct Stft {
     /// One frame's spectrum, `bins` values.
     spectrum: Vec<Complex32>,
     fft_scratch: Vec<Complex32>,
-    /// The frames of the last [`Stft::inverse`], and what each of its samples is multiplied by.
+    /// Overlap weights of the last [`Stft::inverse`].
     overlap: Overlap,
 }
 
-/// How frames overlap in a signal: the same for every channel and iteration of a window.
+/// Weights of overlapping frames: the same for every channel and iteration of a window.
 #[derive(Default)]
 struct Overlap {
     frames: usize,
     first_center: isize,
-    /// 1 over the sum of squared windows and the transform's length, a sample.
+    /// Per sample, 1 / (sum of squared windows * transform length).
     scale: Vec<f32>,
 }
 
 impl Stft {
-    /// Plans the transforms of `n_fft` samples a frame, one frame every `hop_length` samples.
+    /// Plans the transforms of `n_fft` samples per frame, with one frame every `hop_length`
+    /// samples.
     ///
     /// # Panics
     /// If `n_fft` is odd or one of the two is 0.
@@ -69,22 +80,22 @@ impl Stft {
         }
     }
 
-    /// Samples a frame.
+    /// Samples per frame.
     pub fn n_fft(&self) -> usize {
         self.n_fft
     }
 
-    /// Samples between two frames.
+    /// Samples between two frames' centres.
     pub fn hop_length(&self) -> usize {
         self.hop_length
     }
 
-    /// Frequencies a frame: `n_fft / 2 + 1`, from 0 Hz to half the sample rate.
+    /// Bins per frame: `n_fft / 2 + 1`, from 0 Hz to half the sample rate.
     pub fn bins(&self) -> usize {
         self.n_fft / 2 + 1
     }
 
-    /// The spectrum (`bins` values) of the one frame centred at `center`.
+    /// The spectrum (`bins` values) of the frame centred at `center`.
     pub fn frame(&mut self, signal: &[f32], center: isize) -> &[Complex32] {
         let start = center - (self.n_fft / 2) as isize;
         let (inside, source) = overlap(start, self.n_fft, signal.len());
@@ -95,11 +106,11 @@ impl Stft {
         windowed.for_each(|((y, x), w)| *y = x * w);
         self.to_spectrum
             .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.fft_scratch)
-            .expect("buffers were made by new for this plan");
+            .expect("buffers allocated by new for this plan");
         &self.spectrum
     }
 
-    /// The spectra of `frames` frames into `out`, laid out `[frame][bin]`.
+    /// Computes the spectra of `frames` frames into `out`, `[frame][bin]`.
     pub fn forward(
         &mut self,
         signal: &[f32],
@@ -115,11 +126,11 @@ impl Stft {
         }
     }
 
-    /// The signal of `len` samples whose spectrum lies nearest to `spectrum` (`[frame][bin]`,
-    /// frames placed as in [`Stft::forward`]): windowed overlap-add over the sum of squared
-    /// windows, librosa's `istft`.
+    /// The signal of `len` samples whose spectrum is nearest to `spectrum` (`[frame][bin]`,
+    /// positioned as in [`Stft::forward`]): windowed overlap-add divided by the sum of squared
+    /// windows, as librosa's `istft`.
     ///
-    /// Samples that no frame reaches are 0. What is left in `spectrum` is the transform's scratch.
+    /// Samples outside all frames are 0. `spectrum` is overwritten.
     ///
     /// # Panics
     /// If `spectrum` is not a whole number of frames.
@@ -133,12 +144,12 @@ impl Stft {
         let bins = self.bins();
         assert!(
             spectrum.len().is_multiple_of(bins),
-            "spectrum: {} values are no whole number of {bins}-bin frames",
+            "spectrum: expected a multiple of {bins} bins, found {} values",
             spectrum.len()
         );
         out.clear();
         out.resize(len, 0.0);
-        self.overlap_of(spectrum.len() / bins, first_center, len);
+        self.prepare_overlap(spectrum.len() / bins, first_center, len);
         for (t, frame) in spectrum.chunks_exact_mut(bins).enumerate() {
             let center = first_center + (t * self.hop_length) as isize;
             self.overlap_add(frame, center, out);
@@ -146,13 +157,13 @@ impl Stft {
         out.iter_mut().zip(&self.overlap.scale).for_each(|(y, scale)| *y *= scale);
     }
 
-    /// Prepares [`Stft::overlap`] for so many frames.
-    fn overlap_of(&mut self, frames: usize, first_center: isize, len: usize) {
-        let Overlap { frames: known, first_center: from, scale } = &mut self.overlap;
-        if (*known, *from, scale.len()) == (frames, first_center, len) {
+    /// Updates [`Stft::overlap`].
+    fn prepare_overlap(&mut self, frames: usize, first_center: isize, len: usize) {
+        let Overlap { frames: cached, first_center: from, scale } = &mut self.overlap;
+        if (*cached, *from, scale.len()) == (frames, first_center, len) {
             return;
         }
-        (*known, *from) = (frames, first_center);
+        (*cached, *from) = (frames, first_center);
         scale.clear();
         scale.resize(len, 0.0);
         for t in 0..frames {
@@ -160,7 +171,7 @@ impl Stft {
             let (inside, target) = overlap(start, self.n_fft, len);
             scale[target].iter_mut().zip(&self.window[inside]).for_each(|(sum, w)| *sum += w * w);
         }
-        // librosa divides wherever the weight is a normal number and leaves the rest alone.
+        // librosa divides only where the weight is a normal number.
         let whole = 1.0 / self.n_fft as f32;
         scale.iter_mut().for_each(|w| *w = if *w > f32::MIN_POSITIVE { whole / *w } else { whole });
     }
@@ -172,19 +183,19 @@ impl Stft {
         if inside.is_empty() {
             return;
         }
-        // A real signal's first and last bins are real; realfft refuses anything else.
+        // realfft requires real first and last bins, as those of a real signal.
         spectrum[0].im = 0.0;
         spectrum[self.n_fft / 2].im = 0.0;
         self.to_signal
             .process_with_scratch(spectrum, &mut self.frame, &mut self.fft_scratch)
-            .expect("buffers were made by new for this plan");
+            .expect("buffers allocated by new for this plan");
         let windowed = self.frame[inside.clone()].iter().zip(&self.window[inside]);
         out[target].iter_mut().zip(windowed).for_each(|(y, (x, w))| *y += x * w);
     }
 }
 
-/// Which samples of a frame that starts at `start` fall into a signal of `len` samples, and on
-/// which of the signal's.
+/// The samples of a frame at `start` that are inside a signal of `len` samples, as a range of the
+/// frame and a range of the signal.
 fn overlap(start: isize, n_fft: usize, len: usize) -> (Range<usize>, Range<usize>) {
     let first = start.saturating_neg().clamp(0, n_fft as isize);
     let last = (len as isize - start).clamp(first, n_fft as isize);
@@ -219,9 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn frames_depend_on_the_signal_around_their_centre_only() {
-        // The same frames, read from a longer piece of the same stream at another offset: bit for
-        // bit.
+    fn frames_depend_only_on_the_signal_around_their_centre() {
+        // The same frames at another offset of a longer part of the same stream, bit for bit.
         let (mut stft, signal) = (Stft::new(512, 128), chirp(8000));
         let (mut whole, mut part) = (Vec::new(), Vec::new());
         stft.forward(&signal, 40, 0, &mut whole);
@@ -230,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_far_outside_are_silent() {
+    fn frames_outside_the_signal_are_silent() {
         let (mut stft, signal) = (Stft::new(64, 16), chirp(100));
         for center in [-1000, -32, 132, 100_000, isize::MIN / 2, isize::MAX / 2] {
             assert!(
@@ -244,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_does_not_depend_on_the_one_before() {
+    fn a_signal_does_not_depend_on_the_previous_one() {
         let (mut stft, signal) = (Stft::new(256, 64), chirp(2000));
         let mut spectrum = Vec::new();
         stft.forward(&signal, 30, 0, &mut spectrum);
@@ -260,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_call_of_the_same_size_reuses_its_memory() {
+    fn a_second_call_of_the_same_size_allocates_nothing() {
         let (mut stft, signal) = (Stft::new(256, 64), chirp(2000));
         let (mut spectrum, mut back) = (Vec::new(), Vec::new());
         stft.forward(&signal, 30, 0, &mut spectrum);

@@ -1,72 +1,85 @@
-//! The C interface between Luthier and its engine library: what both sides are compiled with.
+//! The C interface between Luthier and its engine library. Both sides compile this file.
 //!
-//! The library is another build of this crate, perhaps of another day: nothing but these types
-//! crosses, all memory stays with whoever allocated it, and no panic leaves a function. Latents and
-//! images are as in [`crate::pipeline::TransferModel`].
+//! The library may be another build of this crate. Only these types cross the interface, memory is
+//! freed by the side that allocated it, and no function panics across it. Latents and images have
+//! the layout of [`crate::pipeline::TransferModel`].
+//!
+//! ```
+//! use engine::library::abi::{Room, View};
+//!
+//! let source = [1.0f32, 2.0];
+//! let mut target = [0.0f32; 2];
+//! let (view, room) = (View::from_slice(Some(&source)), Room::from_slice(&mut target));
+//! // SAFETY: both slices are alive, and nothing else accesses them.
+//! unsafe { room.slice().copy_from_slice(view.slice().unwrap()) };
+//! assert_eq!(target, [1.0, 2.0]);
+//! ```
 
 use std::ffi::CStr;
 
-/// Raised with every change of this file, or of what its functions compute.
+/// Incremented with every change of this file or of its functions' results.
 pub const VERSION: u32 = 2;
 
-/// Name of the [`VersionFn`]; it never changes.
+/// Name of the [`VersionFn`]. It never changes.
 pub const VERSION_SYMBOL: &CStr = c"luthier_engine_version";
 /// Name of the [`FunctionsFn`].
 pub const FUNCTIONS_SYMBOL: &CStr = c"luthier_engine_functions";
 
 /// The library's [`VERSION`].
 pub type VersionFn = unsafe extern "C" fn() -> u32;
-/// The library's functions, for as long as the process lives; null where the caller's [`VERSION`],
-/// which it gives, is not the library's.
+/// The library's functions, valid as long as the process runs. Null if `version`, the caller's
+/// [`VERSION`], differs from the library's.
 pub type FunctionsFn = unsafe extern "C" fn(version: u32) -> *const Functions;
 
-/// Zero where all went well, and then alone are outputs whole.
+/// 0 for success. Outputs are complete only after a success.
 pub type StatusCode = i32;
-/// All went well.
+/// Success.
 pub const OK: StatusCode = 0;
-/// The message says what did not.
+/// Failure; the message has the reason.
 pub const FAILED: StatusCode = 1;
 
-/// [`Functions::open_model`]'s device: candle on the CPU. Slow: it is there to test the library
-/// without a GPU.
+/// Device of [`Functions::open_model`]: candle on the CPU. Slow; it tests the library without a
+/// GPU.
 pub const DEVICE_CPU: u32 = 0;
-/// [`Functions::open_model`]'s device: the first CUDA GPU.
+/// Device of [`Functions::open_model`]: the first CUDA GPU.
 pub const DEVICE_CUDA: u32 = 1;
 
-/// A model on a device; any number of threads may open streams on it.
+/// A model on a device. Any number of threads may open streams on it.
 #[repr(C)]
 pub struct Model {
     _opaque: [u8; 0],
 }
 
-/// What one stream keeps between calls; one thread at a time. It may outlive its model's handle.
+/// The state of one stream between calls, for one thread at a time. It may outlive its model's
+/// handle.
 #[repr(C)]
 pub struct Stream {
     _opaque: [u8; 0],
 }
 
-/// What the library offers. Every [`Room`] must be filled exactly; a `message` gets the reason of a
-/// failure in UTF-8, cut to what has room, the rest zero.
+/// The library's functions. Every output [`Room`] must have exactly the size of the result. A
+/// `message` receives the reason of a failure in UTF-8, truncated to its size and padded with
+/// zeros.
 #[repr(C)]
 pub struct Functions {
-    /// The model in the bytes of a model file, on a device.
+    /// Loads the model in the bytes of a model file onto a device.
     pub open_model: unsafe extern "C" fn(
         file: View<u8>,
         device: u32,
         model: *mut *mut Model,
         message: Room<u8>,
     ) -> StatusCode,
-    /// Lets a model go.
+    /// Frees a model.
     pub close_model: unsafe extern "C" fn(model: *mut Model),
-    /// A stream on a model.
+    /// Opens a stream on a model.
     pub open_stream: unsafe extern "C" fn(
         model: *const Model,
         stream: *mut *mut Stream,
         message: Room<u8>,
     ) -> StatusCode,
-    /// Lets a stream go.
+    /// Frees a stream.
     pub close_stream: unsafe extern "C" fn(stream: *mut Stream),
-    /// Images of one size, one after the other, to a style.
+    /// Consecutive images of equal size to a style.
     pub style_tokens: unsafe extern "C" fn(
         stream: *mut Stream,
         images: Image,
@@ -89,7 +102,7 @@ pub struct Functions {
         image: Room<f32>,
         message: Room<u8>,
     ) -> StatusCode,
-    /// The denoiser's prediction for every conditioning, one after the other.
+    /// The denoiser's predictions, one per conditioning, concatenated.
     pub denoise: unsafe extern "C" fn(
         stream: *mut Stream,
         noisy: Latent,
@@ -100,7 +113,7 @@ pub struct Functions {
     ) -> StatusCode,
 }
 
-/// A slice that is read; null for one that is not there.
+/// A read-only slice; null for `None`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct View<T> {
@@ -117,7 +130,7 @@ impl<T> Clone for View<T> {
 impl<T> Copy for View<T> {}
 
 impl<T> View<T> {
-    /// A view of a slice, or of none.
+    /// A view of a slice, or null.
     pub fn from_slice(slice: Option<&[T]>) -> Self {
         slice.map_or(Self { data: std::ptr::null(), len: 0 }, |s| Self {
             data: s.as_ptr(),
@@ -125,17 +138,17 @@ impl<T> View<T> {
         })
     }
 
-    /// The slice.
+    /// The slice; `None` for null.
     ///
     /// # Safety
-    /// What the view was made of is still there, and nobody writes to it.
+    /// The viewed slice must be alive and not be written to.
     pub unsafe fn slice<'a>(self) -> Option<&'a [T]> {
-        // SAFETY: as the caller promises; a view that is not null was made of a slice.
+        // SAFETY: as the caller promises; a non-null view refers to a slice.
         (!self.data.is_null()).then(|| unsafe { std::slice::from_raw_parts(self.data, self.len) })
     }
 }
 
-/// A slice that is written.
+/// A writable slice.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Room<T> {
@@ -144,33 +157,33 @@ pub struct Room<T> {
 }
 
 impl<T> Room<T> {
-    /// Room in a slice.
+    /// A writable view of a slice.
     pub fn from_slice(slice: &mut [T]) -> Self {
         Self { data: slice.as_mut_ptr(), len: slice.len() }
     }
 
-    /// The slice.
+    /// The slice; empty for null.
     ///
     /// # Safety
-    /// What the room was made of is still there, and nobody else reads or writes it.
+    /// The viewed slice must be alive, and no other code may access it.
     pub unsafe fn slice<'a>(self) -> &'a mut [T] {
         if self.data.is_null() {
             return &mut [];
         }
-        // SAFETY: as the caller promises; room that is not null was made of a slice.
+        // SAFETY: as the caller promises; a non-null room refers to a slice.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.len) }
     }
 }
 
-/// One mel image or several.
+/// One or more mel images of equal size.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Image {
-    /// Bands of one.
+    /// Bands per image.
     pub n_mels: usize,
-    /// Frames of one.
+    /// Frames per image.
     pub frames: usize,
-    /// Their values.
+    /// The values of all images.
     pub data: View<f32>,
 }
 
@@ -180,22 +193,22 @@ pub struct Image {
 pub struct Latent {
     /// Rows, columns, channels.
     pub dims: [usize; 3],
-    /// Its values.
+    /// The values.
     pub data: View<f32>,
 }
 
-/// What one prediction is given: [`crate::models::model::Conditioning`].
+/// The conditioning of one prediction: [`crate::models::model::Conditioning`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Conditioning {
-    /// The content's latent; null where it is dropped.
+    /// The content's latent; null for no content.
     pub content: View<f32>,
-    /// Style tokens; null where the style is dropped.
+    /// Style tokens; null for no style.
     pub tokens: View<f32>,
-    /// The pooled style vector; as wide as a token.
+    /// The pooled style vector, as wide as a token.
     pub pooled: View<f32>,
-    /// The style's spectral profile; empty for a model that reads none.
+    /// The style's spectral profile; empty for a model without profiles.
     pub profile: View<f32>,
-    /// Leading columns that hold the clean prefix.
+    /// Number of leading columns that hold the clean prefix.
     pub prefix_columns: usize,
 }

@@ -1,4 +1,4 @@
-//! A model that plays on a library's device as long as that computes, and on the CPU from then on.
+//! A model on a library's device, with the CPU as fallback after a device error.
 
 use std::sync::Arc;
 
@@ -20,11 +20,10 @@ pub struct Accelerator {
 }
 
 impl Accelerator {
-    /// Puts a model that plays on the CPU on the library's device too, and compares their answers.
+    /// Loads a model onto the library's device and compares its results with the CPU's.
     ///
     /// # Errors
-    /// One sentence if there is no such device, it has not enough memory, or computes something
-    /// else.
+    /// If the device is missing or out of memory, or computes other results.
     pub fn open(
         library: &Library,
         checkpoint: &Checkpoint,
@@ -32,30 +31,30 @@ impl Accelerator {
     ) -> Result<Self> {
         let model = Arc::new(library.model(checkpoint)?);
         let config = Arc::new(cpu.config().clone());
-        let mut here = Executed::new(cpu.model(), Packed::default());
-        require_agreement(&mut here, &mut Networks::new(&model, &config)?)?;
+        let mut on_cpu = Executed::new(cpu.model(), Packed::default());
+        require_agreement(&mut on_cpu, &mut Networks::new(&model, &config)?)?;
         Ok(Self { model, config, fault: Fault::default() })
     }
 
-    /// The networks for one stream: a device's before the CPU's, or the CPU's alone where there is
-    /// none or it has given up.
+    /// The networks for one stream: on the device with fallback to the CPU, or on the CPU alone if
+    /// there is no device or it has failed.
     pub fn networks(
         device: Option<&Self>,
         cpu: &InferenceModel<Packed>,
         mode: LatencyMode,
     ) -> Box<dyn TransferModel> {
-        let here = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
-        let Some(device) = device.filter(|device| device.fault().is_none()) else { return here };
+        let on_cpu = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
+        let Some(device) = device.filter(|device| device.fault().is_none()) else { return on_cpu };
         match Networks::new(&device.model, &device.config) {
-            Ok(there) => Box::new(Fallback::new(Box::new(there), here, &device.fault)),
+            Ok(on_device) => Box::new(Fallback::new(Box::new(on_device), on_cpu, &device.fault)),
             Err(error) => {
-                device.fault.occurred(&error);
-                here
+                device.fault.record(&error);
+                on_cpu
             }
         }
     }
 
-    /// Why the CPU plays, once the device has given up.
+    /// The device's error, after which streams run on the CPU.
     pub fn fault(&self) -> Option<&str> {
         self.fault.reason()
     }

@@ -1,4 +1,4 @@
-//! Whether a device computes what the CPU computes: asked once, before it may play.
+//! Checks once, before use, that a device computes the same as the CPU.
 
 use crate::diffusion::noise;
 use crate::image::MelImage;
@@ -6,29 +6,29 @@ use crate::models::model::Conditioning;
 use crate::pipeline::TransferModel;
 use crate::{Error, Result};
 
-/// How far apart the answers of two devices may be; they are of the order of 1.
+/// Largest absolute difference between the results of two devices. Results are of order 1.
 pub const TOLERANCE: f32 = 1e-3;
 
-/// Puts the same questions to both, one for each network.
+/// Runs every network of both models on the same input and compares the outputs.
 ///
-/// It also has a GPU load its kernels, which takes longer than a window may.
+/// It also loads a GPU's kernels, which needs more time than a window has.
 ///
 /// # Errors
-/// If one fails, or they are more than [`TOLERANCE`] apart.
+/// If a network fails, or outputs differ by more than [`TOLERANCE`].
 pub fn require_agreement(
-    ours: &mut dyn TransferModel,
-    theirs: &mut dyn TransferModel,
+    cpu: &mut dyn TransferModel,
+    device: &mut dyn TransferModel,
 ) -> Result<()> {
-    let config = ours.config().clone();
+    let config = cpu.config().clone();
     let image = pattern(config.mel.n_mels, config.window.frames);
-    let (style, their_style) = (
-        ours.style_tokens(std::slice::from_ref(&image))?,
-        theirs.style_tokens(std::slice::from_ref(&image))?,
+    let (style, device_style) = (
+        cpu.style_tokens(std::slice::from_ref(&image))?,
+        device.style_tokens(std::slice::from_ref(&image))?,
     );
-    near("the style's tokens", &style.tokens, &their_style.tokens)?;
-    near("the style's vector", &style.pooled, &their_style.pooled)?;
-    let content = ours.encode(&image)?;
-    near("the latent", &content, &theirs.encode(&image)?)?;
+    require_near("style tokens", &style.tokens, &device_style.tokens)?;
+    require_near("pooled style", &style.pooled, &device_style.pooled)?;
+    let content = cpu.encode(&image)?;
+    require_near("latent", &content, &device.encode(&image)?)?;
     let r = config.autoencoder.reduction();
     let dims @ [h, w, c] = [image.n_mels / r, image.frames / r, config.autoencoder.latent_channels];
     let noisy = noise::window(0, 0, h, w, c);
@@ -36,13 +36,14 @@ pub fn require_agreement(
         Conditioning { content: Some(&content), style: Some(&style), prefix_columns: w / 4 };
     let conditionings = [styled, Conditioning { style: None, ..styled }];
     let timestep = config.diffusion.train_timesteps - 1;
-    let predictions = ours.denoise(&noisy, dims, timestep, &conditionings)?;
-    let theirs_predicted = theirs.denoise(&noisy, dims, timestep, &conditionings)?;
-    near("the denoiser's prediction", &predictions.concat(), &theirs_predicted.concat())?;
-    near("the image", &ours.decode(&content, dims)?.data, &theirs.decode(&content, dims)?.data)
+    let predictions = cpu.denoise(&noisy, dims, timestep, &conditionings)?.concat();
+    let on_device = device.denoise(&noisy, dims, timestep, &conditionings)?.concat();
+    require_near("prediction", &predictions, &on_device)?;
+    let (image, on_device) = (cpu.decode(&content, dims)?, device.decode(&content, dims)?);
+    require_near("image", &image.data, &on_device.data)
 }
 
-/// Partials that come and go.
+/// An image with partials of changing level.
 fn pattern(n_mels: usize, frames: usize) -> MelImage {
     let value = |i: usize| {
         let (mel, frame) = ((i / frames) as f32, (i % frames) as f32);
@@ -51,17 +52,17 @@ fn pattern(n_mels: usize, frames: usize) -> MelImage {
     MelImage { n_mels, frames, data: (0..n_mels * frames).map(value).collect() }
 }
 
-fn near(what: &str, ours: &[f32], theirs: &[f32]) -> Result<()> {
-    // A difference that is no number is not within.
+fn require_near(what: &str, cpu: &[f32], device: &[f32]) -> Result<()> {
+    // Written so that a NaN is a difference.
     let within = |(a, b): &(&f32, &f32)| (*a - *b).abs() <= TOLERANCE;
-    match ours.iter().zip(theirs).find(|pair| !within(pair)) {
-        _ if ours.len() != theirs.len() => Err(Error::Compute(format!(
-            "{what}: {} values, the CPU has {}",
-            theirs.len(),
-            ours.len()
+    match cpu.iter().zip(device).find(|pair| !within(pair)) {
+        _ if cpu.len() != device.len() => Err(Error::Compute(format!(
+            "{what}: expected {} values as on the CPU, found {}",
+            cpu.len(),
+            device.len()
         ))),
         Some((a, b)) => {
-            Err(Error::Compute(format!("{what} is not the CPU's ({b} instead of {a})")))
+            Err(Error::Compute(format!("{what}: expected the CPU's value {a}, found {b}")))
         }
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! A device that may give up, in front of one that does not.
+//! Networks on a device that may fail, with the same networks on the CPU as fallback.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,35 +10,35 @@ use crate::pipeline::{TransferModel, finite};
 use crate::style::StyleTokens;
 use crate::{Error, Result};
 
-/// Why a device gave up, once it has: for all streams that play on it.
+/// The error of a device after it has failed, shared by all its streams.
 #[derive(Clone, Debug, Default)]
 pub struct Fault(Arc<OnceLock<String>>);
 
 impl Fault {
-    /// The reason in one sentence without its end; none while all is well.
+    /// The error message without a full stop; `None` before a failure.
     pub fn reason(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }
 
-    /// Remembers the first.
-    pub(super) fn occurred(&self, error: &Error) {
-        // Another stream may have been quicker.
+    /// Records the first error.
+    pub(super) fn record(&self, error: &Error) {
+        // Another stream may have recorded one already.
         let _ = self.0.set(error.reason());
     }
 }
 
-/// The same networks twice. What the first fails at, or answers with what is no number, is computed
-/// by the second, and so is everything after it, in every stream that shares the [`Fault`]: no
-/// window is lost.
+/// Two instances of the same networks. After an error or a non-finite result of the first, the
+/// second repeats the computation and does all later ones, in every stream that shares the
+/// [`Fault`]. No window is lost.
 pub struct Fallback {
-    /// None once it has given up: its memory is free.
+    /// `None` after a failure, which frees its memory.
     first: Option<Box<dyn TransferModel>>,
     second: Box<dyn TransferModel>,
     fault: Fault,
 }
 
 impl Fallback {
-    /// Computes with `first` until there is a fault.
+    /// Computes with `first` until it fails.
     pub fn new(
         first: Box<dyn TransferModel>,
         second: Box<dyn TransferModel>,
@@ -53,14 +53,14 @@ impl Fallback {
         }
         let Some(first) = &mut self.first else { return work(&mut *self.second) };
         let error = match work(&mut **first) {
-            Ok(done) => return Ok(done),
+            Ok(result) => return Ok(result),
             Err(error) => error,
         };
-        // What neither can do is no fault of the first.
-        let done = work(&mut *self.second)?;
-        self.fault.occurred(&error);
+        // An error of both is an error of the input, not of the device.
+        let result = work(&mut *self.second)?;
+        self.fault.record(&error);
         self.first = None;
-        Ok(done)
+        Ok(result)
     }
 }
 
@@ -114,7 +114,7 @@ impl TransferModel for Fallback {
 mod tests {
     use super::*;
 
-    /// Networks that answer one value.
+    /// Networks whose outputs have one constant value.
     struct Constant(ModelConfig, f32);
 
     impl TransferModel for Constant {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_a_fault_and_is_computed_again() {
+    fn non_finite_results_are_faults_and_are_recomputed() {
         type Work = fn(&mut Fallback) -> f32;
         let works: [Work; 4] = [
             |networks| networks.style_tokens(&[]).expect("a style").tokens[0],

@@ -1,4 +1,4 @@
-//! The networks of a model that lies in a library.
+//! The networks of a model in the library.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::style::StyleTokens;
 use crate::style::profile::mean_profile;
 use crate::{Error, Result};
 
-/// Longest reason of a failure that is heard.
+/// Longest error message from the library, in bytes.
 const MESSAGE_BYTES: usize = 1024;
 
-/// Calls the library, and makes its message an error.
+/// Calls a function of the library and converts its message to an error.
 fn call(function: impl FnOnce(abi::Room<u8>) -> abi::StatusCode) -> Result<()> {
     let mut message = [0; MESSAGE_BYTES];
     if function(abi::Room::from_slice(&mut message)) == abi::OK {
@@ -32,24 +32,23 @@ pub(super) struct OpenModel {
     handle: NonNull<abi::Model>,
 }
 
-// SAFETY: the library promises that any number of threads may open streams on a model, and it stays
-// open.
+// SAFETY: the library allows any number of threads to open streams on a model, and it stays loaded.
 unsafe impl Send for OpenModel {}
 // SAFETY: as above.
 unsafe impl Sync for OpenModel {}
 
 impl OpenModel {
-    /// Puts the model in a file's bytes on the device.
+    /// Loads the model in a file's bytes onto the device.
     pub fn open(functions: &'static abi::Functions, file: &[u8], device: Device) -> Result<Self> {
         let device = match device {
             Device::Cpu => abi::DEVICE_CPU,
             Device::Cuda => abi::DEVICE_CUDA,
         };
         let (file, mut handle) = (abi::View::from_slice(Some(file)), std::ptr::null_mut());
-        // SAFETY: all pointers are of what lives until the call returns.
+        // SAFETY: all pointers are valid until the call returns.
         call(|message| unsafe { (functions.open_model)(file, device, &mut handle, message) })?;
         let handle = NonNull::new(handle)
-            .ok_or_else(|| Error::Compute("the library gave no model".into()))?;
+            .ok_or_else(|| Error::Compute("the library returned no model".into()))?;
         Ok(Self { functions, handle })
     }
 }
@@ -61,14 +60,14 @@ impl Drop for OpenModel {
     }
 }
 
-/// A model in a library, with what one stream of it keeps between calls.
+/// One stream of a model in a library.
 pub struct Networks {
     model: Arc<OpenModel>,
     config: Arc<ModelConfig>,
     handle: NonNull<abi::Stream>,
 }
 
-// SAFETY: the library asks that one thread at a time uses a stream, not that it is always the same
+// SAFETY: the library requires that one thread at a time uses a stream, but not always the same
 // one.
 unsafe impl Send for Networks {}
 
@@ -76,10 +75,10 @@ impl Networks {
     pub(super) fn new(model: &Arc<OpenModel>, config: &Arc<ModelConfig>) -> Result<Self> {
         let mut handle = std::ptr::null_mut();
         let open = model.functions.open_stream;
-        // SAFETY: the model is open, and the pointers are of what lives until the call returns.
+        // SAFETY: the model is open, and the pointers are valid until the call returns.
         call(|message| unsafe { open(model.handle.as_ptr(), &mut handle, message) })?;
         let handle = NonNull::new(handle)
-            .ok_or_else(|| Error::Compute("the library gave no stream".into()))?;
+            .ok_or_else(|| Error::Compute("the library returned no stream".into()))?;
         Ok(Self { model: Arc::clone(model), config: Arc::clone(config), handle })
     }
 }
@@ -91,7 +90,7 @@ impl Drop for Networks {
     }
 }
 
-/// The latent as the interface has it.
+/// A latent in the interface's form.
 fn latent(dims: LatentDims, data: &[f32]) -> abi::Latent {
     abi::Latent { dims, data: abi::View::from_slice(Some(data)) }
 }
@@ -126,8 +125,8 @@ impl TransferModel for Networks {
             [&mut style.tokens, &mut style.pooled, &mut style.instruments]
                 .map(|room| abi::Room::from_slice(room));
         let (function, stream) = (self.model.functions.style_tokens, self.handle.as_ptr());
-        // SAFETY: the stream is open and ours alone; all pointers are of what lives until the call
-        // returns.
+        // SAFETY: the stream is open and used by this thread alone; all pointers are valid until
+        // the call returns.
         call(|message| unsafe { function(stream, image, tokens, pooled, instruments, message) })?;
         if self.config.unet.profile_channels > 0 {
             style.profile = mean_profile(images);
@@ -184,7 +183,7 @@ impl TransferModel for Networks {
         let (noisy_latent, conditionings) =
             (latent(dims, noisy), abi::View::from_slice(Some(&foreign)));
         let stream = self.handle.as_ptr();
-        // SAFETY: as in `style_tokens`; the conditionings' views are of the caller's slices.
+        // SAFETY: as in `style_tokens`; the conditionings' views refer to the caller's slices.
         call(|message| unsafe {
             function(stream, noisy_latent, timestep, conditionings, room, message)
         })?;

@@ -1,13 +1,13 @@
-//! Attention over positions or style tokens, with residual, norm and a zero-initialised output.
+//! Attention to positions or style tokens, with residual, norm and a zero-initialised output.
 
 use crate::Result;
 use crate::nn::{Backend, ConvSpec};
 
-/// Multi-head attention (Vaswani et al. 2017) of an image's positions to tokens: the style's, or
-/// its own.
+/// Multi-head attention (Vaswani et al. 2017) of an image's positions to tokens: the style's
+/// tokens, or the image's own positions.
 ///
-/// The reports replace the features by the attention's output; here it is added, and starts as
-/// zero.
+/// The reports replace the features by the attention's output. Here the output is added, and its
+/// layer is initialised to zero.
 pub struct CrossAttention<B: Backend> {
     heads: usize,
     norm: B::Norm,
@@ -17,14 +17,15 @@ pub struct CrossAttention<B: Backend> {
     out: B::Conv,
 }
 
-/// Keys and values of tokens, `(B or 1, 1, N, C)` each.
+/// Keys and values of tokens, each `(B or 1, 1, N, C)`.
 pub struct KeyValues<B: Backend> {
     keys: B::Tensor,
     values: B::Tensor,
 }
 
 impl<B: Backend> CrossAttention<B> {
-    /// `channels` of the image, `token_dim` of the tokens (equal to `channels` for self-attention).
+    /// `channels` of the image and `token_dim` of the tokens, which is `channels` for
+    /// self-attention.
     pub fn load(
         source: &mut B::Source<'_>,
         name: &str,
@@ -43,13 +44,14 @@ impl<B: Backend> CrossAttention<B> {
         })
     }
 
-    /// What is read of `tokens (B or 1, 1, N, token_dim)`: the same for every `x`.
-    pub fn read(&self, ops: &mut B, tokens: &B::Tensor) -> Result<KeyValues<B>> {
+    /// Computes the keys and values of `tokens (B or 1, 1, N, token_dim)`, which do not depend on
+    /// `x`.
+    pub fn key_values(&self, ops: &mut B, tokens: &B::Tensor) -> Result<KeyValues<B>> {
         Ok(KeyValues { keys: ops.conv(tokens, &self.key)?, values: ops.conv(tokens, &self.value)? })
     }
 
-    /// `x (B, H, W, C)` -> `(B, H, W, C)`, from the key_values of tokens, or none for the image's own
-    /// positions.
+    /// `x (B, H, W, C)` -> `(B, H, W, C)`. Attends to `key_values`, or to the positions of `x` if
+    /// `None`.
     pub fn forward(
         &self,
         ops: &mut B,
@@ -63,7 +65,7 @@ impl<B: Backend> CrossAttention<B> {
             Some(key_values) => key_values,
             None => {
                 let positions = ops.tokens(&[&normed])?;
-                own = self.read(ops, &positions)?;
+                own = self.key_values(ops, &positions)?;
                 &own
             }
         };

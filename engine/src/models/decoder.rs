@@ -5,8 +5,8 @@ use crate::config::AutoencoderConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// The encoder's mirror: residual blocks and [`ConvSpec::upsampled`] convolutions, the last
-/// doubling by [`Backend::depth_to_space`], beside a linear path from latent to whole patches.
+/// The mirrored encoder: residual blocks and [`ConvSpec::upsampled`] convolutions, the last
+/// doubling by [`Backend::depth_to_space`]. A linear path from latent to patches is added.
 pub struct SpectrogramDecoder<B: Backend> {
     reduction: usize,
     linear: B::Conv,
@@ -17,7 +17,7 @@ pub struct SpectrogramDecoder<B: Backend> {
 }
 
 impl<B: Backend> SpectrogramDecoder<B> {
-    /// Builds the decoder; its weights' names start with `name`.
+    /// Builds the decoder. Its weights' names start with `name`.
     pub fn load(
         source: &mut B::Source<'_>,
         name: &str,

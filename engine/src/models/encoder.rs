@@ -5,10 +5,10 @@ use crate::config::AutoencoderConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// The reports' encoder (stride-2 convolutions), with residual blocks and group norms, beside a
-/// linear path over whole patches. The linear path starts as the patches' principal components (see
-/// the trainer), the convolutions as nothing: the encoder is never worse than the linear one of its
-/// size.
+/// The reports' encoder (stride-2 convolutions), with residual blocks and group norms. A linear
+/// path over patches is added. The linear path is initialised to the patches' principal components
+/// and the convolutions' output to zero; see
+/// `docs/decisions/027-autoencoder-principal-components.md`.
 pub struct SpectrogramEncoder<B: Backend> {
     reduction: usize,
     linear: B::Conv,
@@ -18,7 +18,7 @@ pub struct SpectrogramEncoder<B: Backend> {
 }
 
 impl<B: Backend> SpectrogramEncoder<B> {
-    /// Builds the encoder; its weights' names start with `name`.
+    /// Builds the encoder. Its weights' names start with `name`.
     pub fn load(
         source: &mut B::Source<'_>,
         name: &str,

@@ -1,4 +1,4 @@
-//! The networks, each one text over [`crate::nn::Backend`]. They know no files.
+//! The networks, each written once over [`crate::nn::Backend`]. They do no file I/O.
 
 pub mod cross_attention;
 pub mod decoder;
@@ -12,13 +12,13 @@ use crate::Result;
 use crate::config::{AutoencoderConfig, ModelConfig};
 use crate::nn::Backend;
 
-/// First name of the encoder's weights.
+/// Prefix of the encoder's weight names.
 pub const ENCODER: &str = "encoder";
-/// First name of the decoder's weights.
+/// Prefix of the decoder's weight names.
 pub const DECODER: &str = "decoder";
-/// First name of the style encoder's weights.
+/// Prefix of the style encoder's weight names.
 pub const STYLE: &str = "style";
-/// First name of the denoiser's weights.
+/// Prefix of the denoiser's weight names.
 pub const UNET: &str = "unet";
 
 /// Encoder and decoder.
@@ -30,7 +30,7 @@ pub struct Autoencoder<B: Backend> {
 }
 
 impl<B: Backend> Autoencoder<B> {
-    /// Builds both.
+    /// Builds both networks.
     pub fn load(source: &mut B::Source<'_>, config: &AutoencoderConfig) -> Result<Self> {
         Ok(Self {
             encoder: encoder::SpectrogramEncoder::load(source, ENCODER, config)?,
@@ -39,16 +39,16 @@ impl<B: Backend> Autoencoder<B> {
     }
 }
 
-/// Style encoder and denoiser: what the latent diffusion trains.
+/// Style encoder and denoiser, the networks that the latent diffusion trains.
 pub struct Denoiser<B: Backend> {
-    /// Reference to tokens.
+    /// Reference image to style tokens.
     pub style: style::StyleEncoder<B>,
     /// The denoiser.
     pub unet: unet::UNet<B>,
 }
 
 impl<B: Backend> Denoiser<B> {
-    /// Builds both.
+    /// Builds both networks.
     pub fn load(source: &mut B::Source<'_>, config: &ModelConfig) -> Result<Self> {
         Ok(Self {
             style: style::StyleEncoder::load(source, STYLE, &config.style)?,

@@ -1,4 +1,4 @@
-//! A whole transfer model on one executor, with the latent standardised.
+//! A complete transfer model on one executor, with standardised latents.
 
 use super::position::SinusoidalPositionEmbedding;
 use super::style::Style;
@@ -14,14 +14,14 @@ use crate::{Error, Result};
 /// Sizes of a latent: rows (mel), columns (time), channels.
 pub type LatentDims = [usize; 3];
 
-/// What one call of the denoiser is given beside the noisy latent.
+/// The conditioning of one prediction.
 #[derive(Clone, Copy)]
 pub struct Conditioning<'a> {
-    /// Standardised content latent `(H, W, C)`, or none where the content is dropped.
+    /// Standardised content latent `(H, W, C)`; `None` for no content.
     pub content: Option<&'a [f32]>,
-    /// Style tokens, or none where the style is dropped.
+    /// Style tokens; `None` for no style.
     pub style: Option<&'a StyleTokens>,
-    /// Leading latent columns of the noisy latent that hold the clean prefix.
+    /// Number of leading columns of the noisy latent that hold the clean prefix.
     pub prefix_columns: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct Model<B: Backend> {
 }
 
 impl<B: Backend> Model<B> {
-    /// Builds the model; `mean` and `std` are the latent's, one a channel.
+    /// Builds the model. `mean` and `std` have one value per latent channel.
     pub fn load(
         source: &mut B::Source<'_>,
         config: ModelConfig,
@@ -48,18 +48,21 @@ impl<B: Backend> Model<B> {
         Ok(Self { config, mean, std, autoencoder, denoiser })
     }
 
-    /// What the model was built from.
+    /// The model's config.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// The latent of an image of `n_mels x frames`.
+    /// The size of the latent of an image of `n_mels x frames`.
     pub fn latent_dims(&self, n_mels: usize, frames: usize) -> LatentDims {
         let r = self.config.autoencoder.reduction();
         [n_mels / r, frames / r, self.config.autoencoder.latent_channels]
     }
 
-    /// Image -> standardised latent `(H, W, C)`. Frames and mels are multiples of the reduction.
+    /// Image -> standardised latent `(H, W, C)`.
+    ///
+    /// # Errors
+    /// If the image has another number of bands, or its frames are no multiple of the reduction.
     pub fn encode(&self, ops: &mut B, image: &MelImage) -> Result<Vec<f32>> {
         self.check_size(image.n_mels, image.frames)?;
         let image = ops.tensor([1, image.n_mels, image.frames, 1], &image.data)?;
@@ -89,15 +92,14 @@ impl<B: Backend> Model<B> {
         Ok(MelImage { n_mels, frames, data })
     }
 
-    /// Reference images of one size -> style tokens: all tokens of all images, the mean of their
+    /// Reference images of equal size -> style: the tokens of all images and the mean of their
     /// pooled vectors.
+    ///
+    /// # Errors
+    /// If there are no images, or one has another size.
     pub fn style_tokens(&self, ops: &mut B, images: &[MelImage]) -> Result<StyleTokens> {
         if images.is_empty() {
-            return Err(Error::invalid(
-                "style reference",
-                "at least one window that sounds",
-                "none",
-            ));
+            return Err(Error::invalid("style reference", "at least one audible window", "none"));
         }
         let dim = self.config.style.dim;
         let mut style = StyleTokens { dim, ..StyleTokens::default() };
@@ -109,14 +111,14 @@ impl<B: Backend> Model<B> {
             accumulate(&mut style.pooled, &ops.data(&pooled)?, images.len());
             accumulate(&mut style.instruments, &softmax(&ops.data(&logits)?), images.len());
         }
-        if self.reads_profiles() {
+        if self.has_profiles() {
             style.profile = mean_profile(images);
         }
         Ok(style)
     }
 
-    /// The denoiser's prediction for each conditioning on the same noisy latent, in one batch; every style
-    /// has as many tokens or none.
+    /// The denoiser's prediction for each conditioning on the same noisy latent, in one batch. All
+    /// styles must have equally many tokens.
     pub fn denoise(
         &self,
         ops: &mut B,
@@ -129,7 +131,7 @@ impl<B: Backend> Model<B> {
         self.denoise_with_style(ops, noisy, dims, timestep, conditionings, &style)
     }
 
-    /// [`Model::denoise`] with the conditionings' styles already read.
+    /// As [`Model::denoise`], with the conditionings' styles precomputed.
     pub fn denoise_with_style(
         &self,
         ops: &mut B,
@@ -151,9 +153,9 @@ impl<B: Backend> Model<B> {
                 Some(latent) => content.extend(widen(latent, dims, padded)),
                 None => content.resize(content.len() + size, 0.0),
             }
-            let given = if conditioning.content.is_some() { 1.0 } else { 0.0 };
+            let has_content = if conditioning.content.is_some() { 1.0 } else { 0.0 };
             mask.extend((0..h * w).flat_map(|p| {
-                [if p % w < conditioning.prefix_columns { 1.0 } else { 0.0 }, given]
+                [if p % w < conditioning.prefix_columns { 1.0 } else { 0.0 }, has_content]
             }));
         }
         let content = ops.tensor([batch, h, w, c], &content)?;
@@ -169,7 +171,7 @@ impl<B: Backend> Model<B> {
         Ok(prediction.chunks_exact(size).map(|one| narrow(one, padded, dims)).collect())
     }
 
-    /// What the denoiser keeps of the conditionings' styles, in one batch; a dropped style is zero.
+    /// Precomputes the conditionings' styles in one batch. A dropped style is zero.
     pub fn precompute_style(
         &self,
         ops: &mut B,
@@ -181,7 +183,7 @@ impl<B: Backend> Model<B> {
         let sizes = [count * dim, dim, self.profile_len()];
         let mut parts = [(); 3].map(|()| Vec::new());
         for conditioning in conditionings {
-            let values = conditioning.style.map(parts_of);
+            let values = conditioning.style.map(style_parts);
             if let Some(values) = values
                 && values.map(<[f32]>::len) != sizes
             {
@@ -205,24 +207,24 @@ impl<B: Backend> Model<B> {
             0 => None,
             _ => Some(self.profile_rows(ops, &profile, conditionings.len())?),
         };
-        self.denoiser.unet.read(ops, &tokens, &pooled, profile.as_ref())
+        self.denoiser.unet.precompute_style(ops, &tokens, &pooled, profile.as_ref())
     }
 
-    /// Whether a style is as long in every part as this model's styles are.
+    /// Whether all parts of a style have this model's sizes.
     pub fn fits(&self, style: &StyleTokens) -> bool {
         let dim = self.config.style.dim;
         style.dim == dim && style.pooled.len() == dim && style.profile.len() == self.profile_len()
     }
 
-    fn reads_profiles(&self) -> bool {
+    fn has_profiles(&self) -> bool {
         self.config.unet.profile_channels > 0
     }
 
     fn profile_len(&self) -> usize {
-        if self.reads_profiles() { self.config.mel.n_mels * BAND_STATISTICS } else { 0 }
+        if self.has_profiles() { self.config.mel.n_mels * BAND_STATISTICS } else { 0 }
     }
 
-    /// Spectral profiles as the rows of a latent, padded as latents are.
+    /// Spectral profiles in rows of the latent, padded like latents.
     fn profile_rows(&self, ops: &mut B, profiles: &[f32], count: usize) -> Result<B::Tensor> {
         let statistics = self.config.autoencoder.reduction() * BAND_STATISTICS;
         let dims = [self.profile_len() / statistics, 1, statistics];
@@ -248,16 +250,15 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    /// The denoiser halves its input between resolutions: rows and columns are padded up to what
-    /// divides.
+    /// Pads rows and columns to multiples of the denoiser's total downsampling.
     fn padded(&self, [h, w, c]: LatentDims) -> LatentDims {
         let unit = 1 << (self.config.unet.channels.len() - 1);
         [h.next_multiple_of(unit), w.next_multiple_of(unit), c]
     }
 }
 
-/// What the denoiser is told of a style.
-fn parts_of(style: &StyleTokens) -> [&[f32]; 3] {
+/// The parts of a style that the denoiser uses.
+fn style_parts(style: &StyleTokens) -> [&[f32]; 3] {
     [&style.tokens, &style.pooled, &style.profile]
 }
 
@@ -273,7 +274,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     exponentials.iter().map(|v| v / total).collect()
 }
 
-/// Pads a latent with its last row and column.
+/// Pads a latent by repeating its last row and column.
 fn widen(latent: &[f32], [h, w, c]: LatentDims, [ph, pw, _]: LatentDims) -> Vec<f32> {
     let mut wide = Vec::with_capacity(ph * pw * c);
     for y in 0..ph {
@@ -284,7 +285,7 @@ fn widen(latent: &[f32], [h, w, c]: LatentDims, [ph, pw, _]: LatentDims) -> Vec<
     wide
 }
 
-/// Undoes [`widen`].
+/// Inverse of [`widen`].
 fn narrow(wide: &[f32], [_, pw, c]: LatentDims, [h, w, _]: LatentDims) -> Vec<f32> {
     (0..h).flat_map(|y| &wide[y * pw * c..][..w * c]).copied().collect()
 }

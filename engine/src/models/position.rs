@@ -1,15 +1,22 @@
 //! Positions as sines and cosines.
+//!
+//! ```
+//! use engine::models::position::SinusoidalPositionEmbedding;
+//!
+//! let start = SinusoidalPositionEmbedding::embed(0.0, 4);
+//! assert_eq!(start, [0.0, 0.0, 1.0, 1.0]);
+//! ```
 
-/// `SinusoidalPositionEmbedding` (report 2, equations 7 and 8; Vaswani et al. 2017), halves instead
-/// of interleaved: `sin(p f_i)` for all `i`, then `cos(p f_i)`, with `f_i = 10000^(-i / (dim /
-/// 2))`.
+/// `SinusoidalPositionEmbedding` (report 2, equations 7 and 8; Vaswani et al. 2017), with separate
+/// halves instead of interleaving: `sin(p f_i)` for all `i`, then `cos(p f_i)`, with `f_i =
+/// 10000^(-i / (dim / 2))`.
 pub struct SinusoidalPositionEmbedding;
 
 impl SinusoidalPositionEmbedding {
     /// Width of the timestep's embedding.
     pub const TIMESTEP_DIM: usize = 128;
 
-    /// The embedding of one position; `dim` is even.
+    /// The embedding of one position. `dim` must be even.
     pub fn embed(position: f32, dim: usize) -> Vec<f32> {
         let half = dim / 2;
         let angle = |i: usize| position as f64 * (-(10_000f64.ln()) * i as f64 / half as f64).exp();
@@ -17,9 +24,9 @@ impl SinusoidalPositionEmbedding {
         sines.chain((0..half).map(|i| angle(i).cos() as f32)).collect()
     }
 
-    /// Where a row lies along the mel axis: `channels` values for each of `rows`, `sin` and `cos`
-    /// of `pi 2^i y`, with `y` the row's centre in `[0, 1]`. Relative to the height, so that other
-    /// heights than the trained one stay meaningful.
+    /// Encodes the position of each row along the mel axis with `channels` values: `sin` and `cos`
+    /// of `pi 2^i y`, where `y` is the row's centre in `[0, 1]`. Relative to the height, so that it
+    /// is valid for other heights than in training.
     pub fn rows(rows: usize, channels: usize) -> Vec<f32> {
         let half = channels / 2;
         let row = |y: usize| {

@@ -6,25 +6,25 @@ use crate::config::StyleConfig;
 use crate::nn::layers::ResBlock;
 use crate::nn::{Backend, ConvSpec};
 
-/// Second name of the instrument head's weights.
+/// Second part of the instrument head's weight names.
 pub const LABEL: &str = "label";
 
-/// What the style encoder says of a reference.
+/// The output of the style encoder.
 pub struct Style<B: Backend> {
-    /// `(B, 1, N, dim)`: one token for each position of the last resolutions, finest first.
+    /// `(B, 1, N, dim)`: one token per position of the last resolutions, finest first.
     pub tokens: B::Tensor,
-    /// `(B, 1, 1, dim)`: all of it in one vector.
+    /// `(B, 1, 1, dim)`: the pooled style vector.
     pub pooled: B::Tensor,
-    /// `(B, 1, 1, instruments)`: which instrument it hears, as logits.
+    /// `(B, 1, 1, instruments)`: logits of the instrument head.
     pub logits: B::Tensor,
 }
 
-/// The reports' six stride-2 convolutions; tokens from the last resolutions, a pooled vector, an
-/// instrument head.
+/// The reports' six stride-2 convolutions, with tokens from the last resolutions, a pooled vector
+/// and an instrument head; see `docs/decisions/003-style-tokens.md`.
 pub struct StyleEncoder<B: Backend> {
     frequency_channels: usize,
     downs: Vec<(B::Conv, B::Norm)>,
-    /// Where a row lies, for the features of the first convolution.
+    /// Projects the row positions to the features of the first convolution.
     position: Option<B::Conv>,
     mix: ResBlock<B>,
     heads: Vec<(B::Norm, B::Conv)>,
@@ -33,7 +33,7 @@ pub struct StyleEncoder<B: Backend> {
 }
 
 impl<B: Backend> StyleEncoder<B> {
-    /// Builds the encoder; its weights' names start with `name`.
+    /// Builds the encoder. Its weights' names start with `name`.
     pub fn load(source: &mut B::Source<'_>, name: &str, config: &StyleConfig) -> Result<Self> {
         let (mut c_in, mut downs, mut heads) = (1, Vec::new(), Vec::new());
         let first_token_level = config.channels.len() - config.token_levels;
@@ -86,10 +86,10 @@ impl<B: Backend> StyleEncoder<B> {
             h = ops.norm(&h, norm, None, true)?;
             if let (0, Some(position)) = (i, &self.position) {
                 let [_, rows, ..] = ops.dims(&h);
-                let places = SinusoidalPositionEmbedding::rows(rows, self.frequency_channels);
-                let places = ops.tensor([1, rows, 1, self.frequency_channels], &places)?;
-                let places = ops.conv(&places, position)?;
-                h = ops.add(&h, &places)?;
+                let positions = SinusoidalPositionEmbedding::rows(rows, self.frequency_channels);
+                let positions = ops.tensor([1, rows, 1, self.frequency_channels], &positions)?;
+                let positions = ops.conv(&positions, position)?;
+                h = ops.add(&h, &positions)?;
             }
             if i + 1 == self.downs.len() {
                 h = self.mix.forward(ops, &h, None)?;

@@ -8,33 +8,33 @@ use crate::nn::{Backend, ConvSpec};
 use crate::style::profile::BAND_STATISTICS;
 use crate::{Error, Result};
 
-/// What the denoiser reads beside the noisy latent.
+/// The denoiser's inputs other than the noisy latent.
 pub struct Conditions<'a, B: Backend> {
-    /// `(B, H, W, latent)`: the content, zero where it was dropped.
+    /// `(B, H, W, latent)`: the content, zero if it was dropped.
     pub content: &'a B::Tensor,
-    /// `(B, H, W, 2)`: 1 where the noisy latent holds the clean prefix, 1 where the content is
-    /// given.
+    /// `(B, H, W, 2)`: channel 0 is 1 where the noisy latent holds the clean prefix, channel 1 is 1
+    /// if there is content.
     pub mask: &'a B::Tensor,
     /// `(B, 1, 1, 128)`: [`SinusoidalPositionEmbedding`] of the timestep.
     pub timestep: &'a B::Tensor,
-    /// From [`UNet::read`].
+    /// From [`UNet::precompute_style`].
     pub style: &'a StyleKv<B>,
 }
 
-/// What the denoiser has read of a style: the same at every timestep, for every content.
+/// The denoiser's precomputed style, which depends on neither timestep nor content.
 pub struct StyleKv<B: Backend> {
-    /// One for each cross-attention, in the order in which they come.
+    /// One per cross-attention, in order of evaluation.
     attentions: Vec<KeyValues<B>>,
     /// `(B, 1, 1, E)`: the pooled style's part of the embedding.
     pooled: B::Tensor,
-    /// `(B, H, 1, C)`: what its spectral profile adds to the features of each row.
+    /// `(B, H, 1, C)`: added to the features of each row, from the spectral profile.
     profile: Option<B::Tensor>,
 }
 
 /// Channels of [`Conditions::mask`].
 pub const MASK_CHANNELS: usize = 2;
 
-/// One resolution's blocks.
+/// The blocks of one resolution.
 struct Stage<B: Backend> {
     blocks: Vec<ResBlock<B>>,
     attention: Option<(CrossAttention<B>, CrossAttention<B>)>,
@@ -95,14 +95,14 @@ impl<B: Backend> Stage<B> {
     }
 }
 
-/// Reads a style's spectral profile: convolutions along the rows, of which only the middle columns
-/// of the kernels see anything, and a linear layer that starts at zero.
-struct ProfileReader<B: Backend> {
+/// Network for a style's spectral profile: convolutions along the rows, and a linear layer
+/// initialised to zero. The width is 1, so that only the middle column of the kernels is used.
+struct ProfileNetwork<B: Backend> {
     convs: [B::Conv; 2],
     out: B::Conv,
 }
 
-impl<B: Backend> ProfileReader<B> {
+impl<B: Backend> ProfileNetwork<B> {
     fn load(
         source: &mut B::Source<'_>,
         name: &str,
@@ -123,7 +123,7 @@ impl<B: Backend> ProfileReader<B> {
         })
     }
 
-    /// `(B, H, 1, statistics of a row)` -> `(B, H, 1, c_out)`.
+    /// `(B, H, 1, statistics per row)` -> `(B, H, 1, c_out)`.
     fn forward(&self, ops: &mut B, profile: &B::Tensor) -> Result<B::Tensor> {
         let mut h = profile.clone();
         for conv in &self.convs {
@@ -134,14 +134,14 @@ impl<B: Backend> ProfileReader<B> {
     }
 }
 
-/// ResBlocks with adaptive group norm, self- and cross-attention at the coarse resolutions, skip
-/// connections.
+/// Residual blocks with adaptive group norm, self- and cross-attention at the coarse resolutions,
+/// and skip connections.
 pub struct UNet<B: Backend> {
     frequency_channels: usize,
     time1: B::Conv,
     time2: B::Conv,
     style: B::Conv,
-    profile: Option<ProfileReader<B>>,
+    profile: Option<ProfileNetwork<B>>,
     input: B::Conv,
     down: Vec<(Stage<B>, Option<B::Conv>)>,
     up: Vec<(B::Conv, Stage<B>)>,
@@ -150,7 +150,7 @@ pub struct UNet<B: Backend> {
 }
 
 impl<B: Backend> UNet<B> {
-    /// Builds the denoiser; its weights' names start with `name`.
+    /// Builds the denoiser. Its weights' names start with `name`.
     pub fn load(source: &mut B::Source<'_>, name: &str, config: &ModelConfig) -> Result<Self> {
         let (unet, latent, dim) =
             (&config.unet, config.autoencoder.latent_channels, config.style.dim);
@@ -166,7 +166,7 @@ impl<B: Backend> UNet<B> {
                 .then(|| {
                     let statistics = config.autoencoder.reduction() * BAND_STATISTICS;
                     let name = format!("{name}.profile");
-                    ProfileReader::load(
+                    ProfileNetwork::load(
                         source,
                         &name,
                         statistics,
@@ -205,10 +205,12 @@ impl<B: Backend> UNet<B> {
         Ok(net)
     }
 
-    /// Reads a style: `tokens (B or 1, 1, N, dim)`, `pooled (B, 1, 1, dim)` and, where the
-    /// model reads it, its spectral `profile (B, H, 1, statistics of a row)`; all zero where it was
-    /// dropped.
-    pub fn read(
+    /// Precomputes a style from `tokens (B or 1, 1, N, dim)`, `pooled (B, 1, 1, dim)` and `profile
+    /// (B, H, 1, statistics per row)`; all zero for a dropped style.
+    ///
+    /// # Errors
+    /// If the model has a profile network and `profile` is `None`, or a tensor has another shape.
+    pub fn precompute_style(
         &self,
         ops: &mut B,
         tokens: &B::Tensor,
@@ -220,11 +222,11 @@ impl<B: Backend> UNet<B> {
         let attentions = stages.filter_map(|stage| stage.attention.as_ref());
         Ok(StyleKv {
             attentions: attentions
-                .map(|(_, cross)| cross.read(ops, tokens))
+                .map(|(_, cross)| cross.key_values(ops, tokens))
                 .collect::<Result<_>>()?,
             pooled: ops.conv(pooled, &self.style)?,
             profile: match (&self.profile, profile) {
-                (Some(reader), Some(profile)) => Some(reader.forward(ops, profile)?),
+                (Some(network), Some(profile)) => Some(network.forward(ops, profile)?),
                 (Some(_), None) => {
                     return Err(Error::invalid("style", "its spectral profile", "none"));
                 }
@@ -256,7 +258,7 @@ impl<B: Backend> UNet<B> {
         }
         for (conv, stage) in &self.up {
             h = ops.conv(&h, conv)?;
-            let skip = skips.pop().expect("one skip a stage");
+            let skip = skips.pop().expect("one skip per stage");
             h = ops.concat(&[&h, &skip])?;
             h = stage.forward(ops, &h, &embedding, key_values)?;
         }
@@ -264,7 +266,7 @@ impl<B: Backend> UNet<B> {
         ops.conv(&h, &self.out)
     }
 
-    /// Timestep and pooled style in one vector, `(B, 1, 1, E)`.
+    /// The embedding of timestep and pooled style, `(B, 1, 1, E)`.
     fn embed(&self, ops: &mut B, conditions: &Conditions<'_, B>) -> Result<B::Tensor> {
         let time = ops.conv(conditions.timestep, &self.time1)?;
         let time = ops.silu(&time)?;

@@ -1,13 +1,21 @@
-//! The operations, and how weights are named and shaped.
+//! The operations of an executor, and the names and shapes of weights.
+//!
+//! ```
+//! use engine::nn::ConvSpec;
+//!
+//! let spec = ConvSpec::conv(16, 32, 3, 2);
+//! assert_eq!(spec.weight_shape(), [32, 16, 3, 3]);
+//! assert_eq!(spec.output(128), 64);
+//! ```
 
 use crate::Result;
 
-/// How a weight starts before training.
+/// Initialisation of a weight before training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
-    /// Uniform in `±1/sqrt(fan_in)`, as torch's `Conv2d` and `Linear`.
+    /// Uniform in `±1/sqrt(fan_in)`, as in torch's `Conv2d` and `Linear`.
     Default,
-    /// Zero: a residual branch that starts as nothing.
+    /// Zero, for the last layer of a residual branch.
     Zero,
 }
 
@@ -18,17 +26,18 @@ pub struct ConvSpec {
     pub c_in: usize,
     /// Output channels.
     pub c_out: usize,
-    /// Square kernel, odd; padding is `kernel / 2`.
+    /// Size of the square kernel, odd. The padding is `kernel / 2`.
     pub kernel: usize,
     /// Stride along both axes.
     pub stride: usize,
-    /// Whether a bias is added.
+    /// Whether the layer has a bias.
     pub bias: bool,
-    /// Stored as torch's `Linear` (`[c_out, c_in]`) instead of `Conv2d` (`[c_out, c_in, k, k]`).
+    /// Whether the weight has the shape of torch's `Linear` (`[c_out, c_in]`) instead of `Conv2d`
+    /// (`[c_out, c_in, k, k]`).
     pub linear: bool,
-    /// Whether it sees its input doubled along both axes (nearest neighbour).
+    /// Whether the input is first upsampled by two along both axes (nearest neighbour).
     pub upsampled: bool,
-    /// Start of training.
+    /// Initialisation before training.
     pub init: Init,
 }
 
@@ -39,28 +48,28 @@ impl ConvSpec {
         Self { c_in, c_out, kernel, stride, bias: true, linear: false, upsampled: false, init }
     }
 
-    /// A convolution, 3 x 3 with bias, of its input doubled along both axes: no transposed
-    /// convolution, no checkerboard (Odena et al. 2016).
+    /// A 3 x 3 convolution with bias of its input upsampled by two. It replaces a transposed
+    /// convolution, which causes checkerboard artefacts (Odena et al. 2016).
     pub fn upsampled(c_in: usize, c_out: usize) -> Self {
         Self { upsampled: true, ..Self::conv(c_in, c_out, 3, 1) }
     }
 
-    /// A linear layer over channels with bias.
+    /// A linear layer over channels, with bias.
     pub fn linear(c_in: usize, c_out: usize) -> Self {
         Self { linear: true, ..Self::conv(c_in, c_out, 1, 1) }
     }
 
-    /// The same without bias.
+    /// The same layer without bias.
     pub fn no_bias(self) -> Self {
         Self { bias: false, ..self }
     }
 
-    /// The same, starting at zero.
+    /// The same layer, initialised to zero.
     pub fn zero(self) -> Self {
         Self { init: Init::Zero, ..self }
     }
 
-    /// The stored weight's shape.
+    /// Shape of the stored weight.
     pub fn weight_shape(&self) -> Vec<usize> {
         if self.linear {
             vec![self.c_out, self.c_in]
@@ -69,32 +78,31 @@ impl ConvSpec {
         }
     }
 
-    /// How often the input's height and width are seen.
+    /// Upsampling factor of the input.
     pub fn zoom(&self) -> usize {
         if self.upsampled { 2 } else { 1 }
     }
 
-    /// The output's height or width for an input's.
+    /// Output height or width for an input height or width.
     pub fn output(&self, size: usize) -> usize {
         (self.zoom() * size + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
     }
 
-    /// Whether the input itself already is the matrix of patches.
+    /// Whether the input is its own patch matrix.
     pub fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && !self.upsampled
     }
 }
 
-/// Group size of every normalisation: channels divide into eight groups (as in the reports'
-/// successors and torch).
+/// Number of groups of every normalisation; see `docs/decisions/004-group-normalisation.md`.
 pub const GROUPS: usize = 8;
 
-/// GroupNorm's epsilon (torch's default).
+/// GroupNorm's epsilon, torch's default.
 pub const NORM_EPS: f32 = 1e-5;
 
 /// An executor of networks.
 ///
-/// Shapes are `(B, H, W, C)`. Methods take `&mut self` so that an executor can keep scratch memory.
+/// Shapes are `(B, H, W, C)`. Methods have `&mut self` because an executor may keep scratch memory.
 pub trait Backend: Sized {
     /// An activation.
     type Tensor: Clone;
@@ -102,7 +110,7 @@ pub trait Backend: Sized {
     type Conv;
     /// A loaded group normalisation.
     type Norm;
-    /// Where weights come from: named tensors in torch's shapes.
+    /// Source of weights: named tensors in torch's shapes.
     type Source<'s>;
 
     /// Loads `name.weight` (and `name.bias`).
@@ -129,8 +137,8 @@ pub trait Backend: Sized {
         let y = self.conv(x, conv)?;
         self.add(onto, &y)
     }
-    /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift` where `modulation` is `(B, 1, 1,
-    /// 2C)` = scale then shift, then SiLU where asked.
+    /// GroupNorm over [`GROUPS`], then `* (1 + scale) + shift`, then SiLU if `silu`. `modulation`
+    /// is `(B, 1, 1, 2C)`: scale, then shift.
     fn norm(
         &mut self,
         x: &Self::Tensor,
@@ -140,11 +148,11 @@ pub trait Backend: Sized {
     ) -> Result<Self::Tensor>;
     /// `x * sigmoid(x)`.
     fn silu(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
-    /// Elementwise sum of equal shapes; a batch, height or width of 1 in `b` repeats.
+    /// Elementwise sum of equal shapes. A batch, height or width of 1 in `b` is broadcast.
     fn add(&mut self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor>;
-    /// Joins along channels; a batch of 1 repeats.
+    /// Concatenates channels. A batch of 1 is broadcast.
     fn concat(&mut self, parts: &[&Self::Tensor]) -> Result<Self::Tensor>;
-    /// Scaled dot-product attention; `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H,
+    /// Scaled dot-product attention. `q (B, H, W, C)`, `k` and `v` `(B or 1, 1, N, C)` -> `(B, H,
     /// W, C)`.
     fn attention(
         &mut self,
@@ -155,10 +163,10 @@ pub trait Backend: Sized {
     ) -> Result<Self::Tensor>;
     /// Mean over positions; `(B, H, W, C) -> (B, 1, 1, C)`.
     fn mean(&mut self, x: &Self::Tensor) -> Result<Self::Tensor>;
-    /// Positions as tokens, joined: each `(B, H, W, C)` -> `(B, 1, sum of H*W, C)`.
+    /// Positions as concatenated tokens: each `(B, H, W, C)` -> `(B, 1, sum of H*W, C)`.
     fn tokens(&mut self, parts: &[&Self::Tensor]) -> Result<Self::Tensor>;
-    /// torch's `pixel_unshuffle`: `(B, H, W, C) -> (B, H/r, W/r, C r r)`, channel `(c, dy, dx)`.
+    /// As torch's `pixel_unshuffle`: `(B, H, W, C) -> (B, H/r, W/r, C r r)`, channel `(c, dy, dx)`.
     fn space_to_depth(&mut self, x: &Self::Tensor, r: usize) -> Result<Self::Tensor>;
-    /// torch's `pixel_shuffle`: `(B, H, W, C r r) -> (B, H r, W r, C)`.
+    /// As torch's `pixel_shuffle`: `(B, H, W, C r r) -> (B, H r, W r, C)`.
     fn depth_to_space(&mut self, x: &Self::Tensor, r: usize) -> Result<Self::Tensor>;
 }

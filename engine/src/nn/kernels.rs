@@ -1,17 +1,26 @@
 //! CPU kernels over row-major `(B, H, W, C)` slices, shared by both executors.
+//!
+//! ```
+//! use engine::nn::kernels::{Matrix, matmul};
+//!
+//! let (a, b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0]);
+//! let mut product = [0.0; 4];
+//! matmul([2, 2, 2], Matrix::rows(&a, 2), Matrix::rows(&b, 2), &mut product, 2, false);
+//! assert_eq!(product, a);
+//! ```
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::backend::{ConvSpec, GROUPS, NORM_EPS};
 
-/// A row-major matrix view: element `(r, c)` lies at `data[r * row_stride + c * col_stride]`.
+/// A row-major matrix view. Element `(r, c)` is `data[r * row_stride + c * col_stride]`.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
-    /// Storage; must reach the last element that the product touches.
+    /// Storage up to the last element that is used.
     pub data: &'a [f32],
-    /// Distance between two rows.
+    /// Distance between two rows, in elements.
     pub row_stride: usize,
-    /// Distance between two columns.
+    /// Distance between two columns, in elements.
     pub col_stride: usize,
 }
 
@@ -33,11 +42,14 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out[m, n] = a[m, k] b[k, n]` (added to `out` where `accumulate`), rows of `out` `out_stride`
-/// apart, on one thread.
+/// `out[m, n] = a[m, k] b[k, n]`, added to `out` if `accumulate`. Rows of `out` are `out_stride`
+/// elements apart.
 ///
-/// One thread on purpose: the order of the sums, and so every bit, is independent of the machine's
-/// load.
+/// It uses one thread, so that the order of the sums, and thus every bit, is independent of the
+/// machine's load.
+///
+/// # Panics
+/// If an operand or `out` is too short.
 pub fn matmul(
     [m, n, k]: [usize; 3],
     a: Matrix,
@@ -79,16 +91,16 @@ pub fn matmul(
     }
 }
 
-/// See [`exp`].
+/// 1.5 * 2^23, see [`exp`].
 const ROUND: f32 = 12_582_912.0;
 
-/// `exp(x)`, relative error below 3e-7, written so that the compiler vectorises it (Cody-Waite
-/// reduction, degree 6).
+/// `exp(x)` with a relative error below 3e-7, for `x` clamped to -87 to 88. It vectorises
+/// (Cody-Waite reduction, degree 6); see `docs/decisions/029-vectorised-exp.md`.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
-    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounding without a call that baseline x86-64
-    // has no instruction for, and the whole number lies in the lowest bits.
+    // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits. Baseline x86-64 has
+    // no rounding instruction and would call a function.
     let rounded = x * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
@@ -110,21 +122,21 @@ pub fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
-/// What an output position sees: `kernel x kernel` runs of `c_in` values.
+/// The receptive field of an output position: `kernel x kernel` runs of `c_in` values.
 #[derive(Clone, Copy, Debug)]
 pub struct Taps {
     /// Runs along one axis.
     pub kernel: usize,
-    /// Input positions between two outputs' first runs.
+    /// Input positions between the first runs of two neighbouring outputs.
     pub stride: usize,
-    /// How far before the output position the first run lies: lines, columns.
+    /// Distance of the first run before the output position: lines, columns.
     pub before: [usize; 2],
-    /// Values of a run.
+    /// Values per run.
     pub c_in: usize,
 }
 
 impl Taps {
-    /// Those of a convolution with zero padding, over what it sees.
+    /// The receptive field of a convolution with zero padding.
     pub fn from_spec(spec: &ConvSpec) -> Self {
         Self {
             kernel: spec.kernel,
@@ -134,7 +146,7 @@ impl Taps {
         }
     }
 
-    /// Values that one output position sees.
+    /// Values in the receptive field.
     pub fn patch(&self) -> usize {
         self.kernel * self.kernel * self.c_in
     }
@@ -187,12 +199,12 @@ impl ConvShape {
         h * w
     }
 
-    /// Values that one output position sees: `k * k * c_in`.
+    /// Values in the receptive field: `k * k * c_in`.
     pub fn patch(&self) -> usize {
         self.spec.kernel * self.spec.kernel * self.spec.c_in
     }
 
-    /// Calls `visit(patch offset, input offset)` for every run of `c_in` values that is not
+    /// Calls `visit(patch offset, input offset)` for every run of `c_in` values outside the
     /// padding.
     fn for_each_tap(&self, mut visit: impl FnMut(usize, usize)) {
         let (k, s, c, pad) =
@@ -223,7 +235,7 @@ impl ConvShape {
         }
     }
 
-    /// The adjoint of [`Self::im2col`]: adds every patch back to where it was read.
+    /// The adjoint of [`Self::im2col`]: adds every patch to its position in `x`.
     pub fn col2im(&self, columns: &[f32], x: &mut [f32]) {
         let c = self.spec.c_in;
         self.for_each_tap(|from, to| {
@@ -238,8 +250,8 @@ impl ConvShape {
 /// `(positions, C)`.
 pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     let (mut sum, mut square) = (vec![0f32; channels], vec![0f32; channels]);
-    // Shifted by the first position: the difference of two large sums would lose the variance of a
-    // far-off mean.
+    // Relative to the first position. Otherwise the difference of two large sums would lose the
+    // variance if the mean is large.
     let (base, width) = (&x[..channels], channels / GROUPS);
     Arch::new().dispatch(Moments { x, base, sum: &mut sum, square: &mut square });
     let positions = (x.len() / channels) as f64;
@@ -258,9 +270,9 @@ pub fn group_statistics(x: &[f32], channels: usize) -> [(f32, f32); GROUPS] {
     })
 }
 
-/// Sums of `x - base` and of its square, one a channel. What is dispatched is a type of its own,
-/// here and below: a closure is only compiled for the machine's registers where the compiler
-/// chooses to put it inline.
+/// Sums of `x - base` and of its square, one per channel. Dispatched kernels are types, here and
+/// below, because a closure might not be inlined and compiled for the machine's registers; see
+/// `docs/decisions/041-simd-dispatch-by-type.md`.
 struct Moments<'a> {
     x: &'a [f32],
     base: &'a [f32],
@@ -285,7 +297,7 @@ impl WithSimd for Moments<'_> {
     }
 }
 
-/// `y = x * scale + shift`, one scale and one shift a channel, then SiLU where asked.
+/// `y = x * scale + shift`, with one scale and shift per channel, then SiLU if `silu`.
 pub fn affine(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, y: &mut [f32]) {
     Arch::new().dispatch(Affine { x, scale, shift, silu, y });
 }
@@ -322,7 +334,7 @@ impl WithSimd for Affine<'_> {
     }
 }
 
-/// Sums that run side by side: a sum in one order cannot be vectorised.
+/// Number of independent partial sums: a single sum in one order does not vectorise.
 const LANES: usize = 16;
 
 /// In-place softmax of `scale` times each row of `columns` values.
@@ -351,7 +363,7 @@ impl WithSimd for Softmax<'_> {
     }
 }
 
-/// Folds every [`LANES`]-th value together.
+/// Folds every [`LANES`]-th value.
 #[inline(always)]
 fn lanes(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
     let mut folded = [start; LANES];

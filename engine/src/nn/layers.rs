@@ -1,12 +1,12 @@
-//! Layers made of [`Backend`] operations.
+//! Layers composed of [`Backend`] operations.
 
 use super::backend::{Backend, ConvSpec};
 use crate::Result;
 
 /// Residual block: `skip(x) + conv2(silu(norm2(conv1(silu(norm1(x)))) * (1 + scale) + shift))`.
 ///
-/// Scale and shift come from an embedding where the block has one (Dhariwal and Nichol 2021,
-/// adaptive group normalisation).
+/// Scale and shift are computed from an embedding, if the block has one (adaptive group
+/// normalisation, Dhariwal and Nichol 2021).
 pub struct ResBlock<B: Backend> {
     norm1: B::Norm,
     conv1: B::Conv,
@@ -17,7 +17,7 @@ pub struct ResBlock<B: Backend> {
 }
 
 impl<B: Backend> ResBlock<B> {
-    /// `c_in -> c_out`; `embedding` is the width of the embedding, if the block listens to one.
+    /// `c_in -> c_out`. `embedding` is the width of the embedding, or `None` without modulation.
     pub fn load(
         source: &mut B::Source<'_>,
         name: &str,

@@ -1,9 +1,19 @@
-//! The small set of operations that every network is written in, and its two executors.
+//! The operations of all networks, and two executors for them.
 //!
-//! A network (see [`crate::models`]) is one text, generic over [`Backend`]. [`candle::Candle`]
-//! trains it and runs it on CUDA, [`packed::Packed`] plays it on the CPU. Activations are
-//! four-dimensional everywhere: `(B, H, W, C)` = batch, mel bin (1 for tokens), frame (or token),
-//! channel.
+//! A network (see [`crate::models`]) is written once, generic over [`Backend`]. [`packed::Packed`]
+//! runs it on the CPU. [`candle::Candle`] trains it and runs it on CUDA. All activations have four
+//! dimensions, `(B, H, W, C)`: batch, mel bin (1 for tokens), frame (or token), channel.
+//!
+//! ```
+//! use engine::nn::Backend;
+//! use engine::nn::packed::Packed;
+//!
+//! let mut ops = Packed::default();
+//! let x = ops.tensor([1, 2, 2, 1], &[1.0, 2.0, 3.0, 4.0])?;
+//! let mean = ops.mean(&x)?;
+//! assert_eq!(ops.data(&mean)?, [2.5]);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 pub mod backend;
 pub mod candle;

@@ -1,4 +1,13 @@
-//! A style on disk, that a user keeps for other projects or gives to somebody else.
+//! Style files, with which users share styles between projects and computers.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use engine::style::file::is_style;
+//!
+//! assert!(is_style(Path::new("Warm cello.luthier")));
+//! assert!(!is_style(Path::new("cello.flac")));
+//! ```
 
 use std::path::Path;
 use std::{fs, io};
@@ -6,39 +15,38 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{SavedStyle, WrittenStyle};
-use crate::regular_file::{self, Found};
+use crate::regular_file::{self, Content};
 use crate::{Error, Result, whole_file};
 
-/// What such files are called after the dot.
+/// Extension of style files.
 pub const EXTENSION: &str = "luthier";
-/// The version of the format that this build writes, and the newest that it reads.
+/// The version that this build writes, and the newest that it reads.
 const VERSION: u32 = 1;
-/// Longest file that is read; one of ours has a few hundred kilobytes.
+/// Largest file that is read. Written files have a few hundred kilobytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// A file's content.
+/// The content of a file.
 #[derive(Serialize, Deserialize)]
 struct Written {
     luthier_style: u32,
     style: WrittenStyle,
 }
 
-/// What is read before the rest, which another version may have changed.
+/// Parsed before the rest, whose format may differ in other versions.
 #[derive(Deserialize)]
 struct Outline {
     luthier_style: u32,
 }
 
-/// Whether a file is called like a style and not like a recording.
+/// Whether a path has the extension of style files.
 pub fn is_style(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION))
 }
 
-/// Writes a style under the file's name, wholly or not at all. Makes the folder where it is
-/// missing.
+/// Writes a style atomically, named after the file. Creates missing folders.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the file cannot be written.
 pub fn write(style: &SavedStyle, path: &Path) -> Result<()> {
     let named = SavedStyle { name: name(path), path: path.to_path_buf(), ..style.clone() };
     let text = serde_json::to_string(&Written { luthier_style: VERSION, style: named.write() });
@@ -48,32 +56,34 @@ pub fn write(style: &SavedStyle, path: &Path) -> Result<()> {
     whole_file::write(path, text)
 }
 
-/// Reads a style.
+/// Reads a style, named after the file.
 ///
 /// # Errors
-/// If the file cannot be read, is of a newer version or is no style.
+/// If the file cannot be read, has a newer version or is no style.
 pub fn read(path: &Path) -> Result<SavedStyle> {
     let text =
         text(path).map_err(|error| Error::file(path, format!("cannot be read ({error})")))?;
-    let no_style = |_| Error::file(path, "expected a style saved by Luthier, found something else");
+    let no_style =
+        |_| Error::file(path, "expected a style file saved by Luthier, found another format");
     let Outline { luthier_style: version } = serde_json::from_str(&text).map_err(no_style)?;
     if version > VERSION {
-        let reason = format!("expected version {VERSION} at most, found {version}: update Luthier");
+        let reason =
+            format!("expected version {VERSION} or older, found {version}: update Luthier");
         return Err(Error::file(path, reason));
     }
     let Written { style, .. } = serde_json::from_str(&text).map_err(no_style)?;
-    let damaged = || Error::file(path, "expected a whole style, found a damaged one");
+    let damaged = || Error::file(path, "expected a complete style, found damaged data");
     let style = SavedStyle::read(style).ok_or_else(damaged)?;
     Ok(SavedStyle { name: name(path), path: path.to_path_buf(), ..style })
 }
 
 fn text(path: &Path) -> io::Result<String> {
     match regular_file::read(path, MAX_BYTES)? {
-        Found::Whole(bytes) => io::read_to_string(&bytes[..]),
-        Found::Longer(len) => {
-            Err(io::Error::other(format!("expected {MAX_BYTES} bytes at most, found {len}")))
+        Content::Bytes(bytes) => io::read_to_string(&bytes[..]),
+        Content::TooLarge(len) => {
+            Err(io::Error::other(format!("expected at most {MAX_BYTES} bytes, found {len}")))
         }
-        Found::NoFile => Err(io::Error::other("expected a file, found a folder or a device")),
+        Content::NotAFile => Err(io::Error::other("expected a file, found a folder or a device")),
     }
 }
 
@@ -100,12 +110,12 @@ mod tests {
             name: "Sidechain".into(),
             path: PathBuf::new(),
             tokens: Arc::new(tokens),
-            heard: Arc::default(),
+            mels: Arc::default(),
         }
     }
 
     #[test]
-    fn a_style_is_given_to_somebody_else() {
+    fn a_style_file_can_be_moved_and_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("new").join("Warm cello.luthier");
         write(&style(), &path).expect("written");
@@ -117,7 +127,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_device_under_a_styles_name_is_refused_and_not_read() {
+    fn a_device_with_a_style_extension_is_rejected_unread() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("Warm cello.luthier");
         std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
@@ -126,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_style_is_refused_with_a_reason() {
+    fn other_files_are_rejected_with_a_reason() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.luthier");
         write(&style(), &path).expect("written");
         let whole = fs::read_to_string(&path).expect("text");
         let damages = [
-            (String::new(), "something else"),
-            (whole[..whole.len() / 2].into(), "something else"),
+            (String::new(), "found another format"),
+            (whole[..whole.len() / 2].into(), "found another format"),
             (whole.replace(r#""luthier_style":1"#, r#""luthier_style":2"#), "update Luthier"),
             (whole.replace(r#""dim":1"#, r#""dim":0"#), "damaged"),
         ];

@@ -1,17 +1,17 @@
-//! Numbers as the hexadecimal digits of their bytes: exact, and text as a project's JSON must be.
+//! Numbers as hexadecimal text: exact, and valid inside a project's JSON.
 
 use std::fmt::Write;
 
-/// Two digits a byte.
-pub fn of_bytes(bytes: &[u8]) -> String {
+/// Two digits per byte.
+pub fn from_bytes(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}");
         digits
     })
 }
 
-/// `None` if these are not two digits a byte.
-pub fn bytes(digits: &str) -> Option<Vec<u8>> {
+/// Decodes [`from_bytes`]. `None` if the text is not two digits per byte.
+pub fn to_bytes(digits: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
     let byte = |pair: &[u8; 2]| {
         let digits = pair.iter().all(u8::is_ascii_hexdigit).then_some(pair)?;
@@ -20,14 +20,16 @@ pub fn bytes(digits: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
-/// Eight digits a number, the highest first.
-pub fn of_floats(numbers: &[f32]) -> String {
-    of_bytes(&numbers.iter().flat_map(|number| number.to_bits().to_be_bytes()).collect::<Vec<u8>>())
+/// Eight digits per number, most significant first.
+pub fn from_floats(numbers: &[f32]) -> String {
+    let bytes = numbers.iter().flat_map(|number| number.to_bits().to_be_bytes());
+    from_bytes(&bytes.collect::<Vec<u8>>())
 }
 
-/// `None` if these are not whole numbers of eight digits, or one of them is not finite.
-pub fn floats(digits: &str) -> Option<Vec<f32>> {
-    let bytes = bytes(digits)?;
+/// Decodes [`from_floats`]. `None` if the text is not eight digits per number, or a number is not
+/// finite.
+pub fn to_floats(digits: &str) -> Option<Vec<f32>> {
+    let bytes = to_bytes(digits)?;
     let (numbers, rest) = bytes.as_chunks::<4>();
     let number = |bytes: &[u8; 4]| {
         Some(f32::from_bits(u32::from_be_bytes(*bytes))).filter(|number| number.is_finite())
@@ -40,18 +42,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_to_the_bit() {
+    fn numbers_and_bytes_are_preserved_exactly() {
         let numbers = [1.0, -0.1, f32::MIN_POSITIVE, 1e30, -0.0];
-        let read = floats(&of_floats(&numbers)).expect("numbers");
+        let read = to_floats(&from_floats(&numbers)).expect("numbers");
         assert!(read.iter().zip(numbers).all(|(a, b)| a.to_bits() == b.to_bits()));
-        assert_eq!(of_floats(&[1.0]), "3f800000");
-        assert_eq!(bytes(&of_bytes(&[0, 255, 16])), Some(vec![0, 255, 16]));
+        assert_eq!(from_floats(&[1.0]), "3f800000");
+        assert_eq!(to_bytes(&from_bytes(&[0, 255, 16])), Some(vec![0, 255, 16]));
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn invalid_numbers_are_none() {
         for digits in ["3f80000", "7fc00000", "ff800000", "+f800000", "\u{e4}\u{e4}\u{e4}\u{e4}"] {
-            assert_eq!(floats(digits), None, "{digits}");
+            assert_eq!(to_floats(digits), None, "{digits}");
         }
     }
 }

@@ -1,25 +1,34 @@
-//! The spectral profile of a reference: how each mel band behaves over time.
+//! The spectral profile of a reference: statistics of each mel band over time.
 //!
-//! Style tokens say what is heard where in a reference; a network has to learn from many sounds how
-//! to read a spectrum out of them. The profile says it plainly, band by band, and so of a sound as
-//! well that is unlike all that were learnt from.
+//! Style tokens encode a spectrum indirectly, in a form that the network learns from many sounds.
+//! The profile has the levels of each band directly, also for sounds unlike the training data; see
+//! `docs/decisions/040-spectral-profile.md`.
+//!
+//! ```
+//! use engine::image::MelImage;
+//! use engine::style::profile::{BAND_STATISTICS, spectral_profile};
+//!
+//! let steady = MelImage::filled(128, 64, 0.25);
+//! let profile = spectral_profile(&steady);
+//! assert_eq!(profile.len(), 128 * BAND_STATISTICS);
+//! assert_eq!(profile[..BAND_STATISTICS], [0.25, 0.25, 0.25, 0.25, 0.0]);
+//! ```
 
 use crate::image::MelImage;
 
-// Models are trained on these numbers as they are: another definition needs another name in the
+// Models are trained with exactly these numbers: another definition needs another field in the
 // model's config.
 
-/// Numbers that a profile has of each mel band.
+/// Numbers per mel band.
 pub const BAND_STATISTICS: usize = 5;
 
-/// Shares of a band's frames that lie below its quantiles: its floor, its middle, its loud frames
-/// and its peaks.
+/// Quantiles of a band's levels: floor, median, loud frames and peak.
 const QUANTILES: [f32; BAND_STATISTICS - 1] = [0.1, 0.5, 0.9, 1.0];
-/// Change from frame to frame, in a twentieth of an image's range, is of the size of the rest.
+/// Scales the change from frame to frame to the size of the other numbers.
 const CHANGE_SCALE: f32 = 20.0;
 
-/// [`BAND_STATISTICS`] of each band, the lowest band first: quantiles of its level, and the mean of
-/// how far it moves from frame to frame; in units of the image.
+/// [`BAND_STATISTICS`] numbers per band, lowest band first: four quantiles of its image values and
+/// the mean absolute change from frame to frame, times 20.
 pub fn spectral_profile(image: &MelImage) -> Vec<f32> {
     let mut profile = Vec::with_capacity(image.n_mels * BAND_STATISTICS);
     let mut sorted = Vec::with_capacity(image.frames);
@@ -30,13 +39,13 @@ pub fn spectral_profile(image: &MelImage) -> Vec<f32> {
         profile.extend(
             QUANTILES.map(|share| sorted[((image.frames - 1) as f32 * share).round() as usize]),
         );
-        let moved: f32 = band.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
-        profile.push(CHANGE_SCALE * moved / (image.frames - 1).max(1) as f32);
+        let change: f32 = band.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
+        profile.push(CHANGE_SCALE * change / (image.frames - 1).max(1) as f32);
     }
     profile
 }
 
-/// The mean profile of a reference's windows, images of one size.
+/// The mean profile of images of equal size.
 pub fn mean_profile(images: &[MelImage]) -> Vec<f32> {
     let mut mean = vec![0.0; images.first().map_or(0, |image| image.n_mels * BAND_STATISTICS)];
     for image in images {
@@ -53,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_floor_middle_peaks_and_movement_of_each_band() {
+    fn it_has_quantiles_and_change_of_each_band() {
         let steady = vec![0.25; 11];
         let ramp: Vec<f32> = (0..11).map(|frame| frame as f32 / 10.0).collect();
         let image = MelImage { n_mels: 2, frames: 11, data: [steady, ramp].concat() };
@@ -64,14 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_ask_when_things_happen() {
+    fn it_does_not_depend_on_the_time_of_events() {
         let image = |shift: usize| {
             let data = (0..64).map(|frame| f32::from(u8::from((frame + shift) % 16 < 8)));
             MelImage { n_mels: 1, frames: 64, data: data.collect() }
         };
         let (a, b) = (spectral_profile(&image(0)), spectral_profile(&image(5)));
         assert_eq!(a[..4], b[..4]);
-        // One edge more or less of eight lies inside.
+        // One of eight edges may be outside.
         assert!((a[4] - b[4]).abs() <= CHANGE_SCALE / 63.0, "{a:?} {b:?}");
     }
 }

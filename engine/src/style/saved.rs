@@ -1,4 +1,4 @@
-//! A style that outlives its model: tokens, and where they came from.
+//! A style that can be used with other models: tokens and the mel images they were computed from.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::StyleTokens;
-use super::hexadecimal::{floats, of_floats};
-use super::reference_mels::{ReferenceMels, WrittenHeard};
+use super::hexadecimal::{from_floats, to_floats};
+use super::reference_mels::{ReferenceMels, WrittenMels};
 
 /// Widest tokens that are read.
 const MAX_DIM: usize = 4096;
 
-/// Tokens with a name. They mean something to the model that made them alone; any other reads what
-/// was heard again.
+/// Tokens with a name. Only the model that computed the tokens can use them. Other models compute
+/// theirs from the mel images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedStyle {
-    /// What it is called.
+    /// The style's display name.
     pub name: String,
-    /// The recording that it was read from; empty for one that was captured.
+    /// The recording that it was computed from; empty for a style captured from the sidechain.
     pub path: PathBuf,
-    /// The style itself.
+    /// The style.
     pub tokens: Arc<StyleTokens>,
-    /// What it was read from, for other models.
-    pub heard: Arc<ReferenceMels>,
+    /// The mel images that it was computed from; empty in files of old versions.
+    pub mels: Arc<ReferenceMels>,
 }
 
-/// How a style is written.
+/// The serialised form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WrittenStyle {
     name: String,
@@ -38,12 +38,12 @@ pub struct WrittenStyle {
     #[serde(default)]
     profile: String,
     instruments: String,
-    #[serde(default)]
-    heard: Option<WrittenHeard>,
+    #[serde(default, rename = "heard")]
+    mels: Option<WrittenMels>,
 }
 
 impl SavedStyle {
-    /// The style as it is written.
+    /// The serialised form.
     pub fn write(&self) -> WrittenStyle {
         let StyleTokens { model, dim, tokens, pooled, profile, instruments } = &*self.tokens;
         WrittenStyle {
@@ -51,32 +51,32 @@ impl SavedStyle {
             path: self.path.clone(),
             model: model.clone(),
             dim: *dim,
-            tokens: of_floats(tokens),
-            pooled: of_floats(pooled),
-            profile: of_floats(profile),
-            instruments: of_floats(instruments),
-            heard: (*self.heard != ReferenceMels::default()).then(|| self.heard.write()),
+            tokens: from_floats(tokens),
+            pooled: from_floats(pooled),
+            profile: from_floats(profile),
+            instruments: from_floats(instruments),
+            mels: (*self.mels != ReferenceMels::default()).then(|| self.mels.write()),
         }
     }
 
-    /// The style that was written; `None` where it is damaged.
+    /// Restores the style; `None` if it is damaged.
     pub fn read(written: WrittenStyle) -> Option<Self> {
-        let WrittenStyle { name, path, model, dim, tokens, pooled, profile, instruments, heard } =
+        let WrittenStyle { name, path, model, dim, tokens, pooled, profile, instruments, mels } =
             written;
         let tokens = StyleTokens {
             model,
             dim,
-            tokens: floats(&tokens)?,
-            pooled: floats(&pooled)?,
-            profile: floats(&profile)?,
-            instruments: floats(&instruments)?,
+            tokens: to_floats(&tokens)?,
+            pooled: to_floats(&pooled)?,
+            profile: to_floats(&profile)?,
+            instruments: to_floats(&instruments)?,
         };
         let whole = (1..=MAX_DIM).contains(&dim)
             && tokens.tokens.len().is_multiple_of(dim)
             && tokens.count() > 0;
-        // Without its evidence a style still plays with its own model.
-        let heard = heard.and_then(ReferenceMels::read).unwrap_or_default();
-        whole.then(|| Self { name, path, tokens: Arc::new(tokens), heard: Arc::new(heard) })
+        // The tokens' own model can use a style without mel images.
+        let mels = mels.and_then(ReferenceMels::read).unwrap_or_default();
+        whole.then(|| Self { name, path, tokens: Arc::new(tokens), mels: Arc::new(mels) })
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use crate::config::MelConfig;
     use crate::image::MelImage;
 
-    fn kept() -> SavedStyle {
+    fn saved() -> SavedStyle {
         let tokens = StyleTokens {
             model: "abc".into(),
             dim: 2,
@@ -95,23 +95,23 @@ mod tests {
             profile: vec![0.4, 0.5],
             instruments: vec![],
         };
-        let heard =
+        let mels =
             ReferenceMels::from_images(&MelConfig::default(), &[MelImage::filled(128, 2, 0.5)]);
         SavedStyle {
             name: "Sax".into(),
             path: "/sax.wav".into(),
             tokens: Arc::new(tokens),
-            heard: Arc::new(heard),
+            mels: Arc::new(mels),
         }
     }
 
     #[test]
-    fn what_is_written_is_read_to_the_bit() {
-        assert_eq!(SavedStyle::read(kept().write()), Some(kept()));
+    fn a_style_is_preserved_exactly() {
+        assert_eq!(SavedStyle::read(saved().write()), Some(saved()));
     }
 
     #[test]
-    fn damage_is_left_out() {
+    fn a_damaged_style_is_rejected() {
         let damages: [fn(&mut WrittenStyle); 7] = [
             |written| written.profile.truncate(7),
             |written| written.dim = 0,
@@ -122,7 +122,7 @@ mod tests {
             |written| written.tokens = "ääää".into(),
         ];
         for damage in damages {
-            let mut written = kept().write();
+            let mut written = saved().write();
             damage(&mut written);
             assert_eq!(SavedStyle::read(written), None);
         }

@@ -1,36 +1,46 @@
 //! Phases for magnitudes: fast Griffin-Lim.
 //!
-//! Griffin and Lim 1984 (project onto consistent spectrograms, put the magnitudes back, repeat)
-//! with the momentum of Perraudin, Balazs and Soendergaard 2013; the recurrence is
-//! `librosa.griffinlim`'s.
+//! Griffin and Lim 1984 (project onto consistent spectrograms, restore the magnitudes, repeat) with
+//! the momentum of Perraudin, Balazs and Soendergaard 2013. The recurrence is that of
+//! `librosa.griffinlim`.
+//!
+//! ```
+//! use engine::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
+//!
+//! let (n_fft, hop, frames, len) = (256, 64, 20, 1216);
+//! let magnitude = vec![1.0; frames * (n_fft / 2 + 1)];
+//! let audio = griffin_lim(&magnitude, n_fft, hop, 8, MOMENTUM, len, 7);
+//! assert_eq!(audio.len(), len);
+//! assert!(audio.iter().any(|&x| x != 0.0));
+//! ```
 
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::dsp::stft::{Complex32, Stft};
 
-/// librosa's default momentum; convergence is fastest just below 1.
+/// librosa's default momentum. Convergence is fastest just below 1.
 pub const MOMENTUM: f32 = 0.99;
 
-/// Keeps the division by a magnitude finite, far below anything audible.
+/// Prevents division by 0; far below audible magnitudes.
 const TINY: f32 = 1e-16;
 
-/// One channel's iteration, with memory that is kept between runs.
+/// The iteration of one channel, with memory that is reused between runs.
 #[derive(Default)]
 pub struct GriffinLim {
-    /// The magnitudes to find phases for, `[frame][bin]`.
+    /// The target magnitudes, `[frame][bin]`.
     pub magnitude: Vec<f32>,
     /// The magnitudes with the current phases.
     spectrum: Vec<Complex32>,
-    /// The spectrum of the signal that the step before made.
+    /// The consistent spectrum of the previous step.
     previous: Vec<Complex32>,
     signal: Vec<f32>,
 }
 
 impl GriffinLim {
-    /// Begins with the magnitudes in [`GriffinLim::magnitude`] and the phases of `start`, both laid
-    /// out `[frame][bin]` with frames placed as in [`Stft`].
+    /// Starts from the magnitudes in [`GriffinLim::magnitude`] and the phases of `start`, both
+    /// `[frame][bin]` with frames placed as in [`Stft`].
     ///
-    /// A bin that has no phase (exactly 0) stays silent until a step gives it one.
+    /// A bin without phase (exactly 0) stays silent until a step sets its phase.
     ///
     /// # Panics
     /// If the two differ in size.
@@ -43,9 +53,9 @@ impl GriffinLim {
         self.previous.resize(start.len(), Complex32::default());
     }
 
-    /// One step: the phases of the signal (`len` samples) that the current ones give, pushed on by
-    /// the momentum, at the wanted magnitudes. Frame by frame, so that a frame's spectrum is at
-    /// hand when it is used.
+    /// One step: synthesises `len` samples, takes the phases of their spectrum with momentum, and
+    /// restores the magnitudes. It works frame by frame, so that a frame's spectrum is still in the
+    /// cache.
     pub fn step(&mut self, stft: &mut Stft, first_center: isize, len: usize, momentum: f32) {
         let (bins, hop, pull) = (stft.bins(), stft.hop_length(), momentum / (1.0 + momentum));
         let arch = Arch::new();
@@ -59,15 +69,15 @@ impl GriffinLim {
         }
     }
 
-    /// The signal (`len` samples) at the wanted magnitudes with the phases found. No phases are
-    /// left: the next run starts with [`GriffinLim::begin`].
+    /// The signal (`len` samples) with the target magnitudes and the current phases. It overwrites
+    /// the phases: the next run starts with [`GriffinLim::begin`].
     pub fn finish(&mut self, stft: &mut Stft, first_center: isize, len: usize, out: &mut Vec<f32>) {
         stft.inverse(&mut self.spectrum, first_center, len, out);
     }
 }
 
-/// One frame's rebuilt phases, less `pull` of the previous ones, at the wanted magnitudes; what was
-/// rebuilt is kept. No closure: see `nn::kernels`.
+/// One frame: the phases of `now - pull * before` at the target magnitudes; `now` replaces
+/// `before`. A type instead of a closure, see `docs/decisions/041-simd-dispatch-by-type.md`.
 struct Projection<'a> {
     now: &'a [Complex32],
     before: &'a mut [Complex32],
@@ -89,17 +99,17 @@ impl WithSimd for Projection<'_> {
     }
 }
 
-/// The phase of `z` at magnitude `m`; 0 where `z` has no phase.
+/// The phase of `z` at magnitude `m`; 0 if `z` is 0.
 #[inline(always)]
 fn with_magnitude(z: Complex32, m: f32) -> Complex32 {
     z * (m / (z.norm_sqr().sqrt() + TINY))
 }
 
-/// Audio of `len` samples from magnitudes alone (`[frame][bin]`, frames as in librosa's
-/// `center=True`), from random initial phases that only `seed` decides.
+/// Audio of `len` samples from magnitudes (`[frame][bin]`, frames as in librosa's `center=True`),
+/// with random initial phases that depend only on `seed`.
 ///
 /// # Panics
-/// If `magnitude` is no whole number of frames of `n_fft / 2 + 1` bins.
+/// If `magnitude` is not a whole number of frames of `n_fft / 2 + 1` bins.
 pub fn griffin_lim(
     magnitude: &[f32],
     n_fft: usize,
@@ -111,14 +121,14 @@ pub fn griffin_lim(
 ) -> Vec<f32> {
     let mut state = seed;
     let phases: Vec<Complex32> =
-        magnitude.iter().map(|_| Complex32::cis(turn(&mut state))).collect();
+        magnitude.iter().map(|_| Complex32::cis(random_angle(&mut state))).collect();
     from_phases(magnitude, &phases, &mut Stft::new(n_fft, hop_length), iterations, momentum, len)
 }
 
-/// [`griffin_lim`] from the phases of `start` (`[frame][bin]`) instead of random ones.
+/// As [`griffin_lim`], with the phases of `start` (`[frame][bin]`).
 ///
 /// # Panics
-/// If `magnitude` and `start` differ in size or are no whole number of frames.
+/// If `magnitude` and `start` differ in size or are not a whole number of frames.
 pub fn from_phases(
     magnitude: &[f32],
     start: &[Complex32],
@@ -137,8 +147,8 @@ pub fn from_phases(
     out
 }
 
-/// The next angle in `[0, 2 pi)`: SplitMix64 (Steele, Lea and Flood 2014).
-fn turn(state: &mut u64) -> f32 {
+/// The next random angle in `[0, 2 pi)`: SplitMix64 (Steele, Lea and Flood 2014).
+fn random_angle(state: &mut u64) -> f32 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -164,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn true_phases_return_the_signal() {
+    fn true_phases_recover_the_signal() {
         let (mut stft, signal) = (Stft::new(1024, 256), melody(12_000));
         let mut spectrum = Vec::new();
         stft.forward(&signal, 1 + 12_000 / 256, 0, &mut spectrum);
@@ -177,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn iterations_and_momentum_approach_the_magnitudes() {
+    fn iterations_and_momentum_converge_to_the_magnitudes() {
         let (mut stft, signal) = (Stft::new(1024, 256), melody(12_000));
         let mut spectrum = Vec::new();
         stft.forward(&signal, 1 + 12_000 / 256, 0, &mut spectrum);
@@ -194,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_silence_stays() {
+    fn the_seed_determines_the_phases_and_silence_stays() {
         let magnitude = vec![1.0; 129 * 20];
         let audio = |seed| griffin_lim(&magnitude, 256, 64, 2, MOMENTUM, 1000, seed);
         assert_eq!(audio(1), audio(1));

@@ -1,4 +1,26 @@
-//! The content-guided vocoder: the content's own STFT, at the host's rate, under the mel gain.
+//! The content-guided vocoder: the content's own STFT, at the host's rate, with the mel gain.
+//!
+//! ```
+//! use engine::config::MelConfig;
+//! use engine::image::MelImage;
+//! use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, VocoderRequest};
+//!
+//! let tone: Vec<f32> = (0..22_050).map(|n| 0.1 * (n as f32 * 0.06).sin()).collect();
+//! let image = MelImage::filled(128, 24, 0.5);
+//! let request = VocoderRequest {
+//!     channels: &[&tone],
+//!     origin: 0,
+//!     first_frame_position_samples: 0.0,
+//!     gain: 1.0,
+//!     content: &image,
+//!     target: &image,
+//!     iterations: DEFAULT_ITERATIONS,
+//! };
+//! let mut out = Vec::new();
+//! GuidedVocoder::new(44_100, &MelConfig::default()).render(&request, &mut out);
+//! // Equal images leave the content unchanged.
+//! assert!(out[0].iter().zip(&tone).all(|(a, b)| (a - b).abs() < 1e-3));
+//! ```
 
 use super::gain::{GainLaw, Images};
 use super::griffin_lim::{GriffinLim, MOMENTUM};
@@ -6,59 +28,53 @@ use crate::config::MelConfig;
 use crate::dsp::stft::{Complex32, Stft};
 use crate::image::MelImage;
 
-/// Griffin-Lim iterations after the gain. Note F1, notes that nobody asked for, and mel LSD on true
-/// targets | on the shipped model's (40 takes, `trainer evaluate vocoder --pieces 10 --seed
-/// 90001`): none .713, .57, 3.75 dB | .615, .74, 8.73; 2 iterations .718, .52, 3.15 | .605, .68,
-/// 8.59; 4 iterations .724, .51, 3.05 | .599, .67, 8.57; 8 iterations .719, .52, 2.98 | .613, .63,
-/// 8.57. They pay in notes that nobody asked for; each costs as much as the one before.
-///
-/// Magnitudes stay the gain's to the end. Letting them settle to what the phases make of them, with
-/// the mel held, brings LSD to 1.84 | 9.14, but note F1 to .596 | .524: between partials it builds
-/// tones that nobody asked for.
+/// Griffin-Lim iterations after the gain, at fixed magnitudes; see
+/// `docs/decisions/001-content-guided-vocoder.md`.
 pub const DEFAULT_ITERATIONS: usize = 8;
 
 /// Frames overlap fourfold, as the model's do by default.
 const FRAMES_PER_WINDOW: usize = 4;
 
-/// Louder samples are a fault, not sound (+80 dBFS); squared and summed they still are finite.
-const LOUDEST: f32 = 1e4;
+/// Largest valid sample (+80 dBFS). Larger samples are errors; they are clipped to keep sums of
+/// squares finite.
+const SAMPLE_MAX: f32 = 1e4;
 
-/// One window to be played.
+/// One window to synthesise.
 #[derive(Clone, Copy)]
 pub struct VocoderRequest<'a> {
-    /// The content at the host's rate, one slice of equal length a channel: the window and margins
-    /// around it.
+    /// The content at the host's rate, one slice of equal length per channel: the window and
+    /// margins around it.
     ///
-    /// Outside of them the content counts as silent, so the first and last
-    /// [`GuidedVocoder::n_fft`] samples of the answer differ from what a longer span would give.
+    /// Outside them the content counts as silence. The first and last [`GuidedVocoder::n_fft`]
+    /// samples of the output therefore differ from those of a longer span.
     pub channels: &'a [&'a [f32]],
-    /// Host sample since reset at which `channels` begin. STFT frames lie at multiples of the hop
+    /// Host sample since reset at which `channels` begin. STFT frames are at multiples of the hop
     /// since reset, so that overlapping windows share them.
     pub origin: i64,
     /// Host sample since reset, with fraction, of the centre of the images' frame 0.
     pub first_frame_position_samples: f64,
-    /// Linear gain at which the images were analysed (of [`crate::dsp::level::Level`]); the answer
-    /// has the level of `channels`.
+    /// Linear gain at which the images were analysed (from [`crate::dsp::level::Level`]). The
+    /// output has the level of `channels`.
     pub gain: f32,
     /// The content's mel image.
     pub content: &'a MelImage,
     /// The target's mel image, of the same size.
     pub target: &'a MelImage,
-    /// Griffin-Lim iterations; [`DEFAULT_ITERATIONS`] unless there is a reason. 0: the gain alone.
+    /// Griffin-Lim iterations, by default [`DEFAULT_ITERATIONS`]. 0 applies the gain only.
     pub iterations: usize,
 }
 
-/// The vocoder of one host rate, with the memory that it works in.
+/// The vocoder of one host rate, with its scratch memory.
 ///
-/// A pure function of the request: nothing is carried from one window to the next.
+/// The output is a pure function of the request: no state is kept between windows.
 pub struct GuidedVocoder {
     stft: Stft,
     law: GainLaw,
     /// Host samples between two frames of the images.
     image_hop_samples: f64,
-    /// One a channel.
+    /// One per channel.
     refine: Vec<GriffinLim>,
-    /// One channel without what is not sound.
+    /// One channel with valid samples.
     signal: Vec<f32>,
     /// `[channel][frame][bin]`.
     spectra: Vec<Vec<Complex32>>,
@@ -86,26 +102,27 @@ impl GuidedVocoder {
         }
     }
 
-    /// Samples of an STFT frame at the host's rate: how far from the ends of a span the answer
-    /// depends on what lies beyond (a multiple of it with iterations, ever weaker).
+    /// Samples of an STFT frame at the host's rate. The output within this distance of the span's
+    /// ends depends on samples outside the span. With iterations the distance is a multiple of it,
+    /// with decreasing influence.
     pub fn n_fft(&self) -> usize {
         self.stft.n_fft()
     }
 
-    /// Plays the target: for each channel of the request, as many samples, into `out`.
+    /// Synthesises the target into `out`: for each channel of the request, as many samples.
     ///
-    /// Silence gives silence, and every finite or infinite input finite samples.
+    /// Silence stays silence. Any input, also non-finite, has finite output.
     ///
     /// # Panics
     /// If the channels differ in length or the images in size, or an image has no frames.
     pub fn render(&mut self, request: &VocoderRequest, out: &mut Vec<Vec<f32>>) {
         let len = request.channels.first().map_or(0, |c| c.len());
-        assert!(request.channels.iter().all(|c| c.len() == len), "channels of one length");
+        assert!(request.channels.iter().all(|c| c.len() == len), "channels of equal length");
         let (content, target) = (request.content, request.target);
         assert_eq!(
             (content.n_mels, content.frames),
             (target.n_mels, target.frames),
-            "images of one size"
+            "images of equal size"
         );
         assert!(content.frames > 0, "images with frames");
         out.resize_with(request.channels.len(), Vec::new);
@@ -125,17 +142,17 @@ impl GuidedVocoder {
         }
     }
 
-    /// The channels' spectra.
+    /// Computes the channels' spectra.
     fn analyse(&mut self, channels: &[&[f32]], grid: &FrameSpan) {
         self.spectra.resize_with(channels.len(), Vec::new);
         for (channel, spectrum) in channels.iter().zip(&mut self.spectra) {
             self.signal.clear();
-            self.signal.extend(channel.iter().map(|&x| sound(x)));
+            self.signal.extend(channel.iter().map(|&x| sanitize(x)));
             self.stft.forward(&self.signal, grid.frames, grid.first_center, spectrum);
         }
     }
 
-    /// Every channel's magnitudes under the one gain.
+    /// Computes every channel's magnitudes with the common gain.
     fn shape(&mut self, request: &VocoderRequest, grid: &FrameSpan) {
         let images = Images { content: request.content, target: request.target };
         let (bins, analysis) = (self.stft.bins(), self.law.analysis(request.gain));
@@ -174,12 +191,12 @@ fn mean_power<'a, T: Copy + 'a>(
     }
 }
 
-/// A sample, or 0 where it is not a number.
-fn sound(x: f32) -> f32 {
-    if x.is_nan() { 0.0 } else { x.clamp(-LOUDEST, LOUDEST) }
+/// A sample clamped to `SAMPLE_MAX`, or 0 for NaN.
+fn sanitize(x: f32) -> f32 {
+    if x.is_nan() { 0.0 } else { x.clamp(-SAMPLE_MAX, SAMPLE_MAX) }
 }
 
-/// The frames whose windows touch a span.
+/// The frames whose windows overlap a span.
 struct FrameSpan {
     /// Index of the first frame since reset.
     first_frame: i64,
@@ -201,16 +218,18 @@ impl FrameSpan {
     }
 }
 
-/// The host's FFT length: the model's in seconds, rounded to a power of two or three times one,
-/// which are fast.
+/// The host's FFT length: the model's duration, rounded to a power of two or three times one, which
+/// are fast.
 fn host_n_fft(host_rate_hz: u32, mel: &MelConfig) -> usize {
     let ideal = mel.n_fft as f64 * f64::from(host_rate_hz) / f64::from(mel.sample_rate_hz);
     let sizes = (5..17).flat_map(|k| [1usize << k, 3 << (k - 1)]);
-    sizes.min_by(|a, b| off(*a, ideal).total_cmp(&off(*b, ideal))).expect("a list of sizes")
+    sizes
+        .min_by(|a, b| ratio_error(*a, ideal).total_cmp(&ratio_error(*b, ideal)))
+        .expect("a list of sizes")
 }
 
-/// How far a size is from the ideal one, as a ratio.
-fn off(size: usize, ideal: f64) -> f64 {
+/// Distance of a size from the ideal one, as a log ratio.
+fn ratio_error(size: usize, ideal: f64) -> f64 {
     (size as f64 / ideal).ln().abs()
 }
 

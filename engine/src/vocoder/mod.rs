@@ -1,9 +1,9 @@
 //! From magnitudes to audio.
 //!
-//! [`guided`] plays the content's own STFT under the gain that leads from the content's mel image
-//! to the target's, so that partials and phases come from the content and only the timbre from the
-//! model. [`griffin_lim`] makes audio from a mel image alone: the baseline, and what `generate`
-//! uses.
+//! [`guided`] applies a gain to the content's own STFT: the ratio of the target's to the content's
+//! mel image. Partials and phases are the content's, the timbre is the model's; see
+//! `docs/decisions/001-content-guided-vocoder.md`. [`griffin_lim`] synthesises audio from a mel
+//! image alone. It is the baseline and the vocoder of [`crate::generate`].
 
 pub mod gain;
 pub mod griffin_lim;

@@ -115,7 +115,7 @@ fn what_has_no_style_plays_dry_and_says_so() {
         name: "Sax".into(),
         path: PathBuf::new(),
         tokens: Arc::new(tokens),
-        heard: Arc::default(),
+        mels: Arc::default(),
     };
     bench.instance.project.keep(Keep::File, Some(style));
     assert_eq!(bench.hear(&[], style_slot::FILE, false), None);

@@ -1,12 +1,11 @@
-//! `trainer ablate`: what each part of a recipe brings.
+//! `trainer ablate`: measures the effect of each part of a recipe.
 //!
-//! The same training is run again and again with one thing changed, each time from nothing, and all
-//! the models are judged on the same pairs. A difference between two rows is paired with the pairs
-//! (bootstrap over pieces); how much of it is the luck of one training, a row that changes the seed
-//! alone tells.
+//! Each row repeats the training from the start with one change. All models are evaluated on the
+//! same pairs. A difference of two rows is computed on equal pairs, with an interval over pieces
+//! (bootstrap). A row that changes only the seed shows how much two trainings differ by chance.
 
-mod judged;
-mod rows;
+mod row_file;
+mod saved;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +15,8 @@ use candle_core::Device;
 use engine::whole_file;
 use serde_json::Value;
 
-use self::judged::{Key, Set};
-use self::rows::Row;
+use self::row_file::AblationRow;
+use self::saved::{Key, Set};
 use crate::classifier::Judge;
 use crate::config::RunConfig;
 use crate::data::dataset::Split;
@@ -31,52 +30,52 @@ use crate::train::{self, DeviceKind, Model};
 use crate::train_loop::folder::Folder;
 use crate::train_loop::stop::Stop;
 
-/// DDIM steps at which every model is judged: the mean alone, and what many more make of it.
+/// DDIM steps of the evaluation: one step, which predicts the mean, and many.
 const STEPS: [usize; 2] = [1, 10];
 
-/// Trains a recipe with one thing changed at a time, and judges what came of it.
+/// Trains a recipe with one change at a time, and evaluates the models.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The rows: a TOML file of `[[row]]` with `folder`, `title`, `changes` and `autoencoder`
-    /// (lists of `key=value`); the first is compared with.
+    /// TOML file of `[[row]]` with `folder`, `title`, `changes` and `autoencoder` (lists of
+    /// `key=value`). All rows are compared with the first.
     #[arg(long, value_name = "FILE")]
     pub rows: PathBuf,
     /// Run config that all rows share.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of the rendered dataset that is trained on; its test pieces are judged.
+    /// Folder of the rendered training dataset. Its test pieces are evaluated.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Folder of a dataset rendered on a soundfont that training never heard.
+    /// Folder of a dataset rendered with a soundfont that training did not use.
     #[arg(long, value_name = "DIR")]
     pub unseen: Option<PathBuf>,
-    /// File of a trained autoencoder.
+    /// Model file of a trained autoencoder.
     #[arg(long, value_name = "FILE")]
     pub init: PathBuf,
-    /// Run config of the autoencoder, for rows that change it: they train one of their own.
+    /// Run config of the autoencoder. Rows that change it train an autoencoder of their own.
     #[arg(long, value_name = "FILE")]
     pub autoencoder: Option<PathBuf>,
-    /// Classifier that judges.
+    /// Model file of the judge, a classifier.
     #[arg(long, value_name = "FILE")]
     pub classifier: PathBuf,
-    /// Pairs of images of each set.
+    /// Pairs of images in each set.
     #[arg(long, default_value_t = 200, value_parser = crate::evaluate::at_least_one)]
     pub items: usize,
-    /// Folder for a run folder of each row, `ablation.md` and `ablation.json`. What is there
-    /// already is not done again.
+    /// Folder for the run folders of the rows, `ablation.md` and `ablation.json`. Finished rows are
+    /// not repeated.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Where to train.
+    /// Device.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceKind,
-    /// Changes of the config that all rows share, `steps=1500`; the rows' own autoencoders have
-    /// theirs.
+    /// Overrides of the shared config, for example `steps=1500`. They do not apply to the rows' own
+    /// autoencoders.
     #[arg(value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
 
 impl Args {
-    /// The datasets whose test pieces are judged, with their names.
+    /// The evaluated datasets and their titles.
     fn sets(&self) -> Vec<(&'static str, &Path)> {
         let seen = ("unseen pieces", self.data.as_path());
         std::iter::once(seen)
@@ -84,51 +83,51 @@ impl Args {
             .collect()
     }
 
-    fn run_folder(&self, row: &Row) -> Folder {
+    fn run_folder(&self, row: &AblationRow) -> Folder {
         Folder::new(&self.out.join(&row.folder))
     }
 
-    /// Where the autoencoder of a row lies, that trains one of its own.
-    fn autoencoder_folder(&self, row: &Row) -> Option<Folder> {
+    /// Run folder of the autoencoder of a row that changes it.
+    fn autoencoder_folder(&self, row: &AblationRow) -> Option<Folder> {
         (!row.autoencoder.is_empty())
             .then(|| Folder::new(&self.run_folder(row).path().join("autoencoder")))
     }
 }
 
-/// A table of rows, for people and for programs.
+/// The table as Markdown and as JSON.
 struct Report {
     text: String,
     figures: Value,
 }
 
-/// Trains and judges what is missing, row by row, and writes the table after each of them.
+/// Trains and evaluates unfinished rows, and writes the table after each of them.
 ///
 /// # Errors
 /// If a file cannot be read or written, a row's folder holds another run, or a training diverges.
 pub fn run(args: &Args) -> Result<()> {
-    let rows = rows::read(&args.rows)?;
+    let rows = row_file::read(&args.rows)?;
     check(args, &rows)?;
-    let mut judged: Vec<(Row, Vec<Set>)> = Vec::new();
+    let mut finished: Vec<(AblationRow, Vec<Set>)> = Vec::new();
     for row in rows {
         println!("\n{} ({})", row.title, row.folder);
         for training in trainings(args, &row) {
-            if !trained(training).with_context(|| row.folder.clone())? || Stop::signalled() {
-                println!("{}: stopped; the same command goes on with it", row.folder);
+            if !train_to_end(training).with_context(|| row.folder.clone())? || Stop::signalled() {
+                println!("{}: stopped; repeat the command to continue", row.folder);
                 return Ok(());
             }
         }
-        let found = judge(args, &row).with_context(|| row.folder.clone())?;
-        judged.push((row, found));
-        let report = table::report(&judged)?;
+        let sets = evaluate(args, &row).with_context(|| row.folder.clone())?;
+        finished.push((row, sets));
+        let report = table::report(&finished)?;
         whole_file::write(args.out.join("ablation.md"), &report.text)?;
         write_json(&args.out.join("ablation.json"), &report.figures)?;
     }
-    println!("{}", table::report(&judged)?.text);
+    println!("{}", table::report(&finished)?.text);
     Ok(())
 }
 
-/// Finds what is wrong with later rows and with the judge before hours are spent on the first.
-fn check(args: &Args, rows: &[Row]) -> Result<()> {
+/// Checks all rows and the judge before the first training, which needs hours.
+fn check(args: &Args, rows: &[AblationRow]) -> Result<()> {
     let mel = Description::read(&args.data)?.mel;
     for row in rows {
         for training in trainings(args, row) {
@@ -142,7 +141,7 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
         }
         ensure!(
             row.autoencoder.is_empty() || args.autoencoder.is_some(),
-            "{}: expected the autoencoder's run config, which this row changes (--autoencoder), found none",
+            "{}: the row changes the autoencoder; expected its config (--autoencoder), found none",
             row.folder
         );
     }
@@ -151,8 +150,8 @@ fn check(args: &Args, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// What `trainer train` is asked for a row: its own autoencoder, if it has one, and its model.
-fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
+/// The trainings of a row: its own autoencoder, if it has one, and its model.
+fn trainings(args: &Args, row: &AblationRow) -> Vec<train::Args> {
     let training =
         |model, config: &Option<PathBuf>, folder: &Folder, init: Option<PathBuf>, overrides| {
             train::Args {
@@ -174,18 +173,18 @@ fn trainings(args: &Args, row: &Row) -> Vec<train::Args> {
     autoencoder.into_iter().chain([model]).collect()
 }
 
-/// Trains to the end, or goes on with it; whether it came there.
-fn trained(training: train::Args) -> Result<bool> {
+/// Starts or resumes a training. Returns whether it finished.
+fn train_to_end(training: train::Args) -> Result<bool> {
     if training.resume {
-        let (folder, wanted) = (Folder::new(&training.out), train::new_config(&training)?);
-        let mut found = RunConfig::stopped(&folder.stopped_config(), &[])?;
-        // A row's own autoencoder lies in its folder, wherever that has been moved to.
-        if Path::new(&wanted.init).starts_with(folder.path()) {
-            found.init.clone_from(&wanted.init);
+        let (folder, expected) = (Folder::new(&training.out), train::new_config(&training)?);
+        let mut found = RunConfig::load_resumed(&folder.stopped_config(), &[])?;
+        // The path of a row's own autoencoder changes if `--out` is moved.
+        if Path::new(&expected.init).starts_with(folder.path()) {
+            found.init.clone_from(&expected.init);
         }
-        if let Some(field) = wanted.differs_from(&found)? {
+        if let Some(field) = expected.differs_from(&found)? {
             bail!(
-                "{}: expected a run with this row's {field}, found another; choose another --out",
+                "{}: expected this row's {field}, found another value; use another --out",
                 folder.path().display()
             );
         }
@@ -193,14 +192,14 @@ fn trained(training: train::Args) -> Result<bool> {
     Ok(train::run(training)?.stopped.is_none())
 }
 
-/// What a row's model makes of the test pieces; read where this very file was judged before.
-fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
+/// Evaluates a row's model on the test pieces, or reads the saved evaluation of this model file.
+fn evaluate(args: &Args, row: &AblationRow) -> Result<Vec<Set>> {
     let folder = args.run_folder(row);
     let (model, sets, file) = (folder.last(), args.sets(), folder.path().join("judged.json"));
     let datasets: Vec<&Path> = sets.iter().map(|(_, data)| *data).collect();
     let key = Key::new(&model, &args.classifier, &datasets, args.items)?;
-    if let Some(known) = judged::read(&file, &key)? {
-        return Ok(known);
+    if let Some(saved) = saved::read(&file, &key)? {
+        return Ok(saved);
     }
     let eval_args =
         EvalArgs { model, classifier: args.classifier.clone(), sampling: Sampling::default() };
@@ -210,9 +209,9 @@ fn judge(args: &Args, row: &Row) -> Result<Vec<Set>> {
         let session = Session::open(&eval_args, data)?;
         tables.push((
             title,
-            session.judge(Split::Test, args.items, &rows, &eval_args.sampling)?.table,
+            session.evaluate(Split::Test, args.items, &rows, &eval_args.sampling)?.table,
         ));
     }
-    judged::write(&file, &key, &tables)?;
-    judged::read(&file, &key)?.context("what was judged just now cannot be read")
+    saved::write(&file, &key, &tables)?;
+    saved::read(&file, &key)?.context("the evaluation that was just saved cannot be read")
 }

@@ -1,4 +1,4 @@
-//! The trained classifier as a judge of audio, on the packed executor: no training code runs here.
+//! The trained classifier as a judge of images and audio, on the packed executor.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use engine::{Error, Result};
 
 use super::{Classifier, ClassifierShape};
 
-/// RMS of what sounds, in the images that the classifier learnt from.
+/// RMS level of the training images, without silent blocks.
 const REFERENCE_DBFS: f64 = -20.0;
-/// Blocks below this are not counted as sounding.
+/// Blocks below this level are silent.
 const SILENT_DBFS: f64 = -60.0;
-/// Samples of a block for the level.
+/// Block length of the level measurement, in samples.
 const BLOCK_SAMPLES: usize = 1024;
 
 /// A loaded classifier.
@@ -26,7 +26,7 @@ pub struct Judge {
     network: Classifier<Packed>,
 }
 
-/// Weights of a checkpoint by name.
+/// The weights of a checkpoint by name.
 struct Weights<'a>(&'a Checkpoint);
 
 impl TensorSource for Weights<'_> {
@@ -37,11 +37,17 @@ impl TensorSource for Weights<'_> {
 
 impl Judge {
     /// Reads a classifier's model file.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not a classifier.
     pub fn read(path: &Path) -> Result<Self> {
         Self::new(&Checkpoint::read(path)?)
     }
 
     /// Builds the classifier of a checkpoint.
+    ///
+    /// # Errors
+    /// If it is not a classifier or its shape is invalid.
     pub fn new(checkpoint: &Checkpoint) -> Result<Self> {
         checkpoint.require(Kind::Classifier)?;
         let shape: ClassifierShape = checkpoint.classifier_config()?;
@@ -51,14 +57,17 @@ impl Judge {
         Ok(Self { shape, ops: Packed::default(), network })
     }
 
-    /// The labels, in the order of every answer.
+    /// The labels, in the order of the probabilities.
     pub fn instruments(&self) -> &[String] {
         &self.shape.instruments
     }
 
-    /// How probable each instrument is, for one image of this classifier's mel config; any number
-    /// of frames from 8.
-    pub fn judge_image(&mut self, image: &MelImage) -> Result<Vec<f32>> {
+    /// Probability of each instrument for one image of this classifier's mel config, with at least
+    /// 8 frames.
+    ///
+    /// # Errors
+    /// If the image has another number of bands.
+    pub fn image_probabilities(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         if image.n_mels != self.shape.mel.n_mels {
             return Err(Error::invalid(
                 "image",
@@ -71,12 +80,16 @@ impl Judge {
         Ok(softmax(&self.ops.data(&logits)?))
     }
 
-    /// How probable each instrument is for a recording: the mean over its windows that sound.
-    pub fn judge_audio(&mut self, channels: &[Vec<f32>], rate_hz: u32) -> Result<Vec<f32>> {
+    /// Probability of each instrument for a recording: the mean over its windows that are not
+    /// silent.
+    ///
+    /// # Errors
+    /// If the recording is silent or its rate is not supported.
+    pub fn audio_probabilities(&mut self, channels: &[Vec<f32>], rate_hz: u32) -> Result<Vec<f32>> {
         let windows = self.images(channels, rate_hz)?;
         let mut mean = vec![0.0; self.shape.instruments.len()];
         for window in &windows {
-            for (mean, p) in mean.iter_mut().zip(self.judge_image(window)?) {
+            for (mean, p) in mean.iter_mut().zip(self.image_probabilities(window)?) {
                 *mean += p / windows.len() as f32;
             }
         }
@@ -86,43 +99,43 @@ impl Judge {
     /// The most probable instrument of an image.
     ///
     /// # Errors
-    /// As [`Judge::judge_image`].
-    pub fn name_image(&mut self, image: &MelImage) -> Result<String> {
-        let probabilities = self.judge_image(image)?;
-        Ok(self.name(&probabilities))
+    /// As [`Judge::image_probabilities`].
+    pub fn classify_image(&mut self, image: &MelImage) -> Result<String> {
+        let probabilities = self.image_probabilities(image)?;
+        Ok(self.most_probable(&probabilities))
     }
 
     /// The most probable instrument of a recording.
     ///
     /// # Errors
-    /// As [`Judge::judge_audio`].
-    pub fn name_audio(&mut self, channels: &[Vec<f32>], rate_hz: u32) -> Result<String> {
-        let probabilities = self.judge_audio(channels, rate_hz)?;
-        Ok(self.name(&probabilities))
+    /// As [`Judge::audio_probabilities`].
+    pub fn classify_audio(&mut self, channels: &[Vec<f32>], rate_hz: u32) -> Result<String> {
+        let probabilities = self.audio_probabilities(channels, rate_hz)?;
+        Ok(self.most_probable(&probabilities))
     }
 
-    /// 1 where what `name` names is that instrument, 0 where another; NaN, and nothing is named,
-    /// for an instrument that is not among the labels.
+    /// Whether `classify` returns this instrument: 1 if so, 0 if not. The result is NaN, and
+    /// `classify` is not called, if the instrument has no label.
     ///
     /// # Errors
-    /// As `name`.
-    pub fn hears(
+    /// As `classify`.
+    pub fn is_classified_as(
         &mut self,
         instrument: &str,
-        name: impl FnOnce(&mut Self) -> Result<String>,
+        classify: impl FnOnce(&mut Self) -> Result<String>,
     ) -> Result<f64> {
-        if !self.shape.instruments.iter().any(|known| known == instrument) {
+        if !self.shape.instruments.iter().any(|label| label == instrument) {
             return Ok(f64::NAN);
         }
-        Ok(f64::from(u8::from(name(self)? == instrument)))
+        Ok(f64::from(u8::from(classify(self)? == instrument)))
     }
 
-    fn name(&self, probabilities: &[f32]) -> String {
+    fn most_probable(&self, probabilities: &[f32]) -> String {
         let named = self.shape.instruments.iter().zip(probabilities);
         named.max_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
-    /// The recording's windows in which something sounds, at the level of the training images.
+    /// The recording's windows that are not silent, at the level of the training images.
     fn images(&self, channels: &[Vec<f32>], rate_hz: u32) -> Result<Vec<MelImage>> {
         let frames = channels.first().map_or(0, Vec::len);
         let mono: Vec<f32> = (0..frames)
@@ -140,13 +153,13 @@ impl Judge {
         let sounds = |image: &MelImage| image.data.iter().any(|v| *v > 0.45);
         let images: Vec<_> = (0..windows).map(window).filter(sounds).collect();
         if images.is_empty() {
-            return Err(Error::invalid("audio to judge", "something that sounds", "silence"));
+            return Err(Error::invalid("audio to judge", "sound", "silence"));
         }
         Ok(images)
     }
 }
 
-/// Linear gain that brings what sounds to the reference level.
+/// Linear gain from the signal's level, without silent blocks, to the reference level.
 fn level_gain(signal: &[f32]) -> f32 {
     let power = |block: &[f32]| {
         block.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / block.len() as f64
@@ -176,11 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_instrument_that_it_knows_is_listened_for() {
+    fn instruments_without_a_label_are_not_classified() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/classifier.safetensors");
         let mut judge = Judge::read(Path::new(file)).expect("the fixture");
-        assert_eq!(judge.hears("harp", |_| Ok("harp".into())).expect("named"), 1.0);
-        assert_eq!(judge.hears("harp", |_| Ok("piano".into())).expect("named"), 0.0);
-        assert!(judge.hears("kazoo", |_| panic!("nothing to name")).expect("not known").is_nan());
+        assert_eq!(judge.is_classified_as("harp", |_| Ok("harp".into())).expect("classified"), 1.0);
+        assert_eq!(
+            judge.is_classified_as("harp", |_| Ok("piano".into())).expect("classified"),
+            0.0
+        );
+        assert!(judge.is_classified_as("kazoo", |_| panic!("called")).expect("no label").is_nan());
     }
 }

@@ -1,10 +1,10 @@
-//! The instrument classifier: who is playing?
+//! The instrument classifier.
 //!
-//! It judges transfers (an independent ear: the transfer model never learns from its answers), and
-//! its features serve as the perceptual network of the autoencoder where no VGGish weights are at
-//! hand. It hears the log-mel images of its own [`MelConfig`], and it is trained with random
-//! changes of level, tilt and noise, so that it listens to the timbre and not to loudness,
-//! equalisation or the vocoder's noise floor.
+//! It judges transfers: no loss of the transfer model uses its output. Where VGGish weights are not
+//! available, another classifier is the feature network of the perceptual losses. The input is a
+//! log-mel image of the classifier's own [`MelConfig`]. Training changes level, tilt and noise at
+//! random. The network then depends on the timbre, and less on loudness, equalisation and the
+//! vocoder's noise floor.
 
 pub mod judge;
 pub mod network;
@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 pub use judge::Judge;
 pub use network::Classifier;
 
-/// What a classifier's model file says about its shape.
+/// The config of a classifier's model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierShape {
-    /// Audio to image.
+    /// Front end, from audio to image.
     pub mel: MelConfig,
-    /// Frames of an image in training; other widths work.
+    /// Frames of a training image. Other widths are allowed.
     pub frames: usize,
     /// Channels after each stride-2 convolution, multiples of 8.
     pub channels: Vec<usize>,
@@ -30,7 +30,10 @@ pub struct ClassifierShape {
 }
 
 impl ClassifierShape {
-    /// Refuses a shape that no network can be built from, or one of absurd size.
+    /// Checks the shape.
+    ///
+    /// # Errors
+    /// If a field is out of range.
     pub fn validate(&self) -> engine::Result<()> {
         let refuse = |field: &str, expected: &str, found: String| {
             Err(engine::Error::checkpoint(field, expected, found))

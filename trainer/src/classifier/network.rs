@@ -1,21 +1,25 @@
-//! The network: stride-2 convolutions with group norm, a mean over all positions, one linear layer.
+//! The network: stride-2 convolutions with group norm, a mean over all positions, and one linear
+//! layer.
 
 use engine::Result;
 use engine::nn::{Backend, ConvSpec};
 
 use super::ClassifierShape;
 
-/// First name of the classifier's weights.
+/// Name prefix of the classifier's weights.
 pub const CLASSIFIER: &str = "classifier";
 
-/// The classifier on one executor.
+/// The network on one executor.
 pub struct Classifier<B: Backend> {
     stages: Vec<(B::Conv, B::Norm)>,
     label: B::Conv,
 }
 
 impl<B: Backend> Classifier<B> {
-    /// Builds the classifier.
+    /// Builds the network.
+    ///
+    /// # Errors
+    /// If a weight is missing or has another shape.
     pub fn load(source: &mut B::Source<'_>, shape: &ClassifierShape) -> Result<Self> {
         let (mut c_in, mut stages) = (1, Vec::new());
         for (i, &c) in shape.channels.iter().enumerate() {
@@ -31,7 +35,8 @@ impl<B: Backend> Classifier<B> {
         Ok(Self { stages, label: B::load_conv(source, &format!("{CLASSIFIER}.label"), spec)? })
     }
 
-    /// What every stage hears, finest first; `image (B, n_mels, frames, 1)` -> `(B, H, W, C)` each.
+    /// The activations of every stage, finest first: `image (B, n_mels, frames, 1)` ->
+    /// `(B, H, W, C)` each.
     pub fn features(&self, ops: &mut B, image: &B::Tensor) -> Result<Vec<B::Tensor>> {
         let (mut h, mut features) = (image.clone(), Vec::with_capacity(self.stages.len()));
         for (conv, norm) in &self.stages {

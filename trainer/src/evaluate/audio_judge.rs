@@ -1,4 +1,4 @@
-//! Plays a model, and hears what comes out: notes, images, instruments.
+//! Runs a model on audio and analyses the result: notes, images, instruments.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,43 +20,43 @@ use crate::data::score::Score;
 use crate::transcription::Note;
 use crate::transcription::basic_pitch::BasicPitch;
 
-/// A model and the ears that judge it. Calls may come from several threads at once.
+/// A model, a classifier and a transcriber. Calls may be concurrent.
 pub struct AudioJudge {
     /// The model.
     pub playable: InferenceModel<Packed>,
-    /// Has one workspace; of all that is done for a clip its part is the least.
+    /// One judge for all threads, because its share of the time is small.
     judge: Mutex<Judge>,
-    ear: BasicPitch,
+    transcriber: BasicPitch,
 }
 
 impl AudioJudge {
-    /// Reads a model and a classifier.
+    /// Opens a model and a classifier.
     ///
     /// # Errors
-    /// If one of the files cannot be read or is something else.
+    /// If a file cannot be read or has another kind.
     pub fn open(eval_args: &EvalArgs) -> Result<Self> {
         Ok(Self {
             playable: InferenceModel::packed(&Checkpoint::read(&eval_args.model)?)?,
             judge: Mutex::new(Judge::read(&eval_args.classifier)?),
-            ear: BasicPitch::new()?,
+            transcriber: BasicPitch::new()?,
         })
     }
 
-    /// The model's networks, to be played once more.
+    /// Another executor of the model's networks.
     pub fn networks(&self) -> Box<dyn TransferModel> {
         Box::new(Executed::new(self.playable.model(), Packed::default()))
     }
 
-    /// dB from 0 to 1 of the model's images.
+    /// Range of the model's images from 0 to 1, in dB.
     pub fn range_db(&self) -> f32 {
         self.playable.config().mel.range_db
     }
 
-    /// What `cargo xtask transfer` makes of the content in a mode.
+    /// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
     ///
     /// # Errors
     /// If the style is silent or a window fails.
-    pub fn transferred(
+    pub fn transfer(
         &self,
         content: &Audio,
         style: &Audio,
@@ -74,10 +74,10 @@ impl AudioJudge {
         Ok(Audio { sample_rate_hz: rate_hz, channels })
     }
 
-    /// The image of a whole recording, level as it is.
+    /// The image of a complete recording, without a change of level.
     ///
     /// # Errors
-    /// If its rate cannot be changed to the model's.
+    /// If its rate cannot be converted to the model's.
     pub fn image(&self, audio: &Audio) -> Result<MelImage> {
         let mel = &self.playable.config().mel;
         let audio = audio.at_rate(mel.sample_rate_hz)?;
@@ -85,28 +85,31 @@ impl AudioJudge {
         Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))
     }
 
-    /// The notes that are heard.
+    /// Transcribes a recording.
     ///
     /// # Errors
     /// If the transcriber fails.
     pub fn notes(&self, audio: &Audio) -> Result<Vec<Note>> {
-        self.ear.transcribe(audio)
+        self.transcriber.transcribe(audio)
     }
 
-    /// The notes that are heard, to be played on something else.
+    /// Transcribes a recording to a score.
     ///
     /// # Errors
     /// If the transcriber fails.
     pub fn score(&self, audio: &Audio) -> Result<Score> {
-        self.ear.score(audio)
+        self.transcriber.score(audio)
     }
 
-    /// 1 where the judge hears that instrument, 0 where another; NaN for one that it does not know.
+    /// Whether the judge classifies a recording as this instrument: 1 if so, 0 if not, NaN if it
+    /// has no label for it.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn heard(&self, audio: &Audio, instrument: &str) -> Result<f64> {
+    pub fn is_classified_as(&self, audio: &Audio, instrument: &str) -> Result<f64> {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
-        judge.hears(instrument, |judge| judge.name_audio(&audio.channels, audio.sample_rate_hz))
+        judge.is_classified_as(instrument, |judge| {
+            judge.classify_audio(&audio.channels, audio.sample_rate_hz)
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Means, and how far they would move with other pieces.
+//! Means and their bootstrap intervals.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use rand::Rng;
 
 use crate::data::random;
 
-/// Draws of the bootstrap.
+/// Resamples of the bootstrap.
 const DRAWS: u64 = 1000;
 
-/// The mean; not a number of nothing.
+/// The mean; NaN if there are no values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// 95 % interval of the ratio of two means, by resampling whole pieces (Efron 1979).
+/// 95 % interval of the ratio of two means, by resampling of pieces (Efron 1979).
 pub fn ratio_interval(above: &[f64], below: &[f64], pieces: &[usize], seed: u64) -> (f64, f64) {
     let mut by_piece: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for ((a, b), piece) in above.iter().zip(below).zip(pieces) {
@@ -35,7 +35,7 @@ pub fn ratio_interval(above: &[f64], below: &[f64], pieces: &[usize], seed: u64)
     (at(0.025), at(0.975))
 }
 
-/// 95 % interval of a mean, by resampling whole pieces.
+/// 95 % interval of a mean, by resampling of pieces.
 pub fn mean_interval(values: &[f64], pieces: &[usize], seed: u64) -> (f64, f64) {
     ratio_interval(values, &vec![1.0; values.len()], pieces, seed)
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_of_equal_ratios_is_a_point_and_of_others_holds_the_mean() {
+    fn equal_ratios_have_an_empty_interval_and_others_one_around_the_mean() {
         let (low, high) = ratio_interval(&[1.0, 2.0, 3.0], &[2.0, 4.0, 6.0], &[0, 1, 2], 1);
         assert_eq!((low, high), (0.5, 0.5));
         let (low, high) = mean_interval(&[0.5, 1.5, 1.0, 2.0], &[0, 1, 2, 3], 1);

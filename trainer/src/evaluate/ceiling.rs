@@ -1,4 +1,4 @@
-//! The best that a model can do behind this autoencoder and vocoder: it knows the true target.
+//! Upper bound of any model with this autoencoder and vocoder: the latent of the true target.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -16,11 +16,15 @@ use engine::settings::Settings;
 use engine::stream::{Grid, WindowInput, WindowOutput, WindowProcessor, render};
 use engine::style::StyleTokens;
 
-/// The true target through autoencoder and vocoder, as the stream plays it on the content.
+/// Renders the true target through autoencoder and vocoder, on the content's stream.
 ///
 /// # Errors
 /// If a window fails.
-pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) -> Result<Audio> {
+pub fn render_ceiling(
+    networks: Box<dyn TransferModel>,
+    content: &Audio,
+    truth: &Audio,
+) -> Result<Audio> {
     let rate_hz = content.sample_rate_hz;
     let grid = engine::pipeline::grid(networks.config(), rate_hz)?;
     let window = Arc::new(AtomicUsize::new(0));
@@ -30,14 +34,14 @@ pub fn played(networks: Box<dyn TransferModel>, content: &Audio, truth: &Audio) 
     let style = StyleTokens::default();
     let pipeline = Pipeline::new(Box::new(oracle), rate_hz, content.channels.len(), style)?;
     let settings = Settings { steps: 1, ..Settings::default() };
-    let told = Box::new(Told { pipeline, window });
-    let (channels, report) = render(grid, &content.channels, told, &settings, &mut |_| ())?;
+    let processor = Box::new(IndexedPipeline { pipeline, window });
+    let (channels, report) = render(grid, &content.channels, processor, &settings, &mut |_| ())?;
     report.first_error.map_or(Ok(()), |error| Err(engine::Error::Compute(error)))?;
     Ok(Audio { sample_rate_hz: rate_hz, channels })
 }
 
-/// The target's image of every window that a stream of so many host samples has, at the target's
-/// own level.
+/// The target's images of all windows in a stream of `samples` host samples, at the target's own
+/// level.
 fn images(
     config: &ModelConfig,
     grid: &Grid,
@@ -48,7 +52,7 @@ fn images(
     let windows = (0..).take_while(|k| grid.segment(*k).start < samples as u64);
     let (mut level, mut front_end) =
         (Level::new(config.mel.sample_rate_hz), MelFrontEnd::new(&config.mel));
-    let mut heard = 0;
+    let mut pushed = 0;
     let image = |k| {
         let first_center = grid.first_model_sample(k);
         let end =
@@ -56,22 +60,23 @@ fn images(
         for channel in &mut channels {
             channel.resize(channel.len().max(end), 0.0);
         }
-        let news: Vec<&[f32]> = channels.iter().map(|c| &c[heard..end]).collect();
-        level.push(&news);
-        heard = end;
+        let new_samples: Vec<&[f32]> = channels.iter().map(|c| &c[pushed..end]).collect();
+        level.push(&new_samples);
+        pushed = end;
         let channels: Vec<&[f32]> = channels.iter().map(Vec::as_slice).collect();
         front_end.image(&channels, first_center as isize, config.window.frames, level.gain())
     };
     Ok(windows.map(image).collect())
 }
 
-/// A model whose every answer is the autoencoder's version of the true target.
+/// A model that always returns the autoencoder's version of the true target.
 struct Oracle {
-    /// The model's, without its makeup: the truth's images are as loud as the truth.
+    /// The model's config without makeup gain, because the true images have the level of the
+    /// target.
     config: ModelConfig,
     networks: Box<dyn TransferModel>,
     images: Vec<MelImage>,
-    /// The window that is being played.
+    /// Index of the current window.
     window: Arc<AtomicUsize>,
 }
 
@@ -104,13 +109,13 @@ impl TransferModel for Oracle {
     }
 }
 
-/// A pipeline that says which window it plays.
-struct Told {
+/// A pipeline that publishes the index of its current window.
+struct IndexedPipeline {
     pipeline: Pipeline,
     window: Arc<AtomicUsize>,
 }
 
-impl WindowProcessor for Told {
+impl WindowProcessor for IndexedPipeline {
     fn process(
         &mut self,
         window: &WindowInput,

@@ -1,18 +1,17 @@
-//! Do two recordings hold the same pitch classes at the same times?
+//! Similarity of the pitch classes of two recordings.
 
 use engine::audio_file::Audio;
 use engine::dsp::stft::Stft;
 
-/// Frequencies that count: from A1, below which bins are wider than semitones, to the end of the
-/// piano.
+/// Frequency range. Below A1 bins are wider than semitones; the upper end is that of a piano.
 const RANGE_HZ: std::ops::Range<f32> = 55.0..4400.0;
-/// A window of at least this long.
+/// Minimum window length.
 const WINDOW_S: f32 = 0.15;
-/// Frames this far below the loudest of their recording are pauses.
+/// Frames with a lower power than this, relative to the loudest frame, are pauses.
 const PAUSE: f32 = 1e-4;
 
-/// Cosine of the angle between the chromas (12 pitch classes), mean over the times at which both
-/// sound; 0 to 1.
+/// Cosine similarity of the chromas (12 pitch classes), averaged over the frames in which both
+/// recordings sound; 0 to 1.
 ///
 /// Chroma after Bartsch and Wakefield 2005: magnitudes of an STFT, summed over octaves.
 pub fn chroma_cosine(a: &Audio, b: &Audio) -> f64 {
@@ -27,7 +26,7 @@ fn dot(a: &[f32; 12], b: &[f32; 12]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The chroma of every frame that sounds.
+/// The chroma of every frame; `None` for pauses.
 fn chroma(audio: &Audio) -> Vec<Option<[f32; 12]>> {
     let rate_hz = audio.sample_rate_hz as f32;
     let n_fft = ((WINDOW_S * rate_hz) as usize).next_power_of_two();
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn octaves_are_the_same_and_tritones_are_not() {
+    fn octaves_are_similar_and_tritones_are_not() {
         assert!(chroma_cosine(&tones(&[60, 64]), &tones(&[72, 76])) > 0.95);
         assert!(chroma_cosine(&tones(&[60]), &tones(&[66])) < 0.2);
         assert_eq!(chroma_cosine(&tones(&[]), &tones(&[60])), 0.0);

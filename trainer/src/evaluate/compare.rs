@@ -1,7 +1,7 @@
-//! `trainer evaluate compare`: whether one evaluation is better than another of the same clips.
+//! `trainer evaluate compare`: the ratio of two evaluations of the same clips.
 //!
-//! Two means of the same clips move together with the clips; their ratio does not. So the interval
-//! is that of the ratio, by resampling pieces once for both (paired bootstrap, Efron 1979).
+//! Both means vary with the clips, but their ratio varies less. The interval of the ratio resamples
+//! the pieces of both evaluations together (paired bootstrap, Efron 1979).
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bootstrap::{mean, ratio_interval};
-use super::write_json;
+use super::{table, write_json};
 
-/// Compares two evaluations of the same clips: what `--json` of `transfer`, `audio` or `recordings`
-/// wrote, or two `report.json`.
+/// Compares two evaluations of the same clips: two `--json` files of `transfer`, `audio` or
+/// `recordings`, or two `report.json`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The one that is compared with.
+    /// The first evaluation.
     pub before: PathBuf,
-    /// The other one.
+    /// The second evaluation.
     pub after: PathBuf,
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 1)]
@@ -31,33 +31,33 @@ pub struct Args {
 
 /// One row of one table, as [`Table::json`](super::table::Table::json) writes it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Row {
-    /// What made its clips.
+pub struct SavedRow {
+    /// Name of the row.
     pub name: String,
     /// The piece of each clip.
     pieces: Vec<usize>,
     measures: serde_json::Map<String, Value>,
 }
 
-/// The mean of a measure over another row's, with the 95 % interval of clips that both could
-/// measure.
+/// The mean of a measure divided by another row's mean, over the clips with a value in both rows,
+/// with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio {
     /// The ratio of the means.
     pub value: f64,
-    /// Where it lies with other pieces.
+    /// 95 % interval over pieces.
     pub interval: (f64, f64),
 }
 
-/// Rows that every table begins with and no model made: true target and content, or style and
-/// content.
+/// The first rows of every table, which do not depend on a model: true target and content, or style
+/// and content.
 const BASELINES: usize = 2;
-/// How far figures of the same clip may lie apart: processors round differently.
+/// Relative tolerance of values of the same clip, because processors round differently.
 const SAME: f64 = 1e-3;
 
-impl Row {
-    /// This row's mean of a measure over another's, of the same clips.
-    pub fn over(&self, other: &Self, measure: &str, seed: u64) -> Ratio {
+impl SavedRow {
+    /// This row's mean of a measure divided by another row's, on the same clips.
+    pub fn ratio_to(&self, other: &Self, measure: &str, seed: u64) -> Ratio {
         let (own, others) = (self.values(measure), other.values(measure));
         let clips = own.iter().zip(&others).zip(&self.pieces);
         let both = clips.filter_map(|((a, b), piece)| Some((((*a)?, (*b)?), *piece)));
@@ -68,13 +68,13 @@ impl Row {
         }
     }
 
-    /// The mean of a measure where it could be measured; no number where it could not.
+    /// The mean of a measure over the clips with a value; NaN without any.
     pub fn mean(&self, measure: &str) -> f64 {
         let values: Vec<f64> = self.values(measure).into_iter().flatten().collect();
         mean(&values)
     }
 
-    /// A measure's value in each clip; none where it could not be measured.
+    /// A measure's value in each clip; `None` if it could not be measured.
     fn values(&self, measure: &str) -> Vec<Option<f64>> {
         let values = self
             .measures
@@ -89,46 +89,46 @@ impl Row {
         self.measures.get(measure)?.get("values")?.as_array()?.get(clip)?.as_f64()
     }
 
-    /// The piece of a clip, if there is one of that number.
+    /// The piece of a clip; `None` for an invalid index.
     pub fn piece(&self, clip: usize) -> Option<usize> {
         self.pieces.get(clip).copied()
     }
 
-    /// Whether a mean of it has a ratio: that of a measure with signs, as how much louder something
-    /// is, may be 0.
+    /// Whether ratios of the measure are defined. The mean of a signed measure, such as a level
+    /// difference, may be 0.
     fn is_magnitude(&self, measure: &str) -> bool {
         self.values(measure).into_iter().flatten().all(|value| value >= 0.0)
     }
 
-    /// Whether the other row is of the same clips, as far as can be seen.
-    fn agrees(&self, other: &Self) -> bool {
+    /// Whether both rows have the same pieces and equal values.
+    fn has_same_clips(&self, other: &Self) -> bool {
         let measured = |measure: &String| {
             let (own, others) = (self.values(measure), other.values(measure));
-            own.len() == others.len() && own.iter().zip(&others).all(|(a, b)| same_figure(*a, *b))
+            own.len() == others.len() && own.iter().zip(&others).all(|(a, b)| is_same_value(*a, *b))
         };
         self.pieces == other.pieces && self.measures.keys().all(measured)
     }
 }
 
-/// Whether two figures can be of one clip: both measured, and near each other, or neither.
-pub fn same_figure(a: Option<f64>, b: Option<f64>) -> bool {
+/// Whether two values are equal within the tolerance, or both missing.
+pub fn is_same_value(a: Option<f64>, b: Option<f64>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => (a - b).abs() <= SAME * (1.0 + a.abs()),
         (a, b) => a.is_none() && b.is_none(),
     }
 }
 
-/// A measure of a row: after over before.
+/// The ratio of one measure of one row, after divided by before.
 struct Change {
     row: String,
     measure: String,
     ratio: Ratio,
 }
 
-/// Compares, and prints a table for each that both files have.
+/// Compares two files, and prints a table for each table that both contain.
 ///
 /// # Errors
-/// If a file cannot be read, or the files are of other clips.
+/// If a file cannot be read, or the files contain different clips.
 pub fn run(args: &Args) -> Result<()> {
     let (before, after) = (tables(&args.before)?, tables(&args.after)?);
     let mut written = Vec::new();
@@ -138,7 +138,9 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", section(title, rows, &changes));
         written.extend(changes.iter().map(|change| {
             let Change { row, measure, ratio: Ratio { value, interval: (low, high) } } = change;
-            json!({ "table": title, "row": row, "measure": measure, "ratio": value, "interval": [low, high] })
+            let interval = [low, high];
+            json!({ "table": title, "row": row, "measure": measure, "ratio": value,
+                "interval": interval })
         }));
     }
     if written.is_empty() {
@@ -150,12 +152,15 @@ pub fn run(args: &Args) -> Result<()> {
     args.json.as_deref().map_or(Ok(()), |path| write_json(path, &json!(written)))
 }
 
-/// The tables of a file, by title.
-pub fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
+/// The tables of a file with their titles.
+///
+/// # Errors
+/// If the file cannot be read or contains no rows.
+pub fn tables(path: &Path) -> Result<Vec<(String, Vec<SavedRow>)>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let value: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, e))?;
-    let rows = |value: &Value| -> Result<Vec<Row>> {
-        let expected = "expected rows with pieces, as this version's --json writes them";
+    let rows = |value: &Value| -> Result<Vec<SavedRow>> {
+        let expected = "expected rows with pieces, as written by --json of this version";
         serde_json::from_value(value.clone())
             .map_err(|e| Error::file(path, format!("{expected}: {e}")))
     };
@@ -177,13 +182,16 @@ pub fn tables(path: &Path) -> Result<Vec<(String, Vec<Row>)>> {
     Ok(tables)
 }
 
-/// Every measure of every row that both have.
-fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
-    let same =
-        before.iter().zip(after).take(BASELINES).all(|(a, b)| a.name == b.name && a.agrees(b));
+/// The ratios of all measures and rows that both evaluations contain.
+fn changes(before: &[SavedRow], after: &[SavedRow], args: &Args) -> Result<Vec<Change>> {
+    let same = before
+        .iter()
+        .zip(after)
+        .take(BASELINES)
+        .all(|(a, b)| a.name == b.name && a.has_same_clips(b));
     if !same {
         let expected = format!(
-            "the clips of {}: its first rows need no model and differ here",
+            "the clips of {}, found others (the first rows do not depend on the model)",
             args.before.display()
         );
         return Err(Error::file(&args.after, format!("expected {expected}")));
@@ -197,14 +205,14 @@ fn changes(before: &[Row], after: &[Row], args: &Args) -> Result<Vec<Change>> {
             changes.push(Change {
                 row: row.name.clone(),
                 measure: measure.clone(),
-                ratio: other.over(row, measure, args.seed),
+                ratio: other.ratio_to(row, measure, args.seed),
             });
         }
     }
     Ok(changes)
 }
 
-fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
+fn section(title: &str, rows: &[SavedRow], changes: &[Change]) -> String {
     let clips = rows.first().map_or(0, |row| row.pieces.len());
     let mut text = format!(
         "{title}{}{clips} clips, after / before (95 %)\n\n",
@@ -218,19 +226,21 @@ fn section(title: &str, rows: &[Row], changes: &[Change]) -> String {
             seen
         });
     text += "| |";
-    measures.iter().for_each(|name| write!(text, " {name} |").expect("a string takes it"));
+    measures.iter().for_each(|name| {
+        write!(text, " {} |", table::measure_title(name)).expect("write to string")
+    });
     text += &format!("\n|---|{}\n", "---|".repeat(measures.len()));
     for row in rows {
-        let of_row =
+        let find =
             |name: &&String| changes.iter().find(|c| c.row == row.name && c.measure == **name);
-        let cells: String = measures.iter().map(|name| cell(of_row(name))).collect();
-        writeln!(text, "| {} |{cells}", row.name).expect("a string takes it");
+        let cells: String = measures.iter().map(|name| cell(find(name))).collect();
+        writeln!(text, "| {} |{cells}", row.name).expect("write to string");
     }
     text
 }
 
 impl std::fmt::Display for Ratio {
-    /// A measure that is 0 below has no ratio.
+    /// A dash if the ratio is undefined.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { value, interval: (low, high) } = self;
         match [value, low, high].iter().all(|v| v.is_finite()) {
@@ -240,7 +250,7 @@ impl std::fmt::Display for Ratio {
     }
 }
 
-/// A measure that one side lacks has no ratio.
+/// A dash if one evaluation lacks the measure.
 fn cell(change: Option<&Change>) -> String {
     match change {
         Some(Change { ratio, .. }) => format!(" {ratio} |"),
@@ -254,7 +264,10 @@ mod tests {
 
     fn file(folder: &Path, name: &str, pieces: &[usize], values: &[Option<f64>]) -> PathBuf {
         let path = folder.join(name);
-        let row = |name: &str, values: Value| json!({ "name": name, "pieces": pieces, "measures": { "LSD": { "values": values } } });
+        let row = |name: &str, values: Value| {
+            let measures = json!({ "LSD": { "values": values } });
+            json!({ "name": name, "pieces": pieces, "measures": measures })
+        };
         let fixed: Vec<f64> = pieces.iter().map(|piece| 1.0 + *piece as f64).collect();
         let rows = json!([
             row("truth", json!(fixed)),
@@ -270,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn clips_are_paired_and_those_that_one_side_could_not_measure_left_out() {
+    fn clips_are_paired_and_clips_with_missing_values_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let pieces = [0, 1, 2, 3];
         let before =
@@ -285,7 +298,7 @@ mod tests {
         let (a, b) = (tables(&args.before).unwrap(), tables(&args.after).unwrap());
         let found = changes(&a[0].1, &b[0].1, &args).unwrap();
         let ours = found.iter().find(|change| change.row == "ours").unwrap();
-        // However the pieces are drawn, every one of them is half as much again.
+        // The ratio is 1.5 for every piece, so every resample has the same ratio.
         assert!(
             (ours.ratio.value - 1.5).abs() < 1e-12
                 && (ours.ratio.interval.1 - ours.ratio.interval.0).abs() < 1e-12
@@ -295,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_with_signs_has_no_ratio() {
+    fn a_signed_measure_has_no_ratio() {
         let folder = tempfile::tempdir().unwrap();
         let before = file(folder.path(), "a.json", &[0, 1], &[Some(-3.0), Some(2.0)]);
         let after = file(folder.path(), "b.json", &[0, 1], &[Some(1.0), Some(2.0)]);

@@ -1,20 +1,20 @@
-//! Figures by the instruments that a transfer leads from and to: a bowed note tells where it ends,
-//! a harp's does not.
+//! Figures by source and target instrument. The difficulty depends on both: a bowed note ends
+//! clearly, a harp's note does not.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::table::Table;
 
-/// Fewer pairs say nothing of an instrument.
+/// Minimum number of pairs of an instrument.
 pub const FEWEST: usize = 5;
 
-/// From which instrument to which.
+/// Source and target instrument of a pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Direction {
-    /// The content's instrument.
+    /// Instrument of the content.
     pub from: String,
-    /// The style's and the true target's.
+    /// Instrument of the style and the true target.
     pub to: String,
 }
 
@@ -24,17 +24,17 @@ impl fmt::Display for Direction {
     }
 }
 
-/// One row of a table from every instrument and one to every instrument, of which there are
-/// [`FEWEST`] pairs at least; `directions` is that of each clip.
+/// One row of the table for each source and each target instrument with at least [`FEWEST`] pairs.
+/// `directions` contains the direction of each clip.
 pub fn markdown(table: &Table, directions: &[Direction], row: &str) -> String {
     type End = fn(&Direction) -> &str;
     let ends: [(&str, End); 2] = [("from", |d| &d.from), ("to", |d| &d.to)];
     let mut text = table.heading();
     for (word, end) in ends {
         for instrument in directions.iter().map(end).collect::<BTreeSet<_>>() {
-            let part = table.part(|clip| end(&directions[clip]) == instrument);
+            let part = table.subset(|clip| end(&directions[clip]) == instrument);
             if part.len() >= FEWEST {
-                text += &part.line_of(row, &format!("{word} {instrument}, {} pairs", part.len()));
+                text += &part.row_line(row, &format!("{word} {instrument}, {} pairs", part.len()));
             }
         }
     }
@@ -49,11 +49,12 @@ mod tests {
     const COLUMNS: [Column; 1] = [Column::coarse("LSD", "lsd", Form::Mean)];
 
     #[test]
-    fn every_instrument_has_a_row_for_either_end_unless_there_is_too_little_of_it() {
+    fn instruments_with_enough_pairs_have_a_row_as_source_and_as_target() {
         let mut table = Table::new(&COLUMNS, 1);
-        let of = |from: &str, to: &str| Direction { from: from.into(), to: to.into() };
-        let some = [of("piano", "harp"), of("harp", "piano")].into_iter().cycle().take(10);
-        let directions: Vec<_> = some.chain([of("piano", "organ")]).collect();
+        let direction = |from: &str, to: &str| Direction { from: from.into(), to: to.into() };
+        let some =
+            [direction("piano", "harp"), direction("harp", "piano")].into_iter().cycle().take(10);
+        let directions: Vec<_> = some.chain([direction("piano", "organ")]).collect();
         for (piece, direction) in directions.iter().enumerate() {
             let lsd = if direction.from == "piano" { 4.0 } else { 6.0 };
             table.push("ours".into(), piece, vec![("lsd", lsd)]);

@@ -1,25 +1,25 @@
-//! Distances between two takes of one score.
+//! Distances of two renderings of one score.
 
 use engine::dsp::stft::{Complex32, Stft};
 use engine::image::MelImage;
 
 /// FFT length of [`SpectralConvergence`], in samples.
 const CONVERGENCE_N_FFT: usize = 1024;
-/// Length over which [`level_db`] measures.
+/// Length of the measurement of [`level_db`].
 pub const LEVEL_S: f32 = 0.1;
-/// Power that counts as silence in a level.
+/// Power that keeps the level of silence finite.
 const SILENCE: f64 = 1e-9;
 
 /// Root mean square difference of two mel images in dB, over all bands and frames.
 ///
-/// Both are floored where the images are (`range_db` is that of the images' config).
+/// Both images are clipped at their floor. `range_db` is the range of their config.
 pub fn mel_lsd_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
     let squares = a.data.iter().zip(&b.data).map(|(a, b)| f64::from((a - b) * range_db).powi(2));
     (squares.sum::<f64>() / a.data.len() as f64).sqrt()
 }
 
 /// Spectral convergence (Arik, Jun and Diamos 2018): the norm of the difference of two magnitude
-/// spectrograms over the norm of the expected one.
+/// spectrograms, divided by the norm of the expected one.
 pub struct SpectralConvergence {
     stft: Stft,
     got: Vec<Complex32>,
@@ -34,7 +34,7 @@ impl Default for SpectralConvergence {
 }
 
 impl SpectralConvergence {
-    /// Of `got` from `expected`, over all channels.
+    /// The distance of `got` from `expected`, over all channels.
     pub fn compare(&mut self, got: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
         let (mut error, mut norm) = (0.0, 0.0);
         for (got, expected) in got.iter().zip(expected) {
@@ -50,13 +50,14 @@ impl SpectralConvergence {
     }
 }
 
-/// FFT lengths of [`MultiResolution`], in samples; hops are quarters.
+/// FFT lengths of [`MultiResolution`], in samples. Each hop is a quarter of it.
 const RESOLUTIONS: [usize; 3] = [512, 1024, 2048];
-/// Magnitudes below this share of the loudest are alike (-80 dB).
+/// Magnitudes are clipped below at this share of the largest (-80 dB).
 const FLOOR: f32 = 1e-4;
 
-/// Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over three resolutions of
-/// spectral convergence and of the mean absolute difference of log magnitudes (natural logarithm).
+/// Multi-resolution STFT distance (Yamamoto, Song and Kim 2020). It is the mean over three
+/// resolutions of two terms: the spectral convergence, and the mean absolute difference of log
+/// magnitudes (natural logarithm).
 pub struct MultiResolution {
     stfts: Vec<Stft>,
 }
@@ -68,8 +69,8 @@ impl Default for MultiResolution {
 }
 
 impl MultiResolution {
-    /// Of `got`, brought to the level of `expected`, from `expected`; 0 for the same sound at any
-    /// level.
+    /// The distance of `got` from `expected` after `got` is scaled to the level of `expected`; 0
+    /// for the same sound at any level.
     pub fn compare(&mut self, got: &[f32], expected: &[f32]) -> f64 {
         let len = got.len().min(expected.len());
         let rms = |x: &[f32]| {
@@ -103,7 +104,7 @@ fn at_one_resolution(stft: &mut Stft, got: &[f32], expected: &[f32]) -> f64 {
     (error / norm.max(f64::MIN_POSITIVE)).sqrt() + logs / got.len().max(1) as f64
 }
 
-/// Level in dB of full scale of 0.1 s around a time, mean over channels.
+/// Level in dBFS of 0.1 s around `time_s`, averaged over channels.
 pub fn level_db(channels: &[Vec<f32>], time_s: f32, rate_hz: u32) -> f64 {
     let at = |s: f32| (s.max(0.0) * rate_hz as f32) as usize;
     let (from, to) = (at(time_s - LEVEL_S / 2.0), at(time_s + LEVEL_S / 2.0));
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_those_of_their_definitions() {
+    fn distances_match_their_definitions() {
         let (a, b) = (MelImage::filled(4, 3, 0.5), MelImage::filled(4, 3, 0.4));
         assert!((mel_lsd_db(&a, &b, 80.0) - 8.0).abs() < 1e-4);
         let tone: Vec<f32> = (0..22_050).map(|i| (i as f32 * 0.1).sin()).collect();

@@ -1,5 +1,5 @@
-//! What a musician's match equaliser does: one gain for each frequency, from the mean spectra of
-//! two recordings.
+//! Baseline: a match equaliser, which has one gain per frequency from the mean spectra of two
+//! recordings.
 
 use engine::audio_file::Audio;
 use engine::dsp::filterbank::MelFilterbank;
@@ -7,24 +7,24 @@ use engine::dsp::stft::{Complex32, Stft};
 
 const N_FFT: usize = 4096;
 const HOP: usize = N_FFT / 4;
-/// Bands of the match, as many as the model's images have.
+/// Bands of the equaliser, as many as in the model's images.
 const BANDS: usize = 128;
-/// The most that a band is raised or lowered.
+/// Maximum gain or attenuation of a band.
 const MAX_GAIN_DB: f32 = 40.0;
-/// Keeps a decibel of nothing finite (-100 dB).
+/// Keeps the level of silence finite (-100 dB).
 const SILENCE: f32 = 1e-10;
 
-/// The content with the mean spectrum of the style.
-pub fn matched(content: &Audio, style: &Audio) -> Audio {
+/// The content, filtered to the mean spectrum of the style.
+pub fn match_envelope(content: &Audio, style: &Audio) -> Audio {
     let rate_hz = content.sample_rate_hz as f32;
     let bank = MelFilterbank::with_range(rate_hz, N_FFT, BANDS, 0.0, rate_hz / 2.0);
     let mut stft = Stft::new(N_FFT, HOP);
-    let (is_db, wanted_db) =
+    let (content_db, target_db) =
         (bands_db(content, &bank, &mut stft), bands_db(style, &bank, &mut stft));
-    let gain_db: Vec<f32> = is_db
+    let gain_db: Vec<f32> = content_db
         .iter()
-        .zip(wanted_db)
-        .map(|(is, wanted)| (wanted - is).clamp(-MAX_GAIN_DB, MAX_GAIN_DB))
+        .zip(target_db)
+        .map(|(content, target)| (target - content).clamp(-MAX_GAIN_DB, MAX_GAIN_DB))
         .collect();
     let bin_gain = |position: f32| {
         let lower = (position as usize).min(BANDS - 2);
@@ -82,8 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_gets_the_level_that_it_has_in_the_style() {
-        let out = matched(&tone(1000.0, 0.1), &tone(1000.0, 0.02));
+    fn a_tone_has_the_level_of_the_style() {
+        let out = match_envelope(&tone(1000.0, 0.1), &tone(1000.0, 0.02));
         let expected_db = level_db(&tone(1000.0, 0.02).channels, 0.5, 44_100);
         assert!((level_db(&out.channels, 0.5, 44_100) - expected_db).abs() < 0.3);
         assert_eq!(out.frames(), 44_100);

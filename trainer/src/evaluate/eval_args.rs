@@ -1,20 +1,19 @@
-//! What is judged, by whom, and how it draws.
+//! Options of every evaluation of a complete model.
 
 use std::path::PathBuf;
 
 use super::sampling::Sampling;
 
-/// Options that every evaluation of a whole model has.
+/// Model, judge and sampler of an evaluation.
 #[derive(Clone, Debug, clap::Args)]
 pub struct EvalArgs {
     /// Model file.
     #[arg(long)]
     pub model: PathBuf,
-    /// Classifier that judges; it must have been trained on other data than the model's losses
-    /// listen through.
+    /// Model file of the judge, a classifier. No loss of the model may use it.
     #[arg(long)]
     pub classifier: PathBuf,
-    /// How the model draws.
+    /// Sampler settings.
     #[command(flatten)]
     pub sampling: Sampling,
 }

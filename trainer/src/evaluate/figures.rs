@@ -1,5 +1,4 @@
-//! The student reports' figures 1 and 3 to 6, made with this model: what its networks do, one by
-//! one.
+//! The figures 1 and 3 to 6 of the student reports, drawn with this model.
 
 use std::path::Path;
 
@@ -17,40 +16,42 @@ use super::transfer::Session;
 use crate::data::dataset::Split;
 use crate::plot::ImageTable;
 
-/// What is left of the signal's power where the reports' schedule ends: from there their model
-/// sampled.
+/// Share of the signal's power at the end of the reports' noise schedule, where their model starts
+/// sampling.
 const REPORTS_ALPHA_BAR: f64 = 0.132;
-/// A fair draw: nothing but noise is given.
+/// Initial noise of full scale, because no content is used.
 const TEMPERATURE: f32 = 1.0;
 
-/// A picture, by the figure of the reports that it answers to.
+/// A picture that corresponds to a figure of the reports.
 pub struct Figure {
     /// File name.
     pub file: &'static str,
-    /// What is seen.
+    /// Caption.
     pub caption: &'static str,
     draw: fn(&mut ModelRunner, &[Example], &[usize], u64) -> Result<ImageTable>,
 }
 
-/// Name, then content, style and true target.
+/// Name, and content, style and true target.
 type Example = (String, [MelImage; 3]);
 
-/// All of them but figure 6 (transfer at several step counts), which is the picture of the report's
-/// sets.
+/// All figures except figure 6 (transfer at several step counts), which is the picture of the
+/// report's test sets.
 pub const FIGURES: [Figure; 3] = [
     Figure {
         file: "figure-1-reconstruction.png",
-        caption: "Figure 1, images and what the autoencoder makes of them",
+        caption: "Figure 1, images and their reconstruction by the autoencoder",
         draw: reconstruction,
     },
     Figure {
         file: "figure-3-forward-pass.png",
-        caption: "Figure 3, one pass of the denoiser over the noisy target, at as much noise as the reports' schedule ends with",
+        caption: "Figure 3, one pass of the denoiser over the noisy target, at the noise level \
+                  where the reports' schedule ends",
         draw: forward_pass,
     },
     Figure {
         file: "figures-4-5-generation.png",
-        caption: "Figures 4 and 5, noise and a style without any content, one pass (figure 4) and more steps (figure 5)",
+        caption: "Figures 4 and 5, noise and a style without content, one pass (figure 4) and more \
+                  steps (figure 5)",
         draw: generation,
     },
 ];
@@ -60,7 +61,7 @@ pub const FIGURES: [Figure; 3] = [
 /// # Errors
 /// If a network fails, or a file cannot be written.
 pub fn draw(session: &Session, steps: &[usize], seed: u64, folder: &Path) -> Result<()> {
-    let (examples, player) = (session.examples(Split::Test, seed)?, &mut session.player()?);
+    let (examples, player) = (session.examples(Split::Test, seed)?, &mut session.model_runner()?);
     for figure in &FIGURES {
         let path = folder.join(figure.file);
         let panels = (figure.draw)(player, &examples, steps, seed)?;
@@ -76,9 +77,9 @@ fn reconstruction(
     _: u64,
 ) -> Result<ImageTable> {
     let rows = examples.iter().map(|(name, [content, _, target])| {
-        let (of_content, of_target) =
-            (player.reconstructed(content)?, player.reconstructed(target)?);
-        Ok((name.clone(), vec![content.clone(), of_content, target.clone(), of_target]))
+        let (content_output, target_output) =
+            (player.reconstruct(content)?, player.reconstruct(target)?);
+        Ok((name.clone(), vec![content.clone(), content_output, target.clone(), target_output]))
     });
     let columns = ["content", "reconstructed", "true target", "reconstructed"];
     Ok(ImageTable {
@@ -115,7 +116,7 @@ fn forward_pass(
     })
 }
 
-/// The noisy target, decoded, and what the denoiser takes for its clean latent, decoded.
+/// The decoded noisy target, and the denoiser's decoded estimate of the clean target.
 fn denoised_once(
     player: &mut ModelRunner,
     diffusion: &ForwardDiffusion,

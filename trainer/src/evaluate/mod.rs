@@ -1,4 +1,4 @@
-//! How near is it? Every answer is a table with baselines in it, never a single number.
+//! Evaluation of models: tables that contain baselines.
 
 pub mod audio;
 pub mod audio_judge;
@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod ceiling;
 pub mod chroma;
 pub mod compare;
+pub mod date;
 pub mod direction;
 pub mod distance;
 pub mod envelope;
@@ -16,6 +17,7 @@ pub mod model_runner;
 pub mod modulation;
 pub mod recordings;
 pub mod report;
+pub mod report_page;
 pub mod residual;
 pub mod sampling;
 pub mod seam;
@@ -35,16 +37,16 @@ use serde_json::Value;
 use self::sampling::Sampling;
 use self::table::Table;
 
-/// Compares a model's results with the truth, beside baselines.
+/// Compares a model's output with the true target and with baselines.
 #[derive(Clone, Debug)]
 pub enum Args {
-    /// Everything, in one report: no word after `evaluate`.
+    /// The complete report: `evaluate` without a subcommand.
     Report(Box<report::Args>),
-    /// A part by itself.
+    /// A single part of the report.
     Part(Part),
 }
 
-/// Clap derives options or subcommands; these are options unless a subcommand is named.
+/// Implemented by hand, because clap's derive has no options that a subcommand replaces.
 impl clap::Args for Args {
     fn augment_args(command: Command) -> Command {
         let command = Part::augment_subcommands(report::Args::augment_args(command));
@@ -73,22 +75,22 @@ impl FromArgMatches for Args {
     }
 }
 
-/// What to judge.
+/// Part of an evaluation.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Part {
-    /// Judges the model's images of unseen pieces, beside baselines.
+    /// Evaluates the model's images of test pieces, with baselines.
     Transfer(transfer::Args),
-    /// Judges what a listener gets: whole clips through the whole chain, transcribed.
+    /// Evaluates audio clips of the complete chain, with transcription.
     Audio(audio::Args),
-    /// Judges a model on any folder of real recordings.
+    /// Evaluates a model on any folder of recordings.
     Recordings(recordings::Args),
-    /// Judges the way from mel images to audio on the true target's image.
+    /// Evaluates the step from mel image to audio.
     Vocoder(vocoder::Args),
     /// Compares two evaluations of the same clips.
     Compare(compare::Args),
 }
 
-/// Reads a count of which 0 would judge nothing.
+/// Parses a count of at least 1.
 pub fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
@@ -96,7 +98,7 @@ pub fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
-/// Reads a clip's length: of less than a second there is nothing to say.
+/// Parses a clip length of 1 to 3600 seconds.
 pub fn seconds(text: &str) -> std::result::Result<f32, String> {
     match text.parse() {
         Ok(seconds) if (1.0..=3600.0).contains(&seconds) => Ok(seconds),
@@ -104,15 +106,13 @@ pub fn seconds(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
-/// Refuses values of an option of which one is there twice.
+/// Checks that no value of an option is repeated.
 ///
 /// # Errors
-/// That, with the value.
+/// If a value is repeated.
 pub fn distinct<T: PartialEq + Display>(option: &'static str, values: &[T]) -> Result<()> {
     match values.iter().enumerate().find(|(i, value)| values[..*i].contains(value)) {
-        Some((_, twice)) => {
-            Err(Error::invalid(option, "every value once", format!("{twice} twice")))
-        }
+        Some((_, twice)) => Err(Error::invalid(option, "unique values", format!("{twice} twice"))),
         None => Ok(()),
     }
 }
@@ -132,21 +132,23 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// What the row of so many DDIM steps is called.
+/// Name of the row with this number of DDIM steps.
 pub fn row_name(steps: usize) -> String {
     if steps == 1 { "Luthier, 1 step".into() } else { format!("Luthier, {steps} steps") }
 }
 
-/// Prints a table below what it is of, and writes its figures where they are asked for.
-fn publish(table: &Table, of: &str, sampling: &Sampling, json: Option<&Path>) -> Result<()> {
+/// Prints a table with a title, and writes its JSON if `json` is set.
+fn publish(table: &Table, title: &str, sampling: &Sampling, json: Option<&Path>) -> Result<()> {
     let Sampling { temperature, guidance, .. } = sampling;
-    println!("{} {of}, temperature {temperature}, guidance {guidance}\n", table.len());
+    println!("{} {title}, temperature {temperature}, guidance {guidance}\n", table.len());
     println!("{}", table.markdown());
     json.map_or(Ok(()), |path| write_json(path, &table.json()))
 }
 
-/// Writes a table's figures; their folder is made, for they took too long to be lost for the want
-/// of one.
+/// Writes a table as JSON and creates its folder if necessary.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write_json(path: &Path, value: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
@@ -159,14 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_that_would_judge_nothing_or_twice_are_refused_by_name() {
+    fn empty_and_repeated_options_are_refused_by_name() {
         assert_eq!((seconds("8"), seconds("1.5")), (Ok(8.0), Ok(1.5)));
         for text in ["0", "-3", "NaN", "inf", "0.2", "eight"] {
             assert!(seconds(text).unwrap_err().contains("1 to 3600"), "{text}");
         }
         assert!(at_least_one("0").is_err());
         distinct("--steps", &[1, 2, 10]).unwrap();
-        let sentence = distinct("--steps", &[1, 2, 1]).unwrap_err().to_string();
-        assert!(sentence.contains("--steps") && sentence.contains("1 twice"), "{sentence}");
+        let message = distinct("--steps", &[1, 2, 1]).unwrap_err().to_string();
+        assert!(message.contains("--steps") && message.contains("1 twice"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! A model's networks with a workspace of their own, for images: every thread has one.
+//! A model and a workspace for images of one window. Each thread uses its own.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use engine::pipeline::{Executed, Transfer};
 use engine::settings::Settings;
 use engine::style::StyleTokens;
 
-/// Plays images of one window.
+/// Processes images of one window.
 pub struct ModelRunner {
-    /// Encodes, denoises and decodes.
+    /// Encoder, denoiser and decoder.
     pub transfer: Transfer,
     model: Arc<Model<Packed>>,
     ops: Packed,
 }
 
 impl ModelRunner {
-    /// A player of a model.
+    /// A runner of a model.
     ///
     /// # Errors
-    /// If the model's config is not one that can be played.
+    /// If the model's config is not supported.
     pub fn new(model: &Arc<Model<Packed>>) -> Result<Self> {
         let executed = Executed::new(Arc::clone(model), Packed::default());
         Ok(Self {
@@ -33,16 +33,16 @@ impl ModelRunner {
         })
     }
 
-    /// What the autoencoder makes of an image.
+    /// The autoencoder's reconstruction of an image.
     ///
     /// # Errors
     /// If a network fails.
-    pub fn reconstructed(&mut self, image: &MelImage) -> Result<MelImage> {
+    pub fn reconstruct(&mut self, image: &MelImage) -> Result<MelImage> {
         let latent = self.transfer.encode(image)?;
         self.transfer.decode(&latent)
     }
 
-    /// The style of some windows of a sound.
+    /// The style tokens of windows of one sound.
     ///
     /// # Errors
     /// If the network fails.
@@ -50,11 +50,11 @@ impl ModelRunner {
         self.model.style_tokens(&mut self.ops, windows)
     }
 
-    /// The content in a style's sound.
+    /// Transfers a style to a content image.
     ///
     /// # Errors
     /// If a network fails.
-    pub fn transferred(
+    pub fn transfer_style(
         &mut self,
         content: &MelImage,
         style: &StyleTokens,

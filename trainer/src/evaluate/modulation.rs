@@ -1,11 +1,11 @@
-//! How much an image moves from frame to frame: what a blurred one has lost.
+//! Fast modulation: the change of an image from frame to frame.
 
 use engine::image::MelImage;
 
 /// Root mean square change of all bands from one frame to the next, in dB.
 ///
-/// Attacks, vibrato and beating are fast modulation; the mean of all possible outputs has none of
-/// what they disagree on. Compare with the truth's: more is noise, less is blur.
+/// Attacks, vibrato and beating are fast modulation. An average of possible outputs has less of it.
+/// Relative to the true target, more is noise and less is blur.
 pub fn fast_modulation_db(image: &MelImage, range_db: f32) -> f64 {
     let squares: f64 = image
         .data
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_still_image_has_none_and_a_flickering_one_what_it_flickers_by() {
+    fn a_constant_image_has_none_and_a_flickering_one_its_amplitude() {
         assert_eq!(fast_modulation_db(&MelImage::filled(3, 5, 0.4), 80.0), 0.0);
         let flicker = MelImage { n_mels: 1, frames: 4, data: vec![0.0, 0.1, 0.0, 0.1] };
         assert!((fast_modulation_db(&flicker, 80.0) - 8.0).abs() < 1e-4);

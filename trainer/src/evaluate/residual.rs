@@ -1,16 +1,15 @@
-//! Where an image's error lies: in what it has of the sound's envelope, of its partials, or of
-//! their movement.
+//! Splits an image's error into envelope, partials and movement.
 
 use engine::image::MelImage;
 
 use super::table::{Column, Form};
 
-/// Bands that are one band of an envelope: an eighth of the axis, more than half an octave of it.
+/// Mel bands of one envelope band: an eighth of the axis, more than half an octave.
 const ENVELOPE_BANDS: usize = 16;
-/// Frames over which a partial is steady, 186 ms.
+/// Frames over which partials are averaged, 186 ms.
 const STEADY_FRAMES: usize = 8;
 
-/// What its table says.
+/// Columns of the table.
 pub const COLUMNS: [Column; 4] = [
     Column::new("envelope / content copy's (95 %)", "envelope", Form::OfCopy),
     Column::new("partials / content copy's (95 %)", "partials", Form::OfCopy),
@@ -22,21 +21,22 @@ pub const COLUMNS: [Column; 4] = [
     ),
 ];
 
-/// Parts of a level-free mel LSD, in dB; the squares of the first three sum to that of the whole.
+/// Parts of a level-free mel LSD, in dB. The squares of the first three sum to the square of the
+/// whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Residual {
-    /// Of every frame's means over 16 neighbouring bands.
+    /// Error of the means over 16 adjacent bands in each frame.
     pub envelope_db: f64,
-    /// Of what is left of every band, in means over 8 frames.
+    /// Error of the rest, averaged over 8 frames.
     pub partials_db: f64,
-    /// Of the rest.
+    /// Error of the remainder.
     pub movement_db: f64,
-    /// The mel LSD that would be left if every band's mean were right: what no equaliser mends.
+    /// The mel LSD after the mean of every band is corrected, which an equaliser cannot reduce.
     pub equalised_db: f64,
 }
 
 impl Residual {
-    /// Of an image beside the true target; `range_db` = dB from 0 to 1.
+    /// The error of an image against the true target. `range_db` is the range from 0 to 1 in dB.
     ///
     /// # Panics
     /// If the images differ in size.
@@ -67,23 +67,23 @@ fn mean_square(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64
 }
 
-/// An image without the means of its blocks of so many bands and frames.
+/// An image minus the means of its blocks of `height` bands and `width` frames.
 fn without_means(
     image: &[f64],
     [bands, frames]: [usize; 2],
     [height, width]: [usize; 2],
 ) -> Vec<f64> {
-    let mut left = image.to_vec();
+    let mut rest = image.to_vec();
     for top in (0..bands).step_by(height) {
         for first in (0..frames).step_by(width) {
             let (end, width) = ((top + height).min(bands), width.min(frames - first));
             let rows = || (top..end).map(|band| band * frames + first);
             let sum: f64 = rows().flat_map(|start| &image[start..][..width]).sum();
             let mean = sum / ((end - top) * width) as f64;
-            rows().for_each(|start| left[start..][..width].iter_mut().for_each(|v| *v -= mean));
+            rows().for_each(|start| rest[start..][..width].iter_mut().for_each(|v| *v -= mean));
         }
     }
-    left
+    rest
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
 
     const SIZE: [usize; 2] = [32, 16];
 
-    /// An image of so many dB at each place, and the residual beside one of zeros.
+    /// An image with the given dB values, and its residual against an image of zeros.
     fn residual(db: impl Fn(usize, usize) -> f64) -> (MelImage, Residual) {
         let places = (0..SIZE[0]).flat_map(|band| (0..SIZE[1]).map(move |frame| (band, frame)));
         let data = places.map(|(band, frame)| (db(band, frame) / 80.0) as f32).collect();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_error_is_found_in_its_part() {
+    fn each_kind_of_error_is_in_its_part() {
         let close = |found: Residual, expected: [f64; 4]| {
             let parts =
                 [found.envelope_db, found.partials_db, found.movement_db, found.equalised_db];
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_are_the_whole() {
+    fn the_parts_sum_to_the_whole() {
         let (image, parts) =
             residual(|band, frame| ((band * 7 + frame * 13) % 11) as f64 + 0.1 * band as f64);
         let whole = level_free_distance_db(&image, &MelImage::filled(SIZE[0], SIZE[1], 0.0), 80.0);

@@ -1,8 +1,8 @@
-//! How the judged model draws its samples.
+//! Sampler settings of an evaluation.
 
 use engine::settings::Settings;
 
-/// Options of the sampler that every evaluation of a model has.
+/// Options of the sampler in every evaluation of a model.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Sampling {
     /// Scale of the initial noise.
@@ -11,7 +11,7 @@ pub struct Sampling {
     /// Classifier-free guidance.
     #[arg(long, default_value_t = Self::default().guidance)]
     pub guidance: f32,
-    /// Seed of what is judged and of the noise.
+    /// Seed of the selection of clips or pairs, and of the noise.
     #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
 }
@@ -24,7 +24,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// The engine's settings, everything else as shipped.
+    /// The engine's settings with these options and defaults for all others.
     pub fn settings(&self) -> Settings {
         Settings {
             temperature: self.temperature,

@@ -1,4 +1,4 @@
-//! Can it be heard where two windows are joined?
+//! Roughness of the joins between windows.
 
 use std::ops::Range;
 
@@ -8,12 +8,11 @@ use engine::dsp::stft::{Complex32, Stft};
 const N_FFT: usize = 1024;
 const HOP: usize = N_FFT / 4;
 
-/// Spectral flux at the joins (host samples) over the median flux of the whole recording; 1 is like
-/// everywhere.
+/// Mean spectral flux at the joins (host samples), divided by the median flux of the recording. 1
+/// is like the rest of the recording; 0 is no joins or silence.
 ///
-/// The flux of a frame is what its magnitudes rise by, all bins together (Dixon 2006). Music rises
-/// at joins too when a note begins there: compare with the true target at the same places. 0
-/// without joins or sound.
+/// The flux of a frame is the sum of the increases of its magnitudes (Dixon 2006). A note onset at
+/// a join increases it too, so compare with the true target at the same places.
 pub fn seam_flux(audio: &Audio, joins: &[Range<u64>]) -> f64 {
     let flux = flux(&audio.mono());
     let frame = |sample: u64| (sample as usize / HOP).min(flux.len());
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_click_at_the_join_is_told_from_smooth_sound() {
+    fn a_click_at_a_join_increases_the_flux() {
         let mut state = 1u32;
         let mut noise = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

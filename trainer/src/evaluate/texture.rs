@@ -1,27 +1,27 @@
-//! Figures by what a window asks for: a chord is harder to turn than a line, and a bent note than a
-//! straight one.
+//! Figures by texture. Chords are more difficult than single notes, and bent notes more than
+//! straight ones.
 
 use super::table::Table;
 use crate::data::score::Score;
 
-/// What a window asks for.
+/// Texture of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Texture {
-    /// At most one note is held at once.
+    /// At most one note at once.
     OneVoice,
-    /// Two or three are.
+    /// Two or three notes at once.
     TwoOrThree,
-    /// Four and more are.
+    /// At least four notes at once.
     FourAndMore,
-    /// There are gestures, however many notes are held.
+    /// With gestures, for any number of notes.
     Expressive,
 }
 
 impl Texture {
-    /// Every texture, in the order of its row.
+    /// All textures, in the order of their rows.
     const ALL: [Self; 4] = [Self::OneVoice, Self::TwoOrThree, Self::FourAndMore, Self::Expressive];
 
-    /// That of a window.
+    /// The texture of a window.
     pub fn classify(window: &Score) -> Self {
         match window.polyphony() {
             _ if !window.gestures.is_empty() => Self::Expressive,
@@ -31,7 +31,7 @@ impl Texture {
         }
     }
 
-    /// What its row is called.
+    /// Name of the row.
     fn name(self) -> &'static str {
         match self {
             Self::OneVoice => "one voice",
@@ -42,14 +42,14 @@ impl Texture {
     }
 }
 
-/// One row of a table, for each texture that occurs; `textures` is that of each clip.
+/// One row of the table for each texture that occurs. `textures` contains the texture of each clip.
 pub fn markdown(table: &Table, textures: &[Texture], row: &str) -> String {
     let lines = Texture::ALL.iter().map(|texture| {
-        let part = table.part(|clip| textures[clip] == *texture);
+        let part = table.subset(|clip| textures[clip] == *texture);
         if part.is_empty() {
             String::new()
         } else {
-            part.line_of(row, &format!("{}, {} pairs", texture.name(), part.len()))
+            part.row_line(row, &format!("{}, {} pairs", texture.name(), part.len()))
         }
     });
     table.heading() + &lines.collect::<String>()
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_with_gestures_is_expressive_and_nothing_else() {
+    fn any_window_with_gestures_is_expressive() {
         let textures = [0, 1, 2, 3, 4, 9].map(|notes| Texture::classify(&chord(notes)));
         let [one, some, many] = [Texture::OneVoice, Texture::TwoOrThree, Texture::FourAndMore];
         assert_eq!(textures, [one, one, some, some, many, many]);
@@ -82,7 +82,7 @@ mod tests {
             assert_ne!(
                 Texture::classify(&sung.window(1.0, 1.0)),
                 Texture::Expressive,
-                "when it is over"
+                "after the gesture"
             );
         }
     }

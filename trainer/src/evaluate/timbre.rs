@@ -1,17 +1,17 @@
-//! How far two sounds are apart, whatever they play.
+//! Timbre distance of two sounds, independent of their notes.
 
 use engine::image::MelImage;
 
-/// Mel-frequency cepstral coefficients that are compared, from the first; the zeroth is the level.
+/// Mel-frequency cepstral coefficients from the first. The zeroth is the level and is not used.
 const COEFFICIENTS: usize = 13;
-/// Frames whose loudest band lies lower are pauses (images in `[0, 1]`).
+/// Frames without a band above this value are pauses (images in `[0, 1]`).
 const PAUSE: f32 = 0.45;
 
-/// Distance of the MFCCs' means and standard deviations over the frames that sound, in dB.
+/// Distance of the MFCCs' means and standard deviations over the frames that are not pauses, in dB.
 ///
-/// The coefficients are the orthonormal cosine transform of the image's bands in dB (Davis and
-/// Mermelstein 1980; Logan 2000 for music), the first 13 without the level: what stays of a
-/// spectrum's envelope. Their statistics do not know when what is played.
+/// The coefficients are the orthonormal cosine transform of the bands in dB (Davis and Mermelstein
+/// 1980; Logan 2000 for music), the first 13 without the level. They describe the spectral
+/// envelope. Their statistics do not depend on the order of the frames.
 pub fn timbre_distance_db(a: &MelImage, b: &MelImage, range_db: f32) -> f64 {
     let (a, b) = (statistics(a), statistics(b));
     let squares = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
@@ -41,8 +41,8 @@ fn statistics(image: &MelImage) -> Vec<f64> {
     means.iter().copied().chain(deviations).collect()
 }
 
-/// Coefficient `k` of the orthonormal DCT-II, over the square root of the bands: of the image's own
-/// scale.
+/// Coefficient `k` of the orthonormal DCT-II, divided by the square root of the number of bands, so
+/// that its scale is the image's.
 fn coefficient(image: &MelImage, frame: usize, k: usize) -> f64 {
     let bands = image.n_mels as f64;
     let cosine = |mel: usize| (std::f64::consts::PI * (mel as f64 + 0.5) * k as f64 / bands).cos();
@@ -55,7 +55,8 @@ fn coefficient(image: &MelImage, frame: usize, k: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Bands that fall by `slope` from the lowest to the highest, a note at another time in each.
+    /// An image that falls by `slope` from the lowest to the highest band, with a note at frame
+    /// `onset`.
     fn sound(slope: f32, onset: usize) -> MelImage {
         let mut image = MelImage::filled(16, 20, 0.0);
         for mel in 0..16 {
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_is_near_itself_at_another_time_and_far_from_a_duller_one() {
+    fn a_sound_is_near_its_shifted_copy_and_far_from_a_duller_one() {
         assert!(timbre_distance_db(&sound(0.3, 2), &sound(0.3, 9), 80.0) < 1e-4);
         let (near, far) = (
             timbre_distance_db(&sound(0.3, 2), &sound(0.4, 2), 80.0),

@@ -1,10 +1,9 @@
-//! `trainer evaluate vocoder`: the way from a mel image to audio, with a perfect model before it.
+//! `trainer evaluate vocoder`: the step from mel image to audio, without the error of a model.
 //!
 //! The same score is rendered on two instruments. The *true* image of the target, in 8 bits, is
-//! turned to audio in several ways and compared with the true target and the score. What is lost
-//! here, no model can win back. A model's own image of the target, which is blurred and sometimes
-//! wrong, is judged in the same ways: a law that believes every band may be best for the one and
-//! bad for the other.
+//! converted to audio with several methods and compared with the true target and the score. No
+//! model can recover what is lost here. A model's own image of the target is blurred and sometimes
+//! wrong, so the best method may differ. With `--model` it is evaluated too.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,60 +34,60 @@ use crate::transcription::agreement::{agreement, pitch_jaccard_distance};
 use crate::transcription::basic_pitch::BasicPitch;
 use crate::transcription::{Note, SHORTEST_NOTE_S};
 
-/// Content and target: what decays becomes what sounds on, and the other way round, and near and
-/// far pairs.
+/// Content and target instruments: decaying and sustained in both directions, similar and
+/// different.
 const PAIRS: [(&str, &str); 4] =
     [("piano", "violin"), ("guitar", "harp"), ("violin", "piano"), ("harp", "violin")];
-/// RMS of every take.
+/// RMS level of every rendering.
 const LEVEL_DBFS: f32 = -20.0;
-/// After so long a note of a plucked or struck instrument has decayed and a bowed one has not.
+/// Time after an onset when a plucked or struck note has decayed and a bowed note has not.
 const SUSTAINED_S: f32 = 1.5;
 
-/// Judges the vocoders on pieces from the built-in composer.
+/// Evaluates the vocoders on generated pieces.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// SF2 soundfont.
     #[arg(long)]
     pub soundfont: PathBuf,
-    /// Pieces.
+    /// Number of pieces.
     #[arg(long, default_value_t = 8, value_parser = super::at_least_one)]
     pub pieces: usize,
     /// Seconds of each piece.
     #[arg(long, default_value_t = 6.0, value_parser = super::seconds)]
     pub seconds: f32,
-    /// Seed of the pieces; the training sets use other ones.
+    /// Seed of the pieces. The training sets use other seeds.
     #[arg(long, default_value_t = 70_001)]
     pub seed: u64,
-    /// Model file, to judge the ways on its images too.
+    /// Model file, to evaluate the methods on its images too.
     #[arg(long)]
     pub model: Option<PathBuf>,
 }
 
-/// Ways from image to audio.
+/// Method of conversion from image to audio.
 #[derive(Clone, Copy)]
-enum Way {
+enum Method {
     ContentCopy,
     RandomPhase,
     ContentPhase,
     Guided(usize),
 }
 
-const WAYS: [(&str, Way); 7] = [
-    ("content copy", Way::ContentCopy),
-    ("Griffin-Lim 32, random phase", Way::RandomPhase),
-    ("mel magnitudes, content's phase", Way::ContentPhase),
-    ("guided, gain alone", Way::Guided(0)),
-    ("guided, 2 iterations", Way::Guided(2)),
-    ("guided, 4 iterations", Way::Guided(4)),
-    ("guided, as shipped", Way::Guided(DEFAULT_ITERATIONS)),
+const METHODS: [(&str, Method); 7] = [
+    ("content copy", Method::ContentCopy),
+    ("Griffin-Lim 32, random phase", Method::RandomPhase),
+    ("mel magnitudes, content's phase", Method::ContentPhase),
+    ("guided, gain alone", Method::Guided(0)),
+    ("guided, 2 iterations", Method::Guided(2)),
+    ("guided, 4 iterations", Method::Guided(4)),
+    ("guided, as shipped", Method::Guided(DEFAULT_ITERATIONS)),
 ];
 
-/// Sums over all takes of one way.
+/// Sums over all renderings of one method.
 #[derive(Clone, Copy, Default)]
-struct Tally {
-    takes: f64,
+struct Totals {
+    renderings: f64,
     f1: f64,
-    unasked: f64,
+    extra: f64,
     jaccard: f64,
     lsd_db: f64,
     convergence: f64,
@@ -98,44 +97,44 @@ struct Tally {
     audio_s: f64,
 }
 
-/// A performance on one instrument.
+/// A score, rendered on one instrument.
 struct Rendering {
     audio: Audio,
-    /// The same at the model's rate.
+    /// The audio at the model's rate.
     model_rate: Audio,
     image: MelImage,
 }
 
-/// What is compared with what.
-struct Trial<'a> {
+/// Score, content and true target of one comparison.
+struct Comparison<'a> {
     score: &'a Score,
     content: &'a Rendering,
     truth: &'a Rendering,
-    /// The notes that the transcriber hears in the truth.
+    /// The transcribed notes of the true target.
     truth_notes: &'a [Note],
 }
 
 /// Runs the evaluation and prints its tables.
 pub fn run(args: &Args) -> Result<()> {
-    let mut bench = Bench::new()?;
-    let mut model = args.model.as_ref().map(|path| Imagination::open(path)).transpose()?;
-    let mut player = SoundBank::open(&args.soundfont)?.voice()?;
+    let mut evaluator = Evaluator::new()?;
+    let mut model = args.model.as_ref().map(|path| ImageModel::open(path)).transpose()?;
+    let mut voice = SoundBank::open(&args.soundfont)?.voice()?;
     let (mut on_truth, mut on_model) =
-        ([Tally::default(); WAYS.len()], [Tally::default(); WAYS.len()]);
+        ([Totals::default(); METHODS.len()], [Totals::default(); METHODS.len()]);
     let mut images_db = Vec::new();
     let scores = scores(args)?;
     for (i, score) in scores.iter().enumerate() {
         for (content, target) in PAIRS {
-            let style = bench.take(&scores[(i + 1) % scores.len()], &mut player, target)?;
-            let content = bench.take(score, &mut player, content)?;
-            let truth = bench.take(score, &mut player, target)?;
-            let truth_notes = &bench.ear.transcribe(&truth.audio)?;
-            let trial = Trial { score, content: &content, truth: &truth, truth_notes };
-            bench.judge_all(&trial, &truth.image, &mut on_truth)?;
+            let style = evaluator.render(&scores[(i + 1) % scores.len()], &mut voice, target)?;
+            let content = evaluator.render(score, &mut voice, content)?;
+            let truth = evaluator.render(score, &mut voice, target)?;
+            let truth_notes = &evaluator.transcriber.transcribe(&truth.audio)?;
+            let comparison = Comparison { score, content: &content, truth: &truth, truth_notes };
+            evaluator.measure_all(&comparison, &truth.image, &mut on_truth)?;
             if let Some(model) = &mut model {
                 let image = model.image(&content.image, &style.audio)?;
-                images_db.push(mel_lsd_db(&image, &truth.image, bench.mel.range_db));
-                bench.judge_all(&trial, &image, &mut on_model)?;
+                images_db.push(mel_lsd_db(&image, &truth.image, evaluator.mel.range_db));
+                evaluator.measure_all(&comparison, &image, &mut on_model)?;
             }
         }
     }
@@ -143,24 +142,25 @@ pub fn run(args: &Args) -> Result<()> {
     if model.is_some() {
         print_table("the model's image", &on_model);
         println!(
-            "\nThe model's images themselves: {:.2} dB, what a vocoder without a fault would reach.",
+            "\nmel LSD of the model's images: {:.2} dB, the result of an ideal vocoder.",
             mean(&images_db)
         );
     }
     Ok(())
 }
 
-fn print_table(title: &str, tallies: &[Tally]) {
+fn print_table(title: &str, totals: &[Totals]) {
     println!(
-        "\n| way, on {title} | note F1 | unasked | pitch JD | mel LSD dB | spectral convergence | level error 1.5 s after onset, dB | ms a second |"
+        "\n| method, on {title} | note F1 | extra notes | pitch JD | mel LSD, dB | spectral \
+         convergence | level error 1.5 s after onset, dB | ms per second of audio |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for ((name, _), t) in WAYS.iter().zip(tallies) {
-        let mean = |sum: f64| sum / t.takes;
+    for ((name, _), t) in METHODS.iter().zip(totals) {
+        let mean = |sum: f64| sum / t.renderings;
         println!(
             "| {name} | {:.3} | {:.3} | {:.3} | {:.2} | {:.3} | {:.2} | {:.1} |",
             mean(t.f1),
-            mean(t.unasked),
+            mean(t.extra),
             mean(t.jaccard),
             mean(t.lsd_db),
             mean(t.convergence),
@@ -170,7 +170,7 @@ fn print_table(title: &str, tallies: &[Tally]) {
     }
 }
 
-/// The continuous pieces among the first of the seed's, cut to length.
+/// The first continuous pieces of the seed, cut to length.
 fn scores(args: &Args) -> Result<Vec<Score>> {
     let all = PAIRS.iter().flat_map(|&(a, b)| [a, b]).map(instruments::by_name);
     let keys = instruments::common_range(&all.collect::<Result<Vec<_>>>()?)?;
@@ -181,20 +181,20 @@ fn scores(args: &Args) -> Result<Vec<Score>> {
     Ok(scores.filter(|score| score.notes.len() > 3).take(args.pieces).collect())
 }
 
-/// A model's idea of a target.
-struct Imagination {
+/// A model that predicts target images.
+struct ImageModel {
     playable: InferenceModel<Packed>,
     transfer: Transfer,
 }
 
-impl Imagination {
+impl ImageModel {
     fn open(path: &Path) -> Result<Self> {
         let playable = InferenceModel::packed(&Checkpoint::read(path)?)?;
         let transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
         Ok(Self { playable, transfer })
     }
 
-    /// What the model makes of a content image with its default settings, window by window.
+    /// The model's output for a content image with its default settings, window by window.
     fn image(&mut self, content: &MelImage, style: &Audio) -> Result<MelImage> {
         let style = self.playable.style(&mut Packed::default(), style)?;
         let frames = self.playable.config().window.frames;
@@ -218,36 +218,36 @@ fn copy_columns(from: &MelImage, start: usize, to: &mut MelImage, at: usize, col
     rows.for_each(|(from, to)| to[at..at + columns].copy_from_slice(&from[start..start + columns]));
 }
 
-/// What the ways and the distances need.
-struct Bench {
+/// State of the methods and the distances.
+struct Evaluator {
     mel: MelConfig,
     front_end: MelFrontEnd,
     guided: GuidedVocoder,
     convergence: SpectralConvergence,
-    ear: BasicPitch,
+    transcriber: BasicPitch,
 }
 
-impl Bench {
+impl Evaluator {
     fn new() -> Result<Self> {
         let mel = MelConfig::default();
         Ok(Self {
             front_end: MelFrontEnd::new(&mel),
             guided: GuidedVocoder::new(SYNTH_RATE_HZ, &mel),
             convergence: SpectralConvergence::default(),
-            ear: BasicPitch::new()?,
+            transcriber: BasicPitch::new()?,
             mel,
         })
     }
 
-    fn take(
+    fn render(
         &mut self,
         score: &Score,
-        player: &mut SynthVoice,
+        voice: &mut SynthVoice,
         instrument: &str,
     ) -> Result<Rendering> {
         let program = instruments::by_name(instrument)?.programs[0];
         let samples = (score.length_s * SYNTH_RATE_HZ as f32) as usize;
-        let stereo = player.play(score, program, 0.0, samples);
+        let stereo = voice.play(score, program, 0.0, samples);
         let mut channels = vec![stereo.left, stereo.right];
         level(&mut channels);
         let audio = Audio { sample_rate_hz: SYNTH_RATE_HZ, channels };
@@ -263,28 +263,33 @@ impl Bench {
         self.front_end.image(&channels, 0, frames, 1.0)
     }
 
-    fn judge_all(&mut self, trial: &Trial, target: &MelImage, to: &mut [Tally]) -> Result<()> {
-        for ((_, way), tally) in WAYS.iter().zip(to) {
+    fn measure_all(
+        &mut self,
+        comparison: &Comparison,
+        target: &MelImage,
+        to: &mut [Totals],
+    ) -> Result<()> {
+        for ((_, method), totals) in METHODS.iter().zip(to) {
             let start = Instant::now();
-            let channels = self.play(*way, trial.content, target)?;
-            tally.compute_s += start.elapsed().as_secs_f64();
-            self.judge(trial, &Audio { sample_rate_hz: SYNTH_RATE_HZ, channels }, tally)?;
+            let channels = self.convert(*method, comparison.content, target)?;
+            totals.compute_s += start.elapsed().as_secs_f64();
+            self.measure(comparison, &Audio { sample_rate_hz: SYNTH_RATE_HZ, channels }, totals)?;
         }
         Ok(())
     }
 
-    fn judge(&mut self, trial: &Trial, audio: &Audio, to: &mut Tally) -> Result<()> {
-        let Trial { score, truth, .. } = trial;
+    fn measure(&mut self, comparison: &Comparison, audio: &Audio, to: &mut Totals) -> Result<()> {
+        let Comparison { score, truth, .. } = comparison;
         let last_onset_s = score.length_s - SHORTEST_NOTE_S;
-        to.takes += 1.0;
+        to.renderings += 1.0;
         to.audio_s += f64::from(score.length_s);
-        let asked: Vec<Note> =
+        let score_notes: Vec<Note> =
             score.notes.iter().filter(|n| n.onset_s < last_onset_s).map(Note::from).collect();
-        let heard = self.ear.transcribe(audio)?;
-        let agreed = agreement(&asked, &heard);
-        to.f1 += agreed.f1();
-        to.unasked += agreed.unasked();
-        to.jaccard += pitch_jaccard_distance(&heard, trial.truth_notes);
+        let notes = self.transcriber.transcribe(audio)?;
+        let agreement = agreement(&score_notes, &notes);
+        to.f1 += agreement.f1();
+        to.extra += agreement.extra();
+        to.jaccard += pitch_jaccard_distance(&notes, comparison.truth_notes);
         let image = self.image(&audio.at_rate(self.mel.sample_rate_hz)?);
         to.lsd_db += mel_lsd_db(&image, &self.image(&truth.model_rate), self.mel.range_db);
         to.convergence += self.convergence.compare(&audio.channels, &truth.audio.channels);
@@ -300,10 +305,15 @@ impl Bench {
     }
 
     /// Stereo audio at the synthesiser's rate.
-    fn play(&mut self, way: Way, content: &Rendering, target: &MelImage) -> Result<Vec<Vec<f32>>> {
-        match way {
-            Way::ContentCopy => Ok(content.audio.channels.clone()),
-            Way::Guided(iterations) => {
+    fn convert(
+        &mut self,
+        method: Method,
+        content: &Rendering,
+        target: &MelImage,
+    ) -> Result<Vec<Vec<f32>>> {
+        match method {
+            Method::ContentCopy => Ok(content.audio.channels.clone()),
+            Method::Guided(iterations) => {
                 let channels: Vec<&[f32]> =
                     content.audio.channels.iter().map(Vec::as_slice).collect();
                 let mut out = Vec::new();
@@ -319,8 +329,8 @@ impl Bench {
                 self.guided.render(&request, &mut out);
                 Ok(out)
             }
-            Way::RandomPhase | Way::ContentPhase => {
-                let channels = vec![self.mel_alone(way, content, target)];
+            Method::RandomPhase | Method::ContentPhase => {
+                let channels = vec![self.mel_alone(method, content, target)];
                 let mono = Audio { sample_rate_hz: self.mel.sample_rate_hz, channels };
                 let mut up = mono.at_rate(SYNTH_RATE_HZ)?.channels.remove(0);
                 up.resize(content.audio.frames(), 0.0);
@@ -330,10 +340,10 @@ impl Bench {
     }
 
     /// Mono audio at the model's rate from the image's magnitudes.
-    fn mel_alone(&self, way: Way, content: &Rendering, target: &MelImage) -> Vec<f32> {
+    fn mel_alone(&self, method: Method, content: &Rendering, target: &MelImage) -> Vec<f32> {
         let (n_fft, hop, len) = (self.mel.n_fft, self.mel.hop_length, content.model_rate.frames());
         let magnitude = mel_to_magnitude(target, &self.mel);
-        if matches!(way, Way::RandomPhase) {
+        if matches!(method, Method::RandomPhase) {
             return griffin_lim(&magnitude, n_fft, hop, 32, MOMENTUM, len, 1);
         }
         let (mut stft, mut phases) = (Stft::new(n_fft, hop), Vec::new());
@@ -342,7 +352,7 @@ impl Bench {
     }
 }
 
-/// Brings channels together to [`LEVEL_DBFS`] RMS.
+/// Scales all channels together to [`LEVEL_DBFS`] RMS.
 fn level(channels: &mut [Vec<f32>]) {
     let samples: usize = channels.iter().map(Vec::len).sum();
     let power = channels.iter().flatten().map(|x| x * x).sum::<f32>() / samples.max(1) as f32;

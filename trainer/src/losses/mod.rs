@@ -1,7 +1,7 @@
-//! Loss terms, and their weighted sum.
+//! Loss terms and their weighted sum.
 //!
-//! Every term is a function of candle tensors that gives a scalar; its gradient is checked against
-//! finite differences in `tests/learning/gradients.rs`.
+//! Every term is a function from candle tensors to a scalar. `tests/learning/gradients.rs` checks
+//! the gradients with finite differences.
 
 mod feature_network;
 pub mod gram_style;
@@ -14,7 +14,7 @@ pub mod vggish;
 
 use candle_core::Tensor;
 
-/// The weighted sum of a step's terms, and each term by itself.
+/// The terms of a step and their weighted sum.
 #[derive(Default)]
 pub struct Losses {
     total: Option<Tensor>,
@@ -22,7 +22,10 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Adds `weight * term`. A term of weight 0 is not even computed.
+    /// Adds `weight * term`. A term of weight 0 is not computed.
+    ///
+    /// # Errors
+    /// If the term cannot be computed.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -42,12 +45,12 @@ impl Losses {
         Ok(())
     }
 
-    /// What is minimised; none where every weight was 0.
+    /// The weighted sum; `None` if all weights are 0.
     pub fn total(&self) -> Option<&Tensor> {
         self.total.as_ref()
     }
 
-    /// Each term, unweighted.
+    /// The terms without their weights.
     pub fn terms(&self) -> &[(&'static str, Tensor)] {
         &self.terms
     }

@@ -1,7 +1,7 @@
-//! From values to colours.
+//! Colour map and line colours.
 
-/// Nine points of matplotlib's `magma` (CC0), evenly spaced from 0 to 1; between them it is
-/// interpolated.
+/// Nine points of matplotlib's `magma` (CC0), evenly spaced from 0 to 1. Colours between them are
+/// interpolated linearly.
 const MAGMA: [[u8; 3]; 9] = [
     [0, 0, 4],
     [28, 16, 68],
@@ -14,7 +14,7 @@ const MAGMA: [[u8; 3]; 9] = [
     [252, 253, 191],
 ];
 
-/// The colour of a value in `[0, 1]`; what lies outside is clamped, what is no number is white.
+/// The colour of a value in `[0, 1]`. Other values are clamped; NaN is white.
 pub fn magma(value: f32) -> [u8; 3] {
     if value.is_nan() {
         return [255; 3];
@@ -28,7 +28,7 @@ pub fn magma(value: f32) -> [u8; 3] {
     })
 }
 
-/// Colours that tell curves apart.
+/// Colours of the lines of a chart.
 pub const PALETTE: [[u8; 3]; 8] = [
     [31, 119, 180],
     [255, 127, 14],

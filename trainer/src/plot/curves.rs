@@ -1,4 +1,5 @@
-//! Lines over steps, on a logarithmic axis where values are above zero and span a decade.
+//! Line charts over steps. The value axis is logarithmic if all values are positive and span more
+//! than a decade.
 
 use std::path::Path;
 
@@ -13,23 +14,26 @@ use super::{colour, font};
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// Its name in the legend.
+    /// Name in the legend.
     pub name: String,
-    /// (step, value); values that are not finite are left out.
+    /// Pairs of step and value. Values that are not finite are omitted.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Charts below each other, each with a title and its lines.
+/// A column of charts, each with a title and lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curves {
-    /// (title, lines)
+    /// Title and lines of each chart.
     pub charts: Vec<(String, Vec<Curve>)>,
 }
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 impl Curves {
-    /// Draws all charts into one PNG.
+    /// Draws all charts into one PNG file.
+    ///
+    /// # Errors
+    /// If drawing fails or the file cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
         font::register()?;
         let (width, height) = (900, 320 * self.charts.len().max(1) as u32);
@@ -86,11 +90,11 @@ fn draw_chart(
     }
 }
 
-/// Whether a number is 1, 2 or 5 times a power of ten: of a decade's ten lines, those whose labels
-/// do not touch.
+/// Whether a number is 1, 2 or 5 times a power of ten. Only these of a decade's lines have labels,
+/// so that labels do not overlap.
 fn is_one_two_or_five(value: f64) -> bool {
     let mantissa = value / 10f64.powf((value.log10() + 1e-9).floor());
-    [1.0, 2.0, 5.0].iter().any(|wanted| (mantissa - wanted).abs() < 1e-6)
+    [1.0, 2.0, 5.0].iter().any(|digit| (mantissa - digit).abs() < 1e-6)
 }
 
 fn draw_lines<'a, X, Y>(
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_what_a_run_can_throw_at_it() {
+    fn unusual_values_of_a_run_are_drawn() {
         let folder = tempfile::tempdir().unwrap();
         let curve = |name: &str, points: &[(f64, f64)]| Curve {
             name: name.into(),
@@ -168,6 +172,6 @@ mod tests {
         let picture = image::open(path).unwrap().to_rgb8();
         assert_eq!(picture.dimensions(), (900, 960));
         let [r, g, b] = colour::PALETTE[0];
-        assert!(picture.pixels().any(|pixel| pixel.0 == [r, g, b]), "the first line is there");
+        assert!(picture.pixels().any(|pixel| pixel.0 == [r, g, b]), "the first line is drawn");
     }
 }

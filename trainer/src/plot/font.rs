@@ -1,13 +1,16 @@
-//! The font of all pictures: egui's default, whose bytes come with its package.
+//! The font of all pictures: egui's default font, which its crate contains.
 
 use std::sync::OnceLock;
 
 use plotters::style::{FontStyle, register_font};
 
-/// The name under which plotters finds it.
+/// Font family in plotters.
 pub const FAMILY: &str = "sans-serif";
 
-/// Registers the font once.
+/// Registers the font, once per process.
+///
+/// # Errors
+/// If the font cannot be parsed.
 pub fn register() -> anyhow::Result<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let bytes = epaint_default_fonts::UBUNTU_LIGHT;

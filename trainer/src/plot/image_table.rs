@@ -1,4 +1,4 @@
-//! A table of spectrograms: one row an example, one column a role.
+//! A picture with a table of spectrograms: one row for each example, one column for each role.
 
 use std::path::Path;
 
@@ -10,24 +10,27 @@ use plotters::prelude::*;
 
 use super::{colour, font};
 
-/// Pixels of one cell of a spectrogram along each axis.
+/// Pixels of one spectrogram value along each axis.
 const ZOOM: u32 = 2;
-/// Pixels between panels.
+/// Pixels between spectrograms.
 const GAP: u32 = 10;
-/// Pixels of the line of column names, and of each row's name.
+/// Height in pixels of the column titles and of each row's title.
 const TEXT: u32 = 22;
 
-/// Spectrograms in rows, each row with its name, each column with its role.
+/// Spectrograms with row and column titles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageTable {
-    /// The roles: content, style, target, output, ...
+    /// Column titles: content, style, target, output, ...
     pub columns: Vec<String>,
-    /// Name and images of every example; as many images as columns.
+    /// Title and images of each row, one image for each column.
     pub rows: Vec<(String, Vec<MelImage>)>,
 }
 
 impl ImageTable {
-    /// Draws the table; low notes are at the bottom, time runs to the right.
+    /// Draws the table as PNG. Low bands are at the bottom, time increases to the right.
+    ///
+    /// # Errors
+    /// If drawing fails or the file cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
         let (cell_width, cell_height) = self.cell();
         let width = GAP + self.columns.len() as u32 * (cell_width + GAP);
@@ -50,7 +53,7 @@ impl ImageTable {
         Ok(whole_file::write(path, &bytes)?)
     }
 
-    /// The largest panel's width and height.
+    /// Width and height of the largest spectrogram.
     fn cell(&self) -> (u32, u32) {
         let images = || self.rows.iter().flat_map(|(_, images)| images);
         let width = images().map(|image| image.frames).max().unwrap_or(1) as u32;

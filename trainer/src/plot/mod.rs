@@ -1,5 +1,4 @@
-//! Pictures as PNG: spectrogram panels and curves, with a font of our own (no screen, no system
-//! font).
+//! Pictures as PNG files: spectrograms and curves. They need neither a display nor system fonts.
 
 pub mod colour;
 pub mod curves;

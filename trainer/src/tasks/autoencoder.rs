@@ -1,4 +1,5 @@
-//! `trainer train --model autoencoder`: trains encoder and decoder, from principal components.
+//! `trainer train --model autoencoder`: trains encoder and decoder from the principal components
+//! (`docs/decisions/027-autoencoder-principal-components.md`).
 
 use std::collections::BTreeMap;
 use std::path::Path;

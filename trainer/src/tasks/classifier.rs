@@ -1,4 +1,4 @@
-//! Training the classifier on a dataset's images.
+//! Trains the classifier on a dataset's images.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::plot::ImageTable;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
-/// Images judged at once in validation.
+/// Batch size of the validation.
 const VALIDATION_BATCH: usize = 32;
 
 /// Dataset and network of a classifier run.
@@ -39,7 +39,10 @@ pub struct ClassifierTask {
 }
 
 impl ClassifierTask {
-    /// Reads the dataset and builds the network, from a model file where the setup names one.
+    /// Opens the dataset and builds the network, from a model file if the setup contains one.
+    ///
+    /// # Errors
+    /// If a file cannot be read or a split has no sounding windows.
     pub fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let config = setup.config;
         let dataset = open_dataset(Path::new(&config.data))?;
@@ -73,7 +76,7 @@ impl ClassifierTask {
         })
     }
 
-    /// Images `(B, n_mels, frames, 1)` and labels `(B)`.
+    /// Images `(B, n_mels, frames, 1)` and labels `(B)`; augmented if `rng` is present.
     fn tensors(
         &self,
         refs: &[ImageRef],
@@ -85,7 +88,7 @@ impl ClassifierTask {
             let start = pixels.len();
             self.dataset.extend_f32(at, &mut pixels);
             if let Some(rng) = rng.as_deref_mut() {
-                disguise(
+                augment(
                     &mut pixels[start..],
                     frames,
                     self.shape.mel.range_db,
@@ -106,7 +109,7 @@ impl ClassifierTask {
     }
 }
 
-/// Up to `count` windows of a split in which something sounds, spread evenly.
+/// Up to `count` evenly spaced windows of a split that are not silent.
 fn sounding(dataset: &dyn ImageSet, split: Split, count: usize) -> Result<Vec<ImageRef>> {
     let all: Vec<_> = dataset.images(split).into_iter().filter(|at| dataset.sounds(*at)).collect();
     anyhow::ensure!(
@@ -117,8 +120,8 @@ fn sounding(dataset: &dyn ImageSet, split: Split, count: usize) -> Result<Vec<Im
     Ok((0..count).map(|i| all[i * all.len() / count]).collect())
 }
 
-/// Changes level, tilt and noise floor of an image: what says nothing about the instrument.
-fn disguise(
+/// Changes level, tilt and noise floor of an image, which do not depend on the instrument.
+fn augment(
     image: &mut [f32],
     frames: usize,
     range_db: f32,
@@ -132,7 +135,7 @@ fn disguise(
     for (mel, row) in image.chunks_exact_mut(frames).enumerate() {
         let change = level + tilt * (2.0 * mel as f32 / (n_mels - 1).max(1) as f32 - 1.0);
         for value in row {
-            // What lies on the floor stays there: below it nothing is known.
+            // A value at the floor stays there, because the level below it is not in the image.
             let changed = if *value > 0.0 { *value + change } else { *value };
             *value = (changed + noise * rng.random_range(-1.0..1.0f32)).clamp(0.0, 1.0);
         }
@@ -163,27 +166,28 @@ impl Task for ClassifierTask {
     fn validate(&mut self) -> Result<Metrics> {
         let refs = self.validation.clone();
         let classes = self.shape.instruments.len();
-        let (mut cross_entropy, mut heard, mut of) = (0.0, vec![0.0; classes], vec![0.0; classes]);
+        let (mut cross_entropy, mut correct, mut counts) =
+            (0.0, vec![0.0; classes], vec![0.0; classes]);
         for chunk in refs.chunks(VALIDATION_BATCH) {
             let (images, labels) = self.tensors(chunk, None)?;
             let logits = self.logits(&images)?;
             cross_entropy +=
                 f64::from(label::label(&logits, &labels)?.to_scalar::<f32>()?) * chunk.len() as f64;
-            for (at, answer) in chunk.iter().zip(logits.argmax(D::Minus1)?.to_vec1::<u32>()?) {
-                of[at.instrument] += 1.0;
-                heard[at.instrument] += f64::from(u8::from(answer as usize == at.instrument));
+            for (at, class) in chunk.iter().zip(logits.argmax(D::Minus1)?.to_vec1::<u32>()?) {
+                counts[at.instrument] += 1.0;
+                correct[at.instrument] += f64::from(u8::from(class as usize == at.instrument));
             }
         }
         let cross_entropy = cross_entropy / refs.len() as f64;
-        let accuracy = heard.iter().sum::<f64>() / refs.len() as f64;
+        let accuracy = correct.iter().sum::<f64>() / refs.len() as f64;
         let mut values = BTreeMap::from([
             ("cross_entropy".into(), cross_entropy),
             ("accuracy".into(), accuracy),
         ]);
-        for ((name, heard), of) in
-            self.shape.instruments.iter().zip(heard).zip(of).filter(|(_, of)| *of > 0.0)
+        for ((name, correct), count) in
+            self.shape.instruments.iter().zip(correct).zip(counts).filter(|(_, count)| *count > 0.0)
         {
-            values.insert(format!("accuracy.{name}"), heard / of);
+            values.insert(format!("accuracy.{name}"), correct / count);
         }
         Ok(Metrics { monitor: cross_entropy, values })
     }

@@ -49,9 +49,9 @@ pub struct DiffusionTask {
 impl DiffusionTask {
     /// Opens the datasets and builds the networks.
     ///
-    /// The setup's model file is a trained autoencoder or a whole model, whose denoiser is then
-    /// trained further. If the instruments of the data differ from those of the model, the
-    /// instrument head has new weights.
+    /// The setup's model file is a trained autoencoder or a whole model. The denoiser of a whole
+    /// model is trained further. If the instruments of the data differ from those of the model,
+    /// the instrument head has new weights.
     ///
     /// # Errors
     /// If a dataset or the model file cannot be used.
@@ -82,7 +82,7 @@ impl DiffusionTask {
             let head = format!("{STYLE}.{LABEL}.");
             let same = trained.style.instruments == config.model.style.instruments;
             let kept = base.tensors.iter().filter(|(name, _)| same || !name.starts_with(&head));
-            fill(&mut store, &growth::grown(kept, &config.model, config.seed)?);
+            fill(&mut store, &growth::grow(kept, &config.model, config.seed)?);
         }
         let nets = Denoiser::load(&mut &mut store, &config.model)?;
         let channel_weights = latents.channel_weights(config.diffusion.channel_power, &ops)?;
@@ -116,7 +116,8 @@ impl DiffusionTask {
         let style = self.nets.style.forward(&mut self.ops, &batch.style)?;
         let [tokens, pooled, profile] = [&style.tokens, &style.pooled, &batch.profile]
             .map(|condition| condition.broadcast_mul(&batch.keep_style));
-        let style_kv = self.nets.unet.read(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
+        let style_kv =
+            self.nets.unet.precompute_style(&mut self.ops, &tokens?, &pooled?, Some(&profile?))?;
         let (content, mask, timestep) = (&batch.content, &batch.mask, &batch.timestep);
         let conditions = Conditions { content, mask, timestep, style: &style_kv };
         let prediction = self.nets.unet.forward(&mut self.ops, &batch.noisy, &conditions)?;

@@ -1,74 +1,75 @@
-//! How well two sets of notes agree.
+//! Agreement of two sets of notes.
 
 use super::Note;
 
-/// Onsets this near are the same, rounded to 0.1 ms (`mir_eval.transcription`).
+/// Onset tolerance, after rounding to 0.1 ms (`mir_eval.transcription`).
 const ONSET_TOLERANCE_S: f64 = 0.05;
-/// Pitches this near are the same.
+/// Pitch tolerance.
 const PITCH_TOLERANCE_CENTS: f64 = 50.0;
-/// The step in which [`pitch_jaccard_distance`] looks.
+/// Time step of [`pitch_jaccard_distance`].
 const STEP_S: f64 = 0.01;
 
-/// How many notes were asked for, heard, and both.
+/// Numbers of notes in the score, in the transcription and in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agreement {
     /// Notes of the score.
-    pub asked: usize,
-    /// Notes that were heard.
-    pub heard: usize,
-    /// Notes of the score that were heard.
-    pub found: usize,
+    pub score: usize,
+    /// Transcribed notes.
+    pub transcribed: usize,
+    /// Notes of the score with a matching transcribed note.
+    pub matched: usize,
 }
 
 impl Agreement {
     /// Harmonic mean of precision and recall, 0 to 1: note F1 ("onset only" in `mir_eval`).
     pub fn f1(&self) -> f64 {
-        2.0 * self.found as f64 / (self.asked + self.heard).max(1) as f64
+        2.0 * self.matched as f64 / (self.score + self.transcribed).max(1) as f64
     }
 
-    /// Notes heard that nobody asked for, as a share of those that were asked for.
-    pub fn unasked(&self) -> f64 {
-        (self.heard - self.found) as f64 / self.asked.max(1) as f64
+    /// Transcribed notes without a match, divided by the number of notes in the score.
+    pub fn extra(&self) -> f64 {
+        (self.transcribed - self.matched) as f64 / self.score.max(1) as f64
     }
 }
 
-/// Matches notes one to one, as many as possible: onsets within 50 ms, pitches within 50 cents,
-/// ends ignored (`mir_eval.transcription.match_notes` with `offset_ratio=None`).
-pub fn agreement(score: &[Note], heard: &[Note]) -> Agreement {
+/// Matches notes one to one with the maximum number of pairs. Onsets must be within 50 ms and
+/// pitches within 50 cents; ends are ignored (`mir_eval.transcription.match_notes` with
+/// `offset_ratio=None`).
+pub fn agreement(score: &[Note], transcribed: &[Note]) -> Agreement {
     let same = |a: &Note, b: &Note| {
         let onset_s = ((a.onset_s - b.onset_s).abs() * 1e4).round_ties_even() / 1e4;
         onset_s <= ONSET_TOLERANCE_S && 100.0 * (a.pitch - b.pitch).abs() <= PITCH_TOLERANCE_CENTS
     };
-    let near = |a: &Note| (0..heard.len()).filter(|&i| same(a, &heard[i])).collect();
+    let near = |a: &Note| (0..transcribed.len()).filter(|&i| same(a, &transcribed[i])).collect();
     let near: Vec<Vec<usize>> = score.iter().map(near).collect();
-    let mut of = vec![None; heard.len()];
+    let mut matches = vec![None; transcribed.len()];
     let mut match_one =
-        |asked: &usize| augment(*asked, &near, &mut of, &mut vec![false; heard.len()]);
-    let found = (0..score.len()).filter(|asked| match_one(asked)).count();
-    Agreement { asked: score.len(), heard: heard.len(), found }
+        |note: &usize| augment(*note, &near, &mut matches, &mut vec![false; transcribed.len()]);
+    let matched = (0..score.len()).filter(|note| match_one(note)).count();
+    Agreement { score: score.len(), transcribed: transcribed.len(), matched }
 }
 
-/// Finds a note for `asked`, if need be by moving others to another one (Kuhn 1955).
+/// Finds a match for a score note, and reassigns other matches if necessary (Kuhn 1955).
 fn augment(
-    asked: usize,
+    note: usize,
     near: &[Vec<usize>],
-    of: &mut [Option<usize>],
-    tried: &mut [bool],
+    matches: &mut [Option<usize>],
+    visited: &mut [bool],
 ) -> bool {
-    for &heard in &near[asked] {
-        if std::mem::replace(&mut tried[heard], true) {
+    for &candidate in &near[note] {
+        if std::mem::replace(&mut visited[candidate], true) {
             continue;
         }
-        if of[heard].is_none_or(|other| augment(other, near, of, tried)) {
-            of[heard] = Some(asked);
+        if matches[candidate].is_none_or(|other| augment(other, near, matches, visited)) {
+            matches[candidate] = Some(note);
             return true;
         }
     }
     false
 }
 
-/// The Jaccard distance `1 - |A and B| / |A or B|` of the keys that sound, mean over the times at
-/// which any of either does (after Cífka et al. 2021, who average over all times); 0 to 1.
+/// The Jaccard distance `1 - |A and B| / |A or B|` of the sounding keys, 0 to 1. It is averaged
+/// over the times at which any key sounds (Cífka et al. 2021 average over all times).
 pub fn pitch_jaccard_distance(a: &[Note], b: &[Note]) -> f64 {
     let steps = a.iter().chain(b).map(|n| n.offset_s / STEP_S).fold(0.0, f64::max).ceil() as usize;
     let (a, b) = (keys_by_step(a, steps), keys_by_step(b, steps));
@@ -81,7 +82,7 @@ pub fn pitch_jaccard_distance(a: &[Note], b: &[Note]) -> f64 {
     sum / f64::from(count.max(1))
 }
 
-/// The keys that sound at each step, a bit each.
+/// The sounding keys at each step, one bit each.
 fn keys_by_step(notes: &[Note], steps: usize) -> Vec<u128> {
     let mut keys = vec![0u128; steps];
     for note in notes {
@@ -103,25 +104,26 @@ mod tests {
     }
 
     #[test]
-    fn matching_is_one_to_one_and_as_large_as_possible() {
-        // The first may take either, the second only the one that the first would take first.
+    fn matching_is_one_to_one_and_maximal() {
+        // The first note matches two notes. The second matches only the one that the first tries
+        // first.
         let score = [note(0.00, 1.0, 60.0), note(0.08, 1.0, 60.0), note(2.0, 3.0, 64.0)];
-        let heard = [
+        let transcribed = [
             note(0.04, 1.0, 60.0),
             note(-0.04, 1.0, 60.0),
             note(2.0, 2.1, 64.4),
             note(2.0, 3.0, 65.0),
         ];
-        let agreement = agreement(&score, &heard);
-        assert_eq!(agreement, Agreement { asked: 3, heard: 4, found: 3 });
+        let agreement = agreement(&score, &transcribed);
+        assert_eq!(agreement, Agreement { score: 3, transcribed: 4, matched: 3 });
         assert!(
             (agreement.f1() - 6.0 / 7.0).abs() < 1e-12
-                && (agreement.unasked() - 1.0 / 3.0).abs() < 1e-12
+                && (agreement.extra() - 1.0 / 3.0).abs() < 1e-12
         );
     }
 
     #[test]
-    fn the_distance_of_the_same_notes_is_0_of_others_1_and_of_nothing_0() {
+    fn equal_notes_have_distance_0_and_different_notes_1() {
         let a = [note(0.0, 1.0, 60.0), note(0.0, 1.0, 64.0)];
         assert_eq!(pitch_jaccard_distance(&a, &a), 0.0);
         assert_eq!(pitch_jaccard_distance(&a, &[note(0.0, 1.0, 61.0)]), 1.0);

@@ -1,8 +1,8 @@
-//! Basic Pitch: how probable is each key of a piano at each time?
+//! Basic Pitch: the posterior of each piano key at each time.
 //!
 //! R. M. Bittner et al., "A Lightweight Instrument-Agnostic Model for Polyphonic Note Transcription
-//! and Multipitch Estimation", ICASSP 2022. The network takes two seconds at once; windows overlap
-//! by 30 frames, of which half are cut from either side, as in the authors' package.
+//! and Multipitch Estimation", ICASSP 2022. The network processes windows of two seconds. Windows
+//! overlap by 30 frames, and half of the overlap is cut at each side, like in the authors' package.
 
 use engine::audio_file::Audio;
 use engine::dsp::resample::resampled;
@@ -14,20 +14,20 @@ use super::note_creation::NoteCreation;
 use super::posteriors::{FRAME_SAMPLES, KEYS, Posteriors, RATE_HZ, WINDOW_FRAMES, WINDOW_SAMPLES};
 use crate::data::score::Score;
 
-/// Frames that two windows share.
+/// Frames of overlap of two windows.
 const OVERLAP_FRAMES: usize = 30;
 /// Samples from one window to the next.
 const HOP_SAMPLES: usize = WINDOW_SAMPLES - OVERLAP_FRAMES * FRAME_SAMPLES;
-/// Whole frames in a second, by which the package cuts its answer to length.
+/// Complete frames per second. The package uses this number to cut its output to length.
 const FRAMES_PER_SECOND: u32 = RATE_HZ / FRAME_SAMPLES as u32;
 
-/// The network as its authors publish it (`trainer/models/basic-pitch`).
+/// The network as published (`trainer/models/basic-pitch`).
 static NETWORK: &[u8] = include_bytes!("../../models/basic-pitch/nmp.onnx");
-/// Its outputs.
+/// Names of its outputs.
 const NOTE_OUTPUT: &str = "StatefulPartitionedCall:1";
 const ONSET_OUTPUT: &str = "StatefulPartitionedCall:2";
 
-/// The loaded network. Calls may come from several threads at once.
+/// The loaded network. Calls may be concurrent.
 pub struct BasicPitch {
     model: Model,
     input: NodeId,
@@ -36,10 +36,10 @@ pub struct BasicPitch {
 }
 
 impl BasicPitch {
-    /// Loads the network, which is part of this program.
+    /// Loads the network, which is embedded in the program.
     ///
     /// # Errors
-    /// If this build's runtime cannot run it.
+    /// If the runtime does not support the network.
     pub fn new() -> Result<Self> {
         let model = Model::load_static_slice(NETWORK).map_err(|e| failed(&e))?;
         let node = |name| model.node_id(name).map_err(|e| failed(&e));
@@ -47,35 +47,35 @@ impl BasicPitch {
         let input = *model
             .input_ids()
             .first()
-            .ok_or_else(|| Error::Compute("Basic Pitch: no input".into()))?;
+            .ok_or_else(|| Error::Compute("Basic Pitch: the network has no input".into()))?;
         Ok(Self { model, input, notes, onsets })
     }
 
-    /// The notes of a recording of any rate from 8 to 192 kHz, with the package's defaults.
+    /// The notes of a recording with a rate from 8 to 192 kHz, with the package's defaults.
     ///
     /// # Errors
-    /// If the rate is not usable.
+    /// If the rate is not supported.
     pub fn transcribe(&self, audio: &Audio) -> Result<Vec<Note>> {
-        Ok(NoteCreation::default().notes(&self.heard(audio)?))
+        Ok(NoteCreation::default().notes(&self.audio_posteriors(audio)?))
     }
 
-    /// The same notes as a score, as long as the recording, to be played again.
+    /// The notes as a score of the recording's length.
     ///
     /// # Errors
     /// As [`BasicPitch::transcribe`].
     pub fn score(&self, audio: &Audio) -> Result<Score> {
         let length_s = audio.frames() as f32 / audio.sample_rate_hz as f32;
-        Ok(NoteCreation::default().score(&self.heard(audio)?, length_s))
+        Ok(NoteCreation::default().score(&self.audio_posteriors(audio)?, length_s))
     }
 
-    fn heard(&self, audio: &Audio) -> Result<Posteriors> {
+    fn audio_posteriors(&self, audio: &Audio) -> Result<Posteriors> {
         self.posteriors(&resampled(&audio.mono(), audio.sample_rate_hz, RATE_HZ)?)
     }
 
     /// The posteriors of a mono signal at [`RATE_HZ`], one frame every [`FRAME_SAMPLES`].
     ///
     /// # Errors
-    /// If the network cannot be run.
+    /// If the network fails.
     pub fn posteriors(&self, signal: &[f32]) -> Result<Posteriors> {
         let lead = OVERLAP_FRAMES / 2 * FRAME_SAMPLES;
         let mut posteriors = Posteriors::default();
@@ -91,7 +91,7 @@ impl BasicPitch {
         Ok(posteriors)
     }
 
-    /// Runs one window and appends the frames that are its own.
+    /// Runs the network on one window and appends the frames outside the overlap.
     fn append(&self, window: Vec<f32>, to: &mut Posteriors) -> Result<()> {
         let input = Value::from_shape([1, WINDOW_SAMPLES, 1], window).map_err(|e| failed(&e))?;
         let outputs =
@@ -103,7 +103,9 @@ impl BasicPitch {
             let (shape, data): ([usize; 3], Vec<f32>) =
                 value.into_shape_vec().map_err(|e| failed(&e))?;
             if shape != [1, WINDOW_FRAMES, KEYS] {
-                return Err(Error::Compute(format!("Basic Pitch: an answer of shape {shape:?}")));
+                return Err(Error::Compute(format!(
+                    "Basic Pitch: unexpected output shape {shape:?}"
+                )));
             }
             out.extend_from_slice(&data[own.clone()]);
         }
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
     use crate::transcription::agreement::agreement;
 
-    /// A tone with four harmonics from `onset_s` to `end_s`.
+    /// Adds a tone with four harmonics from `onset_s` to `end_s`.
     fn tone(signal: &mut [f32], key: f64, onset_s: f64, end_s: f64) {
         let hz = 440.0 * ((key - 69.0) / 12.0).exp2();
         let at = |s: f64| (s * f64::from(RATE_HZ)) as usize;
@@ -137,25 +139,25 @@ mod tests {
     }
 
     #[test]
-    fn tones_are_heard_where_they_begin() {
+    fn tones_are_transcribed_at_their_onsets() {
         let mut signal = vec![0.0; 4 * RATE_HZ as usize];
         let note = |pitch, onset_s, offset_s| Note { onset_s, offset_s, pitch };
         let played = [note(60.0, 0.5, 1.5), note(67.0, 1.5, 2.5), note(76.0, 2.5, 3.5)];
         played.iter().for_each(|n| tone(&mut signal, n.pitch, n.onset_s, n.offset_s));
-        let heard = BasicPitch::new().unwrap().transcribe(&audio(vec![signal])).unwrap();
-        // So bare a sound has overtones that are taken for notes too.
-        assert_eq!(agreement(&played, &heard).found, 3, "{heard:?}");
+        let transcribed = BasicPitch::new().unwrap().transcribe(&audio(vec![signal])).unwrap();
+        // The harmonics of such a simple sound are transcribed as notes too.
+        assert_eq!(agreement(&played, &transcribed).matched, 3, "{transcribed:?}");
         assert!(
-            heard
+            transcribed
                 .iter()
                 .all(|n| played.iter().any(|p| [0.0, 12.0, 24.0].contains(&(n.pitch - p.pitch))))
         );
     }
 
     #[test]
-    fn silence_and_nothing_hold_no_notes() {
-        let ear = BasicPitch::new().unwrap();
-        assert_eq!(ear.transcribe(&audio(vec![vec![0.0; 30_000]; 2])).unwrap(), []);
-        assert_eq!(ear.transcribe(&audio(vec![Vec::new()])).unwrap(), []);
+    fn silence_and_empty_audio_have_no_notes() {
+        let transcriber = BasicPitch::new().unwrap();
+        assert_eq!(transcriber.transcribe(&audio(vec![vec![0.0; 30_000]; 2])).unwrap(), []);
+        assert_eq!(transcriber.transcribe(&audio(vec![Vec::new()])).unwrap(), []);
     }
 }

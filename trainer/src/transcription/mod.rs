@@ -1,11 +1,12 @@
-//! Which notes are in a recording, and are they the score's?
+//! Transcription of recordings, and its agreement with a score.
 //!
 //! ```text
-//! audio -> BasicPitch (windows, ONNX network) -> Posteriors -> NoteCreation -> notes -> agreement with a score
+//! audio -> BasicPitch (windows, ONNX network) -> Posteriors -> NoteCreation -> notes
+//! notes, score -> agreement
 //! ```
 //!
-//! The transcriber is Spotify's Basic Pitch (`trainer/models/basic-pitch`); the figures are
-//! `mir_eval`'s. All of it gives what the Python packages give
+//! The transcriber is Spotify's Basic Pitch (`trainer/models/basic-pitch`); the measures are
+//! `mir_eval`'s. Both return the same results as the Python packages
 //! (`tests/reference/transcription.rs`).
 
 pub mod agreement;
@@ -15,18 +16,17 @@ pub mod posteriors;
 
 use crate::data::score;
 
-/// What is cut off later than this after its onset cannot be asked for: the transcriber does not
-/// take it for a note.
+/// Minimum length of a note at the end of a clip. The transcriber does not detect shorter notes.
 pub const SHORTEST_NOTE_S: f32 = 0.2;
 
-/// A note that a score asks for or a transcriber heard.
+/// A note of a score or of a transcription.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
-    /// When it starts, in seconds.
+    /// Onset in seconds.
     pub onset_s: f64,
-    /// When it ends, in seconds.
+    /// End in seconds.
     pub offset_s: f64,
-    /// MIDI pitch, which may lie between keys; 69 is 440 Hz.
+    /// MIDI pitch, not necessarily an integer; 69 is 440 Hz.
     pub pitch: f64,
 }
 

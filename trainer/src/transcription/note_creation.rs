@@ -1,9 +1,9 @@
-//! From posteriors to notes, as Basic Pitch's authors do it (`basic_pitch.note_creation`, version
-//! 0.4.0).
+//! From posteriors to notes, like `basic_pitch.note_creation` (version 0.4.0).
 //!
-//! From every peak of the onsets, last first, a key is followed until it is quiet for a while; what
-//! a note covers is taken away, a semitone around it too. Then the *melodia trick* (after Salamon
-//! and Gómez 2012): what is left is followed from its loudest point both ways.
+//! From every peak of the onsets, the latest first, a key is followed until it is quiet for several
+//! frames. The energy of the note is removed, including one semitone on each side. Then the
+//! *melodia trick* (after Salamon and Gómez 2012) follows the remaining energy in both directions,
+//! from its loudest point.
 
 use super::Note;
 use super::posteriors::{
@@ -11,31 +11,31 @@ use super::posteriors::{
 };
 use crate::data::score::{self, Score};
 
-/// A note ends when its key is quiet for so many frames.
+/// A note ends after this many quiet frames.
 const QUIET_FRAMES: usize = 11;
-/// Frames over which a rise of the note posterior counts as an onset.
+/// Frames over which an increase of the note posterior counts as an onset.
 const RISE_FRAMES: usize = 2;
-/// By so much more than they should, in seconds, windows drift: the package's own number.
+/// Correction of the drift of each window in seconds, a constant of the package.
 const DRIFT_S: f64 = 0.0018;
 
-/// What counts as a note; the default is the package's.
+/// Parameters of the note detection. The defaults are the package's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoteCreation {
-    /// Onset posterior, 0 to 1, from which a peak begins a note.
+    /// Minimum onset posterior of an onset peak, 0 to 1.
     pub onset_threshold: f64,
-    /// Note posterior, 0 to 1, below which a key is quiet.
+    /// Note posterior below which a key is quiet, 0 to 1.
     pub frame_threshold: f64,
-    /// Notes of so many frames or fewer are none.
+    /// Notes of this many frames or fewer are discarded.
     pub min_frames: usize,
-    /// Whether a steep rise of the note posterior is an onset too.
+    /// Whether a steep increase of the note posterior is an onset too.
     pub infer_onsets: bool,
-    /// Whether notes are looked for where there is no onset.
+    /// Whether notes without an onset are detected.
     pub melodia_trick: bool,
 }
 
 impl Default for NoteCreation {
     fn default() -> Self {
-        // 11 frames are the 127.7 ms of the package's `minimum_note_length`.
+        // 11 frames correspond to the 127.7 ms of the package's `minimum_note_length`.
         Self {
             onset_threshold: 0.5,
             frame_threshold: 0.3,
@@ -49,9 +49,9 @@ impl Default for NoteCreation {
 /// A note in frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameNote {
-    /// Its first frame.
+    /// First frame.
     pub start: usize,
-    /// The frame after its last.
+    /// Frame after the last.
     pub end: usize,
     /// MIDI key.
     pub key: u8,
@@ -68,8 +68,8 @@ impl NoteCreation {
         self.frame_notes(posteriors).into_iter().map(seconds).collect()
     }
 
-    /// The notes as the package writes them to a MIDI file, velocities 127 times their amplitudes,
-    /// in a score of `length_s`.
+    /// The notes like in the package's MIDI files (velocity is 127 times the amplitude), as a score
+    /// of `length_s`.
     pub fn score(&self, posteriors: &Posteriors, length_s: f32) -> Score {
         let played = |n: FrameNote| {
             let (onset_s, end_s) = (frame_time_s(n.start), frame_time_s(n.end));
@@ -84,8 +84,8 @@ impl NoteCreation {
         Score::new(self.frame_notes(posteriors).into_iter().map(played).collect(), length_s)
     }
 
-    /// The notes in frames: those with an onset, last first, then those of the melodia trick,
-    /// loudest first.
+    /// The notes in frames: those with an onset, the latest first, then those of the melodia trick,
+    /// the loudest first.
     pub fn frame_notes(&self, posteriors: &Posteriors) -> Vec<FrameNote> {
         let frames = posteriors.frames();
         if frames < 3 {
@@ -96,7 +96,7 @@ impl NoteCreation {
         } else {
             posteriors.onsets.iter().map(|&v| f64::from(v)).collect()
         };
-        let mut left = Left {
+        let mut remaining = Remaining {
             frames,
             threshold: self.frame_threshold,
             energy: posteriors.notes.iter().map(|&v| f64::from(v)).collect(),
@@ -109,24 +109,24 @@ impl NoteCreation {
                 let peak = here > value(start - 1) && here > value(start + 1);
                 if peak
                     && here >= self.onset_threshold
-                    && let Some(note) = self.checked(start, left.end(start, key), key)
+                    && let Some(note) = self.long_enough(start, remaining.end(start, key), key)
                 {
-                    (note.start..note.end).for_each(|frame| left.take(frame, key));
+                    (note.start..note.end).for_each(|frame| remaining.remove(frame, key));
                     notes.push(note);
                 }
             }
         }
         if self.melodia_trick {
-            while let Some((frame, key)) = left.loudest() {
-                let (start, end) = left.follow(frame, key);
-                notes.extend(self.checked(start, end, key));
+            while let Some((frame, key)) = remaining.loudest() {
+                let (start, end) = remaining.follow(frame, key);
+                notes.extend(self.long_enough(start, end, key));
             }
         }
         notes
     }
 
-    /// A note, if it is long enough.
-    fn checked(&self, start: usize, end: usize, key: usize) -> Option<FrameNote> {
+    /// The note, or `None` if it is too short.
+    fn long_enough(&self, start: usize, end: usize, key: usize) -> Option<FrameNote> {
         (end > start + self.min_frames).then(|| FrameNote { start, end, key: midi(key) })
     }
 }
@@ -135,15 +135,15 @@ fn midi(key: usize) -> u8 {
     LOWEST_KEY + key as u8
 }
 
-/// When a frame is, with the windows' drift taken out by the package's rule.
+/// Time of a frame, with the package's correction of the windows' drift.
 pub fn frame_time_s(frame: usize) -> f64 {
     let frame_s = FRAME_SAMPLES as f64 / f64::from(RATE_HZ);
     let surplus_frames = WINDOW_FRAMES as f64 - WINDOW_SAMPLES as f64 / FRAME_SAMPLES as f64;
     frame as f64 * frame_s - (frame_s * surplus_frames + DRIFT_S) * (frame / WINDOW_FRAMES) as f64
 }
 
-/// The onsets, or the rises of the notes where those are larger; rises are scaled to the onsets'
-/// maximum.
+/// The maximum of onset posteriors and increases of the note posteriors. The increases are scaled
+/// to the maximum of the onset posteriors.
 fn with_rises(posteriors: &Posteriors) -> Vec<f64> {
     let note = |frame: usize, key: usize| f64::from(posteriors.notes[frame * KEYS + key]);
     let mut rises = vec![0.0; posteriors.notes.len()];
@@ -166,57 +166,58 @@ fn with_rises(posteriors: &Posteriors) -> Vec<f64> {
         .collect()
 }
 
-/// What no note has taken yet.
-struct Left {
+/// The energy that is not part of a note yet.
+struct Remaining {
     frames: usize,
-    /// Below it a key is quiet.
+    /// Keys with less energy are quiet.
     threshold: f64,
     energy: Vec<f64>,
 }
 
-impl Left {
-    /// The frame after the last one that is not quiet, from an onset on.
+impl Remaining {
+    /// The frame after the last one that is not quiet, from an onset.
     fn end(&self, start: usize, key: usize) -> usize {
         let (mut frame, mut quiet) = (start + 1, 0);
         while frame < self.frames - 1 && quiet < QUIET_FRAMES {
-            quiet = if self.quiet(frame, key) { quiet + 1 } else { 0 };
+            quiet = if self.is_quiet(frame, key) { quiet + 1 } else { 0 };
             frame += 1;
         }
         frame - quiet
     }
 
-    fn quiet(&self, frame: usize, key: usize) -> bool {
+    fn is_quiet(&self, frame: usize, key: usize) -> bool {
         self.energy[frame * KEYS + key] < self.threshold
     }
 
-    /// Takes a key and its neighbours away from one frame.
-    fn take(&mut self, frame: usize, key: usize) {
+    /// Removes the energy of a key and its neighbours from one frame.
+    fn remove(&mut self, frame: usize, key: usize) {
         for taken in key.saturating_sub(1)..=(key + 1).min(KEYS - 1) {
             self.energy[frame * KEYS + taken] = 0.0;
         }
     }
 
-    /// The first of the loudest places, if it is above the threshold.
+    /// The first maximum, if it is above the threshold.
     fn loudest(&self) -> Option<(usize, usize)> {
         let louder = |a: (usize, f64), b: (usize, &f64)| if *b.1 > a.1 { (b.0, *b.1) } else { a };
         let (index, energy) = self.energy.iter().enumerate().fold((0, 0.0), louder);
         (energy > self.threshold).then_some((index / KEYS, index % KEYS))
     }
 
-    /// Takes what is connected to a place away, and says from where to where it goes.
+    /// Removes the energy that is connected to a point, and returns the start and the end of
+    /// the note.
     fn follow(&mut self, middle: usize, key: usize) -> (usize, usize) {
         self.energy[middle * KEYS + key] = 0.0;
         let (mut frame, mut quiet) = (middle + 1, 0);
         while frame < self.frames - 1 && quiet < QUIET_FRAMES {
-            quiet = if self.quiet(frame, key) { quiet + 1 } else { 0 };
-            self.take(frame, key);
+            quiet = if self.is_quiet(frame, key) { quiet + 1 } else { 0 };
+            self.remove(frame, key);
             frame += 1;
         }
         let end = (frame - 1).saturating_sub(quiet);
         let (mut frame, mut quiet) = (middle as isize - 1, 0);
         while frame > 0 && quiet < QUIET_FRAMES {
-            quiet = if self.quiet(frame as usize, key) { quiet + 1 } else { 0 };
-            self.take(frame as usize, key);
+            quiet = if self.is_quiet(frame as usize, key) { quiet + 1 } else { 0 };
+            self.remove(frame as usize, key);
             frame -= 1;
         }
         ((frame + 1) as usize + quiet, end)
@@ -227,7 +228,7 @@ impl Left {
 mod tests {
     use super::*;
 
-    /// One key that sounds from frame 20 to 49 and begins at 20.
+    /// Posteriors of one key that sounds from frame 20 to 49.
     fn posteriors(onset: f32) -> Posteriors {
         let mut posteriors =
             Posteriors { notes: vec![0.0; 100 * KEYS], onsets: vec![0.0; 100 * KEYS] };
@@ -237,13 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn an_onset_begins_a_note_and_silence_ends_it() {
+    fn a_note_starts_at_its_onset_and_ends_in_silence() {
         let notes = NoteCreation::default().frame_notes(&posteriors(0.9));
         assert_eq!(notes, [FrameNote { start: 20, end: 50, key: 60 }]);
     }
 
     #[test]
-    fn a_score_has_each_note_as_loud_as_it_is_sure() {
+    fn the_velocity_is_proportional_to_the_posterior() {
         let score = NoteCreation::default().score(&posteriors(0.9), 1.5);
         let [note] = score.notes[..] else { panic!("{score:?}") };
         assert_eq!((note.key, note.velocity), (60, 102), "0.8 of 127");
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_onset_is_found_by_the_melodia_trick_alone() {
+    fn only_the_melodia_trick_detects_notes_without_onsets() {
         let without =
             NoteCreation { infer_onsets: false, melodia_trick: false, ..NoteCreation::default() };
         assert_eq!(without.frame_notes(&posteriors(0.2)), []);

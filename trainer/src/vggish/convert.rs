@@ -1,4 +1,4 @@
-//! `trainer convert-vggish`: torchvggish's published weights as a feature network of ours.
+//! `trainer convert-vggish`: converts torchvggish's published weights to a feature network.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use super::pth::Pth;
 
 /// Converts VGGish weights in torch's format (.pth) for `feature_network`.
 ///
-/// Made for torchvggish's `vggish-10086976.pth`: tensors features.0 to features.13. Its embedding
-/// layers are left out, because no loss listens to them.
+/// The input is torchvggish's `vggish-10086976.pth`, with the tensors features.0 to features.13.
+/// Its embedding layers are left out, because no loss uses them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// State dict of torchvggish's network.
@@ -23,7 +23,7 @@ pub struct Args {
     pub out: PathBuf,
 }
 
-/// Reads the weights, and writes those of the convolutions.
+/// Reads the weights and writes those of the convolutions.
 ///
 /// # Errors
 /// As [`checkpoint`], or if the file cannot be written.
@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// The convolutions of a torch state dict as a checkpoint.
 ///
 /// # Errors
-/// If the file cannot be read, is no state dict, or lacks a weight of the right shape and type.
+/// If the file cannot be read, is not a state dict, or lacks a weight of the right shape and type.
 pub fn checkpoint(path: &Path) -> engine::Result<Checkpoint> {
     let file = Pth::open(path)?;
     let mut checkpoint = Checkpoint::new(Kind::Vggish, &())?;

@@ -1,4 +1,4 @@
-//! From our log-mel image to VGGish's examples: fixed, and with a gradient.
+//! Approximates VGGish's examples from our log-mel image with fixed, differentiable operations.
 
 use candle_core::{Device, Tensor};
 use engine::Result;
@@ -11,41 +11,40 @@ use super::front_end::{
 };
 use super::{BANDS, FRAMES, RATE_HZ};
 
-/// Mean magnitude of the frames of 25 ms inside one of ours (93 ms), as a part of what its mean
-/// power lets expect. For stationary noise it is `sqrt(pi) / 2` = .89; notes begin and decay within
-/// the frame. Measured: .65 to .75 is best on `presets/demo` and `presets/styles`.
+/// Mean magnitude of the 25 ms frames inside one of our 93 ms frames, divided by the square root of
+/// the mean power. Stationary noise has `sqrt(pi) / 2` = 0.89; onsets and decays lower it.
+/// `docs/decisions/036-vggish-from-our-mel.md` contains the measurement.
 const MEAN_MAGNITUDE: f64 = 0.7;
-/// Farther than this from a tone the window hears nothing that counts: 70 dB less.
+/// Distance from a tone beyond which the window's response is negligible (-70 dB).
 const LOBE_HZ: f64 = 500.0;
-/// Image values beyond are heard as these: no sound, and a power that still is a number.
-const HEARD: [f64; 2] = [-1.0, 2.0];
-/// Keeps the square root's slope finite.
+/// Image values are clamped to this range: from silence to a power that is finite.
+const CLAMP: [f64; 2] = [-1.0, 2.0];
+/// Keeps the slope of the square root finite.
 const POWER_FLOOR: f64 = 1e-12;
-/// So many frames (in a window of 3 s 2 x 3) are left between examples, rather than heard by one
-/// more.
-const UNHEARD_FRAMES: usize = 9;
+/// Frames that the examples may leave out, in total (a window of 3 s leaves out 2 x 3). With more,
+/// another example is added.
+const SKIPPED_FRAMES_MAX: usize = 9;
 
 /// The map for images of one [`MelConfig`].
 ///
-/// An image's dB become mel power; VGGish's shorter window smears the power of each of our bands
-/// over its 257 frequencies; their magnitudes are summed into its bands; `log(mel + 0.01)` is
-/// interpolated linearly from our frames (23.2 ms) to its frames (10 ms).
+/// The image's dB values are converted to mel power. VGGish's shorter window spreads the power of
+/// each of our bands over its 257 frequencies. Their magnitudes are summed in VGGish's bands.
+/// `log(mel + 0.01)` is interpolated linearly from our frames (23.2 ms) to VGGish's frames (10 ms).
 ///
-/// What our frames of 93 ms do not hold cannot come back: onsets are softer than VGGish knows them.
-/// On piano, guitar, harp and violin at -20 dBFS the correlation with its own front end is .95 to
-/// .97, the mean difference .29 to .49 nepers (its values' standard deviation is 1.4 to 2.0);
-/// `tests/reference/vggish.rs` measures it.
+/// Our 93 ms frames do not contain the detail of 25 ms frames, so onsets are softer than in
+/// VGGish's own front end. `tests/reference/vggish.rs` checks the error, and
+/// `docs/decisions/036-vggish-from-our-mel.md` contains the measurement.
 pub struct FromOurMel {
     mel: MelConfig,
     device: Device,
-    /// Our bands' power to power of VGGish's frequencies, `(n_mels, 257)`.
+    /// Power of our bands to power at VGGish's frequencies, `(n_mels, 257)`.
     smear: Tensor,
-    /// Magnitudes to its bands, `(257, 64)`.
+    /// Magnitudes to VGGish's bands, `(257, 64)`.
     bands: Tensor,
 }
 
 impl FromOurMel {
-    /// Plans the map.
+    /// Computes the matrices.
     ///
     /// # Errors
     /// If the device fails.
@@ -61,12 +60,11 @@ impl FromOurMel {
 
     /// Log-mel frames: `image (B, n_mels, T, 1)` -> `(B, F, 64)`.
     ///
-    /// Frame `j` is centred where VGGish centres it in audio that begins at the centre of our first
-    /// frame: after `12.5 + 10 j` ms. `F` counts those that lie between our first and our last
-    /// frame.
+    /// Frame `j` is centred at `12.5 + 10 j` ms, like in audio that starts at the centre of our
+    /// first frame. `F` is the number of frames between our first and our last frame.
     ///
     /// # Errors
-    /// If the image has other bands than the config.
+    /// If the image's number of bands differs from the config.
     pub fn log_mel(&self, image: &Tensor) -> Result<Tensor> {
         let (b, n_mels, t, _) = image.dims4()?;
         if n_mels != self.mel.n_mels {
@@ -74,7 +72,7 @@ impl FromOurMel {
             return Err(engine::Error::invalid("image of the feature loss", expected, n_mels));
         }
         let nepers = std::f64::consts::LN_10 / 10.0;
-        let [low, high] = HEARD;
+        let [low, high] = CLAMP;
         let frames = image.clamp(low, high)?.squeeze(3)?.transpose(1, 2)?.contiguous()?;
         let power = frames
             .reshape((b * t, n_mels))?
@@ -84,14 +82,14 @@ impl FromOurMel {
         let log = magnitude.matmul(&self.bands)?.affine(1.0, LOG_OFFSET)?.log()?;
         let columns =
             log.reshape((b, t, BANDS))?.transpose(1, 2)?.contiguous()?.reshape((b * BANDS, t))?;
-        let (between, count) = self.between(t);
-        let between = Tensor::from_vec(between, (t, count), &self.device)?;
-        Ok(columns.matmul(&between)?.reshape((b, BANDS, count))?.transpose(1, 2)?.contiguous()?)
+        let (weights, count) = self.interpolation(t);
+        let weights = Tensor::from_vec(weights, (t, count), &self.device)?;
+        Ok(columns.matmul(&weights)?.reshape((b, BANDS, count))?.transpose(1, 2)?.contiguous()?)
     }
 
-    /// Examples of an image, spread evenly over it: `(B, n_mels, T, 1)` -> `(B, N, 96, 64)`.
+    /// Evenly spaced examples of an image: `(B, n_mels, T, 1)` -> `(B, N, 96, 64)`.
     ///
-    /// An image of less than 0.96 s is one example that ends in silence.
+    /// An image of less than 0.96 s is one example, padded with silence.
     ///
     /// # Errors
     /// As [`FromOurMel::log_mel`].
@@ -107,8 +105,8 @@ impl FromOurMel {
         Ok(Tensor::stack(&examples.collect::<candle_core::Result<Vec<_>>>()?, 1)?)
     }
 
-    /// Weights of our `t` frames in each of VGGish's, `[t][count]`, and their count.
-    fn between(&self, t: usize) -> (Vec<f32>, usize) {
+    /// Interpolation weights of our `t` frames in each of VGGish's, `[t][count]`, and their count.
+    fn interpolation(&self, t: usize) -> (Vec<f32>, usize) {
         let seconds = |samples: usize| samples as f64 / f64::from(RATE_HZ);
         let frame_s = self.mel.hop_length as f64 / f64::from(self.mel.sample_rate_hz);
         let position =
@@ -126,11 +124,11 @@ impl FromOurMel {
     }
 }
 
-/// Power of VGGish's frequencies for power 1 in each of our bands, `[n_mels][257]`.
+/// Power at VGGish's frequencies for power 1 in each of our bands, `[n_mels][257]`.
 ///
-/// A band of power 1 stands for as much sound as its triangle is wide, spread like the triangle:
-/// its energy is `width / 2 / (bin width)` bins, each `n_fft * sum(window^2)` for a tone of
-/// amplitude 2 (Parseval), and each of these tones is heard through the shape of VGGish's window.
+/// A band of power 1 represents sound with the shape and the width of its triangle. Its energy is
+/// `width / 2 / (bin width)` bins, each `n_fft * sum(window^2)` for a tone of amplitude 2
+/// (Parseval). Each of these tones is filtered by the response of VGGish's window.
 fn smear(mel: &MelConfig) -> Vec<f32> {
     let (rate_hz, n_fft) = (f64::from(mel.sample_rate_hz), mel.n_fft as f64);
     let filterbank = MelFilterbank::new(mel.sample_rate_hz as f32, mel.n_fft, mel.n_mels);
@@ -145,22 +143,22 @@ fn smear(mel: &MelConfig) -> Vec<f32> {
         let area: f64 = triangle.iter().map(|w| f64::from(*w)).sum();
         let energy = (corner_hz(m + 2) - corner_hz(m)) / 2.0 / (n_fft * window_energy);
         for (k, value) in row.iter_mut().enumerate() {
-            let heard = |(i, &w): (usize, &f32)| {
+            let contribution = |(i, &w): (usize, &f32)| {
                 let distance_hz = bin_hz(k) - i as f64 * rate_hz / n_fft;
                 let near = w > 0.0 && distance_hz.abs() < LOBE_HZ;
                 if near { f64::from(w) * response(&window, distance_hz).powi(2) } else { 0.0 }
             };
-            let sum: f64 = triangle.iter().enumerate().map(heard).sum();
-            // A band narrower than our bins are apart has no triangle, and no power.
+            let sum: f64 = triangle.iter().enumerate().map(contribution).sum();
+            // A band narrower than the bin spacing has no triangle and no power.
             *value = if area > 0.0 { (sum / area * energy) as f32 } else { 0.0 };
         }
     }
     smear
 }
 
-/// First frames of the examples of so many frames.
+/// First frames of the examples of `frames` frames.
 fn starts(frames: usize) -> Vec<usize> {
-    let count = frames.saturating_sub(UNHEARD_FRAMES).div_ceil(FRAMES).max(1);
+    let count = frames.saturating_sub(SKIPPED_FRAMES_MAX).div_ceil(FRAMES).max(1);
     let room = frames.saturating_sub(FRAMES);
     match count {
         1 => vec![room / 2],
@@ -173,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn examples_lie_evenly_and_leave_little_out() {
+    fn examples_are_evenly_spaced_and_skip_few_frames() {
         assert_eq!(starts(20), [0]);
         assert_eq!(starts(96), [0]);
         assert_eq!(starts(105), [4]);
@@ -184,14 +182,14 @@ mod tests {
             let gaps: usize =
                 starts.windows(2).map(|pair| (pair[1] - pair[0]).saturating_sub(FRAMES)).sum();
             assert!(
-                gaps <= UNHEARD_FRAMES && starts[starts.len() - 1] + FRAMES <= frames,
+                gaps <= SKIPPED_FRAMES_MAX && starts[starts.len() - 1] + FRAMES <= frames,
                 "{frames}"
             );
         }
     }
 
     #[test]
-    fn an_image_of_one_window_is_three_examples_and_a_short_one_ends_in_silence() {
+    fn a_window_has_three_examples_and_a_short_image_is_padded() {
         let map = FromOurMel::new(&MelConfig::default(), &Device::Cpu).unwrap();
         let image = |t: usize| Tensor::full(0.7f32, (2, 128, t, 1), &Device::Cpu).unwrap();
         assert_eq!(map.log_mel(&image(128)).unwrap().dims(), [2, 294, 64]);
@@ -208,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_pixels_give_finite_frames() {
+    fn extreme_pixels_have_finite_frames() {
         let map = FromOurMel::new(&MelConfig::default(), &Device::Cpu).unwrap();
         for value in [-1e9f32, 0.0, 1e9] {
             let image = Tensor::full(value, (1, 128, 16, 1), &Device::Cpu).unwrap();

@@ -1,4 +1,4 @@
-//! From audio to VGGish's examples, as torchvggish's `mel_features.py` does it.
+//! VGGish's front end for audio, like torchvggish's `mel_features.py`.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use super::{BANDS, FRAMES, RATE_HZ};
 pub(super) const WINDOW_SAMPLES: usize = 400;
 /// Samples from one frame to the next: 10 ms.
 pub(super) const HOP_SAMPLES: usize = 160;
-/// Length of the Fourier transform: the frame, and zeros.
+/// Length of the Fourier transform; frames are padded with zeros.
 pub(super) const FFT_SAMPLES: usize = 512;
 /// Frequencies of a spectrum.
 pub(super) const BINS: usize = FFT_SAMPLES / 2 + 1;
 /// Lower edge of the lowest and upper edge of the highest band.
 const RANGE_HZ: [f64; 2] = [125.0, 7500.0];
-/// What keeps the logarithm of silence finite.
+/// Keeps the logarithm of silence finite.
 pub(super) const LOG_OFFSET: f64 = 0.01;
 
-/// Hertz to mel on HTK's scale.
+/// Converts hertz to HTK's mel scale.
 fn hz_to_mel(hz: f64) -> f64 {
     1127.0 * (1.0 + hz / 700.0).ln()
 }
@@ -32,10 +32,10 @@ pub(super) fn bin_hz(bin: usize) -> f64 {
     bin as f64 * f64::from(RATE_HZ) / FFT_SAMPLES as f64
 }
 
-/// Triangles of height 1 that are evenly spaced on HTK's mel scale and straight *on that scale*,
-/// `[bin][band]`.
+/// Triangular band weights of height 1, `[bin][band]`. They are evenly spaced and piecewise linear
+/// on HTK's mel scale.
 ///
-/// The bin of 0 Hz counts nowhere.
+/// The bin of 0 Hz has weight 0.
 pub(super) fn band_weights() -> Vec<f32> {
     let [low, high] = RANGE_HZ.map(hz_to_mel);
     let step = (high - low) / (BANDS + 1) as f64;
@@ -53,7 +53,7 @@ pub(super) fn window() -> Vec<f32> {
     hann_periodic(WINDOW_SAMPLES)
 }
 
-/// Magnitude that a tone of amplitude 2 has in the window's spectrum, so many hertz from its
+/// Magnitude of a tone of amplitude 2 in the window's spectrum, `distance_hz` away from its
 /// frequency.
 pub(super) fn response(window: &[f32], distance_hz: f64) -> f64 {
     let radians = TAU * distance_hz / f64::from(RATE_HZ);
@@ -62,8 +62,7 @@ pub(super) fn response(window: &[f32], distance_hz: f64) -> f64 {
     terms.map(|(i, &w)| f64::from(w) * (radians * (i as f64 - middle)).cos()).sum::<f64>().abs()
 }
 
-/// VGGish's analysis: `log(mel magnitude + 0.01)` of frames of 25 ms every 10 ms, cut into
-/// examples.
+/// VGGish's analysis: `log(mel magnitude + 0.01)` of 25 ms frames every 10 ms, cut into examples.
 pub struct FrontEnd {
     window: Vec<f32>,
     bands: Vec<f32>,
@@ -88,21 +87,22 @@ impl Default for FrontEnd {
 impl FrontEnd {
     /// Log-mel frames of a mono signal at 16 kHz, full scale 1, row-major `[frame][band]`.
     ///
-    /// Frame `t` reads samples `160 t` to `160 t + 400`; a rest that fills no frame is left out.
+    /// Frame `t` contains the samples `160 t` to `160 t + 400`. An incomplete last frame is left
+    /// out.
     pub fn log_mel(&mut self, signal: &[f32]) -> Vec<f32> {
         let frames = signal.windows(WINDOW_SAMPLES).step_by(HOP_SAMPLES);
-        frames.flat_map(|samples| self.bands_of(samples)).collect()
+        frames.flat_map(|samples| self.frame_bands(samples)).collect()
     }
 
-    /// The whole examples of a mono signal at 16 kHz, row-major `[example][96][64]`; a rest that
-    /// fills none is left out.
+    /// The complete examples of a mono signal at 16 kHz, row-major `[example][96][64]`. An
+    /// incomplete last example is left out.
     pub fn examples(&mut self, signal: &[f32]) -> Vec<f32> {
         let mut log_mel = self.log_mel(signal);
         log_mel.truncate(log_mel.len() / (FRAMES * BANDS) * (FRAMES * BANDS));
         log_mel
     }
 
-    fn bands_of(&mut self, samples: &[f32]) -> [f32; BANDS] {
+    fn frame_bands(&mut self, samples: &[f32]) -> [f32; BANDS] {
         self.frame.fill(0.0);
         let windowed = samples.iter().zip(&self.window).map(|(x, w)| x * w);
         self.frame.iter_mut().zip(windowed).for_each(|(to, x)| *to = x);
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_frames_and_whole_examples_are_made() {
+    fn only_complete_frames_and_examples_are_returned() {
         let mut front_end = FrontEnd::default();
         let frames = |len: usize| FrontEnd::default().log_mel(&vec![0.1; len]).len() / BANDS;
         assert_eq!([0, 399, 400, 559, 560].map(frames), [0, 0, 1, 1, 2]);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_hears_a_tone_within_its_main_lobe() {
+    fn a_tone_is_within_the_main_lobe_of_the_window() {
         assert!((response(&window(), 0.0) - 200.0).abs() < 1e-3);
         assert!(response(&window(), 80.0) < 1e-3, "the first zero of a Hann window of 25 ms");
     }

@@ -1,10 +1,10 @@
 //! VGGish (Hershey et al. 2017, *CNN architectures for large-scale audio classification*): the
-//! network that the reports' perceptual and style losses listen through.
+//! feature network of the reports' perceptual and style losses.
 //!
-//! It was trained on log-mel examples of its own: 0.96 s of sound at 16 kHz are 96 frames of 64
-//! bands. [`front_end`] makes them of audio; [`from_our_mel`] makes them, nearly and with a
-//! gradient, of the images that our models read and write. The published weights are not ours to
-//! ship; [`convert`] brings torchvggish's file into our format.
+//! VGGish has log-mel examples of its own: 96 frames of 64 bands from 0.96 s of audio at 16 kHz.
+//! [`front_end`] computes them from audio. [`from_our_mel`] approximates them from our models'
+//! images, with a gradient. The repository does not contain the published weights; [`convert`]
+//! converts torchvggish's file to our format.
 
 pub mod convert;
 pub mod from_our_mel;
@@ -16,7 +16,7 @@ pub use from_our_mel::FromOurMel;
 pub use front_end::FrontEnd;
 pub use network::Vggish;
 
-/// Samples a second of the audio that VGGish hears.
+/// Sample rate of VGGish's audio.
 pub const RATE_HZ: u32 = 16_000;
 /// Frames of an example.
 pub const FRAMES: usize = 96;

@@ -1,7 +1,7 @@
 //! The convolutions of VGGish on candle, with a gradient to the examples.
 //!
-//! The three linear layers behind them, 67 of the 72 million weights, are left out: they give one
-//! vector for 0.96 s, in which place and detail are gone, and the losses compare what is where.
+//! The three linear layers after them (67 of the 72 million weights) are left out. Their output is
+//! one vector for 0.96 s, without the positions that the losses compare.
 
 use candle_core::Tensor;
 use engine::nn::candle::{Candle, CandleConv, ParamStore};
@@ -33,21 +33,21 @@ pub struct Vggish {
 }
 
 impl Vggish {
-    /// Name and shape of every weight, as torchvggish's state dict has them.
+    /// Name and shape of every weight, like in torchvggish's state dict.
     pub fn parameters() -> Vec<(String, Vec<usize>)> {
-        let of_layer = |(name, spec): (String, ConvSpec)| {
+        let layer_parameters = |(name, spec): (String, ConvSpec)| {
             [
                 (format!("{name}.weight"), spec.weight_shape()),
                 (format!("{name}.bias"), vec![spec.c_out]),
             ]
         };
-        layers().into_iter().flatten().flat_map(of_layer).collect()
+        layers().into_iter().flatten().flat_map(layer_parameters).collect()
     }
 
-    /// Builds the network from a store that holds [`Vggish::parameters`].
+    /// Builds the network from a store that contains [`Vggish::parameters`].
     ///
     /// # Errors
-    /// If the store lacks one, or has it in another shape.
+    /// If a weight is missing or has another shape.
     pub fn load(weights: &mut ParamStore) -> Result<Self> {
         let mut source = weights;
         let mut load =
@@ -57,9 +57,9 @@ impl Vggish {
         Ok(Self { stages: layers().into_iter().map(&mut stage).collect::<Result<Vec<_>>>()? })
     }
 
-    /// What is heard after each of the four poolings, finest first: `examples (N, 96, 64, 1)` of
-    /// log-mel frames -> `(N, 48, 32, 64)`, `(N, 24, 16, 128)`, `(N, 12, 8, 256)`, `(N, 6, 4,
-    /// 512)`.
+    /// The activations after each of the four poolings, finest first. Log-mel
+    /// `examples (N, 96, 64, 1)` -> `(N, 48, 32, 64)`, `(N, 24, 16, 128)`, `(N, 12, 8, 256)`,
+    /// `(N, 6, 4, 512)`.
     ///
     /// # Errors
     /// If the examples have another shape.
@@ -77,8 +77,8 @@ impl Vggish {
             for conv in before {
                 h = ops.conv(&h, conv)?.relu()?;
             }
-            // The maximum of what is cut at 0 is the cut maximum: pooling first leaves a quarter to
-            // cut.
+            // ReLU and maximum commute. With pooling first, ReLU processes only a quarter of the
+            // values.
             h = max_pool2(&ops.conv(&h, last)?)?.relu()?;
             features.push(h.clone());
         }
@@ -86,10 +86,10 @@ impl Vggish {
     }
 }
 
-/// Maximum of blocks of 2 x 2; `(B, H, W, C) -> (B, H / 2, W / 2, C)`, height and width even.
+/// Maximum of 2 x 2 blocks; `(B, H, W, C) -> (B, H / 2, W / 2, C)`, with even height and width.
 ///
-/// Of pairwise maxima, because candle's own pooling is channels-first and slow on the CPU; their
-/// gradient goes to the larger one, and in halves to equals.
+/// It uses pairwise maxima, because candle's pooling is channels-first and slow on the CPU. The
+/// gradient is passed to the larger value, and in halves to equal values.
 fn max_pool2(x: &Tensor) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
     let halve = |x: Tensor| -> candle_core::Result<Tensor> {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pooling_takes_the_largest_and_sends_the_gradient_back_to_it() {
+    fn pooling_returns_the_maximum_and_passes_the_gradient_to_it() {
         let values: Vec<f32> =
             [1, 5, 2, 0, 3, 4, 9, 8, 7, 7, 0, 1, 6, 7, 2, 3].map(|v| v as f32).to_vec();
         let x = Var::from_vec(values, (1, 4, 4, 1), &Device::Cpu).unwrap();
@@ -118,7 +118,7 @@ mod tests {
         let dx = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let expected = [0, 1, 0, 0, 0, 0, 2, 0].map(|v| v as f32);
         assert_eq!(dx[..8], expected);
-        // Three sevens: whoever they are shared among, 3 in all.
+        // The gradient of 3 is divided among three equal values.
         assert_eq!(dx[8] + dx[9] + dx[13], 3.0);
         assert_eq!(dx[15], 4.0);
     }

@@ -1,4 +1,4 @@
-//! A dataset on the toy soundfont, small enough for a test.
+//! A small dataset rendered with the toy soundfont.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use trainer::data::dataset::{Split, render};
 use trainer::data::score::instruments;
 use trainer::data::soundfont::toy as toy_soundfont;
 
-/// What is rendered.
+/// Contents of the dataset.
 pub struct Toy<'a> {
     /// Instruments by name.
     pub instruments: &'a [&'a str],
-    /// The side of each piece.
+    /// The split of each piece.
     pub splits: &'a [Split],
-    /// The first of them is plain.
+    /// Number of setups. The first is plain.
     pub setups: usize,
-    /// Windows of a piece, at most.
+    /// Maximum number of windows of a piece.
     pub max_chunks: usize,
     /// Share of the pieces with gestures.
     pub expressive: f32,
@@ -33,7 +33,7 @@ impl Default for Toy<'_> {
     }
 }
 
-/// Renders it; where the soundfont and the dataset lie.
+/// Renders the dataset and returns the paths of the soundfont and the dataset.
 pub fn rendered(folder: &Path, toy: &Toy) -> (PathBuf, PathBuf) {
     let (soundfont, out) = (folder.join("toy.sf2"), folder.join("data"));
     toy_soundfont::write(&soundfont).unwrap();

@@ -1,4 +1,4 @@
-//! Normal quantiles with `+ - * /` and `sqrt` alone, so that every machine gives the same bits.
+//! Normal quantiles computed with only `+ - * /` and `sqrt`, for equal bits on every machine.
 
 #![expect(clippy::excessive_precision, reason = "the coefficients as published")]
 
@@ -93,8 +93,8 @@ const FAR_TAIL: Rational = [
     ],
 ];
 
-/// Natural logarithm of a positive normal number with basic arithmetic only: `x = m 2^e` with `m`
-/// in [sqrt(1/2), sqrt(2)), and `ln m = 2 atanh((m - 1) / (m + 1))` as its power series.
+/// Natural logarithm of a positive normal number, computed with basic arithmetic only: `x = m 2^e`
+/// with `m` in [sqrt(1/2), sqrt(2)), and the power series of `ln m = 2 atanh((m - 1) / (m + 1))`.
 pub(super) fn natural_log(x: f64) -> f64 {
     const MANTISSA_BITS: u32 = 52;
     const ONE: u64 = 1023 << MANTISSA_BITS;
@@ -107,7 +107,7 @@ pub(super) fn natural_log(x: f64) -> f64 {
     }
     let s = (m - 1.0) / (m + 1.0);
     let s2 = s * s;
-    // |s| < 0.1716: the first term left out is below 1e-18.
+    // |s| < 0.1716: the first omitted term is below 1e-18.
     let series = (0..11).rev().fold(0.0, |sum, k| sum * s2 + 1.0 / f64::from(2 * k + 1));
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * s * series
 }

@@ -3,7 +3,7 @@ use super::*;
 
 const COUNT: usize = 200_000;
 
-/// One column's noise.
+/// Returns the noise of one column.
 type Draw<'a> = &'a dyn Fn(u64) -> Vec<f32>;
 
 fn many() -> Vec<f64> {
@@ -21,8 +21,8 @@ fn moment(values: &[f64], power: i32) -> f64 {
     values.iter().map(|v| v.powi(power)).sum::<f64>() / values.len() as f64
 }
 
-/// Normal distribution function through the complementary error function's continued fraction and
-/// series (Abramowitz and Stegun 26.2.10 and 26.2.14): independent of AS 241.
+/// Normal distribution function by the complementary error function's series and continued fraction
+/// (Abramowitz and Stegun 26.2.10 and 26.2.14): independent of AS 241.
 fn normal_cdf(x: f64) -> f64 {
     let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
     if x.abs() < 3.0 {
@@ -50,7 +50,7 @@ fn moments_are_those_of_the_normal_distribution() {
 }
 
 #[test]
-fn kolmogorov_smirnov_does_not_tell_it_from_normal() {
+fn kolmogorov_smirnov_does_not_reject_normality() {
     let mut values = many();
     values.sort_by(f64::total_cmp);
     let n = COUNT as f64;
@@ -67,7 +67,7 @@ fn kolmogorov_smirnov_does_not_tell_it_from_normal() {
 }
 
 #[test]
-fn neighbours_of_every_kind_are_independent() {
+fn neighbours_in_every_dimension_are_independent() {
     let (height, channels, columns) = (16, 32, 400);
     let correlation = |a: Draw, b: Draw| {
         let (mut sum, mut count) = (0.0, 0.0f64);
@@ -116,8 +116,8 @@ fn overlapping_windows_agree_bit_for_bit_and_keys_do_not_depend_on_sizes() {
     assert_eq!(window(11, u64::MAX, 1, 2, 4).len(), 8);
 }
 
-/// The bits that every machine must give; made by this code on x86-64 and pinned, because a stream
-/// rendered elsewhere has to be the same stream.
+/// The bits that every machine must compute. Computed by this code on x86-64 and pinned, so that a
+/// stream is the same on all machines.
 #[test]
 fn the_bits_are_pinned() {
     let bits: Vec<u32> = gaussian(2025, 42, 2, 2).iter().map(|v| v.to_bits()).collect();

@@ -1,5 +1,5 @@
-//! Converters that are gone, for those to come: hosts activate a plugin again and again, and the
-//! table of filters that each of its converters has takes up to a tenth of a second to make.
+//! Reuse of dropped converters. Hosts activate a plugin repeatedly, and the filter table of a
+//! converter is expensive to compute; see `docs/decisions/043-reused-resamplers.md`.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,34 +9,32 @@ use rubato::{Async, Resampler as _};
 use super::Filter;
 use crate::Result;
 
-/// What the tables of those that wait hold together, at most. Ten converters of a stereo instance
-/// with its sidechain have .1 MB at 44.1 kHz; one at a rate without a small ratio to the model's up
-/// to 16.
+/// Most memory for the tables of idle converters.
 const IDLE_BYTES_MAX: usize = 32 << 20;
 
-/// The longest idle first.
+/// Idle converters, longest idle first.
 static IDLE: Mutex<Vec<(Filter, Async<f32>)>> = Mutex::new(Vec::new());
 
-/// A converter that goes back when it is dropped.
-pub(super) struct Lent {
+/// A converter that returns to the idle list when it is dropped.
+pub(super) struct Reusable {
     filter: Filter,
-    /// There until it is dropped.
+    /// `None` only while it is dropped.
     inner: Option<Async<f32>>,
 }
 
-/// A converter as new.
-pub(super) fn take(filter: Filter) -> Result<Lent> {
+/// A converter in its initial state, reused or new.
+pub(super) fn take(filter: Filter) -> Result<Reusable> {
     let mut idle = IDLE.lock();
-    let waiting = idle.iter().rposition(|(found, _)| *found == filter).map(|at| idle.remove(at).1);
+    let found = idle.iter().rposition(|(other, _)| *other == filter).map(|i| idle.remove(i).1);
     drop(idle);
-    let inner = match waiting {
+    let inner = match found {
         Some(inner) => inner,
         None => filter.build()?,
     };
-    Ok(Lent { filter, inner: Some(inner) })
+    Ok(Reusable { filter, inner: Some(inner) })
 }
 
-impl Drop for Lent {
+impl Drop for Reusable {
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else { return };
         inner.reset();
@@ -49,28 +47,28 @@ impl Drop for Lent {
             excess += 1;
         }
         let oldest: Vec<_> = idle.drain(..excess).collect();
-        // Their memory is given back when nobody waits.
+        // Freed without holding the lock.
         drop(idle);
         drop(oldest);
     }
 }
 
-/// Gives the memory of all that wait back.
+/// Frees all idle converters.
 pub(super) fn forget() {
     let idle = std::mem::take(&mut *IDLE.lock());
     drop(idle);
 }
 
-impl Deref for Lent {
+impl Deref for Reusable {
     type Target = Async<f32>;
 
     fn deref(&self) -> &Async<f32> {
-        self.inner.as_ref().expect("a converter that was not dropped")
+        self.inner.as_ref().expect("a converter that is not dropped")
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for Reusable {
     fn deref_mut(&mut self) -> &mut Async<f32> {
-        self.inner.as_mut().expect("a converter that was not dropped")
+        self.inner.as_mut().expect("a converter that is not dropped")
     }
 }

@@ -1,10 +1,10 @@
-//! What the resampler promises: flat, in time, alias-free, and the same however the stream is cut.
+//! Properties of the resampler: flat, aligned, alias-free, and independent of block sizes.
 
 use std::f64::consts::TAU;
 
 use super::*;
 
-/// Host rates against the model's, both ways, extremes, and pairs without a small common ratio.
+/// Host rates against the model's, both directions, extremes, and pairs without a small ratio.
 const PAIRS_HZ: [(u32, u32); 14] = [
     (44_100, 22_050),
     (48_000, 22_050),
@@ -26,7 +26,7 @@ fn sine(hz: f64, rate_hz: u32, len: usize) -> Vec<f32> {
     (0..len).map(|i| (TAU * hz * i as f64 / f64::from(rate_hz)).sin() as f32).collect()
 }
 
-/// Noise without a library: a linear congruential generator's high bits.
+/// Noise from a linear congruential generator's high bits.
 fn noise(len: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut next = || {
@@ -48,15 +48,15 @@ fn through(mut resampler: Resampler, input: &[f32]) -> Vec<f32> {
     output
 }
 
-/// The samples far enough from both ends that the filter sees signal only.
+/// The samples far enough from both ends that the filter covers only signal.
 fn middle(output: &[f32]) -> std::ops::Range<usize> {
     output.len() / 4..output.len() * 3 / 4
 }
 
-/// Gain (dB) and delay (input samples) of a tone that went through, by projection on its phasor.
+/// Gain (dB) and delay (input samples) of a resampled tone, by projection on its phasor.
 fn response(from_hz: u32, to_hz: u32, hz: f64) -> (f64, f64) {
     let output = resample(from_hz, to_hz, &sine(hz, from_hz, from_hz as usize / 2));
-    // A Hann weight: other frequencies do not leak into the projection.
+    // The Hann weight suppresses leakage of other frequencies.
     let (range, mut re, mut im, mut weights) = (middle(&output), 0.0, 0.0, 0.0);
     for n in range.clone() {
         let w = 0.5 - 0.5 * (TAU * (n - range.start) as f64 / range.len() as f64).cos();
@@ -69,19 +69,19 @@ fn response(from_hz: u32, to_hz: u32, hz: f64) -> (f64, f64) {
 }
 
 #[test]
-fn the_pass_band_is_flat_and_in_time() {
+fn the_pass_band_is_flat_and_aligned() {
     for (from, to) in PAIRS_HZ {
         let nyquist_hz = f64::from(from.min(to)) / 2.0;
         for hz in [40.0, 0.25 * nyquist_hz, 0.9 * nyquist_hz, 0.95 * nyquist_hz] {
             let (gain_db, delay) = response(from, to, hz);
             assert!(gain_db.abs() < 0.01, "{from}->{to} at {hz} Hz: {gain_db} dB");
-            assert!(delay.abs() < 6e-4, "{from}->{to} at {hz} Hz: {delay} samples late");
+            assert!(delay.abs() < 6e-4, "{from}->{to} at {hz} Hz: delay of {delay} samples");
         }
     }
 }
 
 #[test]
-fn what_the_lower_rate_cannot_hold_is_gone() {
+fn frequencies_above_the_lower_nyquist_are_removed() {
     for (from, to) in
         PAIRS_HZ.into_iter().filter(|(from, to)| f64::from(*from) > 1.1 * f64::from(*to))
     {
@@ -96,7 +96,7 @@ fn what_the_lower_rate_cannot_hold_is_gone() {
 }
 
 #[test]
-fn going_up_makes_no_images() {
+fn upsampling_adds_no_images() {
     for (from, to) in PAIRS_HZ.into_iter().filter(|(from, to)| from < to) {
         let hz = 0.45 * f64::from(from);
         let output = resample(from, to, &sine(hz, from, from as usize / 2));
@@ -108,7 +108,7 @@ fn going_up_makes_no_images() {
 }
 
 #[test]
-fn an_impulse_stays_in_place() {
+fn an_impulse_keeps_its_time() {
     for (from, to) in PAIRS_HZ {
         let at = from as usize / 5;
         let mut input = vec![0.0; 2 * at];
@@ -117,12 +117,12 @@ fn an_impulse_stays_in_place() {
         let mass: f64 = output.iter().map(|&y| f64::from(y)).sum();
         let moment: f64 = output.iter().enumerate().map(|(n, &y)| n as f64 * f64::from(y)).sum();
         let time = moment / mass * f64::from(from) / f64::from(to);
-        assert!((time - at as f64).abs() < 1e-2, "{from}->{to}: {time}, not {at}");
+        assert!((time - at as f64).abs() < 1e-2, "{from}->{to}: {time}, expected {at}");
     }
 }
 
 #[test]
-fn any_cutting_gives_the_same_bits() {
+fn block_sizes_do_not_change_the_bits() {
     for (from, to) in PAIRS_HZ {
         let input = noise(9000);
         let whole = resample(from, to, &input);
@@ -137,7 +137,7 @@ fn any_cutting_gives_the_same_bits() {
 }
 
 #[test]
-fn output_is_out_when_the_look_ahead_says_and_ends_with_the_input() {
+fn output_is_available_after_the_look_ahead_and_ends_with_the_input() {
     for (from, to) in PAIRS_HZ {
         let (mut resampler, mut output) = (Resampler::new(from, to).expect("rates"), Vec::new());
         let look_ahead = Resampler::look_ahead_samples(from, to).expect("rates");
@@ -161,13 +161,13 @@ fn output_is_out_when_the_look_ahead_says_and_ends_with_the_input() {
 }
 
 #[test]
-fn equal_rates_pass_through() {
+fn equal_rates_copy_the_input() {
     let input = noise(1000);
     assert_eq!(resample(48_000, 48_000, &input), input);
 }
 
 #[test]
-fn absurd_rates_are_refused() {
+fn unsupported_rates_are_rejected() {
     for (from, to) in [(0, 48_000), (48_000, 7_999), (192_001, 48_000)] {
         let sentence = Resampler::new(from, to).err().expect("refused").to_string();
         assert!(sentence.contains("8000 to 192000 Hz"), "{sentence}");
@@ -175,10 +175,9 @@ fn absurd_rates_are_refused() {
 }
 
 #[test]
-fn librosas_rolloff_is_that_of_soxr() {
-    // dB at these shares of the Nyquist frequency, as `soxr.resample(tone, from, 22050,
-    // quality="HQ")` of python-soxr 1.1.0 leaves them at both rates (they differ by 0.1 dB at
-    // 0.96).
+fn librosas_rolloff_matches_soxr() {
+    // Level in dB at these fractions of the Nyquist frequency, after `soxr.resample(tone, from,
+    // 22050, quality="HQ")` of python-soxr 1.1.0. The two rates differ by 0.1 dB at 0.96.
     let expected_db =
         [(0.5, 0.0), (0.9, 0.0), (0.93, -0.07), (0.94, -0.65), (0.95, -2.85), (0.96, -8.07)];
     for from_hz in [44_100, 48_000] {
@@ -193,15 +192,15 @@ fn librosas_rolloff_is_that_of_soxr() {
             let db = 10.0 * (2.0 * power / range.len() as f64).log10();
             assert!(
                 (db - expected_db).abs() < 0.15,
-                "{from_hz} Hz, {share}: {db} dB, not {expected_db} dB"
+                "{from_hz} Hz, {share}: {db} dB, expected {expected_db} dB"
             );
         }
     }
 }
 
-/// A converter that was used and dropped in the middle of a stream is as new for the next one.
+/// A converter that was dropped in the middle of a stream is reused in its initial state.
 #[test]
-fn a_converter_that_is_used_again_remembers_nothing() {
+fn a_reused_converter_has_no_state() {
     let (from_hz, to_hz, signal) = (44_100, 31_250, noise(9_000));
     let fresh = resample(from_hz, to_hz, &signal);
     for cut in [1, 777, 8_999] {

@@ -1,9 +1,9 @@
-//! Trainable convolution on any device: candle's forward, and a backward pass made of forward
-//! convolutions only.
+//! Trainable convolution on any device: candle's forward pass, with a backward pass composed of
+//! forward convolutions.
 //!
-//! candle's own input gradient is a naive kernel on CUDA, and its strided weight gradient fails on
-//! odd remainders. The result of a plain forward pass is therefore attached to the graph by an
-//! operation whose gradient is computed here.
+//! candle's input gradient is a slow kernel on CUDA, and its strided weight gradient fails for odd
+//! remainders. The result of a detached forward pass is therefore attached to the graph by an
+//! operation with its own gradient.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, D, Layout, Shape, Tensor};
@@ -31,14 +31,14 @@ pub(super) fn conv(x: &Tensor, conv: &CandleConv) -> Result<Tensor> {
     })
 }
 
-/// Hands `y` on as the convolution of `x` and `weight` (all channels first).
+/// Passes `y` on as the convolution of `x` and `weight` (all channels first).
 struct Attach {
     padding: usize,
     stride: usize,
 }
 
-/// Undoes a stride: zeros between the values of `dy`, cut or padded to what a stride-1 convolution
-/// would have given.
+/// Inverse of a stride: inserts zeros between the values of `dy`, and crops or pads to the size of
+/// a stride-1 convolution's output.
 fn zero_insert(dy: &Tensor, stride: usize, full: (usize, usize)) -> candle_core::Result<Tensor> {
     if stride == 1 {
         return Ok(dy.clone());

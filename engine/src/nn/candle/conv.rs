@@ -1,5 +1,5 @@
-//! Trainable convolution on the CPU, forward and backward: of bf16 by [`bf16`], of f32 by patches
-//! and one matrix product per group of images.
+//! Trainable convolution on the CPU, forward and backward: in bf16 by [`bf16`], in f32 by patch
+//! matrices and one matrix product per group of images.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
@@ -10,12 +10,12 @@ use crate::Result;
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
-/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few
-/// enough that the lowest resolutions of a small batch (24 images of 4 x 4) are more than one task.
+/// Rows of the patch matrix per task: many enough to amortise packing the weights, few enough that
+/// the lowest resolutions of a small batch (24 images of 4 x 4) have more than one task.
 const ROWS_PER_TASK: usize = 256;
 
-/// Partial weight gradients; a fixed number, so that their sum never depends on the number of
-/// threads.
+/// Number of partial weight gradients. It is fixed, so that their sum does not depend on the number
+/// of threads.
 const GRADIENT_PARTS: usize = 4;
 
 /// The contiguous data of a CPU tensor's storage.
@@ -42,8 +42,7 @@ pub(super) fn with_data<R>(
     }
 }
 
-/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`, of bf16 products where the machine has
-/// them and they are asked for.
+/// Convolution, `(B, H, W, c_in) -> (B, H', W', c_out)`, with bf16 products if `bf16` is set.
 pub(super) fn conv(x: &Tensor, conv: &CandleConv, bf16: Option<Bf16>) -> Result<Tensor> {
     let (b, h, w, _) = x.dims4()?;
     let op = Conv { batch: b, shape: ConvShape { spec: conv.spec, h, w }, bf16 };
@@ -60,7 +59,7 @@ struct Conv {
     bf16: Option<Bf16>,
 }
 
-/// One task's share of the batch.
+/// The images of one task.
 struct Group<'a> {
     x: &'a [f32],
     images: usize,
@@ -79,7 +78,7 @@ impl Conv {
         self.shape.h * self.shape.w * self.spec().c_in
     }
 
-    /// The patch matrix of a group, in `scratch` unless the input already is it.
+    /// The patch matrix of a group, in `scratch` unless it is the input itself.
     fn patches<'a>(&self, group: &Group<'a>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         if self.shape.spec.is_pointwise() {
             return group.x;

@@ -1,9 +1,9 @@
-//! The candle executor: training on the CPU and CUDA, and playing on CUDA.
+//! The candle executor: training on the CPU and CUDA, and inference on CUDA.
 //!
-//! On the CPU the heavy operations are our own (`conv`, `norm`, `rearrange`): candle's convolution
-//! is slow there and several of its backward passes are wrong or missing. On other devices they are
-//! composed of candle's operations, with a convolution whose backward pass is made of forward
-//! convolutions only.
+//! On the CPU, `conv`, `norm` and `rearrange` replace candle's operations. candle's convolution is
+//! slow there, and several of its backward passes are wrong or missing. On other devices candle's
+//! operations are used, with a convolution whose backward pass is composed of forward convolutions.
+//! See `docs/decisions/007-pinned-candle.md`.
 
 mod attached_conv;
 pub mod bf16;
@@ -23,9 +23,9 @@ pub use params::{NamedTensors, ParamStore};
 #[derive(Clone, Debug)]
 pub struct Candle {
     device: Device,
-    /// Whether the heavy operations are our own.
+    /// Whether convolution, normalisation and rearrangement use this crate's CPU operations.
     own: bool,
-    /// Set where convolutions multiply in bf16.
+    /// Set if convolutions multiply in bf16.
     bf16: Option<Bf16>,
 }
 
@@ -35,13 +35,13 @@ impl Candle {
         Self { own: device.is_cpu(), bf16: None, device }
     }
 
-    /// The same, with convolutions and linear layers that multiply values rounded to bf16, forward
-    /// and backward, and sum in f32. A CPU's alone.
+    /// The same executor with convolutions and linear layers in bf16 with f32 sums, forward and
+    /// backward. It has an effect on the CPU only.
     pub fn in_bf16(self, bf16: Bf16) -> Self {
         Self { bf16: self.own.then_some(bf16), ..self }
     }
 
-    /// An executor of candle's operations alone, to measure ours against.
+    /// An executor with candle's operations only, for comparisons.
     pub fn stock(device: Device) -> Self {
         Self { own: false, bf16: None, device }
     }
@@ -56,7 +56,7 @@ impl Candle {
         if self.own {
             return rearrange::upsample2(x);
         }
-        // candle's upsample_nearest2d overwrites gradients: reshape and broadcast instead.
+        // candle's upsample_nearest2d overwrites gradients. Reshape and broadcast instead.
         let [b, h, w, c] = dims(x)?;
         let wide = x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?;
         Ok(wide.contiguous()?.reshape((b, 2 * h, 2 * w, c))?)
@@ -66,8 +66,7 @@ impl Candle {
 /// A convolution's weights: `[c_out, k, k, c_in]` and `[c_out]`.
 #[derive(Clone, Debug)]
 pub struct CandleConv {
-    /// Of the convolution proper: the doubling of an upsampled one's input is an operation of its
-    /// own.
+    /// The convolution without upsampling, which is a separate operation.
     spec: ConvSpec,
     upsampled: bool,
     weight: Tensor,
@@ -81,13 +80,13 @@ pub struct CandleNorm {
     bias: Tensor,
 }
 
-/// `(B, H, W, C)` of a tensor that this executor made.
+/// `(B, H, W, C)` of a tensor of this executor.
 fn dims(x: &Tensor) -> Result<[usize; 4]> {
     let (b, h, w, c) = x.dims4()?;
     Ok([b, h, w, c])
 }
 
-/// Repeats a batch of one.
+/// Broadcasts a batch of one.
 fn expand_batch(x: &Tensor, batch: usize) -> Result<Tensor> {
     let [b, h, w, c] = dims(x)?;
     if b == batch { Ok(x.clone()) } else { Ok(x.broadcast_as((batch, h, w, c))?.contiguous()?) }
@@ -99,7 +98,8 @@ fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
     Ok(x.reshape((b, h * w, heads, c / heads))?.transpose(1, 2)?.contiguous()?)
 }
 
-/// GroupNorm, affine and SiLU of candle's operations; `scale` and `shift` are `(B or 1, C)`.
+/// GroupNorm, affine and SiLU composed of candle's operations. `scale` and `shift` are `(B or 1,
+/// C)`.
 fn composed_norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Result<Tensor> {
     let [b, h, w, c] = dims(x)?;
     let groups = x.reshape((b, h * w, GROUPS, c / GROUPS))?;
@@ -148,7 +148,7 @@ impl Backend for Candle {
         let found = dims(x)?[3];
         if found != conv.spec.c_in {
             return Err(Error::Compute(format!(
-                "a layer of {} channels was given {found}",
+                "expected {} input channels, found {found}",
                 conv.spec.c_in
             )));
         }
@@ -206,7 +206,7 @@ impl Backend for Candle {
         let (q, k, v) =
             (split_heads(&(q * scale)?, heads)?, split_heads(&k, heads)?, split_heads(&v, heads)?);
         let scores = q.matmul(&k.t()?)?;
-        // candle_nn's softmax cuts the gradient: composed here, with the maximum as a constant.
+        // candle_nn's softmax cuts the gradient. Composed here, with the maximum as a constant.
         let exponentials = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
         let weights = exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?;
         Ok(weights.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((b, h, w, c))?)

@@ -9,8 +9,8 @@ use crate::Result;
 use crate::nn::backend::GROUPS;
 use crate::nn::kernels::{affine, group_statistics, sigmoid};
 
-/// `act(unit(x) * scale + shift)`; `x (B, H, W, C)`, `scale` and `shift` `(B or 1, C)`, `unit` =
-/// GroupNorm without affine.
+/// `act(unit(x) * scale + shift)`, where `unit` is GroupNorm without affine. `x (B, H, W, C)`,
+/// `scale` and `shift` `(B or 1, C)`.
 pub(super) fn norm(x: &Tensor, scale: &Tensor, shift: &Tensor, silu: bool) -> Result<Tensor> {
     let (batch, _, _, channels) = x.dims4()?;
     let shared = scale.dim(0)? == 1;
@@ -47,7 +47,7 @@ impl Norm {
 
     /// With `u = unit(x)`, `t = u a + b`, `g = dL/dt`: `da = sum g u`, `db = sum g`, and
     /// `dx = rstd (g a - mean(g a) - u mean(g a u))` over each group (Wu and He 2018,
-    /// differentiated); `dx` is written, the others are answered.
+    /// differentiated). Writes `dx` and returns `da` and `db`.
     fn image_gradient(
         &self,
         x: &[f32],
@@ -94,7 +94,7 @@ impl Norm {
                 self.image_gradient(x, dy, [self.affine(scale, i), self.affine(shift, i)], dx)
             })
             .collect();
-        let of_all = |which: usize| {
+        let total = |which: usize| {
             let mut all: Vec<f32> = Vec::new();
             for one in sums.iter().map(|sums| &sums[which]) {
                 match self.shared && !all.is_empty() {
@@ -104,18 +104,18 @@ impl Norm {
             }
             all
         };
-        let [scale, shift] = [0, 1].map(of_all);
+        let [scale, shift] = [0, 1].map(total);
         [dx, scale, shift]
     }
 }
 
-/// What makes `u = unit(x)` of an image: one mean and one reciprocal standard deviation a channel.
+/// `unit(x)` of an image: one mean and one reciprocal standard deviation per channel.
 struct Unit<'a> {
     mean: &'a [f32],
     rstd: &'a [f32],
 }
 
-/// `g = dy slope(u a + b)` into `g`, and its sums over positions, `[sum g u, sum g]`.
+/// Writes `g = dy slope(u a + b)`, and its sums over positions, `[sum g u, sum g]`.
 struct ThroughAffine<'a> {
     unit: &'a Unit<'a>,
     x: &'a [f32],
@@ -164,7 +164,7 @@ struct ThroughStatistics<'a> {
     unit: &'a Unit<'a>,
     x: &'a [f32],
     a: &'a [f32],
-    /// Of `g a` and `g a u`, over each channel's group.
+    /// Means of `g a` and `g a u` over each channel's group.
     means: [&'a [f32]; 2],
     g: &'a mut [f32],
 }
@@ -224,7 +224,7 @@ impl CustomOp3 for Norm {
         _y: &Tensor,
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, of_scale, of_shift] = with_data(x, |x| {
+        let [dx, d_scale, d_shift] = with_data(x, |x| {
             with_data(dy, |dy| {
                 with_data(scale, |scale| {
                     with_data(shift, |shift| Ok(self.backward(x, dy, scale, shift)))
@@ -234,8 +234,8 @@ impl CustomOp3 for Norm {
         let device = x.device();
         Ok((
             Some(Tensor::from_vec(dx, x.shape(), device)?),
-            Some(Tensor::from_vec(of_scale, scale.shape(), device)?),
-            Some(Tensor::from_vec(of_shift, shift.shape(), device)?),
+            Some(Tensor::from_vec(d_scale, scale.shape(), device)?),
+            Some(Tensor::from_vec(d_shift, shift.shape(), device)?),
         ))
     }
 }

@@ -11,8 +11,8 @@ use crate::{Error, Result};
 /// Shape and row-major data by name.
 pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Named weights. Convolutions lie as `[c_out, k, k, c_in]` in memory and as torch's `[c_out, c_in,
-/// k, k]` outside.
+/// Named weights. Convolutions are `[c_out, k, k, c_in]` in memory, and torch's `[c_out, c_in, k,
+/// k]` in files.
 #[derive(Debug)]
 pub struct ParamStore {
     device: Device,
@@ -25,13 +25,13 @@ pub struct ParamStore {
 #[derive(Debug)]
 struct Param {
     var: Var,
-    /// Kept where memory order and stored order differ.
+    /// Set if the memory order differs from the stored order.
     spec: Option<ConvSpec>,
 }
 
 impl ParamStore {
-    /// An empty store: layers that are built from it draw their start from `seed` and their own
-    /// name.
+    /// An empty store. Layers built from it are initialised at random, determined by `seed` and
+    /// their name.
     pub fn new(device: &Device, seed: u64) -> Self {
         Self {
             device: device.clone(),
@@ -42,12 +42,13 @@ impl ParamStore {
         }
     }
 
-    /// A store of constants: layers built from it get no gradient.
+    /// A store of constants. Layers built from it have no gradient.
     pub fn frozen(device: &Device) -> Self {
         Self { trainable: false, ..Self::new(device, 0) }
     }
 
-    /// Gives `name` a start: used instead of a random one when a layer of that name is built.
+    /// Sets the initial value of `name`, instead of a random one. Call it before building the
+    /// layer.
     pub fn insert(&mut self, name: impl Into<String>, shape: Vec<usize>, data: Vec<f32>) {
         self.initial.insert(name.into(), (shape, data));
     }
@@ -65,12 +66,13 @@ impl ParamStore {
             .collect()
     }
 
-    /// Another tensor of `name`'s memory layout (a moving average, say) in torch's shape and order.
+    /// Another tensor in `name`'s memory layout (such as a moving average), in torch's shape and
+    /// order.
     pub fn export_as(&self, name: &str, value: &Tensor) -> Result<(Vec<usize>, Vec<f32>)> {
         let param = self
             .params
             .get(name)
-            .ok_or_else(|| Error::checkpoint(name, "a known weight", "none"))?;
+            .ok_or_else(|| Error::checkpoint(name, "a weight of this network", "none"))?;
         param.stored(value)
     }
 
@@ -98,7 +100,7 @@ impl ParamStore {
         Ok((load("weight", 1.0)?, load("bias", 0.0)?))
     }
 
-    /// The given start of `key`, or one made of uniform numbers keyed by the seed and the name.
+    /// The inserted initial value of `key`, or random numbers determined by the seed and the name.
     fn start(&self, key: &str, shape: &[usize], draw: impl Fn(f64) -> f64) -> Result<Vec<f32>> {
         if !self.trainable || self.initial.contains_key(key) {
             return fetch(self, key, shape).map(<[f32]>::to_vec);
@@ -118,7 +120,7 @@ impl ParamStore {
         spec: Option<ConvSpec>,
     ) -> Result<Tensor> {
         if self.params.contains_key(&key) {
-            return Err(Error::checkpoint(key, "a name used once", "a second layer of that name"));
+            return Err(Error::checkpoint(key, "a unique name", "a second layer of that name"));
         }
         let var = Var::from_vec(data, shape, &self.device)?;
         let tensor =

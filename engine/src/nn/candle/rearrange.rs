@@ -1,11 +1,11 @@
-//! Joining channels and upsampling on the CPU, forward and backward, without candle's transposes.
+//! Channel concatenation and upsampling on the CPU, forward and backward, without transposes.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 
 use super::conv::{slice, with_data};
 use crate::Result;
 
-/// Joins `(B, H, W, *)` tensors along channels.
+/// Concatenates the channels of `(B, H, W, *)` tensors.
 pub(super) fn concat(parts: &[Tensor]) -> Result<Tensor> {
     let mut joined = parts[0].contiguous()?;
     for part in &parts[1..] {

@@ -1,24 +1,24 @@
-//! Activations, and the memory that they give back.
+//! Activations, and reuse of their memory.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Memory of activations that are gone, for those to come: after the first window nothing is
-/// allocated.
+/// Memory of dropped activations, for reuse. After the first window, no memory is allocated.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buffers(Arc<Mutex<Vec<Vec<f32>>>>);
 
-/// So many values, which go back to where they were taken from.
+/// A buffer that returns to its pool when it is dropped.
 #[derive(Debug)]
 pub(super) struct Buffer {
     data: Vec<f32>,
-    home: Buffers,
+    pool: Buffers,
 }
 
 impl Buffers {
-    /// A buffer of `len` values, whatever they are: the smallest that is large enough.
+    /// A buffer of `len` values with arbitrary content. Reuses the smallest buffer that is large
+    /// enough.
     pub fn take(&self, len: usize) -> Buffer {
         let mut free = self.0.lock();
         let fits = (0..free.len()).filter(|&i| free[i].capacity() >= len);
@@ -28,13 +28,13 @@ impl Buffers {
         };
         drop(free);
         data.resize(len, 0.0);
-        Buffer { data, home: self.clone() }
+        Buffer { data, pool: self.clone() }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.0.lock().push(std::mem::take(&mut self.data));
+        self.pool.0.lock().push(std::mem::take(&mut self.data));
     }
 }
 
@@ -65,7 +65,7 @@ impl Activation {
         Self { dims, data: Arc::new(data) }
     }
 
-    /// Values of one batch element.
+    /// Number of values of one batch element.
     pub(super) fn stride(&self) -> usize {
         self.dims[1] * self.dims[2] * self.dims[3]
     }
@@ -76,13 +76,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gone_is_used_again() {
+    fn dropped_buffers_are_reused() {
         let buffers = Buffers::default();
         let (small, large) = (buffers.take(10), buffers.take(1000));
-        let places = [small.as_ptr(), large.as_ptr()];
+        let addresses = [small.as_ptr(), large.as_ptr()];
         drop((small, large));
         let (again, other) = (buffers.take(11), buffers.take(10));
-        assert_eq!([other.as_ptr(), again.as_ptr()], places, "the smallest that is large enough");
+        assert_eq!([other.as_ptr(), again.as_ptr()], addresses, "the smallest sufficient buffer");
         assert_eq!((again.len(), other.len()), (11, 10));
         assert_eq!(buffers.0.lock().len(), 0);
     }

@@ -1,5 +1,4 @@
-//! Convolutions of the packed executor: the input, with zeros around it, times weights that were
-//! laid out once.
+//! Convolutions of the packed executor: the zero-padded input times packed weights.
 
 use super::buffers::{Activation, Buffers};
 use super::panels::{PackedMatrix, RowRuns};
@@ -8,7 +7,7 @@ use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::Taps;
 use crate::{Error, Result};
 
-/// A convolution with its weights laid out.
+/// A convolution with packed weights.
 #[derive(Debug)]
 pub struct PackedConv {
     pub(super) spec: ConvSpec,
@@ -16,16 +15,15 @@ pub struct PackedConv {
     bias: Option<Vec<f32>>,
 }
 
-/// How a layer is multiplied.
+/// The algorithm of a layer, with its weights.
 #[derive(Debug)]
 enum Weights {
-    /// As `[k * k * c_in, c_out]`; one such matrix for each of the four phases of an upsampled
-    /// layer.
+    /// Matrices `[k * k * c_in, c_out]`: one, or one per phase (four) of an upsampled layer.
     Direct(Vec<Phase>),
     Winograd(Winograd),
 }
 
-/// What reaches one output position out of every so many.
+/// The weights for a subset of the output positions, which repeats along both axes.
 #[derive(Debug)]
 struct Phase {
     taps: Taps,
@@ -34,19 +32,19 @@ struct Phase {
     offset: [usize; 2],
 }
 
-/// Memory that the layers of an executor share.
+/// Scratch memory shared by the layers of an executor.
 #[derive(Debug, Default)]
 pub(super) struct ConvScratch {
     padded: Vec<f32>,
-    /// Where in the padded input each output position begins to see.
+    /// For each output position, the start of its receptive field in the padded input.
     starts: Vec<usize>,
-    /// Where in the output its channels begin.
+    /// For each output position, the offset of its channels in the output.
     to: Vec<usize>,
     winograd: winograd::WinogradScratch,
 }
 
 impl PackedConv {
-    /// Lays out weights `[c_out, c_in, k, k]`.
+    /// Packs weights `[c_out, c_in, k, k]`.
     pub(super) fn new(spec: ConvSpec, stored: &[f32], bias: Option<Vec<f32>>) -> Self {
         let weights = if Winograd::suits(&spec) {
             Weights::Winograd(Winograd::new(&spec, stored))
@@ -60,7 +58,7 @@ impl PackedConv {
         Self { spec, weights, bias }
     }
 
-    /// `x` through the layer, on top of `onto` where that is given.
+    /// Applies the layer to `x` and adds `onto`, if there is one.
     pub(super) fn forward(
         &self,
         x: &Activation,
@@ -71,16 +69,17 @@ impl PackedConv {
         let [b, h, w, c] = x.dims;
         if c != self.spec.c_in {
             return Err(Error::Compute(format!(
-                "a layer of {} channels was given {c}",
+                "expected {} input channels, found {c}",
                 self.spec.c_in
             )));
         }
         let dims = [b, self.spec.output(h), self.spec.output(w), self.spec.c_out];
         if let Some(odd) = onto.filter(|onto| onto.dims != dims) {
-            return Err(Error::Compute(format!("{dims:?} cannot be laid on {:?}", odd.dims)));
+            let message = format!("expected a summand of shape {dims:?}, found {:?}", odd.dims);
+            return Err(Error::Compute(message));
         }
         let mut y = buffers.take(dims.iter().product());
-        self.begin(onto, &mut y);
+        self.init_output(onto, &mut y);
         match &self.weights {
             Weights::Direct(phases) => self.multiply(phases, x, dims, &mut y, scratch),
             Weights::Winograd(weights) => {
@@ -100,22 +99,22 @@ impl PackedConv {
         y: &mut [f32],
         scratch: &mut ConvScratch,
     ) {
-        let ([_, h, w, c], around) = (x.dims, self.spec.kernel / 2);
-        let size = [h + 2 * around, w + 2 * around];
-        if around > 0 {
-            pad(x, around, size, &mut scratch.padded);
+        let ([_, h, w, c], padding) = (x.dims, self.spec.kernel / 2);
+        let size = [h + 2 * padding, w + 2 * padding];
+        if padding > 0 {
+            pad(x, padding, size, &mut scratch.padded);
         }
         let ConvScratch { padded, starts, to, .. } = scratch;
-        let data = if around > 0 { &padded[..] } else { &x.data[..] };
+        let data = if padding > 0 { &padded[..] } else { &x.data[..] };
         for phase in phases {
-            phase.places(size, around, dims, self.spec.zoom(), starts, to);
+            phase.positions(size, padding, dims, self.spec.zoom(), starts, to);
             let (runs, run) = (phase.taps.kernel, phase.taps.kernel * c);
             phase.weights.multiply(RowRuns { data, starts, runs, run, stride: size[1] * c }, to, y);
         }
     }
 
-    /// What the products are added to.
-    fn begin(&self, onto: Option<&Activation>, y: &mut [f32]) {
+    /// Initialises `y` with `onto` and the bias.
+    fn init_output(&self, onto: Option<&Activation>, y: &mut [f32]) {
         match (onto, &self.bias) {
             (Some(onto), None) => y.copy_from_slice(&onto.data),
             (None, None) => y.fill(0.0),
@@ -133,12 +132,12 @@ impl PackedConv {
 }
 
 impl Phase {
-    /// Where its output positions see, in an input of `height x width` with `around` zeros at every
-    /// side, and where they lie.
-    fn places(
+    /// Computes `starts` and `to` of its output positions. The input is `height x width`, including
+    /// `padding` zeros at every side.
+    fn positions(
         &self,
         [height, width]: [usize; 2],
-        around: usize,
+        padding: usize,
         [b, h, w, c_out]: [usize; 4],
         zoom: usize,
         starts: &mut Vec<usize>,
@@ -149,8 +148,8 @@ impl Phase {
         to.clear();
         for image in 0..b {
             for y in 0..h / zoom {
-                let line =
-                    (image * height + y * stride + around - before[0]) * width + around - before[1];
+                let line = (image * height + y * stride + padding - before[0]) * width + padding
+                    - before[1];
                 let out = (image * h + y * zoom + self.offset[0]) * w + self.offset[1];
                 starts.extend((0..w / zoom).map(|x| (line + x * stride) * c_in));
                 to.extend((0..w / zoom).map(|x| (out + x * zoom) * c_out));
@@ -159,13 +158,13 @@ impl Phase {
     }
 }
 
-/// The images in so large ones of zeros, so far from their upper left.
-fn pad(x: &Activation, around: usize, [height, width]: [usize; 2], padded: &mut Vec<f32>) {
+/// Copies the images into zero images of `height x width`, offset by `offset` along both axes.
+fn pad(x: &Activation, offset: usize, [height, width]: [usize; 2], padded: &mut Vec<f32>) {
     let [b, h, w, c] = x.dims;
     padded.clear();
     padded.resize(b * height * width * c, 0.0);
     for (number, line) in x.data.chunks_exact(w * c).enumerate() {
-        let at = ((number / h * height + number % h + around) * width + around) * c;
+        let at = ((number / h * height + number % h + offset) * width + offset) * c;
         padded[at..at + w * c].copy_from_slice(line);
     }
 }
@@ -180,9 +179,10 @@ fn rows(spec: &ConvSpec, stored: &[f32]) -> Vec<f32> {
     rows
 }
 
-/// Nearest-neighbour upsampling repeats pixels: of a kernel's nine weights, those that meet the
-/// same pixel are one. Each of the four places that a pixel becomes sees 2 x 2 pixels, with less
-/// than half of the work.
+/// The weights of one phase of an upsampled layer. Nearest-neighbour upsampling repeats pixels, so
+/// that several of a kernel's nine weights multiply the same pixel and can be summed. Each of the
+/// four output positions of a pixel then has a 2 x 2 receptive field, with less than half the
+/// products.
 fn upsampled_phase(spec: &ConvSpec, stored: &[f32], [py, px]: [usize; 2]) -> Phase {
     let (c_in, c_out) = (spec.c_in, spec.c_out);
     let single = rows(spec, stored);

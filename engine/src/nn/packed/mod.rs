@@ -1,5 +1,26 @@
-//! The packed CPU executor: playing. Weights are laid out once for the matrix product; nothing is
-//! recorded.
+//! The packed CPU executor for inference. Weights are packed once for the matrix product, and no
+//! gradients are recorded; see `docs/decisions/006-own-cpu-executor.md`.
+//!
+//! ```
+//! use engine::nn::packed::{Packed, TensorSource};
+//! use engine::nn::{Backend, ConvSpec};
+//!
+//! struct Doubling;
+//!
+//! impl TensorSource for Doubling {
+//!     fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
+//!         (name == "double.weight").then_some((&[1, 1][..], &[2.0][..]))
+//!     }
+//! }
+//!
+//! let mut source: &dyn TensorSource = &Doubling;
+//! let layer = Packed::load_conv(&mut source, "double", ConvSpec::linear(1, 1).no_bias())?;
+//! let mut ops = Packed::default();
+//! let x = ops.tensor([1, 1, 2, 1], &[1.0, -3.0])?;
+//! let y = ops.conv(&x, &layer)?;
+//! assert_eq!(ops.data(&y)?, [2.0, -6.0]);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod buffers;
 mod conv;
@@ -15,7 +36,7 @@ use crate::{Error, Result};
 pub use buffers::Activation;
 pub use conv::PackedConv;
 
-/// Named tensors in torch's shapes, wherever they come from.
+/// A source of named tensors in torch's shapes.
 pub trait TensorSource {
     /// Shape and row-major data of `name`.
     fn get(&self, name: &str) -> Option<(&[usize], &[f32])>;
@@ -36,7 +57,7 @@ pub(crate) fn fetch<'s>(
     Ok(data)
 }
 
-/// `[c_out, c_in, k, k]` -> `[c_out, k, k, c_in]`, the order in which patches lie in memory.
+/// `[c_out, c_in, k, k]` -> `[c_out, k, k, c_in]`, the memory order of patches.
 pub(crate) fn to_channels_last(weight: &[f32], spec: &ConvSpec) -> Vec<f32> {
     let (ci, kk) = (spec.c_in, spec.kernel * spec.kernel);
     let mut out = vec![0.0; weight.len()];
@@ -57,7 +78,7 @@ pub struct PackedNorm {
     bias: Vec<f32>,
 }
 
-/// The executor; holds the memory that layers share.
+/// The executor, with the scratch memory that layers share.
 #[derive(Debug, Default)]
 pub struct Packed {
     buffers: Buffers,
@@ -65,8 +86,8 @@ pub struct Packed {
     scores: Vec<f32>,
 }
 
-/// Scale and shift per channel that normalise one image, with the layer's and the modulation's
-/// affine folded in.
+/// Scale and shift per channel that combine the normalisation of one image, the layer's affine and
+/// the modulation.
 fn fold_affine(x: &[f32], norm: &PackedNorm, modulation: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
     let channels = norm.weight.len();
     let (statistics, width) = (kernels::group_statistics(x, channels), channels / GROUPS);
@@ -105,7 +126,8 @@ impl Backend for Packed {
 
     fn tensor(&mut self, dims: [usize; 4], data: &[f32]) -> Result<Activation> {
         if dims.iter().product::<usize>() != data.len() {
-            return Err(Error::Compute(format!("{} values do not fill {dims:?}", data.len())));
+            let message = format!("expected the values of shape {dims:?}, found {}", data.len());
+            return Err(Error::Compute(message));
         }
         let mut x = self.buffers.take(data.len());
         x.copy_from_slice(data);
@@ -167,7 +189,8 @@ impl Backend for Packed {
         }
         let ([n, h, w, c], [bn, bh, bw, _]) = (a.dims, b.dims);
         if b.dims[3] != c || [(n, bn), (h, bh), (w, bw)].iter().any(|&(a, b)| b != a && b != 1) {
-            return Err(Error::Compute(format!("{:?} cannot be added to {:?}", b.dims, a.dims)));
+            let message = format!("expected a summand for shape {:?}, found {:?}", a.dims, b.dims);
+            return Err(Error::Compute(message));
         }
         sum.copy_from_slice(&a.data);
         for (p, row) in sum.chunks_exact_mut(c).enumerate() {
@@ -186,8 +209,8 @@ impl Backend for Packed {
             parts.iter().find(|p| p.dims[1..3] != [h, w] || (p.dims[0] != batch && p.dims[0] != 1))
         {
             return Err(Error::Compute(format!(
-                "{:?} cannot be joined to {:?}",
-                odd.dims, parts[0].dims
+                "expected channels for shape {:?}, found shape {:?}",
+                parts[0].dims, odd.dims
             )));
         }
         let channels = parts.iter().map(|p| p.dims[3]).sum();
@@ -256,8 +279,8 @@ impl Backend for Packed {
         let (b, c) = (parts[0].dims[0], parts[0].dims[3]);
         if let Some(odd) = parts.iter().find(|p| p.dims[0] != b || p.dims[3] != c) {
             return Err(Error::Compute(format!(
-                "tokens of {:?} cannot join {:?}",
-                odd.dims, parts[0].dims
+                "expected tokens like those of shape {:?}, found shape {:?}",
+                parts[0].dims, odd.dims
             )));
         }
         let mut joined = self.buffers.take(parts.iter().map(|p| p.data.len()).sum());
@@ -289,8 +312,8 @@ impl Backend for Packed {
     }
 }
 
-/// Pairs every offset of a deep `(B, H, W, C r r)` tensor with its offset in the flat `(B, H r, W
-/// r, C)` one.
+/// Visits every offset of a `(B, H, W, C r r)` tensor with its offset in the `(B, H r, W r, C)`
+/// tensor.
 fn for_each_shuffle([b, h, w, c]: [usize; 4], r: usize, mut visit: impl FnMut(usize, usize)) {
     let flat_c = c / (r * r);
     let mut deep = 0;

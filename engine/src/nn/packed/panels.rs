@@ -1,26 +1,26 @@
-//! A layer's weights, laid out once in the order in which the product reads them, and that product.
+//! A layer's weights, packed once in the order of the matrix product, and the product.
 //!
-//! The other operand is read where it lies: a row is some stretches of an image (a convolution sees
-//! one in each of its kernel's lines), so that no matrix of patches is made (after Dukhan, "The
-//! Indirect Convolution Algorithm", arXiv 1907.02129). Every element of the result is one sum in
-//! the order of the weights' rows: its bits depend neither on the batch nor on how many values the
-//! processor's registers hold, as long as it multiplies and adds in one (x86 since AVX2, every
-//! AArch64).
+//! The other operand is not copied. A row is several runs of an image (a convolution has one per
+//! kernel line), so that no patch matrix is needed (after Dukhan, "The Indirect Convolution
+//! Algorithm", arXiv 1907.02129).
+//!
+//! Every result is one sum in the order of the weights' rows. Its bits depend neither on the batch
+//! nor on the width of the processor's registers, provided that it has fused multiply-add (x86
+//! since AVX2, every AArch64).
 
 use std::any::TypeId;
 use std::hint::black_box;
 
 use pulp::{Arch, Scalar128b, Simd, WithSimd};
 
-/// Columns of a panel: two registers of AVX-512.
+/// Columns of a panel: two AVX-512 registers.
 const PANEL: usize = 32;
 /// Registers across a tile.
 const ACROSS: usize = 2;
-/// RowRuns that are taken through all panels before the next, so that they stay in the second-level
-/// cache.
+/// Rows that are multiplied by all panels before the next rows, so that they stay in the L2 cache.
 const BLOCK_ROWS: usize = 384;
 
-/// A matrix `[rows, columns]`, panel after panel; columns behind the last are zero.
+/// A matrix `[rows, columns]`, stored panel by panel. The last panel is padded with zero columns.
 #[derive(Debug)]
 pub(super) struct PackedMatrix {
     rows: usize,
@@ -28,11 +28,11 @@ pub(super) struct PackedMatrix {
     values: Vec<f32>,
 }
 
-/// RowRuns of the other operand, each of `runs` stretches of `run` values that begin `stride` apart.
+/// Rows of the other operand, each of `runs` runs of `run` values that start `stride` values apart.
 #[derive(Clone, Copy)]
 pub(super) struct RowRuns<'a> {
     pub data: &'a [f32],
-    /// Where every row begins.
+    /// Start of every row in `data`.
     pub starts: &'a [usize],
     pub runs: usize,
     pub run: usize,
@@ -40,7 +40,7 @@ pub(super) struct RowRuns<'a> {
 }
 
 impl PackedMatrix {
-    /// Lays out a row-major matrix.
+    /// Packs a row-major matrix.
     pub fn new(values: &[f32], columns: usize) -> Self {
         let rows = values.len() / columns;
         let mut panels = vec![0.0; columns.div_ceil(PANEL) * rows * PANEL];
@@ -52,26 +52,28 @@ impl PackedMatrix {
         Self { rows, columns, values: panels }
     }
 
-    /// Adds every row times the matrix to the output, from that row's place in `to` on.
+    /// Adds the product of every row and the matrix to the output, at the row's offset in `to`.
+    ///
+    /// # Panics
+    /// If the sizes do not match or a row exceeds its data.
     pub fn multiply(&self, rows: RowRuns, to: &[usize], out: &mut [f32]) {
-        assert_eq!(rows.runs * rows.run, self.rows, "values of a row");
-        assert_eq!(rows.starts.len(), to.len(), "places of the rows");
+        assert_eq!(rows.runs * rows.run, self.rows, "values per row");
+        assert_eq!(rows.starts.len(), to.len(), "one offset per row");
         let reach = rows.runs.saturating_sub(1) * rows.stride + rows.run;
         assert!(
             rows.starts.iter().all(|start| start + reach <= rows.data.len()),
-            "rows reach behind their data"
+            "a row exceeds its data"
         );
         let product = Product { panels: self, rows, to, out };
         match Arch::new() {
-            // One value at a time would be slow: the compiler finds the baseline's registers behind
-            // four.
+            // Four values at a time, for which the compiler uses the baseline's registers.
             Arch::Scalar => product.with_simd(Scalar128b),
             arch => arch.dispatch(product),
         }
     }
 }
 
-/// One product, for any width of register.
+/// One product, for any register width.
 struct Product<'a> {
     panels: &'a PackedMatrix,
     rows: RowRuns<'a>,
@@ -84,7 +86,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        // Sums, a row's value and the weights are to stay in registers.
+        // The sums, one value of a row and the weights must fit into the registers.
         let tile = if S::REGISTER_COUNT >= 32 { 12 } else { 6 };
         let panel_len = self.panels.rows * PANEL;
         for first in (0..self.to.len()).step_by(BLOCK_ROWS) {
@@ -92,7 +94,8 @@ impl WithSimd for Product<'_> {
             let tiles = (end - first).div_ceil(tile);
             for (panel, weights) in self.panels.values.chunks_exact(panel_len).enumerate() {
                 for t in 0..tiles {
-                    // All tiles alike: one that is almost empty reads the weights for nothing.
+                    // Tiles of equal size, because a small last tile would load the weights for few
+                    // rows.
                     let [begin, end] = [t, t + 1].map(|t| first + (end - first) * t / tiles);
                     self.tile_of(simd, panel * PANEL, weights, begin, end - begin);
                 }
@@ -102,7 +105,7 @@ impl WithSimd for Product<'_> {
 }
 
 impl Product<'_> {
-    /// [`Self::tile`] of `count` rows from `begin` on.
+    /// [`Self::tile`] with `count` rows from `begin`.
     #[inline(always)]
     fn tile_of<S: Simd>(
         &mut self,
@@ -128,7 +131,7 @@ impl Product<'_> {
         }
     }
 
-    /// Adds `R` rows times one panel to the output.
+    /// Adds the products of `R` rows and one panel to the output.
     #[inline(always)]
     fn tile<S: Simd, const R: usize>(
         &mut self,
@@ -141,8 +144,8 @@ impl Product<'_> {
         let starts = self.rows.starts[begin..].first_chunk().expect("rows of the tile");
         let (columns, width) = (self.panels.columns - column, ACROSS * S::F32_LANES);
         for part in 0..(PANEL / width).min(columns.div_ceil(width)) {
-            // What is kept in registers must not be what is walked through below: that has to lie
-            // in memory.
+            // Copied to memory by `black_box`: values kept in registers cannot be indexed by the
+            // loop below.
             let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
             let first = column + part * width;
             let inside = width.min(self.panels.columns - first);
@@ -153,7 +156,7 @@ impl Product<'_> {
     }
 }
 
-/// Adds a row's sums to as many values of the output as there are columns.
+/// Adds a row's sums to the output, which may have fewer values.
 #[inline(always)]
 fn add_sums<S: Simd>(simd: S, sums: &[S::f32s; ACROSS], out: &mut [f32]) {
     if out.len() == ACROSS * S::F32_LANES {
@@ -163,7 +166,7 @@ fn add_sums<S: Simd>(simd: S, sums: &[S::f32s; ACROSS], out: &mut [f32]) {
         }
         return;
     }
-    // Registers that are not filled cost a call each.
+    // Partially filled registers need a function call each.
     for (sum, out) in sums.iter().zip(out.chunks_mut(S::F32_LANES)) {
         let before = simd.partial_load_f32s(out);
         simd.partial_store_f32s(out, simd.add_f32s(before, *sum));
@@ -171,7 +174,7 @@ fn add_sums<S: Simd>(simd: S, sums: &[S::f32s; ACROSS], out: &mut [f32]) {
 }
 
 impl RowRuns<'_> {
-    /// The rows that begin at `starts` times one part of a panel.
+    /// The products of the rows that start at `starts` and one part of a panel.
     #[inline(always)]
     fn sums<S: Simd, const R: usize>(
         &self,
@@ -188,8 +191,8 @@ impl RowRuns<'_> {
                 self.data[starts[r] + k * self.stride..][..self.run].as_ptr()
             });
             for i in 0..self.run {
-                // SAFETY: that slice of weights has `width` registers for each of the run's values,
-                // and the parts are as many as fit into `width`.
+                // SAFETY: the slice of weights has `width` registers for each of the run's values,
+                // and the number of parts is `width / ACROSS` at most.
                 let weights: [S::f32s; ACROSS] = std::array::from_fn(|n| unsafe {
                     *weights.get_unchecked(i * width + part * ACROSS + n)
                 });
@@ -206,8 +209,8 @@ impl RowRuns<'_> {
     }
 }
 
-/// In one operation where the machine has it: the baseline's would be a call of a function for
-/// every value.
+/// Fused where the machine supports it. On the baseline, a fused operation would call a function
+/// per value.
 #[inline(always)]
 fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, sum: S::f32s) -> S::f32s {
     if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
@@ -222,7 +225,7 @@ mod tests {
     use super::*;
     use crate::diffusion::noise;
 
-    /// RowRuns of two runs, at any place, of any number, by any number of columns.
+    /// Rows of two runs at various positions, with various numbers of rows and columns.
     #[test]
     fn the_product_is_the_sum_of_products() {
         for (count, columns, run) in
@@ -249,7 +252,7 @@ mod tests {
                         "{count} x {columns}, {i}, {c}"
                     );
                 }
-                assert_eq!(row[columns], 0.5, "what lies between the rows stays");
+                assert_eq!(row[columns], 0.5, "values between the rows are unchanged");
             }
         }
     }
@@ -276,9 +279,9 @@ mod tests {
         }
     }
 
-    /// Other machines' registers: AVX2's to the bit, the baseline's nearly.
+    /// Narrower registers: AVX2's results are equal to the bit, the baseline's approximately.
     #[test]
-    fn narrower_registers_give_the_same() {
+    fn narrower_registers_have_the_same_results() {
         let (columns, run, count) = (40, 65, 29);
         let (weights, data) =
             (noise::gaussian(1, 0, run * columns, 1), noise::gaussian(2, 0, run * count, 1));
@@ -286,22 +289,22 @@ mod tests {
         let starts: Vec<usize> = (0..count).map(|i| i * run).collect();
         let to: Vec<usize> = (0..count).map(|i| i * columns).collect();
         let rows = RowRuns { data: &data, starts: &starts, runs: 1, run, stride: run };
-        let mut here = vec![0.0; count * columns];
-        panels.multiply(rows, &to, &mut here);
+        let mut native = vec![0.0; count * columns];
+        panels.multiply(rows, &to, &mut native);
         let mut out = vec![0.0; count * columns];
         Product { panels: &panels, rows, to: &to, out: &mut out }.with_simd(Scalar128b);
-        assert!(out.iter().zip(&here).all(|(a, b)| (a - b).abs() < 1e-4));
+        assert!(out.iter().zip(&native).all(|(a, b)| (a - b).abs() < 1e-4));
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = pulp::x86::V3::try_new() {
             out.fill(0.0);
             Simd::vectorize(avx2, Product { panels: &panels, rows, to: &to, out: &mut out });
-            assert_eq!(out, here);
+            assert_eq!(out, native);
         }
     }
 
     #[test]
-    #[should_panic(expected = "behind their data")]
-    fn rows_that_end_too_late_are_refused() {
+    #[should_panic(expected = "a row exceeds its data")]
+    fn rows_that_exceed_their_data_are_rejected() {
         let rows = RowRuns { data: &[0.0; 5], starts: &[0, 2], runs: 2, run: 2, stride: 2 };
         PackedMatrix::new(&[1.0; 4], 1).multiply(rows, &[0, 1], &mut [0.0; 2]);
     }

@@ -1,10 +1,11 @@
 //! 3 x 3 convolutions with 2.25 times fewer products: Winograd's F(2 x 2, 3 x 3) (Lavin and Gray,
-//! "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308, equations 10 to 12).
+//! "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308, equations 10 to 12); see
+//! `docs/decisions/047-winograd.md`.
 //!
-//! Four output positions, a tile, see 4 x 4 input positions. Sums and differences of these, times
-//! sums and differences of the weights, are 16 products of matrices (tiles by channels) in place of
-//! 36; sums and differences of the products are the tile. Every tile is by itself, so that the bits
-//! do not depend on the batch.
+//! A tile of 2 x 2 outputs depends on 4 x 4 inputs. The input transform and the weight transform
+//! reduce the 36 products of a tile to 16, one per point. For all tiles these are 16 matrix
+//! products (tiles by channels). The output transform computes the tile from them. Tiles are
+//! independent, so that the bits do not depend on the batch.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -12,18 +13,17 @@ use super::panels::{PackedMatrix, RowRuns};
 use super::to_channels_last;
 use crate::nn::backend::ConvSpec;
 
-/// Positions at which a tile is multiplied.
+/// Points per tile.
 const POINTS: usize = 16;
-/// Tiles that are taken through all products before the next, so that what is made of them stays in
-/// the second-level cache.
+/// Tiles that are computed together, so that their transformed inputs stay in the L2 cache.
 const BLOCK_TILES: usize = 64;
-/// Where both sides have more channels, the layer works on few tiles, and waits for the weights, of
-/// which there are 16/9 as many.
-const MOST_CHANNELS: usize = 128;
-/// With fewer, sums and differences take longer than the products that they save.
-const FEWEST_CHANNELS: usize = 16;
+/// Largest smaller side (`c_in` or `c_out`) of a layer. Wider layers have few tiles, and reading
+/// 16/9 as many weights dominates.
+const CHANNELS_MAX: usize = 128;
+/// Smallest side. With fewer channels the transforms cost more than the saved products.
+const CHANNELS_MIN: usize = 16;
 
-/// A layer's weights, a matrix `[c_in, c_out]` a point.
+/// A layer's transformed weights, a matrix `[c_in, c_out]` per point.
 #[derive(Debug)]
 pub(super) struct Winograd {
     c_in: usize,
@@ -31,32 +31,32 @@ pub(super) struct Winograd {
     points: Vec<PackedMatrix>,
 }
 
-/// Memory that the layers of an executor share.
+/// Scratch memory shared by the layers of an executor.
 #[derive(Debug, Default)]
 pub(super) struct WinogradScratch {
-    /// Four lines, half-way to or from the points.
+    /// Four lines between the transforms along the two axes.
     lines: Vec<f32>,
-    /// `[point, tile, c_in]`: what the tiles see.
-    seen: Vec<f32>,
+    /// `[point, tile, c_in]`: the transformed inputs.
+    inputs: Vec<f32>,
     /// `[point, tile, c_out]`.
     products: Vec<f32>,
     starts: Vec<usize>,
     to: Vec<usize>,
 }
 
-/// Some lines of tiles: where they lie.
+/// A block of consecutive lines of tiles.
 #[derive(Clone, Copy)]
 struct Block {
-    /// Sizes of the images that come out.
+    /// Height of an output image.
     height: usize,
     width: usize,
-    /// The first line of tiles, over all images, and how many.
+    /// The first line of tiles, counted over all images.
     first: usize,
     lines: usize,
 }
 
 impl Block {
-    /// Tiles from top to bottom, and from left to right.
+    /// Lines of tiles per image.
     fn down(&self) -> usize {
         self.height.div_ceil(2)
     }
@@ -69,22 +69,22 @@ impl Block {
         self.lines * self.across()
     }
 
-    /// The image and the upper line of output positions of every line of tiles.
-    fn places(self) -> impl Iterator<Item = (usize, usize)> {
+    /// The image and the upper output line of every line of tiles.
+    fn positions(self) -> impl Iterator<Item = (usize, usize)> {
         (self.first..self.first + self.lines)
             .map(move |line| (line / self.down(), line % self.down() * 2))
     }
 }
 
 impl Winograd {
-    /// Whether a layer is played so.
+    /// Whether a layer uses this algorithm.
     pub fn suits(spec: &ConvSpec) -> bool {
-        let (fewest, most) = (spec.c_in.min(spec.c_out), MOST_CHANNELS);
+        let (fewest, most) = (spec.c_in.min(spec.c_out), CHANNELS_MAX);
         let plain = spec.kernel == 3 && spec.stride == 1 && !spec.upsampled;
-        plain && (FEWEST_CHANNELS..=most).contains(&fewest)
+        plain && (CHANNELS_MIN..=most).contains(&fewest)
     }
 
-    /// Lays out weights `[c_out, c_in, 3, 3]`.
+    /// Transforms and packs weights `[c_out, c_in, 3, 3]`.
     pub fn new(spec: &ConvSpec, stored: &[f32]) -> Self {
         let (c_in, c_out) = (spec.c_in, spec.c_out);
         let mut points = vec![vec![0.0; c_in * c_out]; POINTS];
@@ -93,9 +93,10 @@ impl Winograd {
                 let rows = std::array::from_fn::<_, 3, _>(|y| {
                     [0, 1, 2].map(|x| kernel[(y * 3 + x) * c_in + c])
                 });
-                let down: [[f32; 4]; 3] = std::array::from_fn(|x| spread(rows.map(|row| row[x])));
+                let down: [[f32; 4]; 3] =
+                    std::array::from_fn(|x| transform_weights(rows.map(|row| row[x])));
                 for y in 0..4 {
-                    let across = spread(down.map(|column| column[y]));
+                    let across = transform_weights(down.map(|column| column[y]));
                     across
                         .iter()
                         .enumerate()
@@ -110,8 +111,8 @@ impl Winograd {
         }
     }
 
-    /// Height and width of the padded input for an output of such a size: a line of zeros before
-    /// it, and what whole tiles see behind it.
+    /// Height and width of the padded input for an output size: one line of zeros before it, and
+    /// the rest of the last tiles' receptive field after it.
     pub fn padded([height, width]: [usize; 2]) -> [usize; 2] {
         [height, width].map(|positions| positions.div_ceil(2) * 2 + 2)
     }
@@ -129,17 +130,18 @@ impl Winograd {
         for first in (0..all).step_by(most) {
             let block = Block { height, width, first, lines: most.min(all - first) };
             scratch.fit(&block, self);
-            Arch::new().dispatch(See { block, c: self.c_in, padded, scratch });
+            Arch::new().dispatch(InputTransform { block, c: self.c_in, padded, scratch });
             self.multiply(block.tiles(), scratch);
-            Arch::new().dispatch(Gather { block, c: self.c_out, scratch, y });
+            Arch::new().dispatch(OutputTransform { block, c: self.c_out, scratch, y });
         }
     }
 
-    /// The product of every point.
+    /// Computes the matrix product of every point.
     fn multiply(&self, tiles: usize, scratch: &mut WinogradScratch) {
-        let WinogradScratch { seen, products, starts, to, .. } = scratch;
-        let points =
-            seen.chunks_exact(tiles * self.c_in).zip(products.chunks_exact_mut(tiles * self.c_out));
+        let WinogradScratch { inputs, products, starts, to, .. } = scratch;
+        let points = inputs
+            .chunks_exact(tiles * self.c_in)
+            .zip(products.chunks_exact_mut(tiles * self.c_out));
         for (weights, (data, out)) in self.points.iter().zip(points) {
             weights.multiply(
                 RowRuns { data, starts, runs: 1, run: self.c_in, stride: self.c_in },
@@ -150,8 +152,8 @@ impl Winograd {
     }
 }
 
-/// Three weights of a line at four points: `G` of the paper.
-fn spread([a, b, c]: [f32; 3]) -> [f32; 4] {
+/// Transforms a line of three weights to four points: `G` of the paper.
+fn transform_weights([a, b, c]: [f32; 3]) -> [f32; 4] {
     [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c]
 }
 
@@ -159,7 +161,7 @@ impl WinogradScratch {
     fn fit(&mut self, block: &Block, layer: &Winograd) {
         let (tiles, [_, width]) = (block.tiles(), Winograd::padded([block.height, block.width]));
         self.lines.resize(4 * width * layer.c_in.max(layer.c_out), 0.0);
-        self.seen.resize(POINTS * tiles * layer.c_in, 0.0);
+        self.inputs.resize(POINTS * tiles * layer.c_in, 0.0);
         self.products.clear();
         self.products.resize(POINTS * tiles * layer.c_out, 0.0);
         self.starts.clear();
@@ -169,23 +171,23 @@ impl WinogradScratch {
     }
 }
 
-/// What the tiles see, at their points: `B` of the paper, along both axes.
-struct See<'a> {
+/// The input transform: `B` of the paper, along both axes.
+struct InputTransform<'a> {
     block: Block,
     c: usize,
     padded: &'a [f32],
     scratch: &'a mut WinogradScratch,
 }
 
-impl WithSimd for See<'_> {
+impl WithSimd for InputTransform<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { block, c, padded, scratch: WinogradScratch { lines, seen, .. } } = self;
+        let Self { block, c, padded, scratch: WinogradScratch { lines, inputs, .. } } = self;
         let [height, width] = Winograd::padded([block.height, block.width]);
         let (tiles, across, line_len) = (block.tiles(), block.across(), width * c);
-        for (number, (image, line)) in block.places().enumerate() {
+        for (number, (image, line)) in block.positions().enumerate() {
             let from = &padded[(image * height + line) * line_len..][..4 * line_len];
             let [p, q, r, s] = quarters(from);
             let at = |point| point * line_len..(point + 1) * line_len;
@@ -197,25 +199,25 @@ impl WithSimd for See<'_> {
                 for x in 0..across {
                     let [p, q, r, s] = quarters(&line[2 * x * c..][..4 * c]);
                     let at = |point| ((down * 4 + point) * tiles + number * across + x) * c;
-                    subtract(&mut seen[at(0)..][..c], p, r);
-                    add(&mut seen[at(1)..][..c], q, r);
-                    subtract(&mut seen[at(2)..][..c], r, q);
-                    subtract(&mut seen[at(3)..][..c], q, s);
+                    subtract(&mut inputs[at(0)..][..c], p, r);
+                    add(&mut inputs[at(1)..][..c], q, r);
+                    subtract(&mut inputs[at(2)..][..c], r, q);
+                    subtract(&mut inputs[at(3)..][..c], q, s);
                 }
             }
         }
     }
 }
 
-/// Adds the tiles to the output: `A` of the paper, along both axes.
-struct Gather<'a> {
+/// The output transform, added to `y`: `A` of the paper, along both axes.
+struct OutputTransform<'a> {
     block: Block,
     c: usize,
     scratch: &'a mut WinogradScratch,
     y: &'a mut [f32],
 }
 
-impl WithSimd for Gather<'_> {
+impl WithSimd for OutputTransform<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -223,35 +225,35 @@ impl WithSimd for Gather<'_> {
         let Self { block, c, scratch: WinogradScratch { lines, products, .. }, y } = self;
         let (tiles, across) = (block.tiles(), block.across());
         let (line_len, out_len) = (2 * across * c, block.width * c);
-        for (number, (image, top)) in block.places().enumerate() {
+        for (number, (image, top)) in block.positions().enumerate() {
             for (down, line) in lines[..4 * line_len].chunks_exact_mut(line_len).enumerate() {
                 for (x, pair) in line.chunks_exact_mut(2 * c).enumerate() {
                     let at = |point| ((down * 4 + point) * tiles + number * across + x) * c;
                     let [p, q, r, s] = [0, 1, 2, 3].map(|point| &products[at(point)..][..c]);
                     let (left, right) = pair.split_at_mut(c);
-                    three(left, p, q, r, 1.0);
-                    three(right, q, r, s, -1.0);
+                    combine(left, p, q, r, 1.0);
+                    combine(right, q, r, s, -1.0);
                 }
             }
             let [p, q, r, s] = quarters(&lines[..4 * line_len]);
             let out = &mut y[(image * block.height + top) * out_len..];
             let (upper, lower) = out.split_at_mut(out_len);
-            add_three(upper, p, q, r, 1.0);
+            add_combination(upper, p, q, r, 1.0);
             if top + 1 < block.height {
-                add_three(&mut lower[..out_len], q, r, s, -1.0);
+                add_combination(&mut lower[..out_len], q, r, s, -1.0);
             }
         }
     }
 }
 
-/// Four stretches of equal length.
+/// Four parts of equal length.
 #[inline(always)]
 fn quarters(values: &[f32]) -> [&[f32]; 4] {
     let len = values.len() / 4;
     [0, 1, 2, 3].map(|i| &values[i * len..][..len])
 }
 
-// Loops, not closures: see `nn::kernels`.
+// Loops instead of closures, see `docs/decisions/041-simd-dispatch-by-type.md`.
 
 #[inline(always)]
 fn add(out: &mut [f32], a: &[f32], b: &[f32]) {
@@ -267,17 +269,17 @@ fn subtract(out: &mut [f32], a: &[f32], b: &[f32]) {
     }
 }
 
-/// Three products of a left or upper position (`sign` 1) or of a right or lower one (-1).
+/// Combines three products for a left or upper position (`sign` 1) or a right or lower one (-1).
 #[inline(always)]
-fn three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
+fn combine(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
     for (((y, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
         *y = a + sign * (b + c);
     }
 }
 
-/// The same, added to what is there.
+/// As [`combine`], added to `out`.
 #[inline(always)]
-fn add_three(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
+fn add_combination(out: &mut [f32], a: &[f32], b: &[f32], c: &[f32], sign: f32) {
     for (((y, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
         *y += a + sign * (b + c);
     }
@@ -288,7 +290,7 @@ mod tests {
     use super::*;
     use crate::diffusion::noise;
 
-    /// Images with the zeros that a layer puts around them.
+    /// Zero-pads images as a layer does.
     fn padded(x: &[f32], [batch, height, width]: [usize; 3], c: usize) -> Vec<f32> {
         let [tall, wide] = Winograd::padded([height, width]);
         let mut out = vec![0.0; batch * tall * wide * c];
@@ -310,7 +312,7 @@ mod tests {
         y
     }
 
-    /// The sum over what a position sees.
+    /// The sum over the receptive field of a position.
     fn expected(
         x: &[f32],
         [_, h, w]: [usize; 3],
@@ -335,8 +337,8 @@ mod tests {
         sum
     }
 
-    /// Even and odd sizes, several images, blocks of one line of tiles and of several, which end
-    /// inside of an image; in memory that another layer left.
+    /// Even and odd sizes, several images, blocks of one and of several lines of tiles that end
+    /// inside an image, with scratch memory of another layer.
     #[test]
     fn it_is_the_convolution() {
         let (mut scratch, sizes) =
@@ -370,7 +372,7 @@ mod tests {
         }
     }
 
-    /// Alone, an image is cut into other blocks.
+    /// A single image is divided into other blocks.
     #[test]
     fn the_bits_do_not_depend_on_the_batch() {
         let (spec, dims, scratch) =
@@ -384,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_of_another_shape_are_not_played_so() {
+    fn unsuitable_layers_are_not_transformed() {
         let others = [
             ConvSpec::conv(64, 64, 3, 2),
             ConvSpec::conv(64, 64, 1, 1),

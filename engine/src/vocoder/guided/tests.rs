@@ -1,15 +1,14 @@
-//! What the guided vocoder promises, at every host rate.
+//! Properties of the guided vocoder at every host rate.
 
 use super::*;
 use crate::dsp::mel::MelFrontEnd;
 
-/// The level gain of the images. Louder ones would touch the top of their range.
+/// The level gain of the images. Higher levels would clip at the top of their range.
 const GAIN: f32 = 0.7;
 
 const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 88_200, 96_000];
 
-/// Decaying harmonic notes of a stereo part over a soft noise floor: `seconds` at `rate_hz`,
-/// `[left, right]`.
+/// `seconds` of decaying harmonic notes at `rate_hz` with a soft noise floor, `[left, right]`.
 fn part(rate_hz: u32, seconds: f32) -> Vec<Vec<f32>> {
     let rate = rate_hz as f32;
     let mut noise = 1u32;
@@ -26,7 +25,7 @@ fn part(rate_hz: u32, seconds: f32) -> Vec<Vec<f32>> {
     [0.8, 0.5].map(|pan| tones.iter().zip(&noises).map(|(t, n)| t * pan + n).collect()).to_vec()
 }
 
-/// The image of a part, analysed at the model's rate (made there rather than resampled).
+/// The image of a part, synthesised at the model's rate rather than resampled.
 fn image(mel: &MelConfig, seconds: f32, frames: usize) -> MelImage {
     let channels = part(mel.sample_rate_hz, seconds);
     MelFrontEnd::new(mel).image(&slices(&channels), 0, frames, GAIN)
@@ -62,13 +61,13 @@ fn energy(x: &[f32]) -> f64 {
     x.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
 }
 
-/// Energy of the difference over the energy of `b`, in dB.
+/// Energy of the difference relative to the energy of `b`, in dB.
 fn difference_db(a: &[f32], b: &[f32]) -> f64 {
     let error: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
     10.0 * (energy(&error) / energy(b)).log10()
 }
 
-/// The same image, `db` louder where it sounds.
+/// The image with non-silent values raised by `db(band)`.
 fn louder(image: &MelImage, mel: &MelConfig, db: impl Fn(usize) -> f32) -> MelImage {
     let mut out = image.clone();
     for (i, value) in out.data.iter_mut().enumerate().filter(|(_, v)| **v > 0.0) {
@@ -93,7 +92,7 @@ fn the_content_as_target_returns_the_content() {
 }
 
 #[test]
-fn a_louder_target_is_louder_by_as_much() {
+fn a_louder_target_raises_the_level_equally() {
     let mel = MelConfig::default();
     let content = image(&mel, 2.0, 80);
     for (rate_hz, db) in RATES_HZ.into_iter().zip([6.0, -12.0, 6.0, -6.0, 3.0]) {
@@ -155,8 +154,8 @@ fn overlapping_windows_agree_where_they_overlap() {
     };
     for (iterations, limit_db) in [(0, -100.0), (8, -40.0)] {
         let ((a, first), (b, second)) = (window(20, iterations), window(52, iterations));
-        // From the second window's frame 2 to the first window's last but two: a quarter of a
-        // second in both.
+        // From the second window's frame 2 to the first window's third frame from the end: at least
+        // a quarter of a second from the ends of both spans.
         let from = b + 8192 + 2 * 1115 + 2048;
         let to = a + 8192 + 61 * 1115 - 2048;
         let db = difference_db(&second[0][from - b..to - b], &first[0][from - a..to - a]);
@@ -175,16 +174,15 @@ fn silence_stays_silence() {
         );
         assert!(out[0].iter().all(|&x| x == 0.0), "{rate_hz} Hz");
     }
-    // And a decoder's murmur in place of silence does not lift a noise that the image does not
-    // show.
-    let murmur = MelImage::filled(128, 64, 0.01);
+    // A decoder's residue in place of silence does not amplify noise below the image's floor.
+    let residue = MelImage::filled(128, 64, 0.01);
     let mut state = 1u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         2e-6 * (state as f32 / u32::MAX as f32 - 0.5)
     };
     let hiss: Vec<f32> = (0..44_100).map(|_| noise()).collect();
-    let out = render(44_100, &request(&[&hiss], &content, &murmur));
+    let out = render(44_100, &request(&[&hiss], &content, &residue));
     assert!(
         energy(&out[0]) < energy(&hiss) * 1e4,
         "{:e} from {:e}",
@@ -202,9 +200,9 @@ fn a_silent_target_is_silent() {
         44_100,
         &VocoderRequest { iterations: 8, ..request(&slices(&channels), &content, &silence) },
     );
-    // Up to where the cut at the end of the span, which the images do not know, is heard.
-    let heard = ..channels[0].len() - 4096;
-    let fall_db = 10.0 * (energy(&out[0][heard]) / energy(&channels[0][heard])).log10();
+    // Without the end of the span, where the truncated content differs from the images.
+    let measured = ..channels[0].len() - 4096;
+    let fall_db = 10.0 * (energy(&out[0][measured]) / energy(&channels[0][measured])).log10();
     assert!(fall_db < -45.0, "{fall_db:.1} dB");
 }
 
@@ -217,10 +215,10 @@ fn the_boost_is_bounded() {
     assert!(rise_db < f64::from(super::super::gain::MAX_BOOST_DB) + 0.1, "{rise_db}");
 }
 
-/// The images do not see what lies above the model's range: a boost of the top band must not make
-/// it the loudest.
+/// The images have no data above the model's range. A boost of the top band must not make that
+/// range the loudest.
 #[test]
-fn what_the_images_do_not_see_is_not_raised_above_what_they_ask_for() {
+fn content_above_the_images_range_is_bounded_by_the_top_bands_target() {
     let mel = MelConfig::default();
     let (content, target) = (MelImage::filled(128, 64, 0.0), MelImage::filled(128, 64, 0.5));
     let high: Vec<f32> = (0..44_100).map(|i| if i % 2 == 0 { 0.5 } else { -0.5 }).collect();
@@ -228,7 +226,7 @@ fn what_the_images_do_not_see_is_not_raised_above_what_they_ask_for() {
     let rise_db = 10.0 * (energy(&out[0]) / energy(&high)).log10();
     assert!(rise_db.abs() < 0.5, "loud: {rise_db}");
 
-    // Soft enough, it follows the top band.
+    // A soft signal follows the top band.
     let soft: Vec<f32> = high.iter().map(|x| x * 1e-5).collect();
     let out = render(44_100, &request(&[&soft], &content, &target));
     let rise_db = 10.0 * (energy(&out[0]) / energy(&soft)).log10();
@@ -266,7 +264,7 @@ fn the_stereo_image_is_kept() {
 }
 
 #[test]
-fn any_input_gives_numbers() {
+fn any_input_has_finite_output() {
     let mut content = MelImage::filled(128, 16, 0.5);
     let mut target = MelImage::filled(128, 16, 0.9);
     content.data[100] = f32::NAN;
@@ -284,7 +282,7 @@ fn any_input_gives_numbers() {
 }
 
 #[test]
-fn spans_of_any_length_and_place_come_back_whole() {
+fn spans_of_any_length_and_position_are_complete() {
     let mel = MelConfig::default();
     let same = image(&mel, 2.0, 4);
     let mut vocoder = GuidedVocoder::new(44_100, &mel);

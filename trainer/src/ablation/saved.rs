@@ -1,5 +1,4 @@
-//! What was found out about one row's model, and the file that remembers it: `evaluate compare`
-//! reads it too.
+//! The saved evaluation of one row's model. `evaluate compare` reads the same file.
 
 use std::path::Path;
 
@@ -8,15 +7,18 @@ use engine::checkpoint::sha256_hex;
 use serde_json::{Value, json};
 
 use crate::data::dataset::description::DESCRIPTION_FILE;
-use crate::evaluate::compare::{self, Row};
+use crate::evaluate::compare::{self, SavedRow};
 use crate::evaluate::table::Table;
 use crate::evaluate::write_json;
 
-/// What was judged, and by whom: other weights, pairs, steps or another classifier are judged anew.
+/// What an evaluation depends on. If any part differs, the row is evaluated again.
 pub struct Key(Value);
 
 impl Key {
-    /// So many pairs of some datasets, as a model turns them and a classifier hears them.
+    /// The key of an evaluation of `items` pairs of each dataset.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
     pub fn new(model: &Path, classifier: &Path, datasets: &[&Path], items: usize) -> Result<Self> {
         let sha256 = |path: &Path| -> Result<String> {
             Ok(sha256_hex(&std::fs::read(path).with_context(|| path.display().to_string())?))
@@ -36,22 +38,28 @@ impl Key {
     }
 }
 
-/// What was measured on one set of pairs.
+/// The evaluation on one set of pairs.
 pub struct Set {
-    /// Its name.
+    /// Title of the set.
     pub title: String,
-    rows: Vec<Row>,
+    rows: Vec<SavedRow>,
 }
 
 impl Set {
-    /// The row of a name.
-    pub fn row(&self, name: &str) -> Result<&Row> {
+    /// The row with this name.
+    ///
+    /// # Errors
+    /// If it does not exist.
+    pub fn row(&self, name: &str) -> Result<&SavedRow> {
         let row = self.rows.iter().find(|row| row.name == name);
         row.with_context(|| format!("{}: expected a row `{name}`, found none", self.title))
     }
 }
 
-/// What a file remembers, if it is of this key.
+/// Reads the saved evaluation; `None` if there is none with this key.
+///
+/// # Errors
+/// If its rows are invalid.
 pub fn read(file: &Path, key: &Key) -> Result<Option<Vec<Set>>> {
     let Ok(text) = std::fs::read_to_string(file) else { return Ok(None) };
     let Ok(value) = serde_json::from_str::<Value>(&text) else { return Ok(None) };
@@ -63,7 +71,10 @@ pub fn read(file: &Path, key: &Key) -> Result<Option<Vec<Set>>> {
     Ok(Some(tables.map(|(title, rows)| Set { title: plain(title), rows }).collect()))
 }
 
-/// Writes what was found on sets of these titles.
+/// Writes the tables of an evaluation with their titles.
+///
+/// # Errors
+/// If the file cannot be written.
 pub fn write(file: &Path, key: &Key, tables: &[(&str, Table)]) -> Result<()> {
     let set = |(title, table): &(&str, Table)| json!({ "title": title, "images": table.json() });
     let sets: Vec<Value> = tables.iter().map(set).collect();

@@ -1,4 +1,4 @@
-//! The rows of an ablation, as a file says them.
+//! The file that lists the rows of an ablation.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,19 +6,18 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// One training.
+/// One training run.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Row {
-    /// Name of its run folder.
+pub struct AblationRow {
+    /// Name of the run folder.
     pub folder: String,
-    /// What the table calls it.
+    /// Title in the table.
     pub title: String,
-    /// What is changed of the config that all rows share, `key=value`.
+    /// Overrides of the config that all rows share, `key=value`.
     #[serde(default)]
     pub changes: Vec<String>,
-    /// What is changed of the autoencoder's config, `key=value`; where nothing is, all rows share
-    /// one.
+    /// Overrides of the autoencoder's config, `key=value`. Rows without any share one autoencoder.
     #[serde(default)]
     pub autoencoder: Vec<String>,
 }
@@ -26,17 +25,20 @@ pub struct Row {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    row: Vec<Row>,
+    row: Vec<AblationRow>,
 }
 
-/// Reads the rows of a file: at least one, in folders of their own.
-pub fn read(path: &Path) -> Result<Vec<Row>> {
+/// Reads the rows of a file.
+///
+/// # Errors
+/// If the file cannot be read, has no row, or two rows share a folder.
+pub fn read(path: &Path) -> Result<Vec<AblationRow>> {
     let name = || format!("rows {}", path.display());
     let text = std::fs::read_to_string(path).with_context(name)?;
     let file: File = toml::from_str(&text).with_context(name)?;
     ensure!(!file.row.is_empty(), "{}: expected at least one [[row]], found none", name());
     let mut seen = BTreeSet::new();
-    for Row { folder, .. } in &file.row {
+    for AblationRow { folder, .. } in &file.row {
         let plain =
             !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         ensure!(
@@ -46,7 +48,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
         );
         ensure!(
             seen.insert(folder),
-            "{}: folder: expected each once, found `{folder}` again",
+            "{}: folder: expected unique names, found `{folder}` again",
             name()
         );
     }
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
     use crate::config::RunConfig;
 
-    fn read_text(text: &str) -> Result<Vec<Row>> {
+    fn read_text(text: &str) -> Result<Vec<AblationRow>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.toml");
         std::fs::write(&path, text).unwrap();
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_that_ship_change_fields_that_exist() {
+    fn the_shipped_rows_change_fields_that_exist() {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let rows = read(&configs.join("ablation.toml")).unwrap();
         assert!(rows.len() > 8 && rows[0].changes.is_empty(), "the first is the recipe itself");
@@ -87,7 +89,7 @@ mod tests {
             }
             assert!(
                 both.iter().any(|(_, changes)| !changes.is_empty()),
-                "{}: what it is for",
+                "{}: changes something",
                 row.folder
             );
         }
