@@ -1,7 +1,8 @@
-//! Has the loader keep the plugin's library in memory once it was loaded.
+//! Links the plugin so that the loader never unmaps it.
 //!
-//! A thread of the host that has called the plugin runs destructors of ours (thread-local values)
-//! when it ends, which may be after the host has unloaded the plugin: they must still be there.
+//! A host's thread that has called the plugin runs destructors of the plugin's thread-local values
+//! when it ends. This can be after the host has unloaded the plugin. See
+//! `docs/decisions/016-library-stays-loaded.md`.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -71,7 +71,7 @@ unsafe extern "C" fn open_model(
     model: *mut *mut abi::Model,
     message: Room<u8>,
 ) -> StatusCode {
-    // SAFETY: here and below, the caller fulfils the interface: slices are alive until the call
+    // SAFETY: here and below, the caller fulfils the interface. Slices are alive until the call
     // returns, handles are open, and one thread at a time uses a stream.
     unsafe {
         report(message, || {

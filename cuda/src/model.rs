@@ -7,7 +7,7 @@ use engine::inference_model::InferenceModel;
 use engine::library::abi::{self, DEVICE_CPU, DEVICE_CUDA};
 use engine::models::model::{Conditioning, LatentDims};
 use engine::nn::candle::Candle;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::{BackendModel, TransferModel};
 use engine::style::StyleTokens;
 use engine::{Error, Result};
 
@@ -28,7 +28,7 @@ impl Model {
     /// The networks for one stream.
     pub fn stream(&self) -> Stream {
         let ops = Candle::new(self.device.clone());
-        Stream { networks: Executed::new(self.inference_model.model(), ops) }
+        Stream { networks: BackendModel::new(self.inference_model.model(), ops) }
     }
 }
 
@@ -49,7 +49,7 @@ fn open_device(device: u32) -> Result<Device> {
 /// The state of one stream.
 pub struct Stream {
     /// The networks, with the style that was computed last.
-    pub networks: Executed<Candle>,
+    pub networks: BackendModel<Candle>,
 }
 
 impl Stream {

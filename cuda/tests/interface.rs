@@ -15,7 +15,7 @@ use engine::library::{
 };
 use engine::models::model::Conditioning;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, TransferModel};
+use engine::pipeline::{BackendModel, TransferModel};
 
 fn file_name(stem: &str) -> String {
     format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
@@ -40,9 +40,9 @@ fn checkpoint() -> Checkpoint {
     Checkpoint::from_bytes(&model_file()).expect("the shipped model")
 }
 
-fn packed() -> Executed<Packed> {
+fn packed() -> BackendModel<Packed> {
     let packed = InferenceModel::packed(&checkpoint()).expect("a usable model");
-    Executed::new(packed.model(), Packed::default())
+    BackendModel::new(packed.model(), Packed::default())
 }
 
 fn networks() -> Networks {

@@ -88,6 +88,7 @@ impl Error {
     }
 }
 
+#[cfg(feature = "candle")]
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Self::Compute(error.to_string())

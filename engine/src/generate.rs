@@ -8,9 +8,10 @@
 //! ```
 
 use crate::cancel::Cancel;
-use crate::diffusion::ddim::{DdimSampler, Prefix};
+use crate::diffusion::ddim::DdimSampler;
 use crate::diffusion::forward::ForwardDiffusion;
-use crate::diffusion::{guidance, noise};
+use crate::diffusion::noise;
+use crate::diffusion::prefix::Prefix;
 use crate::image::MelImage;
 use crate::models::model::Conditioning;
 use crate::pipeline::TransferModel;
@@ -39,8 +40,8 @@ pub fn validate_seconds(seconds: f64) -> Result<()> {
 /// Generates `seconds` of mono audio at the model's rate. `progress` receives the number of
 /// finished frames.
 ///
-/// Each window continues the previous one through a clean prefix. Steps, guidance, eta, temperature
-/// and seed are read from `settings`.
+/// Each window continues the previous one through a clean prefix. Steps, guidance, temperature and
+/// seed are read from `settings`.
 ///
 /// # Errors
 /// As [`validate_seconds`]; on cancellation; if a network fails.
@@ -85,7 +86,7 @@ pub fn generate_image(
     let diffusion = ForwardDiffusion::new(&config.diffusion)?;
     let schedule = diffusion.schedule();
     let steps = settings.steps.min(schedule.len());
-    let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps, settings.eta)?;
+    let sampler = DdimSampler::new(schedule, config.diffusion.prediction, steps)?;
     let mut rows: Vec<Vec<f32>> = vec![Vec::new(); config.mel.n_mels];
     let mut previous: Option<Vec<f32>> = None;
     for window in 0.. {
@@ -97,19 +98,10 @@ pub fn generate_image(
         let prefix_columns = if clean.is_some() { prefix } else { 0 };
         let mut predict = |x: &[f32], timestep: usize| {
             cancel.check()?;
-            let styled = Conditioning { content: None, style: Some(style), prefix_columns };
-            let conditionings = [styled, Conditioning { style: None, ..styled }];
-            let count = if settings.guidance_scale == 1.0 { 1 } else { 2 };
-            let predictions = model.denoise(x, dims, timestep, &conditionings[..count])?;
-            Ok(match predictions.as_slice() {
-                [cond, uncond] => guidance::combine(cond, uncond, settings.guidance_scale),
-                _ => predictions.into_iter().next().unwrap_or_default(),
-            })
+            let conditioning = Conditioning { content: None, style: Some(style), prefix_columns };
+            model.denoise_guided(x, dims, timestep, conditioning, settings.guidance_scale)
         };
-        let mut fresh = |step| {
-            noise::window(noise::step_seed(settings.seed, step), column, height, width, channels)
-        };
-        sampler.sample(&mut latent, &mut predict, &mut fresh, clean.as_ref())?;
+        sampler.sample(&mut latent, &mut predict, clean.as_ref())?;
         let image = model.decode(&latent, dims)?;
         let first = if window == 0 { 0 } else { prefix * reduction };
         for (row, values) in rows.iter_mut().zip(image.data.chunks_exact(image.frames)) {

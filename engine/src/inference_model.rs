@@ -1,10 +1,27 @@
 //! A model file ready for inference: checked, packed, and able to compute a style from audio.
+//!
+//! ```
+//! use engine::audio_file::Audio;
+//! use engine::checkpoint::Checkpoint;
+//! use engine::inference_model::InferenceModel;
+//! use engine::nn::packed::Packed;
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
+//! let model = InferenceModel::packed(&Checkpoint::read(file)?)?;
+//!
+//! let tone = (0..44_100).map(|n| 0.1 * (0.06 * n as f32).sin()).collect();
+//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone] };
+//! let style = model.style(&mut Packed::default(), &reference)?;
+//! assert!(model.made(&style) && style.count() > 0);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "candle")]
 use candle_core::Device;
 
 use crate::audio_file::Audio;
@@ -16,6 +33,7 @@ use crate::dsp::resample::resampled;
 use crate::image::MelImage;
 use crate::models::model::Model;
 use crate::nn::Backend;
+#[cfg(feature = "candle")]
 use crate::nn::candle::{Candle, ParamStore};
 use crate::nn::packed::{Packed, TensorSource};
 use crate::style::{ReferenceMels, SavedStyle, StyleTokens};
@@ -47,6 +65,7 @@ impl InferenceModel<Packed> {
     }
 }
 
+#[cfg(feature = "candle")]
 impl InferenceModel<Candle> {
     /// Loads a model for candle on any of its devices.
     ///

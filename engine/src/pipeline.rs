@@ -1,4 +1,4 @@
-//! One window of content and a style in, its wet audio out.
+//! Converts one window of content into wet audio in a style.
 //!
 //! ```text
 //! host samples -> analysis (Resampler, Level, history) -> MelFrontEnd -> content image
@@ -6,14 +6,45 @@
 //!   -> synthesis (guided vocoder or Griffin-Lim) -> wet segment
 //! ```
 //!
-//! [`Pipeline`] is the [`WindowProcessor`] of the real thing; the stream around it is
-//! [`crate::stream`]'s.
+//! [`Pipeline`] implements [`WindowProcessor`] with these stages. [`crate::stream`] runs it on a
+//! stream.
+//!
+//! ```
+//! use engine::audio_file::Audio;
+//! use engine::checkpoint::Checkpoint;
+//! use engine::inference_model::InferenceModel;
+//! use engine::nn::packed::Packed;
+//! use engine::pipeline::{BackendModel, Pipeline};
+//! use engine::settings::Settings;
+//! use engine::stream::render;
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
+//! let model = InferenceModel::packed(&Checkpoint::read(file)?)?;
+//! let tone = |hz: f32| -> Vec<f32> {
+//!     let radians = hz * std::f32::consts::TAU / 44_100.0;
+//!     (0..44_100).map(|n| 0.1 * (radians * n as f32).sin()).collect()
+//! };
+//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone(220.0)] };
+//! let style = model.style(&mut Packed::default(), &reference)?;
+//!
+//! let networks = BackendModel::new(model.model(), Packed::default());
+//! let pipeline = Pipeline::new(Box::new(networks), 44_100, 1, style)?;
+//! let (grid, settings) = (pipeline.grid().clone(), Settings::default());
+//! let content = [tone(440.0)];
+//! let (output, report) =
+//!     render(grid, &content, Box::new(pipeline), &settings, &mut |_| {})?;
+//! assert_eq!(output[0].len(), content[0].len());
+//! assert_eq!(report.stats.failed, 0);
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod analysis;
+mod backend_model;
 mod rolling_style;
 mod style_source;
 mod synthesis;
 mod transfer;
+mod transfer_model;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +60,12 @@ use crate::{Error, Result};
 use analysis::Analysis;
 use synthesis::{Synthesis, SynthesisRequest};
 
+pub use backend_model::BackendModel;
 pub use rolling_style::RollingStyle;
 pub use style_source::{SharedStyle, StyleSource};
-pub(crate) use transfer::finite;
-pub use transfer::{Executed, Transfer, TransferModel};
+pub use transfer::Transfer;
+pub use transfer_model::TransferModel;
+pub(crate) use transfer_model::require_finite;
 
 /// Where a model's windows lie on a stream of a host rate.
 ///
@@ -44,7 +77,7 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
 }
 
 /// A model's config with the windows that it plays in.
-fn played(model: &dyn TransferModel) -> ModelConfig {
+fn played(model: &impl TransferModel) -> ModelConfig {
     model.mode().configure(model.config())
 }
 
@@ -70,13 +103,13 @@ pub type Observer = Box<dyn FnMut(&WindowView) + Send>;
 /// The whole chain for one stream, with everything that goes on from window to window.
 ///
 /// The output depends on the samples since reset, the model, the style and the settings alone.
-pub struct Pipeline {
+pub struct Pipeline<M = Box<dyn TransferModel>> {
     grid: Grid,
     analysis: Analysis,
     /// None while there is no model: windows then play dry.
-    transfer: Option<Transfer>,
+    transfer: Option<Transfer<M>>,
     synthesis: Synthesis,
-    style: Box<dyn StyleSource>,
+    style: Box<dyn StyleSource<M>>,
     observer: Option<Observer>,
 }
 
@@ -94,7 +127,7 @@ impl Pipeline {
     ) -> Result<Self> {
         let style: SharedStyle = style.into();
         let mut pipeline =
-            Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
+            Self::without_model(&played(&model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
@@ -110,11 +143,13 @@ impl Pipeline {
     ) -> Result<Self> {
         let style = RollingStyle::new(model.config(), host_rate_hz, channels)?;
         let mut pipeline =
-            Self::without_model(&played(&*model), host_rate_hz, channels, Box::new(style))?;
+            Self::without_model(&played(&model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
+}
 
+impl<M: TransferModel> Pipeline<M> {
     /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until
     /// it is given one.
     ///
@@ -124,7 +159,7 @@ impl Pipeline {
         config: &ModelConfig,
         host_rate_hz: u32,
         channels: usize,
-        style: Box<dyn StyleSource>,
+        style: Box<dyn StyleSource<M>>,
     ) -> Result<Self> {
         let grid = grid(config, host_rate_hz)?;
         Ok(Self {
@@ -141,15 +176,15 @@ impl Pipeline {
     ///
     /// # Errors
     /// If the model's windows are not those that the pipeline was made for.
-    pub fn set_model(&mut self, model: Box<dyn TransferModel>) -> Result<()> {
-        let config = played(&*model);
+    pub fn set_model(&mut self, model: M) -> Result<()> {
+        let config = played(&model);
         if grid(&config, self.grid.host_rate_hz())? != self.grid
             || config.mel != *self.synthesis.mel()
         {
             let expected = "the windows and the mel spectrogram that the stream was opened with";
             return Err(Error::checkpoint("window", expected, "others"));
         }
-        self.transfer = Some(Transfer::new(model)?);
+        self.transfer = Some(Transfer::from_model(model)?);
         self.style.model_changed();
         Ok(())
     }
@@ -157,6 +192,11 @@ impl Pipeline {
     /// Windows that begin from now on play dry.
     pub fn remove_model(&mut self) {
         self.transfer = None;
+    }
+
+    /// The model, where there is one.
+    pub fn model(&self) -> Option<&M> {
+        self.transfer.as_ref().map(Transfer::model)
     }
 
     /// Shows every window's images to `observer`.
@@ -179,7 +219,7 @@ impl Pipeline {
     ) -> Result<Option<MelImage>> {
         let Some(transfer) = &mut self.transfer else { return Ok(None) };
         let style =
-            timings.measure(Stage::Encode, || self.style.style(window, transfer.model()))?;
+            timings.measure(Stage::Encode, || self.style.style(window, transfer.model_mut()))?;
         let Some(style) = style else { return Ok(None) };
         cancel.check()?;
         let latent = timings.measure(Stage::Encode, || transfer.encode(content))?;
@@ -205,7 +245,7 @@ impl Pipeline {
     }
 }
 
-impl WindowProcessor for Pipeline {
+impl<M: TransferModel> WindowProcessor for Pipeline<M> {
     fn process(
         &mut self,
         window: &WindowInput,
@@ -214,7 +254,7 @@ impl WindowProcessor for Pipeline {
     ) -> Result<()> {
         let WindowOutput { wet, timings, dry } = out;
         timings.measure(Stage::Resample, || self.analysis.take(window));
-        let model = self.transfer.as_mut().map(Transfer::model);
+        let model = self.transfer.as_mut().map(Transfer::model_mut);
         timings.measure(Stage::Resample, || self.style.listen(window, model));
         let (content, gain) =
             timings.measure(Stage::Mel, || self.analysis.content(window.index))?;
@@ -231,8 +271,8 @@ impl WindowProcessor for Pipeline {
         };
         cancel.check()?;
         self.show(window, &content, &image);
-        let played = |transfer: &Transfer| {
-            (transfer.mode().vocoder_iterations(), transfer.makeup(&window.settings))
+        let played = |transfer: &Transfer<M>| {
+            (transfer.model().mode().vocoder_iterations(), transfer.makeup(&window.settings))
         };
         let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), played);
         let performance = SynthesisRequest { content: &content, target: &image, gain, iterations };

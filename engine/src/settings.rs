@@ -33,8 +33,6 @@ pub struct Settings {
     /// Fraction of the noise schedule at which sampling starts: 0 returns the content, 1 starts
     /// from pure noise.
     pub strength: f32,
-    /// DDIM eta, 0 (deterministic) to 1.
-    pub eta: f32,
     /// Scale of the initial noise, 0 (its mean) to 1 (unit variance).
     pub temperature: f32,
     /// Noise seed.
@@ -57,7 +55,6 @@ impl Default for Settings {
             steps: 2,
             guidance_scale: 1.0,
             strength: 1.0,
-            eta: 0.0,
             temperature: 0.25,
             seed: 0,
             mix: 1.0,
@@ -80,7 +77,6 @@ impl Settings {
         let ranges = [
             ("guidance", self.guidance_scale, 10.0),
             ("strength", self.strength, 1.0),
-            ("eta", self.eta, 1.0),
             ("temperature", self.temperature, 1.0),
             ("mix", self.mix, 1.0),
         ];

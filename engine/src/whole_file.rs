@@ -43,8 +43,8 @@ pub fn publish(part: &Path, path: &Path) -> io::Result<()> {
     fs::rename(part, path)
 }
 
-/// The path of a hidden sibling, unique within this process. A sibling is on the same file system,
-/// which makes the rename atomic.
+/// A unique path of a hidden sibling. A sibling is on the same file system, so that the rename is
+/// atomic.
 pub fn part_path(path: &Path) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use engine::config::ModelConfig;
 use engine::latency_mode::LatencyMode;
+use engine::stream::sample::clean;
 use engine::stream::{Grid, StreamConfig, open_on};
 use nice_plug::prelude::*;
 
-use crate::active_stream::{ActiveStream, clean};
+use crate::active_stream::ActiveStream;
 use crate::editor::EditorApp;
 use crate::editor::window::{self, LuthierEditor, SharedExtent};
 use crate::factory;
@@ -18,9 +19,10 @@ use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
+use crate::plugin_model::heard;
 use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
-use crate::registry::heard;
+use crate::registry::Registry;
 use crate::render_start::RenderStart;
 use crate::shared::{Request, Severity};
 use crate::shared_resources::SharedResources;
@@ -92,7 +94,7 @@ fn listen_for_requests(instance: &Arc<Instance>, shared_resources: &SharedResour
     }));
 }
 
-fn fulfil(instance: &Instance, registry: &crate::registry::Registry, request: Request) {
+fn fulfil(instance: &Instance, registry: &Registry, request: Request) {
     match request {
         Request::LoadModel(path) => instance.load_model(registry, &path),
         Request::LoadShippedModel => {
@@ -166,7 +168,7 @@ impl Luthier {
             Box::new(plugin_processor),
             &self.params.settings(),
         )?;
-        Ok(ActiveStream::new(audio, work, channels, sample_rate_hz))
+        Ok(ActiveStream::new(audio, work))
     }
 }
 
@@ -250,7 +252,8 @@ impl Plugin for Luthier {
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
         let Some(playing) = &mut self.playing else {
-            clean(buffer.as_slice());
+            let channels = buffer.as_slice().iter_mut();
+            channels.flat_map(|c| c.iter_mut()).for_each(|sample| *sample = clean(*sample));
             return ProcessStatus::Normal;
         };
         let offline = self.host_link.is_offline();

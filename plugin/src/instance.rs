@@ -11,8 +11,9 @@ use engine::audio_file::Reader;
 use engine::style::{SavedStyle, file};
 
 use crate::model_slot::{ModelSlot, ModelState};
+use crate::plugin_model::PluginModel;
 use crate::project::{Keep, ModelChoice, Project};
-use crate::registry::{PluginModel, Registry};
+use crate::registry::Registry;
 use crate::shared::{Severity, Shared};
 use crate::shared_resources::SharedResources;
 

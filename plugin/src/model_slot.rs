@@ -8,7 +8,7 @@ use engine::Result;
 use engine::cancel::Cancel;
 use parking_lot::{Condvar, Mutex};
 
-use crate::registry::PluginModel;
+use crate::plugin_model::PluginModel;
 
 /// How often somebody who waits looks whether the wait was called off.
 const POLL: Duration = Duration::from_millis(5);

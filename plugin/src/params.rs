@@ -1,4 +1,4 @@
-//! What a host automates and a project keeps.
+//! The plugin's parameters.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use nice_plug::prelude::*;
 use crate::project::{Project, ProjectField};
 use crate::style_slot;
 
-/// Largest seed; small enough to be typed, and exact as a host's floating-point value.
+/// Largest seed: short to type, and exact as a host's floating-point value.
 const SEED_MAX: i32 = 9999;
-/// Range of the gains to both sides of 0 dB.
+/// The gains range from `-GAIN_MAX_DB` to `GAIN_MAX_DB`.
 const GAIN_MAX_DB: f32 = 24.0;
 
-/// How many DDIM steps a window takes. New choices go to the end.
+/// DDIM steps of a window. Hosts store the index of a choice, so new choices go to the end.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steps {
     /// 4 steps.
@@ -47,22 +47,22 @@ impl Steps {
     }
 }
 
-/// How much music is waited for. New choices go to the end.
+/// The latency mode. Hosts store the index of a choice, so new choices go to the end.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latency {
-    /// Whole windows.
+    /// Whole windows with the hop of training.
     #[id = "quality"]
     Quality,
-    /// Whole windows that move by little.
+    /// Whole windows with a short hop.
     #[id = "balanced"]
     Balanced,
-    /// Half windows that move by less than a latent column.
+    /// Half windows with a hop below one latent column.
     #[id = "live"]
     Live,
 }
 
 impl Latency {
-    /// The engine's word.
+    /// The engine's mode.
     pub fn mode(self) -> LatencyMode {
         match self {
             Self::Quality => LatencyMode::Quality,
@@ -72,58 +72,57 @@ impl Latency {
     }
 }
 
-/// The parameters. Their ids are never re-used for another meaning.
+/// The parameters. An id is never reused with another meaning.
 #[derive(Params)]
 pub struct LuthierParams {
-    /// What a project keeps beside the parameters.
+    /// The part of a project that is not a parameter.
     #[persist = "project"]
     pub project: ProjectField,
-    /// The instrument to play on, a place of [`style_slot`].
+    /// The style, an index of [`style_slot`].
     #[id = "style"]
     pub style: IntParam,
-    /// 0 (the content) to 1 (all new).
+    /// Fraction of the noise schedule at which sampling starts, 0 (returns the content) to 1.
     #[id = "strength"]
     pub strength: FloatParam,
-    /// Classifier-free guidance scale, 0 to 10; 1 is none.
+    /// Classifier-free guidance scale, 0 to 10; 1 disables guidance.
     #[id = "guidance"]
     pub guidance: FloatParam,
-    /// Quality against computing time.
+    /// DDIM steps of a window.
     #[id = "steps"]
     pub steps: EnumParam<Steps>,
-    /// How much music is waited for; taken over at the next activation, so that latency is
-    /// constant in between.
+    /// The latency mode. It takes effect at the next activation, because the latency must be
+    /// constant while the plugin is active.
     #[id = "latency"]
     pub latency: EnumParam<Latency>,
     /// 0 (delayed dry) to 1 (wet).
     #[id = "mix"]
     pub mix: FloatParam,
-    /// Gain before everything, dB.
+    /// Gain before the transfer, in dB.
     #[id = "ingain"]
     pub input_gain: FloatParam,
-    /// Gain after everything, dB.
+    /// Gain after the transfer, in dB.
     #[id = "outgain"]
     pub output_gain: FloatParam,
     /// Noise seed.
     #[id = "seed"]
     pub seed: IntParam,
-    /// Whether a style that follows the sidechain stays as it is.
+    /// Whether a style from the sidechain stays unchanged.
     #[id = "freeze"]
     pub freeze: BoolParam,
-    /// Whether the delayed input is heard, untouched.
+    /// Whether the output is the unchanged input, delayed by the latency.
     #[id = "bypass"]
     pub bypass: BoolParam,
 }
 
 impl LuthierParams {
-    /// The parameters at their defaults, with a project of their own.
+    /// The parameters at their defaults.
     pub fn new(project: Arc<Project>) -> Self {
         Self {
             project: ProjectField(project),
             style: style(),
             strength: percentage("Strength", 1.0),
             guidance: FloatParam::new("Guidance", 1.0, FloatRange::Linear { min: 0.0, max: 10.0 })
-                // A step, so that a host which hands 1 back through its own arithmetic still means
-                // 1.
+                // Without a step, a 1 that a host has converted may come back as another number.
                 .with_step_size(0.1)
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             steps: EnumParam::new("Steps", Steps::Two),
@@ -152,7 +151,7 @@ impl LuthierParams {
     }
 }
 
-/// A parameter's value, or its default where a host automates what is not a number.
+/// A parameter's value, or its default if a host has set NaN or infinity.
 pub fn number(param: &FloatParam) -> f32 {
     let value = param.value();
     if value.is_finite() { value } else { param.default_plain_value() }
@@ -183,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_the_engines_and_survive_a_hosts_arithmetic() {
+    fn defaults_equal_the_engines_and_survive_normalisation() {
         let params = LuthierParams::new(Arc::default());
         assert_eq!(params.settings(), Settings::default());
         for param in [
@@ -193,8 +192,8 @@ mod tests {
             &params.input_gain,
             &params.output_gain,
         ] {
-            let there_and_back = param.preview_plain(param.preview_normalized(param.value()));
-            assert_eq!(there_and_back, param.value(), "{}", param.name());
+            let restored = param.preview_plain(param.preview_normalized(param.value()));
+            assert_eq!(restored, param.value(), "{}", param.name());
         }
     }
 }

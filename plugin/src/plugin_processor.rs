@@ -13,14 +13,14 @@ use engine::{Error, Result};
 
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
+use crate::plugin_model::StreamModel;
 use crate::shared::Severity;
-use crate::styles::{Current, Styles};
+use crate::styles::Styles;
 
 /// Plays one stream.
 pub struct PluginProcessor {
     instance: Arc<Instance>,
-    pipeline: Pipeline,
-    current: Current,
+    pipeline: Pipeline<StreamModel>,
     /// The generation of the model slot that was looked at last.
     generation: u64,
     mode: LatencyMode,
@@ -39,16 +39,15 @@ impl PluginProcessor {
         host_rate_hz: u32,
         channels: usize,
     ) -> Result<Self> {
-        let current = Current::default();
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
-        let styles = Styles::new(Arc::clone(&instance), Arc::clone(&current), rolling);
+        let styles = Styles::new(Arc::clone(&instance), rolling);
         let played = mode.configure(config);
         let mut pipeline =
             Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);
         pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
         let hop_seconds = pipeline.grid().hop_samples() as f32 / host_rate_hz as f32;
-        Ok(Self { instance, pipeline, current, generation: 0, mode, hop_seconds })
+        Ok(Self { instance, pipeline, generation: 0, mode, hop_seconds })
     }
 
     /// Where the windows lie.
@@ -69,18 +68,14 @@ impl PluginProcessor {
         match state {
             // What plays plays on.
             ModelState::Loading => {}
-            ModelState::Ready(model) => match self.pipeline.set_model(model.networks(self.mode)) {
-                Ok(()) => *self.current.lock() = Some(model),
-                Err(_) => {
+            ModelState::Ready(model) => {
+                if self.pipeline.set_model(StreamModel::new(model, self.mode)).is_err() {
                     let text = "The model has windows of another length: it plays when the host restarts the plugin.";
                     self.instance.shared.notify(Severity::Warning, text);
                     self.instance.shared.restart.window_mismatch();
                 }
-            },
-            ModelState::Missing => {
-                self.pipeline.remove_model();
-                *self.current.lock() = None;
             }
+            ModelState::Missing => self.pipeline.remove_model(),
         }
         self.generation = generation;
         Ok(())
@@ -100,7 +95,7 @@ impl WindowProcessor for PluginProcessor {
         let factor = start.elapsed().as_secs_f32() / self.hop_seconds;
         let shared = &self.instance.shared;
         shared.status.real_time_factor.set(factor);
-        if let Some(model) = &*self.current.lock()
+        if let Some(model) = self.pipeline.model().map(StreamModel::model)
             && self.instance.tell_device(model)
         {
             let text = format!("The GPU gave up, the CPU plays on: {}.", model.gpu().trouble());

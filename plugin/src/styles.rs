@@ -7,20 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use engine::pipeline::{RollingStyle, StyleSource, TransferModel};
+use engine::pipeline::{RollingStyle, StyleSource};
 use engine::stream::WindowInput;
 use engine::style::{ReferenceMels, SavedStyle, StyleTokens};
 use engine::{Error, Result};
-use parking_lot::Mutex;
 
 use crate::instance::Instance;
+use crate::plugin_model::{PluginModel, StreamModel};
 use crate::project::Keep;
-use crate::registry::PluginModel;
 use crate::shared::Severity;
 use crate::style_slot::{self, StyleSlot};
-
-/// The model that the pipeline plays. One thread at a time holds pipeline and styles.
-pub type Current = Arc<Mutex<Option<Arc<PluginModel>>>>;
 
 /// The answer to "which style": none plays dry.
 type Answer = Result<Option<Arc<StyleTokens>>>;
@@ -28,37 +24,31 @@ type Answer = Result<Option<Arc<StyleTokens>>>;
 /// Chooses among the factory's, the project's and the sidechain's styles.
 pub struct Styles {
     instance: Arc<Instance>,
-    current: Current,
     rolling: RollingStyle,
 }
 
 impl Styles {
     /// The styles of one stream.
-    pub fn new(instance: Arc<Instance>, current: Current, rolling: RollingStyle) -> Self {
-        Self { instance, current, rolling }
+    pub fn new(instance: Arc<Instance>, rolling: RollingStyle) -> Self {
+        Self { instance, rolling }
     }
 
-    fn choose(
-        &mut self,
-        window: &WindowInput,
-        loaded: &PluginModel,
-        model: &mut dyn TransferModel,
-    ) -> Answer {
+    fn choose(&mut self, window: &WindowInput, model: &mut StreamModel) -> Answer {
         let project = &self.instance.project;
         match StyleSlot::from_index(i32::from(window.settings.style_slot)) {
             StyleSlot::Factory(index) => {
-                let tokens = loaded.factory_style(index);
+                let tokens = model.model().factory_style(index);
                 tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
             }
-            StyleSlot::Sidechain => self.sidechain(window.settings.style_held, loaded, model),
+            StyleSlot::Sidechain => self.sidechain(window.settings.style_held, model),
             StyleSlot::Captured => Ok(self.kept(
                 project.style(Keep::Captured),
-                loaded,
+                model.model(),
                 "nothing has been captured yet",
             )),
             StyleSlot::File => Ok(self.kept(
                 project.style(Keep::File),
-                loaded,
+                model.model(),
                 "no recording has been opened as a style yet",
             )),
             StyleSlot::Reserved => {
@@ -74,11 +64,11 @@ impl Styles {
     fn kept(
         &self,
         style: Option<SavedStyle>,
-        loaded: &PluginModel,
+        model: &PluginModel,
         missing: &str,
     ) -> Option<Arc<StyleTokens>> {
         let reason = match style {
-            Some(style) if loaded.made(&style.tokens) => return Some(style.tokens),
+            Some(style) if model.made(&style.tokens) => return Some(style.tokens),
             Some(style) => format!("the style {} was made with another model", style.name),
             None => missing.into(),
         };
@@ -87,18 +77,14 @@ impl Styles {
     }
 
     /// What the sidechain plays; with `hold`, what it played when that began.
-    fn sidechain(
-        &mut self,
-        hold: bool,
-        loaded: &PluginModel,
-        model: &mut dyn TransferModel,
-    ) -> Answer {
+    fn sidechain(&mut self, hold: bool, model: &mut StreamModel) -> Answer {
         let project = Arc::clone(&self.instance.project);
-        let held = project.style(Keep::Held).filter(|held| hold && loaded.made(&held.tokens));
+        let held =
+            project.style(Keep::Held).filter(|held| hold && model.model().made(&held.tokens));
         if let Some(held) = held {
             return Ok(Some(held.tokens));
         }
-        let style = self.heard(loaded, model)?;
+        let style = self.heard(model)?;
         match &style {
             Some(_) if hold => project.keep(Keep::Held, style.clone()),
             Some(_) => {}
@@ -111,23 +97,22 @@ impl Styles {
     }
 
     /// The sidechain's present style.
-    fn heard(
-        &mut self,
-        loaded: &PluginModel,
-        model: &mut dyn TransferModel,
-    ) -> Result<Option<SavedStyle>> {
+    fn heard(&mut self, model: &mut StreamModel) -> Result<Option<SavedStyle>> {
         let tokens = self.rolling.tokens(model)?;
         Ok(tokens.map(|tokens| SavedStyle {
             name: "Sidechain".into(),
             path: PathBuf::new(),
-            tokens: Arc::new(StyleTokens { model: loaded.sha256().into(), ..(*tokens).clone() }),
-            mels: Arc::new(ReferenceMels::from_images(&loaded.config().mel, self.rolling.images())),
+            tokens,
+            mels: Arc::new(ReferenceMels::from_images(
+                &model.model().config().mel,
+                self.rolling.images(),
+            )),
         }))
     }
 
-    fn capture(&mut self, loaded: &PluginModel, model: &mut dyn TransferModel) {
+    fn capture(&mut self, model: &mut StreamModel) {
         let shared = Arc::clone(&self.instance.shared);
-        match self.heard(loaded, model) {
+        match self.heard(model) {
             Ok(style @ Some(_)) => {
                 self.instance.project.keep(Keep::Captured, style);
                 shared.status.captures.fetch_add(1, Relaxed);
@@ -145,26 +130,24 @@ impl Styles {
     }
 }
 
-impl StyleSource for Styles {
-    fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>) {
-        self.rolling.listen(window, None);
+impl StyleSource<StreamModel> for Styles {
+    fn listen(&mut self, window: &WindowInput, model: Option<&mut StreamModel>) {
+        self.rolling.push(&window.sidechain);
         self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
         // In every window, one that asks for no style too: what Freeze holds next is what is heard
         // then.
         if !window.settings.style_held && self.instance.project.style(Keep::Held).is_some() {
             self.instance.project.keep(Keep::Held, None);
         }
-        let loaded = self.current.lock().clone();
-        if let (Some(model), Some(loaded)) = (model, loaded)
+        if let Some(model) = model
             && self.instance.capture.swap(false, Relaxed)
         {
-            self.capture(&loaded, model);
+            self.capture(model);
         }
     }
 
-    fn style(&mut self, window: &WindowInput, model: &mut dyn TransferModel) -> Answer {
-        let Some(loaded) = self.current.lock().clone() else { return Ok(None) };
-        let tokens = self.choose(window, &loaded, model)?;
+    fn style(&mut self, window: &WindowInput, model: &mut StreamModel) -> Answer {
+        let tokens = self.choose(window, model)?;
         let mut words = self.instance.shared.words.lock();
         words.style.clear();
         if tokens.is_some() {

@@ -1,22 +1,27 @@
-"""Times PyTorch and ONNX Runtime on a model file's networks, for `cargo xtask bench --python PYTHON`, which runs it.
+"""Measures PyTorch and ONNX Runtime on the networks of a model file.
 
     pip install -r tests/bench/requirements.txt
     python tests/bench/frameworks.py MODEL GIVEN REPEATS THREADS
 
-The networks are those of tests/golden/networks.py, which our own are tested against. GIVEN (.safetensors) holds what our
-engine was given (`in/...`) and what it made of it (`out/STAGE`), in the engine's order (H, W, C). The first line printed is
-JSON that names the frameworks and says how far the furthest of their values lies from ours; or what is missing. Then, for
-every line that is read, a JSON list of stages, it prints each framework's median time of those stages in a row, in
-milliseconds: so all take turns, stage by stage.
+`cargo xtask bench --python PYTHON` runs this script. The networks are those of
+tests/golden/networks.py, which our own networks are tested against. GIVEN (.safetensors) contains
+inputs of our engine (`in/...`) and its outputs (`out/STAGE`), in the engine's order (H, W, C).
 
-What a stage is, on every side: one window, inputs in memory to outputs in memory, median of the repeats after one more that
-does not count. The latent is standardised and the image clipped, as the model does it. A style is read once for all steps, by
-every side: its keys, its values and the pooled vector's part of the embedding are a stage of their own, and a step is given
-them. A guided step is a batch of two, with the style and without. A step of ours also lays out its inputs (a copy of the
-latent, the mask), which the others are given laid out; one of PyTorch's also computes the sines of its rows.
+The first line of output is JSON: the names of the frameworks with the largest difference from our
+outputs, or the missing package. Each line of input is a JSON list of stages. For each line the
+script prints the median time of these stages in sequence for each framework, in milliseconds. So
+all frameworks take turns, stage by stage.
 
-PyTorch runs eagerly, in inference mode, in its own memory format or with channels last, whichever is faster for the stage.
-ONNX Runtime runs what `torch.onnx.export` makes, with all of its graph optimisations, on its CPU provider.
+A stage processes one window, from inputs in memory to outputs in memory. Its time is the median of
+the repeats, after one repeat that is not counted. The latent is standardised and the image clipped,
+like in the model. The keys, the values and the pooled vector's part of the embedding are computed
+once per style, in a stage of their own, by all frameworks. A guided step is a batch of two, with
+and without the style. Our step also arranges its inputs (a copy of the latent, the mask), which the
+other frameworks receive arranged. PyTorch's step also computes the sines of its rows.
+
+PyTorch runs in eager inference mode, in its own memory format or in channels-last, whichever is
+faster for the stage. ONNX Runtime runs the result of `torch.onnx.export` on its CPU provider, with
+all graph optimisations.
 """
 
 import copy
@@ -37,7 +42,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "golden"))
 
 try:
     import networks
-    import onnx  # noqa: F401, what torch.onnx.export needs
+    import onnx  # noqa: F401, needed by torch.onnx.export
     import onnxruntime
     import torch
     import torch.nn.functional as F
@@ -77,7 +82,7 @@ class Style(nn.Module):
 
 
 class ReadAttention(nn.Module):
-    """networks.CrossAttention, with the keys and values read before."""
+    """networks.CrossAttention with precomputed keys and values."""
 
     def __init__(self, attention, number):
         super().__init__()
@@ -98,7 +103,7 @@ class ReadAttention(nn.Module):
 
 
 class Read(nn.Module):
-    """A style -> its part of the embedding, what its profile adds to each row, keys and values of every cross-attention."""
+    """A style -> its part of the embedding, its profile's row offsets, all keys and values."""
 
     def __init__(self, pooled, profile, attentions):
         super().__init__()
@@ -106,22 +111,24 @@ class Read(nn.Module):
 
     def forward(self, tokens, pooled, profile):
         memory = (part for attention in self.attentions for part in attention.read(tokens))
-        return self.pooled(pooled), profile if self.profile is None else self.profile(profile), *memory
+        offsets = profile if self.profile is None else self.profile(profile)
+        return self.pooled(pooled), offsets, *memory
 
 
 class Denoise(nn.Module):
-    """The UNet on a style that `Read` has read; of its columns, the first `width`."""
+    """The UNet with the outputs of `Read`; returns the first `width` columns."""
 
     def __init__(self, unet, width):
         super().__init__()
         self.unet, self.width = unet, width
 
     def forward(self, noisy, content, mask, timestep, pooled, profile, *memory):
-        return (self.unet(noisy, content, mask, timestep, memory, pooled, profile)[..., : self.width],)
+        out = self.unet(noisy, content, mask, timestep, memory, pooled, profile)
+        return (out[..., : self.width],)
 
 
 def split_reading(unet):
-    """Takes what reads the style out of the UNet."""
+    """Moves the layers that process the style from the UNet to a `Read`."""
     stages = [stage for stage in [*unet.down, *unet.up.values()] if stage.attends]
     for number, stage in enumerate(stages):
         stage.cross_attention = ReadAttention(stage.cross_attention, number)
@@ -133,7 +140,7 @@ def split_reading(unet):
 
 
 def load(path):
-    """A model file's networks, and the latent's mean and deviation."""
+    """A model file's networks, and the latent's mean and standard deviation."""
     with safe_open(path, "pt") as file:
         config, latent = (json.loads(file.metadata()[key]) for key in ("config", "latent"))
         weights = {name: file.get_tensor(name).float() for name in file.keys()}
@@ -151,12 +158,14 @@ def batch_of(x):
 def stages_of(path, given):
     """Stage -> module and inputs."""
     model, mean, std = load(path)
-    image, noisy, content = (batch_of(given[f"in/{name}"]) for name in ("image", "noisy", "content"))
+    names = ("image", "noisy", "content")
+    image, noisy, content = (batch_of(given[f"in/{name}"]) for name in names)
     width, unit = noisy.shape[3], 2 ** (len(model.unet.down) - 1)
     read, denoise = split_reading(model.unet), Denoise(model.unet, width)
     tokens, pooled = given["in/tokens"][None], given["in/pooled"][None]
     profile = given["in/profile"]
-    profile = profile.reshape(content.shape[2], profile.numel() // content.shape[2]).T[None, ..., None]
+    rows = content.shape[2]
+    profile = profile.reshape(rows, profile.numel() // rows).T[None, ..., None]
     stages = {
         "encode": (Encode(model.encoder, mean, std), (image,)),
         "style tokens of one window": (Style(model.style), (image,)),
@@ -166,11 +175,14 @@ def stages_of(path, given):
     # The second conditioning has no style.
     style = [torch.cat([x, torch.zeros_like(x)]) for x in (tokens, pooled, profile)]
     for name, batch in {"denoise, one step": 1, "denoise, one guided step": 2}.items():
-        # The denoiser halves its input: columns are padded up to what divides.
-        latents = [F.pad(x, (0, -width % unit, 0, 0), mode="replicate").repeat(batch, 1, 1, 1) for x in (noisy, content)]
+        # The denoiser halves its input repeatedly, so its width must be a multiple of `unit`.
+        padding = (0, -width % unit, 0, 0)
+        latents = [F.pad(x, padding, mode="replicate") for x in (noisy, content)]
+        latents = [x.repeat(batch, 1, 1, 1) for x in latents]
         mask = networks.mask_of(batch, *latents[0].shape[2:], [0] * batch, [1] * batch).float()
         timestep = given["in/timestep"].repeat(batch)
-        stages[name] = (denoise, (*latents, mask, timestep, *read(*(part[:batch] for part in style))))
+        inputs = (*latents, mask, timestep, *read(*(part[:batch] for part in style)))
+        stages[name] = (denoise, inputs)
     return stages
 
 
@@ -182,36 +194,38 @@ def pytorch(module, inputs, memory_format):
 
 def onnx_runtime(module, inputs, threads):
     exported = io.BytesIO()
-    # The newer exporter needs one more package.
+    # The newer exporter needs another package.
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         torch.onnx.export(module, inputs, exported, dynamo=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(exported.getvalue(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        exported.getvalue(), options, providers=["CPUExecutionProvider"]
+    )
     feed = {place.name: x.numpy() for place, x in zip(session.get_inputs(), inputs, strict=True)}
     return lambda: [torch.from_numpy(x) for x in session.run(None, feed)]
 
 
 def difference(call, ours):
-    """How far the furthest value lies from ours, which are in the engine's order."""
+    """Largest difference from our outputs, which are in the engine's order."""
     found = [x.permute(0, 2, 3, 1) if x.dim() == 4 else x for x in call()]
     return (torch.cat([x.flatten() for x in found]) - ours).abs().max()
 
 
 def median_ms(calls, repeats):
-    """Of the calls, one after the other."""
-    taken = []
+    """Median time of the calls in sequence, in milliseconds."""
+    times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         for call in calls:
             call()
-        taken.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(taken[1:])
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times[1:])
 
 
 def frameworks_of(stages, repeats, threads):
-    """Name -> stage -> call. Of PyTorch's two ways, the one that is faster when both are tried."""
+    """Name -> stage -> call. PyTorch uses the faster of two memory formats."""
     formats = torch.contiguous_format, torch.channels_last
     eager, exported = {}, {}
     for stage, (module, inputs) in stages.items():
@@ -225,9 +239,10 @@ def frameworks_of(stages, repeats, threads):
 
 
 def furthest(calls, given):
-    """Of all values, how far the one lies from ours that is furthest off; not a number if one is none."""
+    """Largest difference from our outputs over all stages; NaN if any value is NaN."""
     shown = [stage for stage in calls if f"out/{stage}" in given]
-    return float(torch.stack([difference(calls[stage], given[f"out/{stage}"]) for stage in shown]).max())
+    differences = [difference(calls[stage], given[f"out/{stage}"]) for stage in shown]
+    return float(torch.stack(differences).max())
 
 
 def main():
@@ -238,11 +253,17 @@ def main():
         given = {name: file.get_tensor(name) for name in file.keys()}
     with torch.inference_mode():
         frameworks = frameworks_of(stages_of(model, given), repeats, threads)
-        found = [{"name": name, "furthest": furthest(calls, given)} for name, calls in frameworks.items()]
+        found = [
+            {"name": name, "furthest": furthest(calls, given)} for name, calls in frameworks.items()
+        ]
         answer({"frameworks": found})
         for line in sys.stdin:
             stages = json.loads(line)
-            answer([median_ms([calls[stage] for stage in stages], repeats) for calls in frameworks.values()])
+            times = [
+                median_ms([calls[stage] for stage in stages], repeats)
+                for calls in frameworks.values()
+            ]
+            answer(times)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-//! The plugin in a host that plays in real time, alone and beside others: `cargo xtask bench`
-//! prints it.
+//! The plugin in a real-time host, with one and with several instances. `cargo xtask bench` prints
+//! the result.
 //!
-//! Every instance plays the demo piece on a thread of its own, 64 or 128 samples at 48 kHz at a
-//! time, all of them begun together, so that their windows fall together. Without a late window an
-//! instance plays what an offline render plays, to the bit; where it differs, a window was dry. The
-//! time of a call is the wall's: where there are fewer cores than busy threads, the longest calls
-//! are those that were interrupted.
+//! Every instance processes the demo piece on its own thread, in blocks of 64 or 128 samples at 48
+//! kHz. All instances start together, so their windows coincide. Without a late window the output
+//! is equal to an offline render, to the bit. Where it differs, a window was dry. Call times are
+//! wall-clock times: with fewer cores than busy threads, the longest calls were interrupted.
 
 use std::time::{Duration, Instant};
 
@@ -15,28 +14,28 @@ use tests::clap_host::{Clap, linked_entry};
 use tests::signal::piano;
 
 const RATE_HZ: u32 = 48_000;
-/// The Style parameter's place of the violin.
+/// Value of the Style parameter: violin.
 const VIOLIN: f64 = 3.0;
-/// How long the run in Live is, in seconds; [`LIVE_SECONDS_VARIABLE`] asks for another one.
+/// Length of the run in Live in seconds; [`LIVE_SECONDS_VARIABLE`] overrides it.
 const LIVE_SECONDS: usize = 60;
 const LIVE_SECONDS_VARIABLE: &str = "LUTHIER_LIVE_SECONDS";
 
 type Channels = Vec<Vec<f32>>;
 
-/// What plays, and for how long.
+/// One measurement.
 #[derive(Clone, Copy)]
 struct Run {
     mode: LatencyMode,
     instances: usize,
-    /// Samples a block.
+    /// Samples per block.
     block: usize,
     seconds: usize,
 }
 
-/// What one instance did.
-struct Played {
+/// The result of one instance.
+struct RunResult {
     output: Channels,
-    /// How long each call took.
+    /// Duration of each call.
     calls: Vec<Duration>,
 }
 
@@ -45,7 +44,7 @@ impl Run {
         Self { mode: LatencyMode::Quality, instances, block: 64, seconds: 20 }
     }
 
-    /// All that are measured.
+    /// All measurements.
     fn all() -> Vec<Self> {
         let seconds = std::env::var(LIVE_SECONDS_VARIABLE).ok().and_then(|text| text.parse().ok());
         let balanced = Self { mode: LatencyMode::Balanced, ..Self::quality(1) };
@@ -56,7 +55,7 @@ impl Run {
         runs
     }
 
-    /// The Latency parameter's place.
+    /// Value of the Latency parameter.
     fn latency(&self) -> f64 {
         match self.mode {
             LatencyMode::Quality => 0.0,
@@ -65,7 +64,7 @@ impl Run {
         }
     }
 
-    /// The piece, over and over.
+    /// The piece, repeated.
     fn music(&self) -> Channels {
         let piece = piano(20.0, 2).at_rate(RATE_HZ).expect("another rate").channels;
         let samples = self.seconds * RATE_HZ as usize;
@@ -75,13 +74,13 @@ impl Run {
             .collect()
     }
 
-    /// Plays: as fast as it goes, or at the speed of time.
-    fn play(&self, music: &Channels, offline: bool) -> Played {
+    /// Processes the music, in real time or, if offline, without waiting.
+    fn play(&self, music: &Channels, offline: bool) -> RunResult {
         let mut clap = Clap::new(&linked_entry());
         clap.set_offline(offline);
         let values = [(clap.param("Style"), VIOLIN), (clap.param("Latency"), self.latency())];
         clap.activate(RATE_HZ, self.block);
-        // A latency that was chosen plays from the next activation on.
+        // A new latency mode takes effect at the next activation.
         clap.play(&vec![vec![0.0; 1]; music.len()], &[], |_| 1, &values);
         clap.deactivate();
         clap.activate(RATE_HZ, self.block);
@@ -96,10 +95,10 @@ impl Run {
             block
         };
         let output = clap.play(music, music, next, &[]);
-        Played { output, calls: std::mem::take(&mut clap.times) }
+        RunResult { output, calls: std::mem::take(&mut clap.times) }
     }
 
-    /// Windows' spans of the output in which two plays differ.
+    /// Number of window spans in which two outputs differ.
     fn dry_spans(&self, output: &Channels, expected: &Channels) -> usize {
         let config = ModelConfig::default();
         let hop = self.mode.window(&config).hop_frames * config.mel.hop_length;
@@ -113,20 +112,21 @@ impl Run {
         dry.len()
     }
 
-    /// Measures, and prints a row.
+    /// Measures and prints one row.
     fn print(&self) {
         let music = self.music();
         let started = Instant::now();
         let expected = self.play(&music, true).output;
         let factor = started.elapsed().as_secs_f64() / self.seconds as f64;
-        let played: Vec<Played> = std::thread::scope(|scope| {
-            let players: Vec<_> =
+        let results: Vec<RunResult> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
                 (0..self.instances).map(|_| scope.spawn(|| self.play(&music, false))).collect();
-            players.into_iter().map(|player| player.join().expect("played")).collect()
+            threads.into_iter().map(|thread| thread.join().expect("finished")).collect()
         });
         let dry: usize =
-            played.iter().map(|played| self.dry_spans(&played.output, &expected)).sum();
-        let mut calls: Vec<Duration> = played.into_iter().flat_map(|played| played.calls).collect();
+            results.iter().map(|result| self.dry_spans(&result.output, &expected)).sum();
+        let mut calls: Vec<Duration> =
+            results.into_iter().flat_map(|result| result.calls).collect();
         calls.sort();
         let at =
             |share: f64| calls[((calls.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
@@ -146,13 +146,14 @@ impl Run {
 }
 
 fn main() {
-    // While one instance lives, the model stays in memory; the first play loads it.
+    // One instance keeps the model in memory. The first run loads it.
     let _kept = Clap::new(&linked_entry());
     let first = Run { seconds: 4, ..Run::quality(1) };
     first.play(&first.music(), true);
     println!("The plugin in real time at {RATE_HZ} Hz:\n");
     println!(
-        "| latency | instances | s | block | real-time factors together | spans with a dry window | calls | median, \u{b5}s | 99.9th percentile, \u{b5}s | longest, \u{b5}s |"
+        "| latency | instances | s | block | total real-time factor | spans with a dry window | \
+         calls | median, \u{b5}s | 99.9th percentile, \u{b5}s | longest, \u{b5}s |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     Run::all().iter().for_each(Run::print);

@@ -1,9 +1,9 @@
-"""Makes tests/golden/audio_files/: one tone in every format that Luthier reads, written by libsndfile
-(with libFLAC, libmp3lame and libvorbis inside).
+"""Creates tests/golden/audio_files/: one tone in every format that Luthier reads.
 
     pip install soundfile==0.14.0 numpy==2.4.6   # libsndfile 1.2.2
     python tests/golden/audio_files.py
 
+libsndfile writes the files, with libFLAC, libmp3lame and libvorbis.
 Left: 0.5 sin(2 pi 440 n / 22050). Right: 0.25 sin(2 pi 660 n / 22050). 5003 frames at 22050 Hz.
 """
 import pathlib
@@ -35,6 +35,8 @@ for name, subtype in {
 soundfile.write(OUT / "mono.mp3", left, RATE, subtype="MPEG_LAYER_III")
 soundfile.write(OUT / "mono.ogg", left, RATE, subtype="VORBIS")
 soundfile.write(OUT / "mono.wav", left, RATE, subtype="PCM_16")
-soundfile.write(OUT / "quad.wav", numpy.concatenate([stereo, stereo], axis=1)[:64], RATE, subtype="PCM_16")
-soundfile.write(OUT / "nan.wav", numpy.where(numpy.arange(64) == 40, numpy.nan, 0.1), RATE, subtype="FLOAT")
+quad = numpy.concatenate([stereo, stereo], axis=1)[:64]
+soundfile.write(OUT / "quad.wav", quad, RATE, subtype="PCM_16")
+one_nan = numpy.where(numpy.arange(64) == 40, numpy.nan, 0.1)
+soundfile.write(OUT / "nan.wav", one_nan, RATE, subtype="FLOAT")
 soundfile.write(OUT / "empty.wav", numpy.zeros((0, 1)), RATE, subtype="PCM_16")

@@ -1,8 +1,10 @@
-"""Makes tests/golden/diffusion.safetensors: schedules, timesteps and DDIM trajectories of diffusers, normal quantiles
-of scipy, and our keyed noise written a second time in numpy.
+"""Creates tests/golden/diffusion.safetensors: reference numbers of the diffusion.
 
     pip install diffusers==0.35.2 torch==2.15.0 scipy==1.17.1 numpy==2.4.6 safetensors==0.8.0
     python tests/golden/diffusion.py
+
+Schedules, timesteps and DDIM trajectories are from diffusers, normal quantiles from scipy. The
+keyed noise is a second implementation in numpy.
 """
 import pathlib
 
@@ -15,7 +17,8 @@ from safetensors.numpy import save_file
 OUT = pathlib.Path(__file__).parent / "diffusion.safetensors"
 LATENT = 24
 ALL_STEPS = list(range(1, 65)) + [100, 250, 333, 999, 1000]
-# Only counts that divide T: elsewhere diffusers steps to `timestep - T // steps`, which is not its next timestep.
+# Only counts that divide T. For others diffusers steps to `timestep - T // steps`, which is not
+# its next timestep.
 TRAJECTORY_STEPS = [1, 4, 10, 50]
 golden = {}
 
@@ -34,12 +37,18 @@ def scheduler(schedule, zero_snr, train_timesteps, prediction="v_prediction"):
 
 
 def denoiser(prediction, x, t):
-    """A made-up network: linear in x, smooth in t and in the place. Near the exact answer for epsilon, whose errors
-    the first step divides by sqrt(alpha_bar)."""
+    """An artificial network: linear in x, smooth in t and in the position.
+
+    For epsilon it is close to the exact answer, because the first step divides its error by
+    sqrt(alpha_bar)."""
     phase = numpy.pi / 2 * (t + 1) / 1000
     place = numpy.sin(0.7 * numpy.arange(LATENT))
-    slope, offset = (numpy.sin(phase), 0.01) if prediction == "epsilon" else (0.3 * numpy.sin(2 * phase), 0.5)
-    return torch.tensor(slope, dtype=torch.float32) * x + torch.tensor(offset * place, dtype=torch.float32)
+    if prediction == "epsilon":
+        slope, offset = numpy.sin(phase), 0.01
+    else:
+        slope, offset = 0.3 * numpy.sin(2 * phase), 0.5
+    offsets = torch.tensor(offset * place, dtype=torch.float32)
+    return torch.tensor(slope, dtype=torch.float32) * x + offsets
 
 
 def key(schedule, zero_snr):
@@ -49,8 +58,7 @@ def key(schedule, zero_snr):
 rng = numpy.random.default_rng(20)
 start = rng.standard_normal(LATENT).astype(numpy.float32)
 clean = rng.standard_normal(LATENT).astype(numpy.float32)
-fresh = rng.standard_normal((max(TRAJECTORY_STEPS), LATENT)).astype(numpy.float32)
-golden |= {"start": start, "clean": clean, "fresh": fresh}
+golden |= {"start": start, "clean": clean}
 
 for schedule in ["linear", "cosine"]:
     for zero_snr in [False, True]:
@@ -63,7 +71,7 @@ for train_timesteps in [200, 1000]:
         if steps <= train_timesteps:
             ddim = scheduler("cosine", True, train_timesteps)
             ddim.set_timesteps(steps)
-            # numpy's arange can end with one element too many, which becomes timestep -1.
+            # numpy's arange may return one element too many, which is timestep -1.
             timesteps = ddim.timesteps.numpy()[:steps]
             golden[f"timesteps.{train_timesteps}.{steps}"] = timesteps.astype(numpy.int32)
 
@@ -73,8 +81,9 @@ for schedule, zero_snr in [("linear", False), ("cosine", True)]:
     ddim = scheduler(schedule, zero_snr, 1000)
     x0 = torch.tensor(clean).repeat(len(forward_at), 1)
     noise = torch.tensor(start).repeat(len(forward_at), 1)
-    golden[f"forward.q_sample.{key(schedule, zero_snr)}"] = ddim.add_noise(x0, noise, forward_at).numpy()
-    golden[f"forward.v.{key(schedule, zero_snr)}"] = ddim.get_velocity(x0, noise, forward_at).numpy()
+    name = key(schedule, zero_snr)
+    golden[f"forward.q_sample.{name}"] = ddim.add_noise(x0, noise, forward_at).numpy()
+    golden[f"forward.v.{name}"] = ddim.get_velocity(x0, noise, forward_at).numpy()
 
 for schedule, zero_snr, prediction in [
     ("linear", False, "epsilon"),
@@ -82,26 +91,28 @@ for schedule, zero_snr, prediction in [
     ("linear", True, "v_prediction"),
     ("cosine", True, "v_prediction"),
 ]:
-    for eta in [0.0, 0.5]:
-        for steps in TRAJECTORY_STEPS:
-            ddim = scheduler(schedule, zero_snr, 1000, prediction)
-            ddim.set_timesteps(steps)
-            x, trajectory = torch.tensor(start), []
-            for i, t in enumerate(ddim.timesteps):
-                output = denoiser(prediction, x, int(t))
-                x = ddim.step(output, t, x, eta=eta, variance_noise=torch.tensor(fresh[i])).prev_sample
-                trajectory.append(x.numpy())
-            name = f"trajectory.{key(schedule, zero_snr)}.{prediction}.{eta}.{steps}"
-            golden[name] = numpy.stack(trajectory)
+    for steps in TRAJECTORY_STEPS:
+        ddim = scheduler(schedule, zero_snr, 1000, prediction)
+        ddim.set_timesteps(steps)
+        x, trajectory = torch.tensor(start), []
+        for t in ddim.timesteps:
+            x = ddim.step(denoiser(prediction, x, int(t)), t, x).prev_sample
+            trajectory.append(x.numpy())
+        golden[f"trajectory.{key(schedule, zero_snr)}.{prediction}.{steps}"] = numpy.stack(trajectory)
 
 # Normal quantiles: centre, both switches of AS 241 (|q| = 0.425 and p = exp(-25)) and the far tail.
 p = numpy.concatenate(
-    [numpy.linspace(0.001, 0.999, 199), [0.0749, 0.0751, 0.9249, 0.9251], 10.0 ** -numpy.arange(1, 301, 7), [1.38e-11, 1.39e-11]]
+    [
+        numpy.linspace(0.001, 0.999, 199),
+        [0.0749, 0.0751, 0.9249, 0.9251],
+        10.0 ** -numpy.arange(1, 301, 7),
+        [1.38e-11, 1.39e-11],
+    ]
 )
 golden["quantile.p"] = p
 golden["quantile.x"] = scipy.special.ndtri(p)
 
-# Keyed noise, spelled out a second time.
+# Second implementation of the keyed noise.
 GOLDEN_RATIO, ALL = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
@@ -118,7 +129,8 @@ def keyed(seed, column, row, channel):
     return scipy.special.ndtri(((key >> 12) + 0.5) / 2**52)
 
 
-golden["noise.2025.42"] = numpy.array([[keyed(2025, 42, row, channel) for channel in range(8)] for row in range(16)])
+rows = [[keyed(2025, 42, row, channel) for channel in range(8)] for row in range(16)]
+golden["noise.2025.42"] = numpy.array(rows)
 
 save_file(golden, OUT)
 print(f"{OUT.name}: {len(golden)} tensors, {OUT.stat().st_size} bytes")

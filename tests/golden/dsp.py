@@ -1,10 +1,10 @@
-"""Makes tests/golden/dsp_*.safetensors: what librosa makes of three signals.
+"""Creates tests/golden/dsp_*.safetensors: librosa's results for three signals.
 
     pip install -r tests/golden/requirements.txt   # Python 3.11
     python tests/golden/dsp.py
 
-Signals are 16-bit whole numbers (divide by 32768), so that they are small and exactly known; librosa gets
-them in float64, so that the expected numbers are not themselves rounded to the precision under test.
+Signals are 16-bit integers (divide by 32768), so that they are small and exact. librosa processes
+them in float64, so that the expected numbers are not rounded to the precision under test.
 """
 import pathlib
 
@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 OUT = pathlib.Path(__file__).parent
-FRAMES_KEPT = [0, 1, 13]  # of the complex STFT: with zeros before the signal, partly, and within it
+FRAMES_KEPT = [0, 1, 13]  # of the STFT: before, across and after the start of the signal
 
 
 def sweep(rate, seconds):
@@ -34,7 +34,8 @@ def plucks(rate, seconds):
     for onset, hz in [(0.15, 196.0), (0.3, 392.0), (0.4, 587.3)]:
         t = np.clip(time - onset, 0, None)
         for h in range(1, 9):
-            out += (time >= onset) * 0.2 / h * np.exp(-t * (4 + 2 * h)) * np.sin(2 * np.pi * hz * h * t)
+            envelope = (time >= onset) * 0.2 / h * np.exp(-t * (4 + 2 * h))
+            out += envelope * np.sin(2 * np.pi * hz * h * t)
     return out
 
 
@@ -50,22 +51,25 @@ def analysis(name, signal, rate, n_fft, hop, n_mels):
     stft = librosa.stft(y, n_fft=n_fft, hop_length=hop, center=True, pad_mode="constant")
     # [n_mels, frames]
     mel = librosa.feature.melspectrogram(
-        y=y, sr=rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels, center=True, pad_mode="constant", power=2.0
+        y=y, sr=rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels,
+        center=True, pad_mode="constant", power=2.0,
     )
     below_max = librosa.power_to_db(mel, ref=np.max, top_db=None)
     gray = np.floor(np.clip((below_max + 80) * 255 / 80, 0, 255) + 0.5).astype(np.uint8)
+    mel_db = librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None)
     kept = stft[:, FRAMES_KEPT].T
     return {
         f"{name}.samples": samples,
-        f"{name}.stft": np.stack([kept.real, kept.imag], axis=-1).astype(np.float32),  # [3, bins, 2]
+        # [3, bins, 2]
+        f"{name}.stft": np.stack([kept.real, kept.imag], axis=-1).astype(np.float32),
         f"{name}.mel_power": mel.astype(np.float32),
-        f"{name}.mel_db": librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=None).astype(np.float32),
+        f"{name}.mel_db": mel_db.astype(np.float32),
         f"{name}.gray": gray,
     }
 
 
 def inverse(hop, frames, length, n_fft=256):
-    """istft of a spectrum that belongs to no signal: only a true least-squares inverse agrees."""
+    """istft of an inconsistent spectrum, which requires a least-squares inverse."""
     rng = np.random.default_rng(11)
     spectrum = rng.standard_normal((2, frames, n_fft // 2 + 1)).astype(np.float32)
     signal = librosa.istft(
@@ -73,7 +77,8 @@ def inverse(hop, frames, length, n_fft=256):
         n_fft=n_fft, hop_length=hop, center=True, length=length,
     )
     return {
-        f"istft_{hop}.spectrum": np.ascontiguousarray(np.moveaxis(spectrum, 0, -1)),  # [frames, bins, 2]
+        # [frames, bins, 2]
+        f"istft_{hop}.spectrum": np.ascontiguousarray(np.moveaxis(spectrum, 0, -1)),
         f"istft_{hop}.signal": signal.astype(np.float32),
     }
 

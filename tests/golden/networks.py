@@ -1,14 +1,16 @@
-"""Golden numbers of the networks: the same modules in PyTorch, from the description in engine/src/models.
+"""Creates tests/golden/networks.safetensors: the networks of engine/src/models in PyTorch.
 
     pip install -r tests/golden/requirements.txt
-    python tests/golden/networks.py        writes tests/golden/networks.safetensors
+    python tests/golden/networks.py
 
 torch==2.15.0 safetensors==0.8.0 numpy==2.4.6
 
-Weights (`weight/...`, torch's shapes and a checkpoint's names) and inputs are drawn as f32 from one seed; torch computes in
-f64, so that what differs is our rounding. Inputs (`in/...`) and outputs (`out/...`) are in the engine's order (B, H, W, C),
-tokens in (B, 1, N, dim), input images as bytes (value * 255). Gradients are those of sum(output * probe): whole ones of a few
-weights (`grad/whole/...`), and `[|g|, g . w]` of every weight (`grad/sum/...`). The metadata hold the model's config.
+Weights (`weight/...`, with torch's shapes and a checkpoint's names) and inputs are f32 values from
+one seed. torch computes in f64, so that differences are our rounding. Inputs (`in/...`) and
+outputs (`out/...`) are in the engine's order (B, H, W, C), tokens in (B, 1, N, dim), input images
+are bytes (value * 255). Gradients are those of sum(output * probe): complete gradients of some
+weights (`grad/whole/...`), and `[|g|, g . w]` of every weight (`grad/sum/...`). The metadata
+contain the model's config.
 """
 
 import json
@@ -25,12 +27,12 @@ GROUPS = 8
 N_MELS = 128
 TIMESTEP_DIM = 128
 MASK_CHANNELS = 2
-# Of each band in a spectral profile: quantiles of its level, and how much it moves.
+# Statistics of each band in a spectral profile: quantiles of its level, and its mean change.
 QUANTILES = [0.1, 0.5, 0.9, 1.0]
 BAND_STATISTICS = len(QUANTILES) + 1
 CHANGE_SCALE = 20
 
-# Widths that differ from each other, so that none can stand in for another.
+# All widths differ, so that no two can be confused.
 CONFIG = {
     "autoencoder": {"latent_channels": 6, "channels": [8, 24, 16]},
     "style": {
@@ -51,7 +53,7 @@ CONFIG = {
     },
 }
 
-# Weights whose whole gradient is kept: each kind of layer, on each side of the networks.
+# Weights with a complete gradient: each kind of layer, at each end of the networks.
 WHOLE_GRADIENTS = [
     "encoder.linear.weight",
     "encoder.down.0.weight",
@@ -129,7 +131,7 @@ class SinusoidalPositionEmbedding:
 
 
 class ResBlock(nn.Module):
-    """Scale and shift of an embedding come between the second norm's affine and its SiLU."""
+    """An embedding's scale and shift are between the second norm's affine map and its SiLU."""
 
     def __init__(self, c_in, c_out, embedding=None):
         super().__init__()
@@ -198,7 +200,8 @@ class SpectrogramEncoder(nn.Module):
         h = image
         for down, res in zip(self.down, self.res):
             h = res(down(h))
-        return over_channels(self.linear, F.pixel_unshuffle(image, self.reduction)) + self.out(F.silu(self.norm(h)))
+        linear = over_channels(self.linear, F.pixel_unshuffle(image, self.reduction))
+        return linear + self.out(F.silu(self.norm(h)))
 
 
 class SpectrogramDecoder(nn.Module):
@@ -208,7 +211,8 @@ class SpectrogramDecoder(nn.Module):
         self.linear = nn.Linear(latent_channels, self.reduction**2)
         self.first = conv(latent_channels, channels[-1], 3)
         self.res = nn.ModuleList(ResBlock(c, c) for c in channels)
-        self.up = nn.ModuleDict({str(i): conv(channels[i], channels[i - 1], 3) for i in range(1, len(channels))})
+        up = {str(i): conv(channels[i], channels[i - 1], 3) for i in range(1, len(channels))}
+        self.up = nn.ModuleDict(up)
         self.norm, self.out = norm(channels[0]), conv(channels[0], 4, 3)
 
     def forward(self, latent):
@@ -250,7 +254,7 @@ class StyleEncoder(nn.Module):
 
 
 def spectral_profile(images, reduction):
-    """(B, 1, n_mels, frames) -> (B, statistics of a row, rows of a latent, 1), band after band in each row."""
+    """(B, 1, n_mels, frames) -> (B, statistics of a row, rows of a latent, 1), sorted by band."""
     levels, frames = images[:, 0].sort(dim=2).values, images.shape[3]
     quantiles = [levels[:, :, math.floor((frames - 1) * share + 0.5)] for share in QUANTILES]
     change = CHANGE_SCALE * images[:, 0].diff(dim=2).abs().mean(dim=2)
@@ -260,7 +264,8 @@ def spectral_profile(images, reduction):
 
 class ProfileReader(nn.ModuleDict):
     def __init__(self, c_in, width, c_out):
-        super().__init__({"0": conv(c_in, width, 3), "1": conv(width, width, 3), "out": nn.Linear(width, c_out)})
+        layers = {"0": conv(c_in, width, 3), "1": conv(width, width, 3)}
+        super().__init__({**layers, "out": nn.Linear(width, c_out)})
 
     def forward(self, profile):
         return over_channels(self["out"], F.silu(self["1"](F.silu(self["0"](profile)))))
@@ -269,7 +274,8 @@ class ProfileReader(nn.ModuleDict):
 class Stage(nn.Module):
     def __init__(self, c_in, c, style_dim, unet, attends):
         super().__init__()
-        blocks = [ResBlock(c_in if i == 0 else c, c, unet["embedding"]) for i in range(unet["res_blocks"])]
+        inputs = [c_in if i == 0 else c for i in range(unet["res_blocks"])]
+        blocks = [ResBlock(a, c, unet["embedding"]) for a in inputs]
         self.res, self.attends = nn.ModuleList(blocks), attends
         if attends:
             self.self_attention = CrossAttention(c, c, unet["heads"])
@@ -309,7 +315,8 @@ class UNet(nn.Module):
         time = SinusoidalPositionEmbedding.embed(timestep, TIMESTEP_DIM).to(noisy.dtype)
         embedding = F.silu(self.time[1](F.silu(self.time[0](time))) + self.style(pooled))
         b, _, height, width = noisy.shape
-        rows = SinusoidalPositionEmbedding.rows(height, self.frequency_channels).T[None, :, :, None].to(noisy.dtype)
+        rows = SinusoidalPositionEmbedding.rows(height, self.frequency_channels)
+        rows = rows.T[None, :, :, None].to(noisy.dtype)
         h = self.input(torch.cat([noisy, content, mask, rows.expand(b, -1, -1, width)], dim=1))
         if self.profile is not None:
             h = h + self.profile(profile)
@@ -327,7 +334,7 @@ class UNet(nn.Module):
 
 
 class Networks(nn.Module):
-    """All of a model, by what its config says."""
+    """All networks of a model with this config."""
 
     def __init__(self, config):
         super().__init__()
@@ -336,7 +343,8 @@ class Networks(nn.Module):
         self.style = StyleEncoder(**config["style"])
         autoencoder = config["autoencoder"]
         reduction = 2 ** len(autoencoder["channels"])
-        self.unet = UNet(config["unet"], autoencoder["latent_channels"], reduction, config["style"]["dim"])
+        latent, style_dim = autoencoder["latent_channels"], config["style"]["dim"]
+        self.unet = UNet(config["unet"], latent, reduction, style_dim)
 
 
 random = numpy.random.Generator(numpy.random.PCG64(20_240_607))
@@ -346,17 +354,18 @@ DIM = CONFIG["style"]["dim"]
 
 
 def draw(*shape):
-    """f32 values, for torch as f64."""
+    """f32 values as f64 tensors."""
     return torch.from_numpy(random.standard_normal(shape).astype(numpy.float32)).double()
 
 
 def draw_image(batch, frames):
-    """Values k / 255, so that a byte keeps one."""
-    return (torch.from_numpy(random.integers(0, 256, (batch, 1, N_MELS, frames))).float() / 255).double()
+    """Values k / 255, so that a byte represents them exactly."""
+    values = torch.from_numpy(random.integers(0, 256, (batch, 1, N_MELS, frames)))
+    return (values.float() / 255).double()
 
 
 def draw_weights(networks):
-    """No weight is zero: a layer that starts as zero would hide all that is before it."""
+    """No weight is zero, because a layer with zero weights would hide errors of earlier layers."""
     with torch.no_grad():
         for name, weight in networks.named_parameters():
             if weight.dim() > 1:
@@ -368,11 +377,11 @@ def draw_weights(networks):
             weight.copy_(values.float())
 
 
-def mask_of(batch, height, width, prefixes, given):
+def mask_of(batch, height, width, prefixes, has_content):
     mask = torch.zeros(batch, MASK_CHANNELS, height, width, dtype=torch.float64)
     for i in range(batch):
         mask[i, 0, :, : prefixes[i]] = 1
-        mask[i, 1] = given[i]
+        mask[i, 1] = has_content[i]
     return mask
 
 
@@ -380,10 +389,16 @@ tensors = {}
 
 
 def keep(name, x):
-    """Keeps an image as (B, H, W, C), tokens as (B, 1, N, C), a vector per item as (B, 1, 1, C)."""
+    """Stores images as (B, H, W, C), tokens as (B, 1, N, C), vectors of an item as (B, 1, 1, C)."""
     x = x.detach()
-    x = {4: lambda: x.permute(0, 2, 3, 1), 3: lambda: x[:, None], 2: lambda: x[:, None, None], 1: lambda: x}[x.dim()]()
-    tensors[name] = (x * 255).round().byte().contiguous() if name.endswith("image") else x.float().contiguous()
+    if x.dim() == 4:
+        x = x.permute(0, 2, 3, 1)
+    elif x.dim() == 3:
+        x = x[:, None]
+    elif x.dim() == 2:
+        x = x[:, None, None]
+    is_image = name.endswith("image")
+    tensors[name] = ((x * 255).round().byte() if is_image else x.float()).contiguous()
 
 
 def keep_position():
@@ -396,7 +411,7 @@ def keep_position():
 
 
 def keep_attention(networks):
-    """An image of odd sizes; tokens of each item's own, and one set that is repeated."""
+    """An image of odd sizes, with different tokens for each item, and with equal ones."""
     stage = networks.unet.down[1]
     x, tokens = draw(2, CONFIG["unet"]["channels"][1], 3, 5), draw(2, 7, DIM)
     keep("in/attention.x", x)
@@ -406,19 +421,20 @@ def keep_attention(networks):
     keep("out/attention.cross_repeated", stage.cross_attention(x, tokens[:1]))
 
 
-def keep_window(networks, frames, batch, timesteps, prefixes, given):
-    """Every network on windows of one size; the denoiser is given what the others make of them."""
+def keep_window(networks, frames, batch, timesteps, prefixes, has_content):
+    """Every network on windows of one size. The denoiser's inputs are outputs of the others."""
     image = draw_image(batch, frames)
     latent = networks.encoder(image)
     decoded = networks.decoder(latent.detach())
     tokens, pooled, logits = networks.style(image)
     profile = spectral_profile(image, REDUCTION)
     _, _, height, width = latent.shape
-    noisy, mask = draw(*latent.shape), mask_of(batch, height, width, prefixes, given)
+    noisy, mask = draw(*latent.shape), mask_of(batch, height, width, prefixes, has_content)
     content = (latent.detach() * mask[:, 1:]).float().double()
     timesteps = torch.tensor(timesteps)
     prediction = networks.unet(noisy, content, mask, timesteps, tokens, pooled, profile)
-    for name, x in {"image": image, "noisy": noisy, "content": content, "mask": mask, "timesteps": timesteps}.items():
+    inputs = {"image": image, "noisy": noisy, "content": content, "mask": mask}
+    for name, x in {**inputs, "timesteps": timesteps}.items():
         keep(f"in/{frames}.{name}", x)
     outputs = {"latent": latent, "decoded": decoded, "prediction": prediction}
     style = {"tokens": tokens, "pooled": pooled, "profile": profile, "logits": logits}
@@ -428,7 +444,7 @@ def keep_window(networks, frames, batch, timesteps, prefixes, given):
 
 
 def keep_gradients(networks, image, prediction, logits):
-    """Of all networks, in one loss; the autoencoder's part goes from image to image."""
+    """Gradients of all networks in one loss. The autoencoder's part maps image to image."""
     decoded = networks.decoder(networks.encoder(image))
     loss = 0
     for name, x in {"decoded": decoded, "prediction": prediction, "logits": logits}.items():
@@ -445,7 +461,7 @@ def keep_gradients(networks, image, prediction, logits):
 
 
 def keep_model(networks, references, frames, timestep):
-    """A whole model: standardised latents, padding up to what the denoiser halves, three conditionings, a clipped image."""
+    """A complete model: standardised latents, padding, three conditionings and a clipped image."""
     image = draw_image(1, frames)
     mean, std = 0.3 * draw(LATENT), 0.5 + draw(LATENT).abs()
     mean, std = mean.float().double(), std.float().double()
@@ -459,7 +475,7 @@ def keep_model(networks, references, frames, timestep):
     padding = (0, -width % unit, 0, 0)
     content = F.pad(latent, padding, mode="replicate")
     _, _, height, wide_width = content.shape
-    # Guided by all, without style, without content.
+    # With all conditions, without style, without content.
     prefix = 3
     predictions = networks.unet(
         F.pad(noisy, padding, mode="replicate").expand(3, -1, -1, -1),
@@ -492,7 +508,8 @@ def main():
     image, prediction, logits = keep_window(networks, 64, 2, [40, 700], [2, 0], [1, 0])
     keep_gradients(networks, image, prediction, logits)
     keep_model(networks, image, 200, 321)
-    save_file(tensors, pathlib.Path(__file__).with_suffix(".safetensors"), {"config": json.dumps(CONFIG)})
+    path = pathlib.Path(__file__).with_suffix(".safetensors")
+    save_file(tensors, path, {"config": json.dumps(CONFIG)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Golden numbers of the optimiser: torch's AdamW, clip_grad_norm_ and ReduceLROnPlateau.
+"""Creates tests/golden/optim.json: torch's AdamW, clip_grad_norm_ and ReduceLROnPlateau.
 
-    python tests/golden/optim.py        writes tests/golden/optim.json
+    python tests/golden/optim.py
 
 torch==2.15.0
 """
@@ -27,7 +27,7 @@ optimiser = torch.optim.AdamW(
 )
 steps = []
 for step in range(STEPS):
-    # Loud and quiet gradients, so that clipping at 1 is used and not used.
+    # Large and small gradients, so that some are clipped at 1.
     scale = 2.0 if step % 3 == 0 else 0.05
     lr = 1e-2 * (1 - step / STEPS)
     for group in optimiser.param_groups:
@@ -37,19 +37,24 @@ for step in range(STEPS):
         p.grad = gradients[name].clone()
     norm = torch.nn.utils.clip_grad_norm_(list(params.values()), 1.0)
     optimiser.step()
-    steps.append({"lr": lr, "norm": float(norm), "gradients": {n: g.flatten().tolist() for n, g in gradients.items()}})
+    values = {name: gradient.flatten().tolist() for name, gradient in gradients.items()}
+    steps.append({"lr": lr, "norm": float(norm), "gradients": values})
 end = {name: p.detach().flatten().tolist() for name, p in params.items()}
 
 plateau_optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=8e-6)
-plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(plateau_optimiser, factor=0.5, patience=10, min_lr=1e-6)
+plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+    plateau_optimiser, factor=0.5, patience=10, min_lr=1e-6
+)
 metrics, rates = [], []
 value = 1.0
 for epoch in range(150):
-    # Falls, then crawls by less than the threshold, jumps up, falls once more, stands still.
-    value = {0: value * 0.95, 1: value * (1 - 5e-5), 2: value * 1.02}.get(epoch // 15, 0.3 if epoch < 60 else value)
+    # Falls, then falls by less than the threshold, rises, falls again, stays constant.
+    phases = {0: value * 0.95, 1: value * (1 - 5e-5), 2: value * 1.02}
+    value = phases.get(epoch // 15, 0.3 if epoch < 60 else value)
     metrics.append(value)
     plateau.step(value)
     rates.append(plateau_optimiser.param_groups[0]["lr"])
 
-out = {"shapes": SHAPES, "start": start, "steps": steps, "end": end, "plateau": {"lr": 8e-6, "metrics": metrics, "rates": rates}}
+plateau_run = {"lr": 8e-6, "metrics": metrics, "rates": rates}
+out = {"shapes": SHAPES, "start": start, "steps": steps, "end": end, "plateau": plateau_run}
 pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(out))

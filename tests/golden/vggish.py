@@ -1,20 +1,23 @@
-"""Golden numbers of VGGish: torchvggish's front end and network, with random weights.
+"""Creates golden files of VGGish: torchvggish's front end and network, with pseudo-random weights.
 
     pip install -r tests/golden/requirements.txt   # Python 3.11
-    python tests/golden/vggish.py        writes vggish.safetensors, vggish_narrow.pth and vggish_begin.pth
+    python tests/golden/vggish.py
 
 torchvggish==0.2 resampy==0.4.3 torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
 
-vggish.safetensors: `samples` (16-bit, 16 kHz, two examples) and torchvggish's `examples` of them; of its convolutions with the
-weights that `draw` makes, for the first example: the output of each pooling (`features.*`, (H, W, C)) and the gradient of
-sum(output * probe) over all four to the example (`gradient`). torch computes in f64.
+vggish.safetensors contains `samples` (16-bit, 16 kHz, two examples) and torchvggish's `examples` of
+them. For the first example it contains results of the convolutions with the weights of `draw`: the
+output of each pooling (`features.*`, (H, W, C)), and the gradient of sum(output * probe) over all
+four with respect to the example (`gradient`). torch computes in f64.
 
-The weights are 18 MB, so they are no file: `draw` is a formula, SplitMix64 from a hash of the name, which the test has too.
+The weights are 18 MB, so no file contains them. `draw` is a formula, SplitMix64 from a hash of the
+name, which the test also has.
 
-vggish_narrow.pth is a whole file of torch.save, zipped, of a network with fewer channels; vggish_begin.pth is what the
-older form of such a file begins with, up to its first weight, for a network of the right shape (its embedding layers cut to
-one number each): the test appends the weights, in the order that the metadata of vggish.safetensors names (`storages`).
-Both hold what `draw` makes for the names.
+vggish_narrow.pth is a complete zip file of torch.save, of a network with fewer channels.
+vggish_begin.pth is the start of a file in torch's older format, up to its first weight, for a
+network of the right shape with one number for each embedding layer. The test appends the weights,
+in the order of `storages` in the metadata of vggish.safetensors. Both files contain values of
+`draw` for their names.
 """
 
 import io
@@ -37,7 +40,8 @@ def draw(name, shape, bound):
     for byte in name.encode():
         state = (state ^ byte) * 0x100000001B3 % 2**64
     with numpy.errstate(over="ignore"):
-        z = numpy.uint64(state) + numpy.arange(1, numpy.prod(shape) + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
+        index = numpy.arange(1, numpy.prod(shape) + 1, dtype=numpy.uint64)
+        z = numpy.uint64(state) + index * numpy.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
     unit = ((z ^ (z >> numpy.uint64(31))) >> numpy.uint64(11)).astype(numpy.float64) / 2**53
@@ -45,7 +49,7 @@ def draw(name, shape, bound):
 
 
 def fill(network):
-    """Weights that keep the power of what passes (He et al. 2015), biases of up to .1."""
+    """Weights that preserve the power of the input (He et al. 2015), biases of up to 0.1."""
     with torch.no_grad():
         for name, weight in network.named_parameters():
             bound = 0.1 if weight.dim() == 1 else (6 / weight[0].numel()) ** 0.5
@@ -54,18 +58,22 @@ def fill(network):
 
 
 def skeleton():
-    """torchvggish's network, whose embedding layers (67 of 72 million weights) are one number each."""
+    """torchvggish's network, with one number per embedding layer (67 of 72 million weights)."""
     network = VGG(make_layers(), postprocess=False)
-    network.embeddings = nn.Sequential(*(nn.Linear(1, 1) if i % 2 == 0 else nn.ReLU() for i in range(6)))
+    layers = [nn.Linear(1, 1) if i % 2 == 0 else nn.ReLU() for i in range(6)]
+    network.embeddings = nn.Sequential(*layers)
     return fill(network)
 
 
 def sound():
-    """Two notes with partials that decay, over noise that swells; 16-bit."""
+    """Decaying notes with partials, and noise of increasing level; 16-bit."""
     time = numpy.arange(int(1.99 * RATE)) / RATE
     notes = [(0.1, 220.0), (0.7, 523.0), (1.2, 1397.0)]
     tones = sum(
-        (time >= start) * numpy.exp(-4 * numpy.maximum(time - start, 0)) * numpy.sin(2 * numpy.pi * k * hz * time) / k
+        (time >= start)
+        * numpy.exp(-4 * numpy.maximum(time - start, 0))
+        * numpy.sin(2 * numpy.pi * k * hz * time)
+        / k
         for start, hz in notes
         for k in (1, 2, 3, 5)
     )
@@ -82,10 +90,11 @@ def golden(storages):
     for layer in skeleton().double().features:
         h = layer(h)
         if isinstance(layer, nn.MaxPool2d):
-            # (H, W, C), as the engine holds it; the probe as well.
+            # (H, W, C), like the engine; the probe too.
             y = h[0].permute(1, 2, 0)
             out[f"features.{stage}"] = y.detach().numpy().astype(numpy.float32).copy()
-            total = total + (y * torch.from_numpy(draw(f"probe.{stage}", tuple(y.shape), 1.0))).sum()
+            probe = torch.from_numpy(draw(f"probe.{stage}", tuple(y.shape), 1.0))
+            total = total + (y * probe).sum()
             stage += 1
     total.backward()
     out["gradient"] = x.grad[0, 0].numpy().astype(numpy.float32)
@@ -106,7 +115,7 @@ def narrow():
 
 
 def begin():
-    """Returns the names of the weights in the order in which torch writes them, which is that of their addresses."""
+    """Returns the names of the weights in torch's order of writing, which is by address."""
     buffer = io.BytesIO()
     state = skeleton().state_dict()
     torch.save(state, buffer, _use_new_zipfile_serialization=False)

@@ -1,11 +1,11 @@
-"""Makes tests/golden/vocoder.safetensors: what librosa makes of magnitudes and of a mel spectrogram.
+"""Creates vocoder.safetensors: librosa's signals from magnitudes and from a mel spectrogram.
 
     pip install -r tests/golden/requirements.txt   # Python 3.11
     python tests/golden/vocoder.py
 
-`griffin_lim_*`: librosa.griffinlim from zero initial phases (`init=None`), which makes it deterministic. The
-magnitudes are those of a signal that the test makes itself from 16-bit whole numbers, scaled per bin so that no
-signal has them. `mel_*`: librosa's own way back from mel power, for its error to be compared with ours.
+`griffin_lim_*`: librosa.griffinlim with zero initial phases (`init=None`), which is deterministic.
+The magnitudes are those of a signal of 16-bit integers, scaled by a factor for each bin so that
+they are inconsistent. `mel_*`: librosa's inverse of mel power, to compare its error with ours.
 """
 import pathlib
 
@@ -19,7 +19,10 @@ RATE, N_FFT, HOP, SAMPLES = 22050, 512, 128, 8000
 time = np.arange(SAMPLES) / RATE
 notes = [(0.00, 330.0), (0.12, 495.0), (0.24, 262.0)]
 signal = sum(
-    (time >= start) * np.exp(-8.0 * np.maximum(time - start, 0.0)) * np.sin(2 * np.pi * hz * k * time) / k
+    (time >= start)
+    * np.exp(-8.0 * np.maximum(time - start, 0.0))
+    * np.sin(2 * np.pi * hz * k * time)
+    / k
     for start, hz in notes
     for k in (1, 2, 3)
 )
@@ -40,7 +43,9 @@ for iterations, momentum in [(0, 0.99), (1, 0.99), (8, 0.0), (8, 0.99)]:
         )
     out[f"griffin_lim_{iterations}_{momentum}"] = audio.astype(np.float32)
 
-mel = librosa.feature.melspectrogram(y=sound, sr=RATE, n_fft=2048, hop_length=512, pad_mode="constant")
+mel = librosa.feature.melspectrogram(
+    y=sound, sr=RATE, n_fft=2048, hop_length=512, pad_mode="constant"
+)
 back = librosa.feature.inverse.mel_to_stft(mel, sr=RATE, n_fft=2048, power=2.0)
 bank = librosa.filters.mel(sr=RATE, n_fft=2048)
 out["mel_power"] = mel.astype(np.float32)

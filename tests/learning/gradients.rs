@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 
 use candle_core::{Device, Result, Tensor, Var};
-use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::{Backend, ConvSpec};
 use trainer::classifier::{Classifier, ClassifierShape};
 use trainer::losses::perceptual::{ChannelWeights, perceptual};
 use trainer::losses::vggish::VggishFeatureLoss;
 use trainer::losses::{gram_style, kl, l1, label, mse};
+use training_kernels::Bf16;
 
 /// Pseudo-random numbers in `[-1, 1)`.
 fn pseudo(shape: &[usize], seed: u64) -> Tensor {
@@ -88,7 +89,7 @@ fn a_bf16_convolution_has_the_gradients_of_an_f32_one() {
         upsampled,
     ] {
         let exact = through_conv(Candle::new(Device::Cpu), spec);
-        let rounded = through_conv(Candle::new(Device::Cpu).in_bf16(bf16), spec);
+        let rounded = through_conv(Candle::new(Device::Cpu).with_kernel(bf16), spec);
         let errors = exact.iter().zip(&rounded).map(|(a, b)| length(&(a - b).unwrap()) / length(a));
         let errors: Vec<f32> = errors.collect();
         // Two roundings to 8 bits. The bias' gradient is not rounded.

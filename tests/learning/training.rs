@@ -244,8 +244,7 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
     let content = model.encode(&mut ops, content).expect("encode");
     let tokens = model.style_tokens(&mut ops, std::slice::from_ref(style)).expect("style");
     let forward = ForwardDiffusion::new(&model.config().diffusion).expect("diffusion");
-    let sampler =
-        DdimSampler::new(forward.schedule(), forward.prediction(), 4, 0.0).expect("sampler");
+    let sampler = DdimSampler::new(forward.schedule(), forward.prediction(), 4).expect("sampler");
     let mut latent = noise::window(seed, 0, h, w, c);
     noise::scale_noise(&mut latent, Settings::default().temperature);
     let mut denoise = |x_t: &[f32], t: usize| {
@@ -253,7 +252,7 @@ fn sample(model: &Model<Candle>, content: &MelImage, style: &MelImage, seed: u64
             Conditioning { content: Some(&content), style: Some(&tokens), prefix_columns: 0 };
         Ok(model.denoise(&mut ops, x_t, dims, t, &[conditioning])?.swap_remove(0))
     };
-    sampler.sample(&mut latent, &mut denoise, &mut |_| vec![0.0; h * w * c], None).expect("sample");
+    sampler.sample(&mut latent, &mut denoise, None).expect("sample");
     model.decode(&mut Candle::new(Device::Cpu), &latent, dims).expect("decode").data
 }
 

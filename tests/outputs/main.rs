@@ -10,7 +10,7 @@ use engine::audio_file::{Audio, decode};
 use engine::cancel::Cancel;
 use engine::generate::generate;
 use engine::nn::packed::Packed;
-use engine::pipeline::Executed;
+use engine::pipeline::BackendModel;
 use engine::settings::Settings;
 use tests::equalised::residual;
 use tests::notes::judge;
@@ -144,7 +144,7 @@ fn noise_and_a_style_result_in_sound() {
     let settings = Settings { steps: 10, temperature: 1.0, ..Settings::default() };
     let playable = playable();
     let style = playable.style(&mut Packed::default(), &reference("harp")).expect("tokens");
-    let mut networks = Executed::new(playable.model(), Packed::default());
+    let mut networks = BackendModel::new(playable.model(), Packed::default());
     let sound = generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ())
         .expect("sound");
     let rms = (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt();

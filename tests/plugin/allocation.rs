@@ -1,13 +1,13 @@
-//! The plugin's audio thread neither allocates nor frees, through nice-plug and our guard.
+//! The plugin's audio thread does not allocate or free memory, including nice-plug and our guard.
 
-use tests::allocations::Watching;
+use tests::allocations::CountingAllocator;
 use tests::clap_host::{Clap, linked_entry};
 use tests::signal::Lcg;
 
 #[global_allocator]
-static ALLOCATOR: Watching = Watching;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Whatever the blocks: some are larger than the host has announced.
+/// Some blocks are larger than the host announced.
 #[test]
 fn the_audio_thread_never_allocates() {
     let mut clap = Clap::new(&linked_entry());

@@ -1,4 +1,4 @@
-//! An offline bounce is what the command line makes, to the bit.
+//! An offline bounce is equal to the output of the command line, to the bit.
 
 use std::path::Path;
 
@@ -11,24 +11,26 @@ use serde_json::Value;
 use tests::bundle;
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
-use tests::transfer::{followed, playable, reference, styled, styled_in, transfer};
+use tests::transfer::{
+    playable, reference, transfer, transfer_in_mode, transfer_with_sidechain, transfer_with_style,
+};
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
 use vst3_host::plugin::ProcessMode;
 
-/// The Style parameter's place of the violin.
+/// Value of the Style parameter: violin.
 const VIOLIN: f64 = 3.0;
 
-/// The Style parameter's place of a captured style.
+/// Value of the Style parameter: captured style.
 const CAPTURED: f64 = 61.0;
 
-/// The Style parameter's place of a recording.
+/// Value of the Style parameter: recording.
 const FILE: f64 = 62.0;
 
-/// The Style parameter's place of the sidechain.
+/// Value of the Style parameter: sidechain.
 const SIDECHAIN: f64 = 60.0;
 
-/// Lets the input's end come out.
+/// Appends silence, so that the end of the input is output.
 fn with_tail(audio: &Audio, latency: usize) -> Vec<Vec<f32>> {
     let mut channels = audio.channels.clone();
     channels.iter_mut().for_each(|channel| channel.resize(channel.len() + latency, 0.0));
@@ -36,14 +38,14 @@ fn with_tail(audio: &Audio, latency: usize) -> Vec<Vec<f32>> {
 }
 
 #[test]
-fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
+fn a_clap_bounce_equals_the_command_lines_file_for_any_blocks() {
     let entry = entry();
     let mut random = Lcg(1);
     for channels in [2, 1] {
         let audio = piano(7.0, channels);
         let expected =
             transfer(&audio, "violin", &Settings { seed: 5, ..Settings::default() }).channels;
-        assert!(expected != audio.channels, "something was transferred");
+        assert!(expected != audio.channels, "the model changed the audio");
         let mut clap = Clap::new(&entry);
         clap.set_channels(channels);
         clap.set_offline(true);
@@ -61,11 +63,12 @@ fn a_clap_bounce_is_the_command_lines_file_whatever_the_blocks() {
 }
 
 #[test]
-fn a_bounce_in_a_shorter_latency_is_the_command_lines_file() {
+fn a_bounce_in_another_latency_mode_equals_the_command_lines_file() {
     let (entry, audio) = (entry(), piano(5.0, 1));
     let violin = playable().style(&mut Packed::default(), &reference("violin")).expect("tokens");
     for (number, mode) in [(1.0, LatencyMode::Balanced), (2.0, LatencyMode::Live)] {
-        let expected = styled_in(mode, &audio, violin.clone(), &Settings::default()).channels;
+        let expected =
+            transfer_in_mode(mode, &audio, violin.clone(), &Settings::default()).channels;
         let mut clap = Clap::new(&entry);
         clap.set_channels(1);
         clap.set_offline(true);
@@ -80,7 +83,7 @@ fn a_bounce_in_a_shorter_latency_is_the_command_lines_file() {
 }
 
 #[test]
-fn a_vst3_bounce_is_the_command_lines_file() {
+fn a_vst3_bounce_equals_the_command_lines_file() {
     const BLOCK: usize = 512;
     let audio = piano(7.0, 2);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
@@ -114,47 +117,47 @@ fn a_vst3_bounce_is_the_command_lines_file() {
 }
 
 #[test]
-fn a_bounce_with_a_sidechain_is_the_command_lines_file() {
+fn a_bounce_with_a_sidechain_equals_the_command_lines_file() {
     let audio = piano(9.0, 2);
     let violin = reference("violin");
     let side = vec![violin.channels[0][..audio.frames()].to_vec(); 2];
-    let expected = followed(&audio, &side);
-    assert!(expected != audio.channels, "something was transferred");
+    let expected = transfer_with_sidechain(&audio, &side);
+    assert!(expected != audio.channels, "the model changed the audio");
     let mut clap = Clap::new(&entry());
     clap.set_offline(true);
     let latency = clap.activate(audio.sample_rate_hz, 4096);
-    let mut beside = side;
-    beside.iter_mut().for_each(|channel| channel.resize(channel.len() + latency, 0.0));
+    let mut sidechain = side;
+    sidechain.iter_mut().for_each(|channel| channel.resize(channel.len() + latency, 0.0));
     let values = [(clap.param("Style"), SIDECHAIN)];
-    let out = clap.play(&with_tail(&audio, latency), &beside, |_| 1000, &values);
+    let out = clap.play(&with_tail(&audio, latency), &sidechain, |_| 1000, &values);
     for (out, expected) in out.iter().zip(&expected) {
         assert!(out[latency..] == *expected);
     }
 }
 
-/// A project that keeps a recording's style, or a captured one, is a bounce with the file that it
-/// is saved as.
+/// A project with the style of a recording, or a captured style, has the same output as the file
+/// that saves the style.
 #[test]
-fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
+fn a_bounce_with_a_saved_style_equals_the_command_lines_file() {
     let audio = piano(7.0, 1);
     let playable = playable();
     let mut recording = reference("harp");
     let second = recording.sample_rate_hz as usize;
     recording.channels.iter_mut().for_each(|channel| drop(channel.drain(..second)));
-    let kept = playable
+    let saved_style = playable
         .saved_style(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
         .expect("a style");
     let folder = tempfile::tempdir().expect("a folder");
     let saved = folder.path().join("harp.luthier");
-    file::write(&kept, &saved).expect("saved");
+    file::write(&saved_style, &saved).expect("saved");
     let tokens = (*file::read(&saved).expect("a style").tokens).clone();
-    let expected = styled(&audio, tokens, &Settings::default());
+    let expected = transfer_with_style(&audio, tokens, &Settings::default());
     for (place, slot) in [("captured", CAPTURED), ("file", FILE)] {
         let mut clap = Clap::new(&entry());
         let mut state: Value = serde_json::from_slice(&clap.save()[8..]).expect("JSON");
         let mut project: Value =
             serde_json::from_str(state["fields"]["project"].as_str().expect("text")).expect("JSON");
-        project[place] = serde_json::to_value(kept.write()).expect("JSON");
+        project[place] = serde_json::to_value(saved_style.write()).expect("JSON");
         state["fields"]["project"] = project.to_string().into();
         let state = state.to_string();
         assert!(clap.load(&[&(state.len() as u64).to_le_bytes(), state.as_bytes()].concat()));
@@ -167,9 +170,9 @@ fn a_bounce_with_a_kept_style_is_the_command_lines_file() {
     }
 }
 
-/// What a render plays of `audio` whose transport sets out so many samples before the first that
-/// the latency asks for.
-fn rendered_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
+/// Renders `audio` with a transport that starts `early` samples before the position that the
+/// latency requires.
+fn render_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
     let mut clap = Clap::new(&entry());
     clap.set_channels(1);
     clap.set_offline(true);
@@ -182,30 +185,29 @@ fn rendered_early(audio: &Audio, early: usize, block: usize) -> Vec<f32> {
     clap.play(&input, &[], |_| block, &[]).remove(0).split_off(early + latency)
 }
 
-/// A host that compensates latencies sets out before the timeline's first sample, not always
-/// equally early.
+/// A host that compensates latencies starts before the first sample of the timeline, by varying
+/// amounts.
 #[test]
-fn a_render_that_sets_out_early_is_the_command_lines_file() {
+fn a_render_that_starts_early_equals_the_command_lines_file() {
     let audio = piano(5.0, 1);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
     for early in [1295, 1311] {
-        assert!(rendered_early(&audio, early, 1024) == expected[0], "{early} samples early");
+        assert!(render_early(&audio, early, 1024) == expected[0], "{early} samples early");
     }
 }
 
-/// Blocks larger than announced are played in pieces, each of them where the transport is by then.
+/// Blocks larger than announced are split. Each part has its own transport position.
 #[test]
-fn a_render_that_sets_out_early_in_large_blocks_is_the_command_lines_file() {
+fn a_render_that_starts_early_in_large_blocks_equals_the_command_lines_file() {
     let mut audio = piano(5.0, 1);
     audio.channels[0].splice(0..0, vec![0.0; 3000]);
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
-    assert!(rendered_early(&audio, 9000, 20_000) == expected[0]);
+    assert!(render_early(&audio, 9000, 20_000) == expected[0]);
 }
 
-/// A loop, or somebody who moves the song position: what comes in is what is played, wherever the
-/// song says that it is.
+/// The song position jumps, for example in a loop. The output depends only on the input.
 #[test]
-fn a_transport_that_jumps_changes_nothing() {
+fn jumps_of_the_transport_have_no_effect() {
     let (entry, audio) = (entry(), piano(5.0, 1));
     let expected = transfer(&audio, "violin", &Settings::default()).channels;
     let mut clap = Clap::new(&entry);
@@ -224,10 +226,9 @@ fn a_transport_that_jumps_changes_nothing() {
     assert!(out[0][latency..] == expected[0]);
 }
 
-/// All on the threads of one pool, with the weights of one model: what each plays is what it would
-/// play alone.
+/// All instances share one pool and one model. Each has the output that it has alone.
 #[test]
-fn sixteen_instances_at_once_play_as_one_would() {
+fn sixteen_instances_have_the_output_of_one() {
     let entry = entry();
     let audio = piano(4.0, 1);
     let expected: Vec<_> = (0..2)

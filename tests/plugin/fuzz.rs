@@ -1,7 +1,7 @@
-//! Damaged states and style files, thousands of them: refused or repaired, never a crash.
+//! Thousands of damaged states and style files are refused or repaired, without a crash.
 //!
-//! `LUTHIER_FUZZ_ROUNDS` asks for more. What was once found to be of interest stays in
-//! `tests/plugin/corpus`.
+//! `LUTHIER_FUZZ_ROUNDS` sets the number of rounds. `tests/plugin/corpus` contains inputs that were
+//! once of interest.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,9 @@ use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
 use tests::workspace;
 
-/// Rounds of each target in an ordinary test run.
+/// Rounds of each target in a normal test run.
 const ROUNDS: usize = 1500;
-/// What is put into texts: ends of numbers, of strings, of nesting, and of Unicode.
+/// Inserted tokens: extreme numbers and ends of strings, nesting and Unicode.
 const TOKENS: [&str; 16] = [
     "null",
     "true",
@@ -47,7 +47,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).expect("read")).collect()
 }
 
-/// One change somewhere.
+/// Applies one random change.
 fn damage(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Lcg) {
     let place = random.below(bytes.len() + 1);
     let end = bytes.len().min(place + 1 + random.below(40));
@@ -79,14 +79,14 @@ fn damaged(corpus: &[Vec<u8>], random: &mut Lcg) -> Vec<u8> {
     bytes
 }
 
-/// What nice-plug's CLAP state looks like: the length, then the JSON.
+/// nice-plug's CLAP state: the length, then the JSON.
 fn framed(json: &[u8], random: &mut Lcg) -> Vec<u8> {
-    let lie = if random.below(20) == 0 { u64::from(random.bits()) } else { 0 };
-    [&(json.len() as u64 + lie).to_le_bytes(), json].concat()
+    let length_error = if random.below(20) == 0 { u64::from(random.bits()) } else { 0 };
+    [&(json.len() as u64 + length_error).to_le_bytes(), json].concat()
 }
 
-/// An instance that took a state saves one that it takes, and plays.
-fn still_works(entry: &PluginEntry, clap: &mut Clap, state: &[u8]) {
+/// Checks that an instance with an accepted state saves a valid state and processes audio.
+fn check_instance(entry: &PluginEntry, clap: &mut Clap, state: &[u8]) {
     let saved = clap.save();
     let mut other = Clap::new(entry);
     assert!(other.load(&saved), "its own state, after {}", String::from_utf8_lossy(state));
@@ -108,19 +108,19 @@ fn a_damaged_state_is_refused_or_repaired() {
     let mut clap = Clap::new(&entry);
     for state in &corpus {
         assert!(clap.load(&framed(state, &mut Lcg(1))), "{}", String::from_utf8_lossy(state));
-        still_works(&entry, &mut clap, state);
+        check_instance(&entry, &mut clap, state);
     }
-    let mut taken = 0;
+    let mut accepted_count = 0;
     for _ in 0..rounds() {
         let state = framed(&damaged(&corpus, &mut random), &mut random);
-        let took = clap.load(&state);
-        taken += usize::from(took);
-        if took && taken % 20 == 1 {
-            still_works(&entry, &mut clap, &state);
+        let accepted = clap.load(&state);
+        accepted_count += usize::from(accepted);
+        if accepted && accepted_count % 20 == 1 {
+            check_instance(&entry, &mut clap, &state);
         }
     }
-    println!("{taken} of {} damaged states were taken", rounds());
-    assert!(taken > 0, "some damage does no harm");
+    println!("{accepted_count} of {} damaged states were accepted", rounds());
+    assert!(accepted_count > 0, "some damaged files are valid");
 }
 
 #[test]
@@ -133,12 +133,12 @@ fn a_damaged_style_file_is_refused_or_repaired() {
         engine::style::file::read(&path).expect("whole");
     }
     let mut random = Lcg(8);
-    let mut taken = 0;
+    let mut accepted_count = 0;
     for _ in 0..rounds() {
         fs::write(&path, damaged(&corpus, &mut random)).expect("written");
         match engine::style::file::read(&path) {
             Ok(style) => {
-                taken += 1;
+                accepted_count += 1;
                 engine::style::file::write(&style, &again).expect("written");
                 let read = engine::style::file::read(&again).expect("its own file");
                 assert_eq!((read.tokens, read.mels), (style.tokens, style.mels));
@@ -146,6 +146,6 @@ fn a_damaged_style_file_is_refused_or_repaired() {
             Err(reason) => assert!(reason.to_string().contains("a.luthier"), "{reason}"),
         }
     }
-    println!("{taken} of {} damaged styles were taken", rounds());
-    assert!(taken > 0, "some damage does no harm");
+    println!("{accepted_count} of {} damaged styles were accepted", rounds());
+    assert!(accepted_count > 0, "some damaged files are valid");
 }

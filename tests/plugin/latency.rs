@@ -1,4 +1,5 @@
-//! Measured latency is reported latency, and what is dry is the delayed input to the bit.
+//! The measured latency is the reported latency, and the dry signal is the delayed input to the
+//! bit.
 
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
@@ -6,13 +7,13 @@ use tests::signal::{Lcg, delayed};
 const RATES_HZ: [u32; 3] = [44_100, 48_000, 96_000];
 
 #[test]
-fn an_impulse_comes_out_dry_after_exactly_the_reported_latency() {
+fn a_dry_impulse_is_delayed_by_exactly_the_reported_latency() {
     let entry = entry();
     for rate_hz in RATES_HZ {
         for block in [1000, 64, 8192] {
             let mut clap = Clap::new(&entry);
             let latency = clap.activate(rate_hz, block);
-            assert!(latency > rate_hz as usize, "a window, at least");
+            assert!(latency > rate_hz as usize, "at least one window");
             let mut impulse = vec![0.0; latency + 3000];
             impulse[1234] = 1.0;
             let mix = clap.param("Mix");
@@ -23,7 +24,7 @@ fn an_impulse_comes_out_dry_after_exactly_the_reported_latency() {
 }
 
 #[test]
-fn bypass_is_the_delayed_input_to_the_bit_whatever_the_gains() {
+fn bypass_is_the_delayed_input_to_the_bit_for_any_gain() {
     let entry = entry();
     let mut random = Lcg(1);
     for rate_hz in RATES_HZ {
@@ -39,27 +40,27 @@ fn bypass_is_the_delayed_input_to_the_bit_whatever_the_gains() {
 }
 
 #[test]
-fn a_latency_mode_holds_from_the_next_activation_on_exact_to_the_sample() {
+fn a_latency_mode_takes_effect_at_the_next_activation_exact_to_the_sample() {
     let mut clap = Clap::new(&entry());
     let (latency, mix) = (clap.param("Latency"), clap.param("Mix"));
     let mut before = clap.activate(48_000, 512);
     for mode in [1.0, 2.0] {
-        // nice-plug asks too, at an activation whose latency is another than the one before.
-        let asked = clap.restarts();
+        // nice-plug also requests a restart at an activation with another latency than before.
+        let restarts = clap.restarts();
         clap.play(&[vec![0.0; 512], vec![0.0; 512]], &[], |_| 512, &[(latency, mode), (mix, 0.0)]);
         assert_eq!(clap.latency(), before, "constant while active");
-        assert_eq!(clap.restarts(), asked + 1, "the host is asked to restart it");
+        assert_eq!(clap.restarts(), restarts + 1, "the host is restarts to restart it");
         clap.deactivate();
-        let (after, asked) = (clap.activate(48_000, 512), clap.restarts());
+        let (after, restarts) = (clap.activate(48_000, 512), clap.restarts());
         assert!(after * 4 < before, "{after} of {before}");
         let mut impulse = vec![0.0; after + 3000];
         impulse[1234] = 1.0;
         let out = clap.play(&[impulse.clone(), impulse.clone()], &[], |_| 512, &[]);
         assert!(out == vec![delayed(&impulse, after); 2], "mode {mode}");
-        assert_eq!(clap.restarts(), asked, "it was");
+        assert_eq!(clap.restarts(), restarts, "no restart request");
         before = after;
     }
-    assert!(before <= 48_000 / 5, "a fifth of a second: {before}");
+    assert!(before <= 48_000 / 5, "at most 0.2 s: {before}");
 }
 
 #[test]

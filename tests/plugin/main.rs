@@ -1,5 +1,5 @@
-//! The plugin in hosts of our own: exact in time, equal to the command line to the bit, and safe
-//! from its hosts.
+//! The plugin in our own hosts: exact timing, output that equals the command line's, and
+//! robustness.
 
 mod allocation;
 mod bounce;

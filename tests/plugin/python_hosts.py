@@ -1,10 +1,10 @@
-"""Bounces a recording through the VST3 in Python's hosts and compares with the file that the command line makes.
+"""Bounces a recording through the VST3 in Python hosts and compares it with an expected file.
 
     python3 python_hosts.py BUNDLE INPUT.wav EXPECTED.wav STYLE [SIDECHAIN.wav]
 
-Prints a line for each host: `equal`, or `skipped` where it is not installed. Needs soundfile and numpy.
-dawdreamer renders offline, as a bounce does. pedalboard plays as fast as it can without saying so: a plugin that never
-keeps an audio thread waiting may play dry there, so it is only checked for the latency and for dry that is exact.
+Prints one line for each host: `equal`, or `skipped` if it is not installed. Needs soundfile and
+numpy. dawdreamer renders offline. pedalboard calls the plugin as fast as possible without setting
+the offline mode, so the plugin may be dry. Only the latency and the dry signal are checked there.
 """
 
 import sys
@@ -17,12 +17,12 @@ BLOCK = 512
 STYLES = 64
 
 
-def compare(host, heard, expected):
-    n = min(len(heard), len(expected))
+def compare(host, output, expected):
+    n = min(len(output), len(expected))
     if n < len(expected):
         sys.exit(f"{host}: expected {len(expected)} samples after the latency, found {n}")
-    if not np.array_equal(heard[:n], expected[:n]):
-        sys.exit(f"{host}: off by {np.abs(heard[:n] - expected[:n]).max()} at most")
+    if not np.array_equal(output[:n], expected[:n]):
+        sys.exit(f"{host}: largest difference {np.abs(output[:n] - expected[:n]).max()}")
     print(f"{host}: equal to the bit, {n} samples")
 
 
@@ -39,7 +39,7 @@ def dawdreamer(bundle, audio, rate, expected, style, sidechain):
     if sidechain is not None:
         graph.append((play("sidechain", sidechain), []))
         sources.append("sidechain")
-    # Main and sidechain together, whether or not something plays in the latter.
+    # Main and sidechain buses, with or without a sidechain signal.
     if plugin.can_set_bus(4, 2):
         plugin.set_bus(4, 2)
     index = {row["name"]: row["index"] for row in plugin.get_parameters_description()}
@@ -54,17 +54,17 @@ def pedalboard(bundle, audio, rate):
 
     plugin = pedalboard.load_plugin(bundle)
     plugin.mix = 0.0
-    heard = plugin.process(audio.T, rate, buffer_size=BLOCK).T
-    # pedalboard takes the reported latency off.
-    compare("pedalboard, dry", heard, audio[: len(heard)])
+    output = plugin.process(audio.T, rate, buffer_size=BLOCK).T
+    # pedalboard removes the reported latency.
+    compare("pedalboard, dry", output, audio[: len(output)])
 
 
 def main(bundle, source, expected, style, sidechain=None):
     audio, rate = soundfile.read(source, dtype="float32", always_2d=True)
     expected, _ = soundfile.read(expected, dtype="float32", always_2d=True)
-    beside = soundfile.read(sidechain, dtype="float32", always_2d=True)[0] if sidechain else None
-    hosts = {"dawdreamer": lambda: dawdreamer(bundle, audio, rate, expected, int(style), beside)}
-    if beside is None:
+    side = soundfile.read(sidechain, dtype="float32", always_2d=True)[0] if sidechain else None
+    hosts = {"dawdreamer": lambda: dawdreamer(bundle, audio, rate, expected, int(style), side)}
+    if side is None:
         hosts["pedalboard"] = lambda: pedalboard(bundle, audio, rate)
     for name, run in hosts.items():
         started = time.time()

@@ -1,5 +1,4 @@
-//! The bundle in hosts that producers script in Python, where there are any: `LUTHIER_PYTHON` names
-//! a Python that has them.
+//! The bundle in Python hosts, if they are installed. `LUTHIER_PYTHON` names a Python with them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,10 +6,10 @@ use std::process::Command;
 use engine::audio_file::{Audio, SampleFormat, encode};
 use engine::settings::Settings;
 use tests::signal::piano;
-use tests::transfer::{followed, reference, transfer};
+use tests::transfer::{reference, transfer, transfer_with_sidechain};
 use tests::{bundle, skip, workspace};
 
-/// The Style parameter's places.
+/// Values of the Style parameter.
 const VIOLIN: &str = "3";
 const SIDECHAIN: &str = "60";
 
@@ -18,12 +17,12 @@ fn python() -> PathBuf {
     std::env::var_os("LUTHIER_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
 }
 
-fn has_what_the_script_needs(python: &Path) -> bool {
+fn has_packages(python: &Path) -> bool {
     let found = Command::new(python).args(["-c", "import numpy, soundfile"]).output();
     found.is_ok_and(|output| output.status.success())
 }
 
-/// Runs the script; what it says belongs to the test's output.
+/// Runs the script and prints its output.
 fn compare(python: &Path, files: [&Path; 2], style: &str, sidechain: Option<&Path>) {
     let mut script = Command::new(python);
     script
@@ -37,9 +36,9 @@ fn compare(python: &Path, files: [&Path; 2], style: &str, sidechain: Option<&Pat
 }
 
 #[test]
-fn their_bounces_are_the_command_lines_files() {
+fn bounces_equal_the_command_lines_files() {
     let python = python();
-    if !has_what_the_script_needs(&python) {
+    if !has_packages(&python) {
         return skip(
             "dawdreamer and pedalboard",
             "no Python with numpy and soundfile (LUTHIER_PYTHON)",
@@ -55,10 +54,15 @@ fn their_bounces_are_the_command_lines_files() {
     let input = write("input.wav", &audio);
     let violin = write("violin.wav", &transfer(&audio, "violin", &Settings::default()));
     compare(&python, [&input, &violin], VIOLIN, None);
-    let mut beside = reference("violin");
-    let side = beside.channels[0][..audio.frames()].to_vec();
-    beside.channels = vec![side; 2];
-    let channels = followed(&audio, &beside.channels);
-    let expected = write("followed.wav", &Audio { channels, ..audio });
-    compare(&python, [&input, &expected], SIDECHAIN, Some(&write("beside.wav", &beside)));
+    let mut sidechain_audio = reference("violin");
+    let side = sidechain_audio.channels[0][..audio.frames()].to_vec();
+    sidechain_audio.channels = vec![side; 2];
+    let channels = transfer_with_sidechain(&audio, &sidechain_audio.channels);
+    let expected = write("expected.wav", &Audio { channels, ..audio });
+    compare(
+        &python,
+        [&input, &expected],
+        SIDECHAIN,
+        Some(&write("sidechain.wav", &sidechain_audio)),
+    );
 }

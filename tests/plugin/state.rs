@@ -1,27 +1,27 @@
-//! What a project keeps, and what becomes of it elsewhere.
+//! Project states, and projects from other installations.
 
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
 
 #[test]
-fn a_project_opens_as_it_was_saved() {
+fn a_project_is_restored_as_saved() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
     clap.activate(48_000, 512);
-    let wanted =
+    let expected =
         [("Style", 3.0), ("Strength", 0.5), ("Steps", 2.0), ("Seed", 77.0), ("Freeze", 1.0)];
-    let values: Vec<_> = wanted.iter().map(|(name, value)| (clap.param(name), *value)).collect();
+    let values: Vec<_> = expected.iter().map(|(name, value)| (clap.param(name), *value)).collect();
     clap.play(&vec![vec![0.0; 512]; 2], &[], |_| 512, &values);
     let saved = clap.save();
     let mut other = Clap::new(&entry);
     assert!(other.load(&saved));
-    for (name, value) in wanted {
+    for (name, value) in expected {
         assert!((other.value(name) - value).abs() < 1e-4, "{name}: {}", other.value(name));
     }
     assert_eq!(other.save(), saved);
 }
 
-/// A state whose model has another hash, and lies at `path`.
+/// Replaces the model of a state by one with another hash and this path.
 fn with_another_model(state: &[u8], path: &str) -> Vec<u8> {
     let text = String::from_utf8(state[8..].to_vec()).expect("JSON");
     let start = text.find(r#"\"sha256\":\""#).expect("a model's hash") + r#"\"sha256\":\""#.len();
@@ -32,22 +32,22 @@ fn with_another_model(state: &[u8], path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_project_without_its_model_plays_dry() {
+fn a_project_without_its_model_is_dry() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
-    let state = with_another_model(&clap.save(), "/nowhere/orchestra.safetensors");
+    let state = with_another_model(&clap.save(), "/missing/orchestra.safetensors");
     assert!(clap.load(&state));
     clap.set_offline(true);
     let latency = clap.activate(48_000, 512);
     let noise = Lcg(1).noise(latency + 30_000);
     let out = clap.play(&[noise.clone(), noise.clone()], &[], |_| 512, &[]);
     assert!(out[0] == delayed(&noise, latency));
-    assert!(clap.save() == state, "the project still names its model");
+    assert!(clap.save() == state, "the state still contains its model");
 }
 
-/// Whoever updates Luthier hears their project, with the model of the new version.
+/// After an update, a project uses the model of the new version.
 #[test]
-fn a_project_with_an_older_shipped_model_plays_this_one() {
+fn a_project_with_an_older_shipped_model_uses_the_current_one() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
     let fresh = clap.save();
@@ -56,6 +56,6 @@ fn a_project_with_an_older_shipped_model_plays_this_one() {
     let latency = clap.activate(48_000, 512);
     let noise = Lcg(1).noise(latency + 30_000);
     let out = clap.play(&[noise.clone(), noise.clone()], &[], |_| 512, &[]);
-    assert!(out[0] != delayed(&noise, latency), "it plays");
-    assert!(clap.save() == fresh, "and is this version's project from now on");
+    assert!(out[0] != delayed(&noise, latency), "the output is wet");
+    assert!(clap.save() == fresh, "the state contains this version's model");
 }

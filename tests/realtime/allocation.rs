@@ -1,21 +1,21 @@
-//! The audio thread neither allocates nor frees, whatever the worker does.
+//! The audio thread does not allocate or free memory, for any behaviour of the worker.
 
 use std::time::Duration;
 
 use engine::Error;
 use engine::settings::Settings;
 use engine::stream::{StreamConfig, open};
-use tests::allocations::{Watching, calls_of};
+use tests::allocations::{CountingAllocator, count_calls};
 use tests::signal::Lcg;
 
 use crate::fakes::{before, grid, short, work_for};
 
 #[global_allocator]
-static ALLOCATOR: Watching = Watching;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[test]
-fn the_watch_sees_an_allocation() {
-    let ((), calls) = calls_of(|| drop(std::hint::black_box(vec![1; 10])));
+fn an_allocation_is_counted() {
+    let ((), calls) = count_calls(|| drop(std::hint::black_box(vec![1; 10])));
     assert!(calls >= 2, "{calls}");
 }
 
@@ -37,7 +37,7 @@ fn the_audio_thread_never_allocates() {
     let mut random = Lcg(1);
     let (mut left, mut right, side) = (random.noise(8192), random.noise(8192), random.noise(8192));
     let mut settings = Settings::default();
-    let ((), calls) = calls_of(|| {
+    let ((), calls) = count_calls(|| {
         for block in 0..400 {
             let len = 1 + random.below(8192);
             audio.process(
@@ -49,8 +49,7 @@ fn the_audio_thread_never_allocates() {
             if block % 97 == 96 {
                 audio.reset();
             }
-            // Offline blocks wait for the worker, so that everything happens on the slowest machine
-            // too.
+            // Offline blocks wait for the worker, so that every case occurs on slow machines too.
             audio.set_offline(block % 100 < 50);
         }
     });
@@ -58,6 +57,6 @@ fn the_audio_thread_never_allocates() {
     let stats = worker.status().stats();
     assert!(
         stats.wet > 10 && stats.failed > 10 && stats.late > 0,
-        "everything happened: {stats:?}"
+        "every case occurred: {stats:?}"
     );
 }

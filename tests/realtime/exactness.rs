@@ -1,4 +1,4 @@
-//! What a passthrough processor must give: the input, late by exactly the latency, for every rate
+//! A passthrough processor must return the input, delayed by exactly the latency, for every rate
 //! and block size.
 
 use engine::config::ModelConfig;
@@ -26,7 +26,7 @@ fn a_passthrough_is_a_delay_bit_for_bit_at_every_rate() {
             for (out, signal) in out.iter().zip(&signal) {
                 assert!(*out == delayed(signal, latency), "{rate} Hz");
             }
-            assert!(audio.status().stats().wet >= 8, "the wet path was taken");
+            assert!(audio.status().stats().wet >= 8, "the wet path was used");
         }
     }
 }
@@ -44,7 +44,7 @@ fn the_default_window_is_exact_too() {
 }
 
 #[test]
-fn an_impulse_comes_out_exactly_at_the_latency() {
+fn an_impulse_is_delayed_by_exactly_the_latency() {
     for rate in RATES_HZ {
         for at in [0, 1, 9_000, 30_001] {
             let (mut audio, _worker) =
@@ -59,11 +59,11 @@ fn an_impulse_comes_out_exactly_at_the_latency() {
     }
 }
 
-/// A processor with memory, whose windows disagree in their overlaps: any mistake in what it gets
-/// would be heard.
-fn fickle() -> Box<dyn engine::stream::WindowProcessor> {
-    struct Fickle(Passthrough, f32);
-    impl engine::stream::WindowProcessor for Fickle {
+/// A processor with state and different output in overlaps, so that any error in its input changes
+/// the output.
+fn stateful() -> Box<dyn engine::stream::WindowProcessor> {
+    struct Stateful(Passthrough, f32);
+    impl engine::stream::WindowProcessor for Stateful {
         fn process(
             &mut self,
             window: &engine::stream::WindowInput,
@@ -86,14 +86,14 @@ fn fickle() -> Box<dyn engine::stream::WindowProcessor> {
             self.1 = 0.0;
         }
     }
-    Box::new(Fickle(Passthrough::new(1), 0.0))
+    Box::new(Stateful(Passthrough::new(1), 0.0))
 }
 
 #[test]
 fn the_output_does_not_depend_on_the_block_size() {
     let signal = vec![Lcg(5).noise(100_000)];
     let run = |blocks: &mut dyn FnMut(usize) -> usize| {
-        let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, fickle());
+        let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, stateful());
         audio.set_settings(&Settings { mix: 0.7, ..Settings::default() });
         play(&mut audio, &signal, blocks)
     };
@@ -107,11 +107,11 @@ fn the_output_does_not_depend_on_the_block_size() {
 }
 
 #[test]
-fn a_reset_in_the_middle_of_a_window_begins_a_new_stream() {
+fn a_reset_within_a_window_starts_a_new_stream() {
     let signal = vec![Lcg(7).noise(60_000)];
-    let (mut fresh, _worker) = offline(grid(&short(), 44_100), 1, fickle());
+    let (mut fresh, _worker) = offline(grid(&short(), 44_100), 1, stateful());
     let expected = play(&mut fresh, &signal, |_| 256);
-    let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, fickle());
+    let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, stateful());
     for before_reset in [1, 5_000, 23_456, 50_000] {
         play(&mut audio, &[Lcg(8).noise(before_reset)], |_| 333);
         audio.reset();
@@ -123,7 +123,7 @@ fn a_reset_in_the_middle_of_a_window_begins_a_new_stream() {
 fn two_streams_do_not_disturb_each_other() {
     let signal = vec![Lcg(9).noise(60_000)];
     let run = || {
-        let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, fickle());
+        let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, stateful());
         play(&mut audio, &signal, |_| 480)
     };
     let alone = run();
@@ -135,11 +135,11 @@ fn two_streams_do_not_disturb_each_other() {
     });
 }
 
-/// Mix 0 must be the delayed input whatever the worker makes.
+/// With mix 0 the output is the delayed input, for any output of the worker.
 #[test]
 fn no_mix_is_the_delayed_input() {
     let signal = vec![Lcg(10).noise(60_000)];
-    let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, fickle());
+    let (mut audio, _worker) = offline(grid(&short(), 44_100), 1, stateful());
     audio.set_settings(&Settings { mix: 0.0, ..Settings::default() });
     let out = play(&mut audio, &signal, |_| 480);
     assert!(out[0] == delayed(&signal[0], audio.latency_samples() as usize));
@@ -161,10 +161,10 @@ fn a_change_of_the_mix_is_a_ramp() {
     assert!(crate::fakes::max_step(&mixed[0]) < 0.0012, "20 ms at 44.1 kHz");
 }
 
-/// What a host may send: no channel, too few, a short sidechain, an empty block, numbers that are
-/// none.
+/// Unusual input of a host: missing channels, a short sidechain, an empty block, values that are
+/// not finite.
 #[test]
-fn odd_blocks_are_survived() {
+fn unusual_blocks_are_processed() {
     let config = StreamConfig {
         grid: grid(&short(), 44_100),
         channels: 2,
@@ -184,11 +184,11 @@ fn odd_blocks_are_survived() {
     assert!(bad.iter().chain(&mono).all(|&sample| sample == 0.0), "the latency is silent");
 }
 
-/// The sidechain reaches the worker with the main signal, sample for sample.
+/// The worker receives the sidechain in sync with the main signal.
 #[test]
-fn the_sidechain_comes_along() {
-    struct Listen(std::sync::Arc<std::sync::atomic::AtomicU64>);
-    impl engine::stream::WindowProcessor for Listen {
+fn the_sidechain_is_in_sync() {
+    struct Compare(std::sync::Arc<std::sync::atomic::AtomicU64>);
+    impl engine::stream::WindowProcessor for Compare {
         fn process(
             &mut self,
             window: &engine::stream::WindowInput,
@@ -211,7 +211,7 @@ fn the_sidechain_comes_along() {
         deadline_samples: 0,
     };
     let (mut audio, _worker) =
-        open(&config, Box::new(Listen(count)), &Settings::default()).expect("a stream");
+        open(&config, Box::new(Compare(count)), &Settings::default()).expect("a stream");
     audio.set_offline(true);
     let mut random = Lcg(11);
     for _ in 0..100 {
@@ -223,11 +223,11 @@ fn the_sidechain_comes_along() {
     assert_eq!(audio.status().stats().failed, 0);
 }
 
-/// `AudioThread` moves to whichever thread the host calls from.
+/// A host may call the `AudioThread` from any thread.
 #[test]
-fn the_audio_half_can_be_sent() {
-    fn sent<T: Send>(_: &T) {}
+fn the_audio_thread_object_is_send() {
+    fn assert_send<T: Send>(_: &T) {}
     let (audio, _worker): (AudioThread, _) =
         offline(grid(&short(), 44_100), 1, before(1, |_, _| Ok(())));
-    sent(&audio);
+    assert_send(&audio);
 }

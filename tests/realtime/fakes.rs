@@ -1,4 +1,4 @@
-//! Processors that stand in for the model, and streams for them.
+//! Processors that replace the model, and streams for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use engine::stream::{
 };
 use engine::{Error, Result};
 
-/// The signal itself, times a gain.
+/// Returns the input, multiplied by a gain.
 pub struct Passthrough {
     pub history: History,
     pub gain: f32,
@@ -53,7 +53,7 @@ impl WindowProcessor for Passthrough {
     }
 }
 
-/// The signal itself, times a gain that every window has of its own.
+/// Returns the input, multiplied by a gain that differs in every window.
 pub struct Numbered(pub Passthrough);
 
 impl WindowProcessor for Numbered {
@@ -76,7 +76,7 @@ impl WindowProcessor for Numbered {
     }
 }
 
-/// A processor that does something else first, knowing the window's index.
+/// A processor that first calls a function with the window's index.
 pub struct Before<F> {
     pub inner: Passthrough,
     pub before: F,
@@ -113,7 +113,7 @@ impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> 
     }
 }
 
-/// A passthrough that first does what `before` says.
+/// A passthrough that first calls `before`.
 pub fn before<F: FnMut(u64, &Cancel) -> Result<()> + Send>(
     channels: usize,
     before: F,
@@ -121,7 +121,7 @@ pub fn before<F: FnMut(u64, &Cancel) -> Result<()> + Send>(
     Box::new(Before { inner: Passthrough::new(channels), before })
 }
 
-/// Works for `total` in stages of 5 ms, asking for a cancel between them.
+/// Works for `total` in stages of 5 ms, and checks for cancellation between them.
 pub fn work_for(total: Duration, cancel: &Cancel) -> Result<()> {
     let stage = Duration::from_millis(5);
     for _ in 0..total.as_micros() / stage.as_micros() {
@@ -131,20 +131,19 @@ pub fn work_for(total: Duration, cancel: &Cancel) -> Result<()> {
     Ok(())
 }
 
-/// A short window, so that tests see many: 16 frames, 8 a hop, at the default 22050 Hz.
+/// A short window, so that tests have many: 16 frames, a hop of 8 frames, at the default 22050 Hz.
 pub fn short() -> ModelConfig {
     let window = WindowConfig { frames: 16, hop_frames: 8, overlap_frames: 8 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 
-/// A live window: a long past, a short hop.
+/// A window of the live mode: long history, short hop.
 pub fn live() -> ModelConfig {
     let window = WindowConfig { frames: 64, hop_frames: 16, overlap_frames: 48 };
     ModelConfig { window, ..ModelConfig::default() }
 }
 
-/// The shortest hop that windows can move by with a fade: one fade begins where the one before
-/// ends.
+/// The shortest hop for windows with a fade: each fade starts at the end of the previous fade.
 pub fn shortest() -> ModelConfig {
     let window = WindowConfig { frames: 16, hop_frames: 2, overlap_frames: 14 };
     ModelConfig { window, ..ModelConfig::default() }
@@ -171,8 +170,8 @@ pub fn sine(len: usize, hz: f64, rate_hz: u32) -> Vec<f32> {
     (0..len).map(|n| (step * n as f64).sin() as f32 * 0.5).collect()
 }
 
-/// Sends `signal` through in blocks whose sizes `next_block` gives; called before every block with
-/// its position.
+/// Processes `signal` in blocks. `next_block` is called with the position of each block and returns
+/// its length.
 pub fn play(
     audio: &mut AudioThread,
     signal: &[Vec<f32>],
@@ -191,7 +190,7 @@ pub fn play(
     out
 }
 
-/// The largest step between neighbouring samples.
+/// The largest difference of adjacent samples.
 pub fn max_step(signal: &[f32]) -> f32 {
     signal.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
 }

@@ -1,5 +1,5 @@
-//! The stream as an audio thread sees it: exact in time, continuous whatever happens, the same for
-//! every block size.
+//! Properties of the stream on the audio thread: exact timing, continuity, and independence of the
+//! block size.
 
 mod allocation;
 mod exactness;

@@ -1,5 +1,5 @@
-//! The real networks in the stream, with weights that nobody trained: what they compute must not
-//! depend on who else computes, or how the blocks are cut.
+//! The real networks with random weights in a stream. Their output must not depend on other streams
+//! or on the block size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use engine::library::{Fallback, Fault};
 use engine::models::model::{Conditioning, LatentDims, Model};
 use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
-use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::pipeline::{BackendModel, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, ParallelRender, WindowProcessor};
 use engine::style::StyleTokens;
@@ -30,7 +30,7 @@ impl TensorSource for Weights {
     }
 }
 
-/// Small networks for live windows, every weight noise.
+/// Small networks for live windows, with noise as weights.
 fn model() -> Arc<Model<Packed>> {
     let mut config = ModelConfig { window: live().window, ..ModelConfig::default() };
     config.autoencoder.channels = vec![8, 16, 16];
@@ -66,12 +66,12 @@ fn style() -> StyleTokens {
 }
 
 fn executed(model: &Arc<Model<Packed>>) -> Box<dyn TransferModel> {
-    Box::new(Executed::new(Arc::clone(model), Packed::default()))
+    Box::new(BackendModel::new(Arc::clone(model), Packed::default()))
 }
 
 fn transfer(networks: Box<dyn TransferModel>, signal: &[f32], block: usize) -> Vec<f32> {
     let pipeline = Pipeline::new(networks, 44_100, 1, style()).expect("a pipeline");
-    let settings = Settings { steps: 2, guidance_scale: 1.5, eta: 0.5, ..Settings::default() };
+    let settings = Settings { steps: 2, guidance_scale: 1.5, ..Settings::default() };
     let grid = pipeline.grid().clone();
     let mut stream = OfflineStream::new(grid, 1, Box::new(pipeline), &settings).expect("a stream");
     let mut out = vec![Vec::new()];
@@ -84,7 +84,7 @@ fn transfer(networks: Box<dyn TransferModel>, signal: &[f32], block: usize) -> V
 }
 
 #[test]
-fn a_transfer_is_the_same_for_every_block_size_and_beside_others() {
+fn a_transfer_does_not_depend_on_the_block_size_or_other_streams() {
     let model = model();
     let signal: Vec<f32> = Lcg(3).noise(88_200).iter().map(|x| x * 0.1).collect();
     let expected = transfer(executed(&model), &signal, 512);
@@ -100,15 +100,15 @@ fn a_transfer_is_the_same_for_every_block_size_and_beside_others() {
     });
 }
 
-/// What the sidechain plays is heard by every stream, whether or not it plays the windows in
-/// between: the style of a window is the same for all. The sidechain pauses, so that styles are not
-/// read with every window.
+/// Every stream receives the complete sidechain, also that of windows which other streams process.
+/// So the style of a window is the same for all streams. The sidechain pauses, so that styles are
+/// not computed in every window.
 #[test]
-fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
+fn parallel_streams_compute_equal_styles_of_the_sidechain() {
     let model = model();
-    let [signal, mut beside] =
+    let [signal, mut sidechain] =
         [5, 6].map(|seed| Lcg(seed).noise(400_000).iter().map(|x| x * 0.1).collect::<Vec<_>>());
-    for (i, sample) in beside.iter_mut().enumerate() {
+    for (i, sample) in sidechain.iter_mut().enumerate() {
         *sample *= f32::from(u8::from(i % 90_000 < 25_000));
     }
     let settings = Settings { steps: 1, ..Settings::default() };
@@ -122,8 +122,8 @@ fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
         let mut stream = ParallelRender::new(grid, 1, true, processors, &settings, Some(400_000))
             .expect("streams");
         let mut out = vec![Vec::new()];
-        for (main, beside) in signal.chunks(7_000).zip(beside.chunks(7_000)) {
-            stream.push_with_sidechain(&[main], &[beside], &mut out).expect("pushed");
+        for (main, sidechain) in signal.chunks(7_000).zip(sidechain.chunks(7_000)) {
+            stream.push_with_sidechain(&[main], &[sidechain], &mut out).expect("pushed");
         }
         assert_eq!(stream.finish(&mut out).expect("finished").first_error, None);
         out
@@ -133,20 +133,20 @@ fn a_sidechain_is_followed_the_same_by_streams_side_by_side() {
     assert!([2, 3].iter().all(|&streams| rendered(streams) == alone));
 }
 
-/// A device that works for a while: after so many calls it has no more memory.
+/// A device that has no more memory after `calls_left` calls.
 struct Failing {
     networks: Box<dyn TransferModel>,
     calls_left: usize,
-    /// Calls that were asked for after the first that failed.
-    asked_again: Arc<AtomicUsize>,
+    /// Calls after the first failure.
+    calls_after_failure: Arc<AtomicUsize>,
 }
 
 impl Failing {
-    fn works(&mut self) -> Result<()> {
+    fn count_call(&mut self) -> Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => self.calls_left = left,
-            None if self.asked_again.fetch_add(1, Relaxed) > 0 => {
-                panic!("asked again after it had failed")
+            None if self.calls_after_failure.fetch_add(1, Relaxed) > 0 => {
+                panic!("called again after it had failed")
             }
             None => return Err(Error::Compute("out of memory".into())),
         }
@@ -160,17 +160,17 @@ impl TransferModel for Failing {
     }
 
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
-        self.works()?;
+        self.count_call()?;
         self.networks.style_tokens(images)
     }
 
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
-        self.works()?;
+        self.count_call()?;
         self.networks.encode(image)
     }
 
     fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
-        self.works()?;
+        self.count_call()?;
         self.networks.decode(latent, dims)
     }
 
@@ -181,37 +181,37 @@ impl TransferModel for Failing {
         timestep: usize,
         conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>> {
-        self.works()?;
+        self.count_call()?;
         self.networks.denoise(noisy, dims, timestep, conditionings)
     }
 }
 
-/// A window has four calls (content, two steps, image): the device fails at each one of the first
-/// two windows, and no window is dry or different.
+/// A window has four calls (content, two steps, image). The device fails at each call of the first
+/// two windows. No window may be dry or different.
 #[test]
-fn what_a_device_fails_at_is_computed_by_the_cpu_and_so_is_the_rest() {
+fn after_a_failure_of_the_device_the_cpu_computes_all_windows() {
     let model = model();
     let signal: Vec<f32> = Lcg(4).noise(60_000).iter().map(|x| x * 0.1).collect();
     let expected = transfer(executed(&model), &signal, 512);
     for calls_left in 0..8 {
-        let (fault, asked_again) = (Fault::default(), Arc::default());
+        let (fault, calls_after_failure) = (Fault::default(), Arc::default());
         let device = Failing {
             networks: executed(&model),
             calls_left,
-            asked_again: Arc::clone(&asked_again),
+            calls_after_failure: Arc::clone(&calls_after_failure),
         };
         let networks = Fallback::new(Box::new(device), executed(&model), &fault);
         assert!(transfer(Box::new(networks), &signal, 512) == expected, "after {calls_left} calls");
-        assert_eq!((fault.reason(), asked_again.load(Relaxed)), (Some("out of memory"), 1));
-        // Another stream on the same device does not even ask it.
-        let device = Failing { networks: executed(&model), calls_left: 0, asked_again };
+        assert_eq!((fault.reason(), calls_after_failure.load(Relaxed)), (Some("out of memory"), 1));
+        // Another stream on the same device does not call it.
+        let device = Failing { networks: executed(&model), calls_left: 0, calls_after_failure };
         let networks = Fallback::new(Box::new(device), executed(&model), &fault);
-        assert!(transfer(Box::new(networks), &signal, 512) == expected, "beside it");
+        assert!(transfer(Box::new(networks), &signal, 512) == expected, "another stream");
     }
 }
 
 #[test]
-fn what_neither_can_compute_is_no_fault_of_the_device() {
+fn an_error_on_both_is_not_a_fault_of_the_device() {
     let (model, fault) = (model(), Fault::default());
     let mut networks = Fallback::new(executed(&model), executed(&model), &fault);
     assert!(networks.encode(&MelImage::filled(3, 16, 0.5)).is_err() && fault.reason().is_none());

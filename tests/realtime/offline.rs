@@ -1,4 +1,4 @@
-//! Rendering files: the latency removed, exactly as long as the input, memory that does not grow.
+//! File rendering: no latency, the length of the input, and bounded memory.
 
 use std::sync::{Arc, Mutex};
 
@@ -51,9 +51,9 @@ fn a_render_and_a_bounce_are_the_same_samples() {
     assert!(bounced[0][latency..] == rendered[0][..150_000 - latency]);
 }
 
-/// However many streams share the work, however short the input, and wherever the fades lie.
+/// Any number of streams, any length of the input and any position of the fades.
 #[test]
-fn streams_side_by_side_render_what_one_does() {
+fn parallel_streams_render_the_same_as_one() {
     let numbered = || -> Box<dyn WindowProcessor> { Box::new(Numbered(Passthrough::new(2))) };
     let settings = Settings { mix: 0.9, ..Settings::default() };
     let cases = [
@@ -70,10 +70,10 @@ fn streams_side_by_side_render_what_one_does() {
             let (expected, alone) =
                 render(grid.clone(), &signal, numbered(), &settings, &mut |_| ())
                     .expect("rendered");
-            for known in [Some(len as u64), None] {
+            for length in [Some(len as u64), None] {
                 let processors = (0..streams).map(|_| numbered()).collect();
                 let mut stream =
-                    ParallelRender::new(grid.clone(), 2, false, processors, &settings, known)
+                    ParallelRender::new(grid.clone(), 2, false, processors, &settings, length)
                         .expect("streams");
                 let mut out = vec![Vec::new(); 2];
                 for start in (0..len).step_by(9_973) {
@@ -92,10 +92,9 @@ fn streams_side_by_side_render_what_one_does() {
     }
 }
 
-/// Where a segment is two fades long and they are rounded, no window counts as too late, wherever a
-/// piece ends.
+/// With a segment as long as two rounded fades, no window is late, at any end of a piece.
 #[test]
-fn the_shortest_hops_play_every_window() {
+fn no_window_is_late_with_the_shortest_hop() {
     for rate_hz in [44_100, 48_000, 96_000] {
         let signal = vec![Lcg(9).noise(300_000)];
         let mut processor = before(1, |_, _: &_| Ok(()));
@@ -148,10 +147,9 @@ fn a_failure_in_one_of_several_streams_is_reported() {
     );
 }
 
-/// A file of one span is computed at once, at its end: it is told and called off within it all the
-/// same.
+/// A file of one span is computed at its end. Progress and cancellation work within it too.
 #[test]
-fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
+fn parallel_streams_report_progress_and_can_be_cancelled() {
     let signal = Lcg(8).noise(400_000);
     let open = || {
         let processors =
@@ -160,24 +158,27 @@ fn streams_side_by_side_tell_how_far_they_are_and_stop_when_asked() {
         let mut stream =
             ParallelRender::new(grid, 1, false, processors, &Settings::default(), Some(400_000))
                 .expect("streams");
-        let (cancel, told) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
-        let here = Arc::clone(&told);
+        let (cancel, positions) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
+        let here = Arc::clone(&positions);
         stream.watch(cancel.clone(), move |samples| here.lock().unwrap().push(samples));
-        (stream, cancel, told)
+        (stream, cancel, positions)
     };
-    let (mut stream, _, told) = open();
+    let (mut stream, _, positions) = open();
     stream.push_with_sidechain(&[&signal], &[], &mut [Vec::new()]).expect("pushed");
     stream.finish(&mut [Vec::new()]).expect("finished");
-    let told = told.lock().unwrap();
-    let steps = told.windows(2).filter(|pair| pair[1] > pair[0]).count();
-    assert!(steps >= 4 && steps + 1 == told.len() && told.last() == Some(&400_000), "{told:?}");
+    let positions = positions.lock().unwrap();
+    let steps = positions.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    assert!(
+        steps >= 4 && steps + 1 == positions.len() && positions.last() == Some(&400_000),
+        "{positions:?}"
+    );
 
-    let (mut stream, cancel, told) = open();
+    let (mut stream, cancel, positions) = open();
     cancel.cancel();
     let pushed = stream.push_with_sidechain(&[&signal], &[], &mut [Vec::new()]);
     let ended = pushed.and_then(|()| stream.finish(&mut [Vec::new()]).map(drop));
     assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
-    assert!(told.lock().unwrap().is_empty(), "nothing was computed");
+    assert!(positions.lock().unwrap().is_empty(), "nothing was computed");
 }
 
 #[test]
@@ -192,10 +193,10 @@ fn failures_are_reported_with_their_reason() {
     assert_eq!(report.stats.wet, 0);
 }
 
-/// The last windows reach beyond the input: they are called off when the render ends, wherever
-/// their work stands.
+/// The last windows extend beyond the input. They are cancelled when the render ends, in any state
+/// of their work.
 #[test]
-fn a_window_called_off_at_the_end_has_not_failed() {
+fn a_window_cancelled_at_the_end_has_not_failed() {
     for len in [2048, 20_000, 44_100] {
         let signal = vec![Lcg(5).noise(len)];
         let grid = grid(&short(), 44_100);
@@ -235,9 +236,9 @@ fn unusable_shapes_are_refused() {
     let mut out = vec![Vec::new(); 2];
     assert!(stream.push(&[&[0.0], &[0.0, 1.0]], &mut out).is_err());
     assert!(stream.push(&[&[0.0]], &mut out).is_err());
-    let unsettled = Settings { mix: 2.0, ..Settings::default() };
+    let invalid = Settings { mix: 2.0, ..Settings::default() };
     assert!(
-        OfflineStream::new(grid(&short(), 44_100), 1, Box::new(Passthrough::new(1)), &unsettled)
+        OfflineStream::new(grid(&short(), 44_100), 1, Box::new(Passthrough::new(1)), &invalid)
             .is_err()
     );
 }

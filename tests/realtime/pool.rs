@@ -1,4 +1,4 @@
-//! Many streams on few threads.
+//! Several streams on a shared pool of threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -29,27 +29,27 @@ fn stream(
     open_on(pool, &config, processor, &Settings::default()).expect("a stream")
 }
 
-/// Sends exactly the first window.
+/// Sends the input of exactly one window.
 fn send_one(audio: &mut AudioThread) {
     let mut samples = vec![0.1; grid(&short(), RATE_HZ).need(0) as usize];
     audio.process(&mut [&mut samples], &[]);
 }
 
-/// A processor that says its name when its window is computed.
-fn named(name: char, said: &Sender<char>) -> Box<dyn WindowProcessor> {
-    let said = said.clone();
+/// A processor that sends its name when it computes a window.
+fn named(name: char, sender: &Sender<char>) -> Box<dyn WindowProcessor> {
+    let sender = sender.clone();
     before(1, move |_, _: &Cancel| {
-        said.send(name).expect("somebody listens");
+        sender.send(name).expect("a receiver");
         Ok(())
     })
 }
 
-/// A processor that computes until it is let go or called off, and what lets it go.
+/// A processor that computes until it is released or cancelled, and the flag that releases it.
 fn busy(started: &Sender<char>) -> (Box<dyn WindowProcessor>, Arc<AtomicBool>) {
     let (started, go) = (started.clone(), Arc::new(AtomicBool::new(false)));
     let wait = Arc::clone(&go);
     let processor = before(1, move |_, cancel: &Cancel| {
-        started.send('!').expect("somebody listens");
+        started.send('!').expect("a receiver");
         while !wait.load(SeqCst) {
             cancel.check()?;
             std::thread::sleep(Duration::from_millis(1));
@@ -60,7 +60,7 @@ fn busy(started: &Sender<char>) -> (Box<dyn WindowProcessor>, Arc<AtomicBool>) {
 }
 
 #[test]
-fn streams_that_share_threads_play_what_they_play_alone() {
+fn shared_threads_do_not_change_the_output_of_streams() {
     let pool = Arc::new(Pool::new(2).expect("threads"));
     std::thread::scope(|scope| {
         for seed in 0..8u8 {
@@ -83,39 +83,39 @@ fn streams_that_share_threads_play_what_they_play_alone() {
 }
 
 #[test]
-fn the_window_that_is_due_first_is_computed_first_and_renders_come_last() {
+fn the_earliest_deadline_is_computed_first_and_offline_renders_last() {
     let pool = Arc::new(Pool::new(1).expect("a thread"));
-    let (said, order) = channel();
-    let (processor, go) = busy(&said);
-    let (mut holds, _a) = stream(&pool, processor, 1);
-    let (mut render, _b) = stream(&pool, named('r', &said), 0);
-    let (mut later, _c) = stream(&pool, named('l', &said), 90);
-    let (mut soon, _d) = stream(&pool, named('s', &said), 1);
+    let (sender, order) = channel();
+    let (processor, go) = busy(&sender);
+    let (mut blocking, _a) = stream(&pool, processor, 1);
+    let (mut render, _b) = stream(&pool, named('r', &sender), 0);
+    let (mut later, _c) = stream(&pool, named('l', &sender), 90);
+    let (mut soon, _d) = stream(&pool, named('s', &sender), 1);
     render.set_offline(true);
-    send_one(&mut holds);
+    send_one(&mut blocking);
     assert_eq!(order.recv(), Ok('!'), "the only thread is busy");
     send_one(&mut render);
     send_one(&mut later);
     send_one(&mut soon);
     go.store(true, SeqCst);
-    let heard: String = (0..3).map(|_| order.recv().expect("a window")).collect();
-    assert_eq!(heard, "slr");
+    let finished: String = (0..3).map(|_| order.recv().expect("a window")).collect();
+    assert_eq!(finished, "slr");
 }
 
 #[test]
-fn a_stream_that_closes_calls_off_its_own_work_alone() {
+fn a_closed_stream_cancels_only_its_own_work() {
     let pool = Arc::new(Pool::new(1).expect("a thread"));
-    let (said, order) = channel();
-    let (processor, _never) = busy(&said);
+    let (sender, order) = channel();
+    let (processor, _never) = busy(&sender);
     let (mut closing, work) = stream(&pool, processor, 1);
-    let (mut other, _work) = stream(&pool, named('o', &said), 1);
+    let (mut other, _work) = stream(&pool, named('o', &sender), 1);
     send_one(&mut closing);
     assert_eq!(order.recv(), Ok('!'));
     send_one(&mut other);
     let status = work.status();
     drop(work);
     assert_eq!((order.recv(), status.stats().failed), (Ok('o'), 0));
-    // What has no worker any more goes on dry.
+    // Without a worker the stream continues dry.
     let signal = vec![Lcg(1).noise(20_000)];
     play(&mut closing, &signal, |_| 512);
 }

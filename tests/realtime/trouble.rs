@@ -1,4 +1,4 @@
-//! Slow, failing and panicking workers: the output goes on, and every missing window is counted.
+//! Slow, failing and panicking workers: the output continues, and every missing window is counted.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -34,14 +34,14 @@ fn play_in_time(audio: &mut AudioThread, signal: &[Vec<f32>], speed: f64) -> Vec
     })
 }
 
-/// The wet signal is the dry one: whichever is heard, every switch must be inaudible, so the output
-/// is the delayed input bit for bit.
+/// The wet signal equals the dry one, so any switch between them must be inaudible: the output is
+/// the delayed input bit for bit.
 fn assert_untouched(signal: &[Vec<f32>], out: &[Vec<f32>], latency: usize) {
     assert!(out[0] == delayed(&signal[0], latency));
 }
 
 #[test]
-fn failing_windows_play_dry_and_are_counted() {
+fn failed_windows_are_dry_and_counted() {
     let signal = vec![sine(400_000, 440.0, RATE_HZ)];
     let failing = |index: u64, _: &_| match index % 3 {
         1 => Err(Error::Compute("on purpose".into())),
@@ -57,7 +57,7 @@ fn failing_windows_play_dry_and_are_counted() {
 }
 
 #[test]
-fn a_panic_loses_windows_but_not_the_stream() {
+fn a_panic_affects_windows_but_not_the_stream() {
     let signal = vec![sine(400_000, 440.0, RATE_HZ)];
     let panicking = |index: u64, _: &_| {
         assert!(index % 4 != 2, "a panic in window {index}");
@@ -67,12 +67,12 @@ fn a_panic_loses_windows_but_not_the_stream() {
     let out = play(&mut audio, &signal, |_| 512);
     assert_untouched(&signal, &out, audio.latency_samples() as usize);
     let stats = worker.status().stats();
-    // The window after a panic lacks its past.
+    // The window after a panic has no history.
     assert!(stats.wet >= 20 && stats.failed.abs_diff(stats.wet) <= 3, "{stats:?}");
     assert!(worker.status().first_error().is_some_and(|text| text.contains("a panic in window 2")));
 }
 
-/// Wet is dry's negative, much louder or silent: the fades between them must have no step.
+/// The wet signal is inverted, louder or silent. The fades between wet and dry must be continuous.
 #[test]
 fn switching_between_wet_and_dry_never_clicks() {
     for gain in [0.0, -1.0, 0.5, 2.0] {
@@ -93,8 +93,8 @@ fn switching_between_wet_and_dry_never_clicks() {
 
 #[test]
 fn wrong_and_infinite_output_counts_as_failed() {
-    struct Wrong(Passthrough);
-    impl WindowProcessor for Wrong {
+    struct Invalid(Passthrough);
+    impl WindowProcessor for Invalid {
         fn process(
             &mut self,
             window: &engine::stream::WindowInput,
@@ -117,14 +117,14 @@ fn wrong_and_infinite_output_counts_as_failed() {
     }
     let signal = vec![Lcg(1).noise(100_000)];
     let (mut audio, worker) =
-        offline(grid(&short(), RATE_HZ), 1, Box::new(Wrong(Passthrough::new(1))));
+        offline(grid(&short(), RATE_HZ), 1, Box::new(Invalid(Passthrough::new(1))));
     let out = play(&mut audio, &signal, |_| 512);
     assert_untouched(&signal, &out, audio.latency_samples() as usize);
     assert_eq!(worker.status().stats().wet, 0);
     assert!(worker.status().stats().failed > 5);
 }
 
-/// A worker within its deadline is never late; one beyond it plays dry in part, and catches up.
+/// A worker within its deadline is never late. A slower worker is dry in part, and catches up.
 #[test]
 fn a_slow_worker_is_late_only_beyond_the_deadline() {
     let hop = Duration::from_secs_f64(8.0 * 512.0 / 22_050.0);
@@ -139,15 +139,15 @@ fn a_slow_worker_is_late_only_beyond_the_deadline() {
     let in_time = run(hop / 6, 300);
     assert_eq!(in_time.late, 0, "{in_time:?}");
     let late = run(hop / 2, 0);
-    assert!(late.late > 10 && late.wet > 5, "faded in where they come: {late:?}");
-    let hopeless = run(hop * 3, 0);
-    assert!(hopeless.late > 10, "{hopeless:?}");
+    assert!(late.late > 10 && late.wet > 5, "late windows fade in: {late:?}");
+    let far_too_slow = run(hop * 3, 0);
+    assert!(far_too_slow.late > 10, "{far_too_slow:?}");
 }
 
-/// With hundreds of blocks and no time at all, jobs run out: the stream goes on dry, then finds
-/// back.
+/// With hundreds of blocks and no deadline, no free jobs are left. The stream continues dry and
+/// then recovers.
 #[test]
-fn a_worker_that_hangs_for_long_is_survived() {
+fn the_stream_recovers_from_a_blocked_worker() {
     let (count, calls) = counter();
     let processor = before(1, move |index, cancel: &_| {
         count.fetch_add(1, Ordering::SeqCst);
@@ -159,11 +159,11 @@ fn a_worker_that_hangs_for_long_is_survived() {
     assert_untouched(&signal, &out, audio.latency_samples() as usize);
     let stats = worker.status().stats();
     assert!(stats.late > 10, "{stats:?}");
-    assert!(calls() > 50 && stats.wet > 50, "it finds back: {stats:?}");
+    assert!(calls() > 50 && stats.wet > 50, "it recovers: {stats:?}");
 }
 
 #[test]
-fn a_busy_worker_is_joined_within_a_stage() {
+fn a_busy_worker_stops_within_one_stage() {
     let (count, calls) = counter();
     let processor = before(1, move |_, cancel: &_| {
         count.fetch_add(1, Ordering::SeqCst);
@@ -177,7 +177,7 @@ fn a_busy_worker_is_joined_within_a_stage() {
     let start = Instant::now();
     worker.stop();
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
-    // Without its worker the stream goes on dry.
+    // Without its worker the stream continues dry.
     let signal = vec![sine(60_000, 330.0, RATE_HZ)];
     audio.reset();
     audio.set_offline(true);
@@ -186,7 +186,7 @@ fn a_busy_worker_is_joined_within_a_stage() {
 }
 
 #[test]
-fn resets_while_the_worker_is_busy_lose_no_buffers() {
+fn resets_during_work_lose_no_buffers() {
     let processor = before(1, |_, cancel: &_| work_for(Duration::from_millis(15), cancel));
     let (mut audio, worker) = realtime(processor, 2000);
     let mut random = Lcg(12);

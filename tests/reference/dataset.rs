@@ -1,4 +1,5 @@
-//! `trainer build-dataset` against the reports' pipeline of librosa and PIL (`golden/dataset.py`).
+//! `trainer build-dataset`, compared with the reports' pipeline of librosa and PIL
+//! (`golden/dataset.py`).
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ fn golden(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The dataset of one recording that `place` puts into a folder.
+/// Builds the dataset of one recording. `place` writes the recording to a folder.
 fn built(place: impl FnOnce(&Path)) -> RecordingDataset {
     let folder = tempfile::tempdir().expect("a folder");
     let (recordings, out) = (folder.path().join("recordings"), folder.path().join("dataset"));
@@ -35,8 +36,8 @@ fn built(place: impl FnOnce(&Path)) -> RecordingDataset {
     RecordingDataset::open(&out).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every pixel of a recording, and how far each is from the golden one.
-fn apart(dataset: &RecordingDataset, expected: &[u8]) -> Vec<u8> {
+/// The absolute difference of every pixel from the golden image.
+fn differences(dataset: &RecordingDataset, expected: &[u8]) -> Vec<u8> {
     let chunks = dataset.description.recordings[0].chunks;
     assert_eq!(chunks * PIXELS, expected.len(), "{chunks} images");
     let image = |chunk| dataset.image(ImageRef { chunk, ..ImageRef::default() });
@@ -45,7 +46,7 @@ fn apart(dataset: &RecordingDataset, expected: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn images_of_a_wav_are_librosas_and_pils_to_the_pixel() {
+fn wav_images_match_librosa_and_pil_to_the_pixel() {
     let bytes = golden("dataset.safetensors");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let tensor = |name: &str| file.tensor(name).expect("a golden tensor").data().to_vec();
@@ -68,25 +69,27 @@ fn images_of_a_wav_are_librosas_and_pils_to_the_pixel() {
         "librosa.effects.trim"
     );
     assert_eq!(recording.chunks, 3);
-    let differ = |name: &str| apart(&dataset, &tensor(name)).iter().filter(|d| **d > 0).count();
+    let differ =
+        |name: &str| differences(&dataset, &tensor(name)).iter().filter(|d| **d > 0).count();
     assert_eq!(differ("images"), 0, "pixels that differ");
-    // In single precision librosa moves a pixel in tens of thousands that lies at the edge between
-    // two bytes.
+    // In single precision librosa rounds about one in tens of thousands of pixels to the other
+    // byte.
     assert!(differ("images.float32") <= 3, "{} pixels differ", differ("images.float32"));
 }
 
 #[test]
-fn images_of_an_mp3_are_librosas_but_for_one_level() {
+fn mp3_images_match_librosa_to_one_level() {
     let bytes = golden("dataset.safetensors");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let dataset = built(|folder| {
         std::fs::write(folder.join("plucks.mp3"), golden("dataset.mp3")).expect("an MP3 file")
     });
-    let apart = apart(&dataset, file.tensor("mp3.images").expect("a golden tensor").data());
-    let far = apart.iter().filter(|d| **d > 1).count();
+    let differences =
+        differences(&dataset, file.tensor("mp3.images").expect("a golden tensor").data());
+    let far = differences.iter().filter(|d| **d > 1).count();
     assert!(
-        far * 1000 <= apart.len(),
-        "{far} of {} pixels are more than one level apart",
-        apart.len()
+        far * 1000 <= differences.len(),
+        "{far} of {} pixels are more than one level differences",
+        differences.len()
     );
 }

@@ -1,5 +1,5 @@
-//! Diffusion against diffusers' `DDIMScheduler`, and the noise against scipy;
-//! `tests/golden/diffusion.py` made the numbers.
+//! Diffusion, compared with diffusers' `DDIMScheduler`, and noise, compared with scipy. The numbers
+//! are from `tests/golden/diffusion.py`.
 
 use engine::config::{DiffusionConfig, Prediction, ScheduleKind};
 use engine::diffusion::ddim::DdimSampler;
@@ -25,7 +25,7 @@ impl Golden {
         file.names().into_iter().filter(|name| name.starts_with(prefix)).map(String::from).collect()
     }
 
-    /// Little-endian elements of `N` bytes.
+    /// Little-endian elements of `N` bytes each.
     fn elements<const N: usize, T>(&self, name: &str, convert: fn([u8; N]) -> T) -> Vec<T> {
         let file = SafeTensors::deserialize(&self.bytes).expect("safetensors");
         let tensor = file.tensor(name).unwrap_or_else(|_| panic!("no tensor {name}"));
@@ -62,7 +62,7 @@ fn worst(ours: &[f32], theirs: &[f32]) -> f32 {
 }
 
 #[test]
-fn alphas_cumprod_are_those_of_diffusers() {
+fn alphas_cumprod_match_diffusers() {
     let golden = Golden::open();
     let names = golden.names("alphas_cumprod.");
     assert_eq!(names.len(), 8);
@@ -75,7 +75,7 @@ fn alphas_cumprod_are_those_of_diffusers() {
             ours.iter().zip(theirs).map(|(a, b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
         assert!(worst <= 1e-6, "{name}: {worst}");
     }
-    // The config's names mean these.
+    // The config's names select these schedules.
     for (kind, name) in
         [(ScheduleKind::Linear, "linear"), (ScheduleKind::CosineZeroSnr, "cosine-zero-snr")]
     {
@@ -86,20 +86,20 @@ fn alphas_cumprod_are_those_of_diffusers() {
 }
 
 #[test]
-fn trailing_timesteps_are_those_of_diffusers() {
+fn trailing_timesteps_match_diffusers() {
     let golden = Golden::open();
     let names = golden.names("timesteps.");
     assert!(names.len() > 100);
     for name in names {
         let parts: Vec<usize> = name.split('.').skip(1).map(|part| part.parse().unwrap()).collect();
         let sampler =
-            DdimSampler::new(&schedule("linear", parts[0]), Prediction::V, parts[1], 0.0).unwrap();
+            DdimSampler::new(&schedule("linear", parts[0]), Prediction::V, parts[1]).unwrap();
         assert_eq!(sampler.timesteps(), golden.timesteps(&name), "{name}");
     }
 }
 
 #[test]
-fn noisy_latents_and_velocities_are_those_of_diffusers() {
+fn noisy_latents_and_velocities_match_diffusers() {
     let golden = Golden::open();
     let (clean, start) = (golden.f32s("clean"), golden.f32s("start"));
     let mut out = vec![0.0; LATENT];
@@ -112,8 +112,8 @@ fn noisy_latents_and_velocities_are_those_of_diffusers() {
         let q_sample = golden.f32s(&format!("forward.q_sample.{name}"));
         let velocity = golden.f32s(&format!("forward.v.{name}"));
         for (row, t) in golden.timesteps("forward.timesteps").into_iter().enumerate() {
-            // diffusers takes `1 - alpha_bar` in f32: next to alpha_bar = 1 its root has four good
-            // digits.
+            // diffusers computes `1 - alpha_bar` in f32. Near alpha_bar = 1 its root has only four
+            // correct digits.
             let allowed = if t < 2 { 1e-4 } else { 4e-6 };
             let row = row * LATENT..(row + 1) * LATENT;
             process.q_sample(&clean, &start, t, &mut out);
@@ -127,7 +127,7 @@ fn noisy_latents_and_velocities_are_those_of_diffusers() {
     }
 }
 
-/// The made-up network of the generator.
+/// The artificial network of the generator.
 fn denoiser(prediction: Prediction, x: &[f32], t: usize) -> Vec<f32> {
     let phase = std::f64::consts::FRAC_PI_2 * (t + 1) as f64 / 1000.0;
     let (slope, offset) = match prediction {
@@ -139,29 +139,26 @@ fn denoiser(prediction: Prediction, x: &[f32], t: usize) -> Vec<f32> {
 }
 
 #[test]
-fn trajectories_are_those_of_diffusers_at_every_step() {
+fn trajectories_match_diffusers_at_every_step() {
     let golden = Golden::open();
-    let fresh = golden.f32s("fresh");
     let names = golden.names("trajectory.");
-    assert_eq!(names.len(), 4 * 2 * 4);
+    assert_eq!(names.len(), 4 * 4);
     for name in names {
-        // trajectory.<schedule>.<prediction>.<eta, itself with a point>.<steps>
+        // trajectory.<schedule>.<prediction>.<steps>
         let parts: Vec<&str> = name.split('.').collect();
         let prediction = if parts[2] == "epsilon" { Prediction::Epsilon } else { Prediction::V };
-        let eta: f32 = format!("{}.{}", parts[3], parts[4]).parse().unwrap();
-        let steps: usize = parts[5].parse().unwrap();
+        let steps: usize = parts[3].parse().unwrap();
         let theirs = golden.f32s(&name);
 
         let mut seen = Vec::new();
         let mut latent = golden.f32s("start");
-        let sampler = DdimSampler::new(&schedule(parts[1], 1000), prediction, steps, eta).unwrap();
+        let sampler = DdimSampler::new(&schedule(parts[1], 1000), prediction, steps).unwrap();
         let mut denoise = |x: &[f32], t: usize| {
             seen.extend_from_slice(x);
             Ok(denoiser(prediction, x, t))
         };
-        let mut noise = |step: usize| fresh[step * LATENT..(step + 1) * LATENT].to_vec();
-        sampler.sample(&mut latent, &mut denoise, &mut noise, None).unwrap();
-        // What the network saw from its second call on is what the steps before gave.
+        sampler.sample(&mut latent, &mut denoise, None).unwrap();
+        // From the second call, the network's input is the output of the previous step.
         seen.extend_from_slice(&latent);
         let worst = worst(&seen[LATENT..], &theirs);
         assert!(worst <= 1e-4, "{name}: {worst}");
@@ -169,7 +166,7 @@ fn trajectories_are_those_of_diffusers_at_every_step() {
 }
 
 #[test]
-fn normal_quantiles_are_those_of_scipy() {
+fn normal_quantiles_match_scipy() {
     let golden = Golden::open();
     for (p, theirs) in golden.f64s("quantile.p").into_iter().zip(golden.f64s("quantile.x")) {
         let ours = noise::normal_quantile(p);
@@ -181,7 +178,7 @@ fn normal_quantiles_are_those_of_scipy() {
 }
 
 #[test]
-fn keyed_noise_is_what_its_description_says() {
+fn keyed_noise_matches_its_definition() {
     let theirs = Golden::open().f64s("noise.2025.42");
     let ours = noise::gaussian(2025, 42, 16, 8);
     assert_eq!(ours.len(), theirs.len());

@@ -1,4 +1,4 @@
-//! STFT, its inverse and the mel front end against librosa (`golden/dsp.py`).
+//! STFT, inverse STFT and mel front end, compared with librosa (`golden/dsp.py`).
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use engine::dsp::stft::{Complex32, Stft};
 use safetensors::{Dtype, SafeTensors};
 
 const SIGNALS: [&str; 3] = ["sweep", "noise", "plucks"];
-/// Which STFT frames the golden files keep.
+/// STFT frames in the golden files.
 const FRAMES_KEPT: [usize; 3] = [0, 1, 13];
 
 fn read(name: &str) -> Vec<u8> {
@@ -16,16 +16,17 @@ fn read(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A golden tensor's shape and its values, each from `N` bytes.
+/// Shape and values of a golden tensor, each from `N` bytes.
 fn values<const N: usize, T>(
     file: &SafeTensors,
     name: &str,
     dtype: Dtype,
-    of: fn([u8; N]) -> T,
+    convert: fn([u8; N]) -> T,
 ) -> (Vec<usize>, Vec<T>) {
     let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(tensor.dtype(), dtype, "{name}");
-    let data = tensor.data().chunks_exact(N).map(|b| of(b.try_into().expect("N bytes"))).collect();
+    let data =
+        tensor.data().chunks_exact(N).map(|b| convert(b.try_into().expect("N bytes"))).collect();
     (tensor.shape().to_vec(), data)
 }
 
@@ -47,7 +48,7 @@ fn largest(values: impl IntoIterator<Item = f32>) -> f32 {
     values.into_iter().fold(0.0, |a, b| if b.is_nan() { b } else { f32::max(a, b) })
 }
 
-/// The configs that the golden files were made with.
+/// The configs of the golden files.
 fn configs() -> [MelConfig; 2] {
     let small = MelConfig {
         sample_rate_hz: 16_000,
@@ -60,7 +61,7 @@ fn configs() -> [MelConfig; 2] {
 }
 
 /// Runs a check on every signal of both files.
-fn on_every_signal(check: impl Fn(&MelConfig, &SafeTensors, &str, &[f32])) {
+fn for_every_signal(check: impl Fn(&MelConfig, &SafeTensors, &str, &[f32])) {
     for config in configs() {
         let bytes = read(&format!("dsp_{}.safetensors", config.sample_rate_hz));
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
@@ -69,7 +70,7 @@ fn on_every_signal(check: impl Fn(&MelConfig, &SafeTensors, &str, &[f32])) {
 }
 
 #[test]
-fn filterbank_is_librosas() {
+fn filterbank_matches_librosa() {
     for config in configs() {
         let bytes = read(&format!("dsp_{}.safetensors", config.sample_rate_hz));
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
@@ -87,8 +88,8 @@ fn filterbank_is_librosas() {
 }
 
 #[test]
-fn stft_is_librosas() {
-    on_every_signal(|config, file, name, signal| {
+fn stft_matches_librosa() {
+    for_every_signal(|config, file, name, signal| {
         let mut stft = Stft::new(config.n_fft, config.hop_length);
         let mut spectrum = Vec::new();
         stft.forward(signal, 1 + signal.len() / config.hop_length, 0, &mut spectrum);
@@ -103,7 +104,7 @@ fn stft_is_librosas() {
 }
 
 #[test]
-fn inverse_stft_is_librosas() {
+fn inverse_stft_matches_librosa() {
     let bytes = read("dsp_istft.safetensors");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
     for hop_length in [64, 100] {
@@ -121,8 +122,8 @@ fn inverse_stft_is_librosas() {
 }
 
 #[test]
-fn mel_power_and_decibels_are_librosas() {
-    on_every_signal(|config, file, name, signal| {
+fn mel_power_and_decibels_match_librosa() {
+    for_every_signal(|config, file, name, signal| {
         let frames = 1 + signal.len() / config.hop_length;
         let power = MelFrontEnd::new(config).mel_power(&[signal], 0, frames, 1.0);
         let (shape, expected) =
@@ -131,8 +132,8 @@ fn mel_power_and_decibels_are_librosas() {
         let scale = largest(expected.iter().copied());
         let worst = largest(power.iter().zip(&expected).map(|(a, b)| (a - b).abs()));
         assert!(worst <= 1e-5 * scale, "{name}: mel power off by {worst} of {scale}");
-        // Decibels weigh the quiet bands as heavily. Far below the loudest one (the image shows 80
-        // dB) a transform in f32 hears its own rounding.
+        // Quiet bands count equally in decibels. Far below the loudest band (the image shows 80
+        // dB), the error is the rounding of the f32 transform.
         let expected = floats(file, &format!("{name}.mel_db"));
         let loudest = power_to_db(scale, AMIN);
         for (&power, &db) in power.iter().zip(&expected) {
@@ -144,10 +145,10 @@ fn mel_power_and_decibels_are_librosas() {
 }
 
 #[test]
-fn the_image_is_librosas_decibels_on_the_configs_scale() {
-    on_every_signal(|config, file, name, signal| {
+fn the_image_matches_librosas_decibels_on_the_configs_scale() {
+    for_every_signal(|config, file, name, signal| {
         let frames = 1 + signal.len() / config.hop_length;
-        // Half the amplitude with twice the gain is the same image.
+        // Half the amplitude with twice the gain results in an equal image.
         let half: Vec<f32> = signal.iter().map(|x| 0.5 * x).collect();
         let image = MelFrontEnd::new(config).image(&[&half], 0, frames, 2.0);
         let expected = floats(file, &format!("{name}.mel_db"));
@@ -158,18 +159,18 @@ fn the_image_is_librosas_decibels_on_the_configs_scale() {
 }
 
 #[test]
-fn the_reports_gray_values_are_librosas() {
-    on_every_signal(|config, file, name, signal| {
+fn the_reports_gray_values_match_librosa() {
+    for_every_signal(|config, file, name, signal| {
         let frames = 1 + signal.len() / config.hop_length;
         let gray =
             grayscale_chunk_max(&MelFrontEnd::new(config).mel_power(&[signal], 0, frames, 1.0));
         let (_, expected) = values(file, &format!("{name}.gray"), Dtype::U8, |[b]: [u8; 1]| b);
-        // A value at the edge between two bytes may fall to either side; more than a few do not lie
-        // there.
-        let apart: Vec<u8> = gray.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
-        let different = apart.iter().filter(|&&d| d > 0).count();
+        // A few values near a byte boundary may be rounded to the other byte.
+        let differences: Vec<u8> =
+            gray.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
+        let different = differences.iter().filter(|&&d| d > 0).count();
         assert!(
-            apart.iter().all(|&d| d <= 1) && different * 500 <= gray.len(),
+            differences.iter().all(|&d| d <= 1) && different * 500 <= gray.len(),
             "{name}: {different} differ"
         );
     });

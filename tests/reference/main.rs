@@ -1,4 +1,4 @@
-//! Our numbers against those of other people's libraries.
+//! Numbers of this repository, compared with other libraries.
 
 mod dataset;
 mod diffusion;

@@ -1,4 +1,4 @@
-//! Every network, on both executors, against the same modules in torch. Numbers by
+//! All networks on both executors, compared with equal modules in torch. The numbers are from
 //! `tests/golden/networks.py`.
 
 mod golden;
@@ -16,13 +16,13 @@ use engine::nn::packed::{Packed, TensorSource};
 
 use self::golden::{Array, Golden, dot, largest, norm};
 
-/// Largest difference of a gradient, relative to torch's norm of it.
+/// Largest difference of a gradient, relative to the norm of torch's gradient.
 const GRADIENT_TOLERANCE: f32 = 1e-3;
-/// Below this part of the largest gradient a gradient is zero: a bias that the next norm takes away
-/// again.
+/// Below this share of the largest gradient, a gradient is zero, for example that of a bias before
+/// a normalisation.
 const NO_GRADIENT: f32 = 1e-6;
 
-/// A test of `check` on each executor, with the golden weights.
+/// A test of `check` on each executor with the golden weights.
 macro_rules! on_both_executors {
     ($packed:ident, $candle:ident, $check:ident) => {
         #[test]
@@ -42,7 +42,7 @@ macro_rules! on_both_executors {
 }
 
 #[test]
-fn positions_are_torchs() {
+fn positions_match_torch() {
     let golden = Golden::read();
     let timesteps = golden.data("in/position.timesteps");
     let embed =
@@ -57,7 +57,7 @@ fn positions_are_torchs() {
     }
 }
 
-on_both_executors!(packed_autoencoder_is_torchs, candle_autoencoder_is_torchs, autoencoder);
+on_both_executors!(packed_autoencoder_matches_torch, candle_autoencoder_matches_torch, autoencoder);
 
 fn autoencoder<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let networks = Autoencoder::<B>::load(source, &golden.config.autoencoder).expect("autoencoder");
@@ -71,7 +71,7 @@ fn autoencoder<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<
     }
 }
 
-on_both_executors!(packed_attention_is_torchs, candle_attention_is_torchs, attention);
+on_both_executors!(packed_attention_matches_torch, candle_attention_matches_torch, attention);
 
 fn attention<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let (channels, heads) = (golden.config.unet.channels[1], golden.config.unet.heads);
@@ -102,7 +102,7 @@ fn attention<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_
     golden.assert_activation("attention.cross_repeated", ops, &y);
 }
 
-on_both_executors!(packed_denoiser_is_torchs, candle_denoiser_is_torchs, denoiser);
+on_both_executors!(packed_denoiser_matches_torch, candle_denoiser_matches_torch, denoiser);
 
 fn denoiser<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let networks = Denoiser::<B>::load(source, &golden.config).expect("denoiser");
@@ -138,9 +138,9 @@ fn embedded_timesteps<B: Backend>(golden: &Golden, ops: &mut B, frames: usize) -
     ops.tensor([timesteps.len(), 1, 1, dim], &data).expect("timesteps")
 }
 
-on_both_executors!(packed_model_is_torchs, candle_model_is_torchs, model);
+on_both_executors!(packed_model_matches_torch, candle_model_matches_torch, model);
 
-/// 200 frames are 25 latent columns: the model has to pad them, and to take the padding away again.
+/// 200 frames are 25 latent columns. The model must pad them and remove the padding.
 fn model<B: Backend>(golden: &Golden, ops: &mut B, source: &mut B::Source<'_>) {
     let (mean, std) = (golden.data("in/model.mean").to_vec(), golden.data("in/model.std").to_vec());
     let model = Model::<B>::load(source, golden.config.clone(), mean, std).expect("model");
@@ -197,11 +197,11 @@ fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
     let autoencoder = Autoencoder::<Candle>::load(&mut &mut *weights, &golden.config.autoencoder)
         .expect("autoencoder");
     let denoiser = Denoiser::<Candle>::load(&mut &mut *weights, &golden.config).expect("denoiser");
-    let mut given = |name: &str| golden.activation(&mut ops, name);
-    let (image, noisy) = (given("in/64.image"), given("in/64.noisy"));
+    let mut input = |name: &str| golden.activation(&mut ops, name);
+    let (image, noisy) = (input("in/64.image"), input("in/64.noisy"));
     let (content, mask, profile) =
-        (given("in/64.content"), given("in/64.mask"), given("out/64.profile"));
-    let probes = ["decoded", "prediction", "logits"].map(|name| given(&format!("in/probe.{name}")));
+        (input("in/64.content"), input("in/64.mask"), input("out/64.profile"));
+    let probes = ["decoded", "prediction", "logits"].map(|name| input(&format!("in/probe.{name}")));
     let timestep = embedded_timesteps(golden, &mut ops, 64);
 
     let latent = autoencoder.encoder.forward(&mut ops, &image).expect("encoder");
@@ -222,7 +222,7 @@ fn probed_loss(golden: &Golden, weights: &mut ParamStore) -> Tensor {
 }
 
 #[test]
-fn candle_gradients_are_torchs() {
+fn candle_gradients_match_torch() {
     let golden = Golden::read();
     let mut weights = golden.weights();
     let gradients = probed_loss(&golden, &mut weights).backward().expect("backward");
@@ -231,7 +231,7 @@ fn candle_gradients_are_torchs() {
     let floor = NO_GRADIENT * largest(summaries);
     let mut worst = (0.0, String::new());
     for (name, var) in weights.variables() {
-        let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} gets no gradient"));
+        let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
         let (shape, ours) = weights.export_as(&name, gradient).expect("gradient");
         let weight = golden.get(&format!("weight/{name}"));
         assert_eq!(shape, weight.shape, "{name}: shape");
@@ -241,14 +241,14 @@ fn candle_gradients_are_torchs() {
         let mut differences =
             vec![norm(&ours) - length, (dot(&ours, &weight.data) - along) / norm(&weight.data)];
         if let Some(whole) = golden.arrays.get(&format!("grad/whole/{name}")) {
-            assert!(length > floor, "{name}: a gradient worth comparing");
+            assert!(length > floor, "{name}: a gradient above zero");
             differences
                 .push(norm(&ours.iter().zip(&whole.data).map(|(a, b)| a - b).collect::<Vec<_>>()));
         }
         let difference = largest(differences.into_iter());
         assert!(
             difference <= GRADIENT_TOLERANCE * length + floor,
-            "{name}: {difference} from torch's {length}"
+            "{name}: difference {difference}, torch's norm {length}"
         );
         if length > floor && difference / length > worst.0 {
             worst = (difference / length, name);
@@ -257,10 +257,9 @@ fn candle_gradients_are_torchs() {
     println!("largest difference of a gradient: {:.1e} of its norm, {}", worst.0, worst.1);
 }
 
-/// A checkpoint that torch's modules wrote has every weight of ours by name and shape, and no
-/// other.
+/// A checkpoint of torch's modules contains exactly our weights, by name and shape.
 #[test]
-fn state_dict_is_torchs() {
+fn the_state_dict_matches_torch() {
     let golden = Golden::read();
     let mut fresh = ParamStore::new(&Device::Cpu, 1);
     let c = golden.config.autoencoder.latent_channels;

@@ -1,4 +1,5 @@
-//! Our Optimizer, clipping and plateau rule against torch's. Numbers by `tests/golden/optim.py`.
+//! The optimiser, clipping and plateau rule, compared with torch. The numbers are from
+//! `tests/golden/optim.py`.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,7 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/optim.json")).expect("golden numbers")
 }
 
-/// A scalar whose gradient with respect to every variable is the given one.
+/// A scalar that has the gradients `gradients` with respect to every variable.
 fn loss_with_gradients(parameters: &Parameters, gradients: &Values) -> Tensor {
     let terms = parameters.iter().map(|(name, var)| {
         let gradient = Tensor::from_slice(&gradients[name], var.shape(), &Device::Cpu).unwrap();
@@ -45,7 +46,7 @@ fn loss_with_gradients(parameters: &Parameters, gradients: &Values) -> Tensor {
 }
 
 #[test]
-fn adamw_with_clipping_and_matrix_decay_is_torchs() {
+fn adamw_with_clipping_and_matrix_decay_matches_torch() {
     let golden = golden();
     let variable = |(name, values): (&String, &Vec<f32>)| {
         let var = Var::from_slice(values, golden.shapes[name].clone(), &Device::Cpu).unwrap();
@@ -62,28 +63,28 @@ fn adamw_with_clipping_and_matrix_decay_is_torchs() {
     for (name, var) in &parameters {
         let values = var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         for (ours, torchs) in values.iter().zip(&golden.end[name]) {
-            assert!((ours - torchs).abs() < 2e-6, "{name}: {ours} for torch's {torchs}");
+            assert!((ours - torchs).abs() < 2e-6, "{name}: {ours}, torch {torchs}");
         }
     }
 }
 
 #[test]
-fn plateau_rule_is_torchs() {
+fn the_plateau_rule_matches_torch() {
     let run = golden().plateau;
     let mut plateau = Plateau::new(run.lr);
     for (i, (metric, rate)) in run.metrics.iter().zip(&run.rates).enumerate() {
         plateau.observe(&PlateauConfig::default(), *metric);
         assert!(
             (plateau.learning_rate() - rate).abs() < 1e-15,
-            "validation {i}: {} for {rate}",
+            "validation {i}: {}, torch {rate}",
             plateau.learning_rate()
         );
     }
-    assert_eq!(run.rates.last(), Some(&1e-6), "the golden run reaches the least rate");
+    assert_eq!(run.rates.last(), Some(&1e-6), "the golden run reaches the minimum rate");
 }
 
 #[test]
-fn a_gradient_that_is_not_finite_moves_nothing() {
+fn a_gradient_that_is_not_finite_is_not_applied() {
     let var = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
     let parameters = vec![("w".to_string(), var.clone())];
     let mut optimiser = Optimizer::new(&parameters, OptimizerConfig::default()).unwrap();

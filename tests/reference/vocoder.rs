@@ -1,4 +1,4 @@
-//! Griffin-Lim and the way back from mel against librosa (`golden/vocoder.py`).
+//! Griffin-Lim and the inverse of the mel spectrogram, compared with librosa (`golden/vocoder.py`).
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn signal(file: &SafeTensors) -> Vec<f32> {
     samples.map(|s| f32::from(s) / 32768.0).collect()
 }
 
-/// The signal's magnitudes under a straight tilt from 2 to 0.1 over the bins.
+/// The signal's magnitudes, multiplied by a linear tilt from 2 to 0.1 over the bins.
 fn tilted_magnitude(signal: &[f32], stft: &mut Stft) -> Vec<f32> {
     let (bins, mut spectrum) = (stft.bins(), Vec::new());
     stft.forward(signal, 1 + SAMPLES / HOP, 0, &mut spectrum);
@@ -42,7 +42,7 @@ fn tilted_magnitude(signal: &[f32], stft: &mut Stft) -> Vec<f32> {
     spectrum.iter().enumerate().map(|(i, z)| z.norm() * tilt(i % bins)).collect()
 }
 
-/// RMS of the difference over RMS of the expected.
+/// RMS of the difference, divided by the RMS of the expected signal.
 fn relative_error(got: &[f32], expected: &[f32]) -> f32 {
     let energy = |x: f32| x * x;
     let error: f32 = got.iter().zip(expected).map(|(a, b)| energy(a - b)).sum();
@@ -50,14 +50,13 @@ fn relative_error(got: &[f32], expected: &[f32]) -> f32 {
 }
 
 #[test]
-fn griffin_lim_is_librosas() {
+fn griffin_lim_matches_librosa() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
     let mut stft = Stft::new(N_FFT, HOP);
     let magnitude = tilted_magnitude(&signal(&file), &mut stft);
     let zero_phase = vec![Complex32::new(1.0, 0.0); magnitude.len()];
-    // Where a bin nearly cancels, its phase hangs on the last digit, and eight rounds carry that
-    // on.
+    // The phase of a bin near zero depends on the last digit, and eight iterations amplify that.
     for (iterations, momentum, limit) in
         [(0, 0.99, 1e-5), (1, 0.99, 1e-3), (8, 0.0, 1e-2), (8, 0.99, 1e-2)]
     {
@@ -70,7 +69,7 @@ fn griffin_lim_is_librosas() {
 }
 
 #[test]
-fn the_way_back_from_mel_is_nearer_in_decibels_than_librosas() {
+fn the_inverse_mel_is_closer_in_decibels_than_librosas() {
     let data = golden();
     let file = SafeTensors::deserialize(&data).expect("golden file");
     let config = MelConfig { top_db: 40.0, range_db: 100.0, ..MelConfig::default() };

@@ -1,33 +1,34 @@
-//! Sixteen instances at once, three times, with everything moving: nothing crashes, nothing is
-//! left.
+//! Sixteen concurrent instances, three times, with changing parameters: no crash and no memory
+//! leak.
 //!
-//! A program of its own, so that it can count every byte.
+//! It is a separate program, so that it can count all allocated bytes.
 
 use clack_host::prelude::{ClapId, PluginEntry};
-use tests::allocations::{Watching, held_bytes};
+use tests::allocations::{CountingAllocator, held_bytes};
 use tests::clap_host::{Clap, linked_entry};
 use tests::signal::{Lcg, piano};
 
 const INSTANCES: u64 = 16;
-/// Simulated seconds on each of the sixteen threads; `LUTHIER_SOAK_SECONDS` asks for more.
+/// Seconds of audio on each of the sixteen threads; `LUTHIER_SOAK_SECONDS` overrides it.
 const SECONDS: usize = 24;
-/// Louder than any output of piano at these gains: 24 dB at the input and at the output, and 12 dB
-/// of the model's.
+/// Bound of the output for piano with 24 dB of gain at the input, 24 dB at the output and 12 dB in
+/// the model.
 const LOUDEST: f32 = 1000.0;
-/// What may be left of the second and the last third; an instance has thousands of times as much.
-const LEFT_BYTES: usize = 16 << 10;
+/// Maximum growth of the allocated memory after the second and the last third. An instance needs
+/// thousands of times more.
+const GROWTH_BYTES_MAX: usize = 16 << 10;
 
 #[global_allocator]
-static ALLOCATOR: Watching = Watching;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn seconds() -> usize {
     std::env::var("LUTHIER_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS)
 }
 
-/// Places of the Style parameter: the factory's, one that is free, and the user's.
+/// Values of the Style parameter: factory styles, an unused value, and user styles.
 const STYLES: [i32; 8] = [0, 1, 2, 3, 30, 60, 60, 61];
 
-/// The parameters that move.
+/// The parameters that change.
 struct Ids {
     style: ClapId,
     seed: ClapId,
@@ -47,7 +48,7 @@ impl Ids {
         }
     }
 
-    /// Another value for each.
+    /// A random value for each parameter.
     fn values(&self, random: &mut Lcg) -> Vec<(ClapId, f64)> {
         let mut values = vec![
             (self.style, f64::from(STYLES[random.below(STYLES.len())])),
@@ -60,14 +61,14 @@ impl Ids {
     }
 }
 
-/// One instance plays `seconds` of music, the piece again and again.
-fn live(entry: &PluginEntry, instance: u64, seconds: usize) {
+/// One instance processes `seconds` of music, a repeated piece.
+fn run_instance(entry: &PluginEntry, instance: u64, seconds: usize) {
     let mut random = Lcg(instance);
     let piece = piano(12.0, 2);
     let rate_hz = piece.sample_rate_hz as usize;
-    let looped =
+    let repeated =
         |channel: &Vec<f32>| channel.iter().copied().cycle().take(seconds * rate_hz).collect();
-    let music: Vec<Vec<f32>> = piece.channels.iter().map(looped).collect();
+    let music: Vec<Vec<f32>> = piece.channels.iter().map(repeated).collect();
     let mut side = music.clone();
     side.iter_mut().for_each(|channel| channel.rotate_left(5 * rate_hz));
     let mut clap = Clap::new(entry);
@@ -87,7 +88,7 @@ fn live(entry: &PluginEntry, instance: u64, seconds: usize) {
 }
 
 #[test]
-fn sixteen_instances_live_and_leave_nothing_behind() {
+fn sixteen_instances_free_their_memory() {
     let entry = linked_entry();
     let third = seconds().div_ceil(3);
     let mut held = Vec::new();
@@ -95,11 +96,14 @@ fn sixteen_instances_live_and_leave_nothing_behind() {
         std::thread::scope(|scope| {
             for instance in 0..INSTANCES {
                 let entry = entry.clone();
-                scope.spawn(move || live(&entry, instance, third));
+                scope.spawn(move || run_instance(&entry, instance, third));
             }
         });
         held.push(held_bytes());
     }
     println!("{} s on each thread, bytes held after each third: {held:?}", 3 * third);
-    assert!(held[1] < held[0] + LEFT_BYTES && held[2] < held[0] + LEFT_BYTES, "{held:?}");
+    assert!(
+        held[1] < held[0] + GROWTH_BYTES_MAX && held[2] < held[0] + GROWTH_BYTES_MAX,
+        "{held:?}"
+    );
 }

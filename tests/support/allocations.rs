@@ -1,14 +1,15 @@
-//! An allocator that counts what one thread asks of it, and what all of them hold.
+//! An allocator that counts the calls of one thread and the bytes in use by all threads.
 //!
-//! A test program makes it its own: `#[global_allocator] static ALLOCATOR: Watching = Watching;`
+//! Usage in a test program:
+//! `#[global_allocator] static ALLOCATOR: CountingAllocator = CountingAllocator;`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Counts what a thread allocates and frees while it asks to be watched, and the bytes that the
-/// process holds.
-pub struct Watching;
+/// Counts the allocations and deallocations of a thread during [`count_calls`], and the bytes in
+/// use.
+pub struct CountingAllocator;
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
@@ -17,40 +18,41 @@ thread_local! {
 
 static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-fn note() {
+fn count_call() {
     if WATCHED.get() {
         CALLS.set(CALLS.get() + 1);
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watching {
+// SAFETY: every call is forwarded unchanged to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
+        count_call();
         HELD_BYTES.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller's promise is the system's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note();
+        count_call();
         HELD_BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promise is the system's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// What `work` returns, and how often it allocates or frees on this thread.
-pub fn calls_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
+/// Runs `work` and returns its result and the number of its allocations and deallocations on this
+/// thread.
+pub fn count_calls<T>(work: impl FnOnce() -> T) -> (T, usize) {
     CALLS.set(0);
     WATCHED.set(true);
-    let done = work();
+    let result = work();
     WATCHED.set(false);
-    (done, CALLS.get())
+    (result, CALLS.get())
 }
 
-/// What the process has allocated and not freed; memory that the allocator keeps for later is not
-/// in it.
+/// Bytes that the process has allocated and not freed. Memory that the allocator caches is not
+/// included.
 pub fn held_bytes() -> usize {
     HELD_BYTES.load(Relaxed)
 }

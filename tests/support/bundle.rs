@@ -1,11 +1,11 @@
-//! Where the plugin is that this test run has built.
+//! Path of the plugin that this test run has built.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// The plugin's library, which cargo puts beside the test programs.
+/// The plugin's library, which cargo writes next to the test programs.
 pub fn library() -> PathBuf {
     let programs = std::env::current_exe().expect("this program's path");
     let folder = programs.parent().expect("a folder");
@@ -13,13 +13,13 @@ pub fn library() -> PathBuf {
     let library = folder.join(name);
     assert!(
         library.is_file(),
-        "{}: expected the plugin, build with `--workspace`",
+        "{}: expected the plugin; build with `--workspace`",
         library.display()
     );
     library
 }
 
-/// A `.vst3` folder around the library, as hosts look for it on Linux.
+/// A `.vst3` bundle of the library in the layout for Linux hosts.
 pub fn vst3() -> &'static Path {
     static BUNDLE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, bundle) = BUNDLE.get_or_init(|| {

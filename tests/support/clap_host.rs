@@ -1,4 +1,4 @@
-//! A well-behaved CLAP host.
+//! A CLAP host that follows the specification.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -17,10 +17,10 @@ use clack_host::events::{EventFlags, EventHeader};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
-use crate::allocations::calls_of;
+use crate::allocations::count_calls;
 use crate::bundle;
 
-/// What the plugin asked for.
+/// Requests of the plugin.
 #[derive(Default)]
 pub struct Shared {
     restarts: AtomicU32,
@@ -65,7 +65,7 @@ impl HostHandlers for Host {
     }
 }
 
-/// From samples that are played to samples of the timeline.
+/// Converts the index of an input sample to a sample of the timeline.
 pub type Timeline = dyn Fn(usize) -> i64 + Sync;
 
 /// One instance in the host.
@@ -74,23 +74,25 @@ pub struct Clap {
     processor: Option<StoppedPluginAudioProcessor<Host>>,
     offline: bool,
     sample_rate_hz: u32,
-    /// Where on the timeline each sample of what is played lies; without it there is no transport.
+    /// Timeline position of each input sample. Without it the host passes no transport.
     pub position: Option<Box<Timeline>>,
-    /// How long each block took so far.
+    /// Duration of each process call so far.
     pub times: Vec<Duration>,
-    /// How often the plugin allocated or freed in them; seen where it is linked in, not loaded.
+    /// Allocations and deallocations in the process calls. They are counted only for
+    /// [`linked_entry`].
     pub allocations: usize,
 }
 
-/// The library, opened.
+/// The entry of the loaded library.
 pub fn entry() -> PluginEntry {
-    // SAFETY: our own library, which does nothing when it is loaded.
+    // SAFETY: our own library, which runs no code when it is loaded.
     unsafe { PluginEntry::load(bundle::library()) }.expect("the library is a CLAP")
 }
 
-/// The same, linked in and not loaded: then the plugin allocates where this program watches.
+/// The entry of the plugin that is linked into this program. Its allocations use this program's
+/// allocator.
 pub fn linked_entry() -> PluginEntry {
-    // SAFETY: our own entry, which is a CLAP's.
+    // SAFETY: our own entry, which is a valid CLAP entry.
     unsafe { PluginEntry::load_from_raw(&plugin::guard::clap_entry, c"") }.expect("an entry")
 }
 
@@ -119,7 +121,7 @@ impl Clap {
         }
     }
 
-    /// Chooses the layout of so many channels; stereo is the first.
+    /// Selects the layout with `channels` channels. The first layout is stereo.
     pub fn set_channels(&mut self, channels: usize) {
         let handle = self.instance.plugin_handle();
         let layouts: PluginAudioPortsConfig = handle.get_extension().expect("layouts");
@@ -128,7 +130,7 @@ impl Clap {
         layouts.select(&handle, layout).expect("selected");
     }
 
-    /// Renders offline or in real time from the next activation on.
+    /// Sets the render mode for the next activations.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
         let handle = self.instance.plugin_handle();
@@ -156,7 +158,7 @@ impl Clap {
         latency.get(&handle) as usize
     }
 
-    /// How often the plugin has asked to be restarted.
+    /// Number of restart requests.
     pub fn restarts(&self) -> u32 {
         self.instance.access_shared_handler(|shared| shared.restarts.load(SeqCst))
     }
@@ -180,7 +182,7 @@ impl Clap {
         panic!("no parameter {name}");
     }
 
-    /// A parameter's value as the host counts it: steps for a stepped one, else 0 to 1.
+    /// A parameter's value in CLAP units: steps for a stepped parameter, otherwise 0 to 1.
     pub fn value(&mut self, name: &str) -> f64 {
         let id = self.param(name);
         let handle = self.instance.plugin_handle();
@@ -188,8 +190,8 @@ impl Clap {
         params.get_value(&handle, id).expect("a value")
     }
 
-    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; parameters
-    /// are set with the first block.
+    /// Processes `input` (channels x samples) and `sidechain` (the same or empty) in blocks.
+    /// `values` are set with the first block.
     pub fn play(
         &mut self,
         input: &[Vec<f32>],
@@ -202,8 +204,8 @@ impl Clap {
         })
     }
 
-    /// Plays `input` (channels x samples) and `sidechain` (the same or empty) in blocks; `next`
-    /// says for every start how long the block is and what is set with it.
+    /// Processes `input` (channels x samples) and `sidechain` (the same or empty) in blocks. `next`
+    /// returns the length of the block at a start, and the values to set with it.
     pub fn perform(
         &mut self,
         input: &[Vec<f32>],
@@ -212,7 +214,7 @@ impl Clap {
     ) -> Vec<Vec<f32>> {
         let (stopped, offline) = (self.processor.take().expect("active"), self.offline);
         let (position, sample_rate_hz) = (self.position.as_deref(), self.sample_rate_hz);
-        // The audio thread is another one.
+        // The audio thread is not this thread.
         let (stopped, output, times, allocations) = std::thread::scope(|scope| {
             let play = move || {
                 let mut processor = stopped.start_processing().expect("started");
@@ -223,7 +225,7 @@ impl Clap {
                     let (block, values) = next(start);
                     let block = start..len.min(start + block.max(1));
                     start = block.end;
-                    let transport = position.map(|at| rolling(at(block.start), sample_rate_hz));
+                    let transport = position.map(|at| playing_at(at(block.start), sample_rate_hz));
                     let block = Block {
                         input,
                         sidechain,
@@ -246,7 +248,7 @@ impl Clap {
         output
     }
 
-    /// The state as a project would keep it.
+    /// The state as a project saves it.
     pub fn save(&mut self) -> Vec<u8> {
         let handle = self.instance.plugin_handle();
         let state: PluginState = handle.get_extension().expect("state");
@@ -255,7 +257,7 @@ impl Clap {
         bytes
     }
 
-    /// Whether the plugin takes a state.
+    /// Loads a state. Returns whether the plugin accepted it.
     pub fn load(&mut self, bytes: &[u8]) -> bool {
         let handle = self.instance.plugin_handle();
         let state: PluginState = handle.get_extension().expect("state");
@@ -272,9 +274,9 @@ impl Drop for Clap {
     }
 }
 
-/// A transport that rolls, at a sample of the timeline.
-fn rolling(position: i64, sample_rate_hz: u32) -> TransportEvent {
-    let nowhere = SecondsTime::default();
+/// A transport that plays at a sample of the timeline.
+fn playing_at(position: i64, sample_rate_hz: u32) -> TransportEvent {
+    let zero = SecondsTime::default();
     TransportEvent {
         header: EventHeader::new_core(0, EventFlags::empty()),
         flags: TransportFlags::IS_PLAYING | TransportFlags::HAS_SECONDS_TIMELINE,
@@ -284,8 +286,8 @@ fn rolling(position: i64, sample_rate_hz: u32) -> TransportEvent {
         tempo_inc: 0.0,
         loop_start_beats: BeatTime::default(),
         loop_end_beats: BeatTime::default(),
-        loop_start_seconds: nowhere,
-        loop_end_seconds: nowhere,
+        loop_start_seconds: zero,
+        loop_end_seconds: zero,
         bar_start: BeatTime::default(),
         bar_number: 0,
         time_signature_numerator: 0,
@@ -293,7 +295,7 @@ fn rolling(position: i64, sample_rate_hz: u32) -> TransportEvent {
     }
 }
 
-/// What the plugin is handed at once.
+/// Arguments of one process call.
 struct Block<'a> {
     input: &'a [Vec<f32>],
     sidechain: &'a [Vec<f32>],
@@ -304,20 +306,20 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Appends what comes out; returns how long it took, and how often the plugin allocated or
-    /// freed.
+    /// Processes the block and appends the output. Returns the duration and the number of
+    /// allocations and deallocations.
     ///
-    /// Where RTSan is linked in (README), whatever may block ends the program here, unless the
-    /// plugin renders offline: then it may wait.
+    /// If RTSan is linked in (docs/validation.md), a blocking call ends the program here. Offline
+    /// rendering may block, so it is not checked.
     fn play(
         &self,
         processor: &mut StartedPluginAudioProcessor<Host>,
         output: &mut [Vec<f32>],
     ) -> (Duration, usize) {
-        let cut = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
+        let slice = |channels: &[Vec<f32>]| -> Vec<Vec<f32>> {
             channels.iter().map(|channel| channel[self.range.clone()].to_vec()).collect()
         };
-        let (mut main, mut side) = (cut(self.input), cut(self.sidechain));
+        let (mut main, mut side) = (slice(self.input), slice(self.sidechain));
         let mut out = vec![vec![f32::NAN; self.range.len()]; self.input.len()];
         let mut events = EventBuffer::new();
         for (id, value) in self.values {
@@ -343,7 +345,7 @@ impl Block<'_> {
         }]);
         let (steady, transport) = (Some(self.range.start as u64), self.transport.as_ref());
         let started = Instant::now();
-        let (processed, allocations) = calls_of(|| {
+        let (processed, allocations) = count_calls(|| {
             let _watched = (!self.offline).then(RealTime::enter);
             processor.process(
                 &audio_in,
@@ -363,7 +365,7 @@ impl Block<'_> {
     }
 }
 
-/// While it lives, RTSan watches this thread.
+/// RTSan checks this thread during its lifetime.
 struct RealTime;
 
 impl RealTime {

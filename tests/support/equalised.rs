@@ -1,18 +1,18 @@
-//! Is an output more than its input through an equaliser?
+//! Measures whether an output is more than its equalised input.
 //!
-//! The best equaliser is fitted: one gain for each frequency, the same at all times, by least
-//! squares on STFT magnitudes, `g(f) = sum_t X Y / sum_t X^2`. What it leaves, `sum (Y - g X)^2 /
-//! sum Y^2`, is 0 for an equalised input and near 1 for an unrelated signal.
+//! The best equaliser has one gain per frequency, constant over time. It is a least-squares fit of
+//! STFT magnitudes, `g(f) = sum_t X Y / sum_t X^2`. The residual `sum (Y - g X)^2 / sum Y^2` is 0
+//! for an equalised input and near 1 for an unrelated signal.
 
 use crate::spectrum::magnitudes;
 
 const N_FFT: usize = 2048;
 const HOP: usize = 512;
 
-/// The share of the output's energy that no equalisation of the input explains, 0 to 1.
+/// The share of the output's energy that an equaliser of the input cannot explain, 0 to 1.
 pub fn residual(input: &[f32], output: &[f32]) -> f64 {
     let (x, y) = (magnitudes(input, N_FFT, HOP), magnitudes(output, N_FFT, HOP));
-    let (mut left, mut total) = (0.0, 0.0);
+    let (mut error, mut total) = (0.0, 0.0);
     for bin in 0..=N_FFT / 2 {
         let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
         for (x, y) in x.iter().zip(&y) {
@@ -20,17 +20,17 @@ pub fn residual(input: &[f32], output: &[f32]) -> f64 {
             (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
         }
         // With the best gain, sum (y - g x)^2 = yy - xy^2 / xx.
-        left += if xx > 0.0 { (yy - xy * xy / xx).max(0.0) } else { yy };
+        error += if xx > 0.0 { (yy - xy * xy / xx).max(0.0) } else { yy };
         total += yy;
     }
-    if total > 0.0 { left / total } else { 0.0 }
+    if total > 0.0 { error / total } else { 0.0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Decaying tones, one every quarter of a second.
+    /// Tones at intervals of 0.25 s: decaying, or sustained if `bow`.
     fn plucked(decay_s: f32, bow: bool) -> Vec<f32> {
         (0..88_200)
             .map(|n| {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equalised_input_leaves_almost_nothing() {
+    fn an_equalised_input_has_almost_no_residual() {
         let input = plucked(0.1, false);
         // A steep shelf with a resonance: y[n] = x[n] + 0.9 y[n-1] - 0.5 y[n-2].
         let (mut a, mut b) = (0.0, 0.0);
@@ -64,8 +64,8 @@ mod tests {
     }
 
     #[test]
-    fn another_envelope_leaves_much() {
-        let left = residual(&plucked(0.1, false), &plucked(0.1, true));
-        assert!(left > 0.3, "{left}");
+    fn another_envelope_has_a_large_residual() {
+        let error = residual(&plucked(0.1, false), &plucked(0.1, true));
+        assert!(error > 0.3, "{error}");
     }
 }

@@ -1,5 +1,4 @@
-//! What the tests of several crates share: where files lie, scores, and measures of what a transfer
-//! kept and changed.
+//! Shared by tests of several crates: paths, hosts, scores, and measures of a transfer.
 
 pub mod allocations;
 pub mod bundle;
@@ -19,7 +18,7 @@ pub fn workspace(path: impl AsRef<Path>) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// Says in one line that a test could not run here; `cargo xtask test` shows it.
-pub fn skip(test: &str, lacking: &str) {
-    println!("skipped: {test}: {lacking}");
+/// Prints that a test was skipped. `cargo xtask test` shows the line.
+pub fn skip(test: &str, missing: &str) {
+    println!("skipped: {test}: {missing}");
 }

@@ -1,54 +1,54 @@
-//! Are the notes of a score in a recording? Measured note by note, without a trained transcriber.
+//! Detects the notes of a score in a recording, note by note and without a trained transcriber.
 //!
 //! The *salience* of a pitch is the sum of the square roots of its first partials' amplitudes,
-//! shortly after an onset. A note is found when its pitch is more salient than both of its
-//! neighbours a semitone away and more salient than just before its onset. A pitch that the score
-//! does not ask for, found in the same way, is a false note; octaves and twelfths of sounding notes
-//! share their partials and are not asked about.
+//! shortly after an onset. A note is detected if its pitch is more salient than both neighbours a
+//! semitone away, and more salient than just before its onset. A detected pitch that is not in the
+//! score is a false note. Octaves and twelfths of sounding notes share their partials, so they are
+//! not tested.
 
 use crate::score::{Note, pitch_hz};
-use crate::spectrum::Stretch;
+use crate::spectrum::Section;
 
 const PARTIALS: usize = 6;
-/// Partials are looked for this far around their place: instruments stretch, players vibrate.
+/// Search range of a partial in cents, because of inharmonicity and vibrato.
 const TOLERANCE_CENTS: [f64; 3] = [-18.0, 0.0, 18.0];
-/// How much more salient than its neighbours a pitch must be.
+/// Minimum ratio of a pitch's salience to its neighbours'.
 const MARGIN: f64 = 1.15;
-/// How much more salient than before its onset.
+/// Minimum ratio of a pitch's salience to that before its onset.
 const RISE: f64 = 1.05;
-/// A false note must be this salient, relative to the weakest true note at the same time.
+/// Minimum salience of a false note, relative to the weakest true note at the same time.
 const AUDIBLE: f64 = 0.6;
-/// Notes let go of less than this ago may still ring.
+/// Time for which a released note may still sound.
 const RING_S: f64 = 0.6;
-/// Intervals in semitones whose partials coincide.
+/// Intervals in semitones with shared partials.
 const CONSONANT: [i16; 9] = [0, 12, 19, 24, 28, 31, 34, 36, 7];
-/// Onsets closer than this are one chord.
+/// Maximum distance of the onsets of a chord.
 const CHORD_S: f64 = 0.03;
 
-/// How a recording answers to a score.
+/// Counts of expected, detected and false notes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Judgement {
     /// Notes of the score.
     pub expected: usize,
-    /// Notes of the score that were found.
+    /// Detected notes of the score.
     pub found: usize,
-    /// Pitches found at an onset that the score does not ask for.
-    pub unasked: usize,
+    /// Detected pitches that are not in the score.
+    pub false_notes: usize,
 }
 
 impl Judgement {
-    /// Share of the score's notes that were found.
+    /// Share of the score's notes that were detected.
     pub fn recall(&self) -> f64 {
         self.found as f64 / self.expected.max(1) as f64
     }
 
-    /// Share of the found notes that the score asks for.
+    /// Share of the detected notes that are in the score.
     pub fn precision(&self) -> f64 {
-        self.found as f64 / (self.found + self.unasked).max(1) as f64
+        self.found as f64 / (self.found + self.false_notes).max(1) as f64
     }
 }
 
-/// Judges a mono recording by a score.
+/// Compares a mono recording with a score.
 pub fn judge(signal: &[f32], sample_rate_hz: u32, score: &[Note]) -> Judgement {
     let mut judgement = Judgement { expected: score.len(), ..Judgement::default() };
     let mut rest = score;
@@ -76,24 +76,24 @@ fn judge_chord(judgement: &mut Judgement, moment: &Moment, chord: &[Note], aroun
     let (Some(low), Some(high)) = (low, high) else { return };
     for pitch in low.saturating_sub(7)..=high.saturating_add(7) {
         let related = |&p: &u8| CONSONANT.contains(&(i16::from(p) - i16::from(pitch)).abs());
-        let unasked = !around.iter().any(related)
+        let false_notes = !around.iter().any(related)
             && moment.after(pitch) > AUDIBLE * weakest
             && moment.stands_out(pitch, around)
             && moment.rises(pitch);
-        judgement.unasked += usize::from(unasked);
+        judgement.false_notes += usize::from(false_notes);
     }
 }
 
-/// Pitches that sound, or may still ring, shortly after a time.
+/// Pitches that sound, or may still sound, shortly after a time.
 fn sounding(score: &[Note], at_s: f64) -> Vec<u8> {
-    let rings = |note: &&Note| note.onset_s < at_s + CHORD_S && note.release_s + RING_S > at_s;
-    score.iter().filter(rings).map(|note| note.pitch).collect()
+    let sounds = |note: &&Note| note.onset_s < at_s + CHORD_S && note.release_s + RING_S > at_s;
+    score.iter().filter(sounds).map(|note| note.pitch).collect()
 }
 
-/// The sound just before and shortly after an onset.
+/// The signal just before and shortly after an onset.
 struct Moment {
-    before: Stretch,
-    after: Stretch,
+    before: Section,
+    after: Section,
     sample_rate_hz: f64,
 }
 
@@ -103,20 +103,20 @@ impl Moment {
         let len = (0.2 * rate) as usize;
         let start = |s: f64| (s * rate) as isize;
         Self {
-            before: Stretch::new(signal, start(onset_s - 0.21), len),
-            after: Stretch::new(signal, start(onset_s + 0.02), len),
+            before: Section::new(signal, start(onset_s - 0.21), len),
+            after: Section::new(signal, start(onset_s + 0.02), len),
             sample_rate_hz: rate,
         }
     }
 
-    fn salience(&self, stretch: &Stretch, pitch: f64) -> f64 {
+    fn salience(&self, section: &Section, pitch: f64) -> f64 {
         (1..=PARTIALS)
             .map(|partial| {
                 let cents = TOLERANCE_CENTS
                     .iter()
                     .map(|c| pitch_hz(pitch + c / 100.0) * partial as f64 / self.sample_rate_hz);
                 let strongest =
-                    cents.filter(|f| *f < 0.45).map(|f| stretch.amplitude(f)).fold(0.0, f64::max);
+                    cents.filter(|f| *f < 0.45).map(|f| section.amplitude(f)).fold(0.0, f64::max);
                 strongest.sqrt()
             })
             .sum()
@@ -130,7 +130,7 @@ impl Moment {
         self.after(pitch) > RISE * self.salience(&self.before, f64::from(pitch))
     }
 
-    /// More salient than its neighbours, of which those that sound themselves are not asked.
+    /// Whether a pitch is more salient than its neighbours that are not in the score.
     fn stands_out(&self, pitch: u8, around: &[u8]) -> bool {
         let neighbours = [pitch.saturating_sub(1), pitch.saturating_add(1)];
         let mut silent = neighbours.iter().filter(|p| !around.contains(p));
@@ -144,7 +144,7 @@ mod tests {
 
     const RATE_HZ: u32 = 22_050;
 
-    /// Broken chords and thirds: onsets 0.3 s apart, two voices.
+    /// A score of two voices with onsets every 0.3 s.
     fn score() -> Vec<Note> {
         let upper = [72, 76, 79, 74, 77, 71, 72, 67, 69, 65, 74, 72];
         let lower = [48, 55, 52, 53, 57, 50, 52, 48, 53, 50, 55, 48];
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn the_right_score_is_found_in_its_performance() {
+    fn a_score_is_detected_in_its_performance() {
         let judgement = judge(&play(&score()), RATE_HZ, &score());
         assert!(judgement.recall() > 0.95 && judgement.precision() > 0.9, "{judgement:?}");
     }
 
     #[test]
-    fn a_transposed_score_is_not() {
+    fn a_transposed_score_is_not_detected() {
         for semitones in [-1, 1, 2] {
             let wrong: Vec<Note> = score()
                 .iter()
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_score_is_not() {
+    fn a_late_score_is_not_detected() {
         let late: Vec<Note> = score()
             .iter()
             .map(|n| Note { onset_s: n.onset_s + 0.15, release_s: n.release_s + 0.15, ..*n })
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn another_piece_is_not() {
+    fn another_piece_is_not_detected() {
         let mut pitches: Vec<u8> = score().iter().map(|n| n.pitch).collect();
         pitches.reverse();
         let other: Vec<Note> =
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_holds_no_notes() {
+    fn noise_has_no_notes() {
         let mut state = 1_u64;
         let noise: Vec<f32> = (0..5 * RATE_HZ)
             .map(|_| {

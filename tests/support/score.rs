@@ -5,26 +5,26 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use midly::{MetaMessage, MidiMessage, Smf, Timing, TrackEventKind};
 
-/// A note that a score asks for.
+/// A note of a score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
-    /// When it starts, in seconds.
+    /// Onset in seconds.
     pub onset_s: f64,
-    /// When it is let go, in seconds.
+    /// Release in seconds.
     pub release_s: f64,
     /// MIDI number; 69 is 440 Hz.
     pub pitch: u8,
 }
 
-/// Equal temperament over a' = 440 Hz.
+/// Frequency in equal temperament with a' = 440 Hz.
 pub fn pitch_hz(pitch: f64) -> f64 {
     440.0 * ((pitch - 69.0) / 12.0).exp2()
 }
 
-/// Reads the notes of all tracks, ordered by onset.
+/// Reads the notes of all tracks, sorted by onset.
 ///
 /// # Errors
-/// If the file is no Standard MIDI File in beats.
+/// If the file is not a Standard MIDI File in beats.
 pub fn read(path: &Path) -> Result<Vec<Note>> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let smf = Smf::parse(&bytes).with_context(|| path.display().to_string())?;
@@ -45,16 +45,16 @@ pub fn read(path: &Path) -> Result<Vec<Note>> {
     Ok(notes)
 }
 
-fn collect(events: &[(u64, TrackEventKind)], ticks_a_beat: f64) -> Vec<Note> {
-    let (mut seconds, mut last_tick, mut seconds_a_beat) = (0.0, 0, 0.5);
-    let mut sounding: Vec<(u8, u8, f64)> = Vec::new();
+fn collect(events: &[(u64, TrackEventKind)], ticks_per_beat: f64) -> Vec<Note> {
+    let (mut seconds, mut last_tick, mut seconds_per_beat) = (0.0, 0, 0.5);
+    let mut active: Vec<(u8, u8, f64)> = Vec::new();
     let mut notes = Vec::new();
     for &(tick, kind) in events {
-        seconds += (tick - last_tick) as f64 / ticks_a_beat * seconds_a_beat;
+        seconds += (tick - last_tick) as f64 / ticks_per_beat * seconds_per_beat;
         last_tick = tick;
         match kind {
             TrackEventKind::Meta(MetaMessage::Tempo(us)) => {
-                seconds_a_beat = f64::from(us.as_int()) * 1e-6
+                seconds_per_beat = f64::from(us.as_int()) * 1e-6
             }
             TrackEventKind::Midi { channel, message } => {
                 let (key, on) = match message {
@@ -63,12 +63,12 @@ fn collect(events: &[(u64, TrackEventKind)], ticks_a_beat: f64) -> Vec<Note> {
                     _ => continue,
                 };
                 let voice = (channel.as_int(), key);
-                if let Some(index) = sounding.iter().position(|&(c, k, _)| (c, k) == voice) {
-                    let (_, pitch, onset_s) = sounding.remove(index);
+                if let Some(index) = active.iter().position(|&(c, k, _)| (c, k) == voice) {
+                    let (_, pitch, onset_s) = active.remove(index);
                     notes.push(Note { onset_s, release_s: seconds, pitch });
                 }
                 if on {
-                    sounding.push((voice.0, voice.1, seconds));
+                    active.push((voice.0, voice.1, seconds));
                 }
             }
             _ => {}

@@ -1,10 +1,10 @@
-//! Signals to send through a stream or a plugin.
+//! Test signals for a stream or a plugin.
 
 use engine::audio_file::{Audio, decode};
 
 use crate::workspace;
 
-/// The beginning of the demo piece, `channels` channels that differ in level.
+/// The first seconds of the demo piece in `channels` channels of different level.
 pub fn piano(seconds: f64, channels: usize) -> Audio {
     let audio = decode(workspace("presets/demo/piano.flac")).expect("the demo piece");
     let frames = (seconds * f64::from(audio.sample_rate_hz)) as usize;
@@ -13,7 +13,7 @@ pub fn piano(seconds: f64, channels: usize) -> Audio {
     Audio { sample_rate_hz: audio.sample_rate_hz, channels: (0..channels).map(channel).collect() }
 }
 
-/// A small seeded generator: the tests need variety, not statistics.
+/// A small seeded random generator. The tests need variety, not statistical quality.
 pub struct Lcg(pub u64);
 
 impl Lcg {
@@ -24,18 +24,18 @@ impl Lcg {
         (self.0 >> 33) as u32
     }
 
-    /// Less than `n`.
+    /// A random number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
         self.bits() as usize % n
     }
 
-    /// White noise of full scale.
+    /// White noise at full scale.
     pub fn noise(&mut self, len: usize) -> Vec<f32> {
         (0..len).map(|_| self.bits() as f32 / (1u32 << 30) as f32 - 1.0).collect()
     }
 }
 
-/// The signal, `latency` samples later.
+/// The signal, delayed by `latency` samples.
 pub fn delayed(signal: &[f32], latency: usize) -> Vec<f32> {
     (0..signal.len()).map(|n| n.checked_sub(latency).map_or(0.0, |n| signal[n])).collect()
 }

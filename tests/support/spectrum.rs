@@ -1,4 +1,4 @@
-//! Magnitude spectra for measuring.
+//! Magnitude spectra.
 
 use std::f64::consts::TAU;
 
@@ -15,14 +15,14 @@ pub fn magnitudes(signal: &[f32], n_fft: usize, hop: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
-/// A stretch of a signal under a Hann window, to be asked for the amplitude of any frequency.
-pub struct Stretch {
+/// A section of a signal with a Hann window, which returns the amplitude at any frequency.
+pub struct Section {
     windowed: Vec<f64>,
     norm: f64,
 }
 
-impl Stretch {
-    /// `signal[start..start + len]`; samples outside the signal are 0.
+impl Section {
+    /// The section `signal[start..start + len]`. Samples outside the signal are 0.
     pub fn new(signal: &[f32], start: isize, len: usize) -> Self {
         let sample = |n: usize| {
             let position = usize::try_from(start + n as isize).ok();
@@ -33,10 +33,10 @@ impl Stretch {
         Self { windowed, norm: len as f64 / 2.0 }
     }
 
-    /// The amplitude of a frequency in cycles a sample: a sinusoid of amplitude `a` has about `a`.
+    /// The amplitude at a frequency in cycles per sample. For a sinusoid of amplitude `a` it is
+    /// about `a`.
     pub fn amplitude(&self, frequency: f64) -> f64 {
-        // The phasor turns by multiplication: a cosine for each sample would cost ten times as
-        // much.
+        // Rotating a phasor is faster than one cosine per sample.
         let (step_im, step_re) = (TAU * frequency).sin_cos();
         let (mut re, mut im, mut turn_re, mut turn_im) = (0.0, 0.0, 1.0, 0.0);
         for x in &self.windowed {
@@ -54,11 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sinusoid_has_its_amplitude_and_nothing_beside_it() {
+    fn a_sinusoid_has_its_amplitude_at_its_frequency_only() {
         let signal: Vec<f32> =
             (0..8192).map(|n| 0.3 * (TAU * 0.05 * f64::from(n)).sin() as f32).collect();
-        let stretch = Stretch::new(&signal, 1000, 4096);
-        assert!((stretch.amplitude(0.05) - 0.3).abs() < 1e-3);
-        assert!(stretch.amplitude(0.06) < 1e-3);
+        let section = Section::new(&signal, 1000, 4096);
+        assert!((section.amplitude(0.05) - 0.3).abs() < 1e-3);
+        assert!(section.amplitude(0.06) < 1e-3);
     }
 }

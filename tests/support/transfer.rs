@@ -1,4 +1,4 @@
-//! What the command line does with a recording, called without it.
+//! The transfer of `cargo xtask transfer`, called as a library.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline};
+use engine::pipeline::{BackendModel, Pipeline};
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
 use engine::style::StyleTokens;
@@ -20,7 +20,7 @@ pub const MODEL: &str = "presets/luthier.safetensors";
 /// The shipped model.
 pub fn playable() -> InferenceModel<Packed> {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
-    InferenceModel::packed(&checkpoint).expect("a playable model")
+    InferenceModel::packed(&checkpoint).expect("a complete model")
 }
 
 /// One of the shipped references.
@@ -29,25 +29,25 @@ pub fn reference(style: &str) -> Audio {
         .expect("a style")
 }
 
-/// What `cargo xtask transfer --style STYLE` makes of a recording.
+/// The output of `cargo xtask transfer --style STYLE` for a recording.
 pub fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
     let tokens = playable().style(&mut Packed::default(), &reference(style)).expect("tokens");
-    styled(input, tokens, settings)
+    transfer_with_style(input, tokens, settings)
 }
 
-/// What the command makes of a recording with this style.
-pub fn styled(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
-    styled_in(LatencyMode::Quality, input, style, settings)
+/// The command's output for a recording with this style.
+pub fn transfer_with_style(input: &Audio, style: StyleTokens, settings: &Settings) -> Audio {
+    transfer_in_mode(LatencyMode::Quality, input, style, settings)
 }
 
-/// What the command makes of a recording with this style and `--latency`.
-pub fn styled_in(
+/// The command's output for a recording with this style and `--latency`.
+pub fn transfer_in_mode(
     mode: LatencyMode,
     input: &Audio,
     style: StyleTokens,
     settings: &Settings,
 ) -> Audio {
-    let networks = Box::new(Executed::new(playable().model(), Packed::default()).in_mode(mode));
+    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()).in_mode(mode));
     let pipeline = Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style)
         .expect("a pipeline");
     let grid = pipeline.grid().clone();
@@ -57,9 +57,9 @@ pub fn styled_in(
     Audio { sample_rate_hz: input.sample_rate_hz, channels }
 }
 
-/// What `cargo xtask transfer --sidechain` makes of a recording and one that plays beside it.
-pub fn followed(input: &Audio, beside: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let networks = Box::new(Executed::new(playable().model(), Packed::default()));
+/// The output of `cargo xtask transfer --sidechain` for a recording and its sidechain.
+pub fn transfer_with_sidechain(input: &Audio, sidechain: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()));
     let channels = input.channels.len();
     let pipeline =
         Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");
@@ -69,7 +69,7 @@ pub fn followed(input: &Audio, beside: &[Vec<f32>]) -> Vec<Vec<f32>> {
             .expect("a stream");
     let mut out = vec![Vec::new(); channels];
     stream
-        .push_with_sidechain(&slices(&input.channels), &slices(beside), &mut out)
+        .push_with_sidechain(&slices(&input.channels), &slices(sidechain), &mut out)
         .expect("pushed");
     let report = stream.finish(&mut out).expect("finished");
     assert_eq!(report.first_error, None);

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use engine::config::ModelConfig;
-use engine::nn::candle::Bf16;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+use training_kernels::Bf16;
 
 use crate::losses::perceptual::ChannelWeights;
 use crate::optim::{OptimizerConfig, ScheduleConfig};
@@ -65,8 +65,8 @@ pub struct DiffusionTraining {
     pub style_drop: f64,
     /// Probability that the content is dropped.
     pub content_drop: f64,
-    /// Probability of a random recording chain ([`crate::data::augment::recolour`]), drawn for style and
-    /// target together and for the content.
+    /// Probability of a random recording chain ([`crate::data::augment::recolour`]), drawn for style
+    /// and target together and for the content.
     pub recolour: f64,
     /// Upper limit of the weight of a timestep by its signal-to-noise ratio (min-SNR, Hang et al.
     /// 2023). 0 is equal weights. With v-prediction and zero terminal SNR, the last timestep has
@@ -182,9 +182,9 @@ pub struct RunConfig {
     /// VGGish (`trainer convert-vggish`); empty for none.
     pub feature_network: String,
     /// Whether matrix products round their inputs to bf16 and accumulate in f32. It applies to
-    /// convolutions and linear layers, forward and backward, and to the long products of Muon. It
-    /// is faster on a CPU with AVX512-BF16 or AMX-BF16. With AMX the frozen encoder uses bf16 too.
-    /// Other CPUs and GPUs ignore it. Weights, moments and all other values stay f32
+    /// convolutions and linear layers, forward and backward, and to the long products of Muon. With
+    /// AMX the frozen encoder uses bf16 too. A new run sets it to false on a machine whose f32
+    /// products are faster. GPUs ignore it. Weights, moments and all other values stay f32
     /// (`docs/decisions/045-bf16-kernels.md`).
     pub bf16: bool,
     /// Whether checkpoints are also written as files of at most 15 MiB (f16, without the
@@ -248,6 +248,12 @@ impl RunConfig {
     /// If the file cannot be read, or a field does not exist or has an invalid value.
     pub fn load(file: Option<&Path>, overrides: &[String]) -> anyhow::Result<Self> {
         Self::load_over(Self::default(), file, overrides)
+    }
+
+    /// The config of a new run: f32 products if this machine measures them as faster. The run's
+    /// folder keeps the choice, so that a resumed run computes the same products.
+    pub fn with_measured_products(self) -> Self {
+        Self { bf16: self.bf16 && Bf16::faster_than_f32().is_some(), ..self }
     }
 
     /// The bf16 kernels, if `bf16` is set and this machine supports them.
@@ -475,6 +481,15 @@ mod tests {
         let config = load(&["seed=9", "schedule.rule=plateau"]).unwrap();
         std::fs::write(&path, config.to_toml().unwrap()).unwrap();
         assert_eq!(RunConfig::load(Some(&path), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn products_are_measured_only_where_bf16_is_requested() {
+        let requested = load(&["bf16=true"]).unwrap();
+        let chosen = requested.clone().with_measured_products();
+        assert_eq!(RunConfig { bf16: true, ..chosen.clone() }, requested, "all else stays");
+        assert_eq!(chosen.bf16, chosen.bf16_products().is_some());
+        assert!(!load(&["bf16=false"]).unwrap().with_measured_products().bf16);
     }
 
     #[test]

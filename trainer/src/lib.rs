@@ -1,7 +1,8 @@
-//! Data, losses, optimiser, training runs and evaluation of Luthier's models.
+//! Data, losses, optimiser, training runs, evaluation and pictures of Luthier's models.
 //!
-//! The path of a training run: `config` -> `data` -> one of the `tasks` (batch -> `losses`) ->
-//! `train_loop` (steps, `optim`, checkpoints, log, curves).
+//! A training run reads its `config` and its `data`. One of the `tasks` computes the `losses` of a
+//! batch. `train_loop` runs the steps with `optim`, writes checkpoints and the log, and draws the
+//! log.
 
 pub mod ablation;
 pub mod classifier;

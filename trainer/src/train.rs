@@ -138,7 +138,7 @@ fn load_config(args: &Args) -> Result<RunConfig> {
         true => {
             RunConfig::load_resumed(&Folder::open(&args.out)?.stopped_config(), &overrides(args)?)
         }
-        false => new_config(args),
+        false => Ok(new_config(args)?.with_measured_products()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Several datasets as one: the share of each, and the identity of the images.
+//! Several datasets as one: pairs are drawn from each, and every pair has images of one dataset.
 
 mod toy;
 

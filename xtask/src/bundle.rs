@@ -102,9 +102,10 @@ fn standalone() -> Result<PathBuf> {
 /// # Errors
 /// If the build fails or a file cannot be written.
 pub fn make() -> Result<Bundles> {
-    // The whole workspace, so that the built dependencies are those of the tests and tools.
+    // The plugin alone: with other packages, cargo would build its dependencies with their
+    // features, candle among them.
     let mut build = workspace::cargo();
-    build.args(["build", "--release", "--workspace"]);
+    build.args(["build", "--release", "--package", "plugin", "--lib"]);
     ensure!(workspace::succeeds(&mut build)?, "the plugin could not be built");
     let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = workspace::target().join("release").join(name);

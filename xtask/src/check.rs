@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that must hold before a change is taken. `.ci/run` is this.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -38,16 +39,26 @@ enum Step {
 const CLIPS: [(&str, &str); 2] =
     [("presets/demo/piano.flac", "demo.wav"), ("tests/fixtures/unseen_piano.flac", "unseen.wav")];
 
-/// Crates that must not appear among another's dependencies.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
-    (
-        "engine",
-        &["plugin", "trainer", "xtask", "nice-plug", "nice-plug-egui", "egui", "clap", "rten"],
-    ),
-    ("luthier_engine_cuda", &["plugin", "trainer", "xtask"]),
-    ("plugin", &["trainer", "xtask", "rten"]),
-    ("trainer", &["plugin", "xtask"]),
+/// Packages that must not be among another's dependencies: its name, options of `cargo tree`, and
+/// the packages. Options without `dev` list what is shipped.
+const FORBIDDEN: [(&str, &[&str], &[&str]); 9] = [
+    ("engine", EVERY_EDGE, &["plugin", "trainer", "xtask", "training_kernels", "plot"]),
+    ("engine", EVERY_EDGE, &["nice-plug", "nice-plug-egui", "egui", "clap", "rten"]),
+    ("engine", SHIPPED, &["candle-core"]),
+    ("luthier_engine_cuda", EVERY_EDGE, &["plugin", "trainer", "xtask", "training_kernels"]),
+    ("plugin", EVERY_EDGE, &["trainer", "xtask", "rten", "training_kernels", "plot"]),
+    ("plugin", SHIPPED, &["candle-core", "candle-nn", "luthier_engine_cuda", "image", "plotters"]),
+    ("trainer", EVERY_EDGE, &["plugin", "xtask"]),
+    ("training_kernels", EVERY_EDGE, &["plugin", "trainer", "xtask"]),
+    ("xtask", LEAN, &["candle-core", "training_kernels", "trainer", "image", "plotters"]),
 ];
+
+/// All dependencies, those of tests too.
+const EVERY_EDGE: &[&str] = &["--edges", "all"];
+/// What is built for users.
+const SHIPPED: &[&str] = &["--edges", "normal,build"];
+/// The program of the alias `cargo xtask`.
+const LEAN: &[&str] = &["--edges", "normal,build", "--no-default-features", "--features", "lean"];
 
 /// Runs the steps and stops at the first that fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -81,7 +92,7 @@ impl Step {
                     "-D",
                     "warnings",
                 ]);
-                workspace::succeeds(&mut cargo)
+                Ok(workspace::succeeds(&mut cargo)? && lint_of_what_is_shipped()?)
             }
             Self::Docs => {
                 cargo
@@ -95,12 +106,21 @@ impl Step {
     }
 }
 
+/// The plugin and the program of the alias `cargo xtask` with the features that they are built
+/// with: in the whole workspace they have those of other packages too.
+fn lint_of_what_is_shipped() -> Result<bool> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["clippy", "--release", "--package", "plugin", "--package", "xtask"]);
+    cargo.args(["--no-default-features", "--features", "xtask/lean", "--", "-D", "warnings"]);
+    workspace::succeeds(&mut cargo)
+}
+
 fn architecture() -> Result<bool> {
     let mut clean = true;
-    for (package, forbidden) in FORBIDDEN {
+    for (package, options, forbidden) in FORBIDDEN {
         let mut tree = workspace::cargo();
-        tree.args(["tree", "--package", package, "--edges", "all", "--prefix", "none"]);
-        tree.args(["--format", "{p}"]);
+        tree.args(["tree", "--package", package, "--prefix", "none", "--format", "{p}"]);
+        tree.args(options);
         let found: Vec<String> =
             names(&mut tree)?.into_iter().filter(|n| forbidden.contains(&n.as_str())).collect();
         if !found.is_empty() {
@@ -124,10 +144,20 @@ fn transfers() -> Result<bool> {
     let outputs = workspace::target().join("check");
     std::fs::create_dir_all(&outputs).with_context(|| format!("{}", outputs.display()))?;
     for (clip, output) in CLIPS {
-        if !transfer(clip, &outputs.join(output))? {
+        if !transfer(clip, &outputs.join(output), &[])? {
             return Ok(false);
         }
     }
+    // The build with pictures writes the same samples.
+    let [(clip, output), _] = CLIPS;
+    let (plain, pictured) = (outputs.join(output), outputs.join("pictured.wav"));
+    let picture = outputs.join("picture.png");
+    if !transfer(clip, &pictured, &["--picture".as_ref(), picture.as_os_str()])? {
+        return Ok(false);
+    }
+    let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    ensure!(read(&plain)? == read(&pictured)?, "--picture changed the samples");
+    std::fs::remove_file(&pictured).context("the transfer with a picture")?;
     let outputs = outputs.canonicalize().context("the outputs' folder")?;
     // The whole workspace is named so that features, and with them the built dependencies, stay the
     // same.
@@ -136,9 +166,10 @@ fn transfers() -> Result<bool> {
     test::passes(judge.env("LUTHIER_OUTPUTS", outputs))
 }
 
-fn transfer(clip: &str, output: &Path) -> Result<bool> {
+fn transfer(clip: &str, output: &Path, options: &[&OsStr]) -> Result<bool> {
     let mut command = workspace::cargo();
     command.args(["xtask", "transfer", clip, "--style", "violin", "--out"]).arg(output);
+    command.args(options);
     println!("{}", workspace::shown(&command));
     workspace::succeeds(&mut command)
 }

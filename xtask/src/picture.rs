@@ -1,17 +1,18 @@
 //! Spectrograms of recordings as one PNG: a panel each, above one another, every one over the full
 //! width.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use engine::audio_file::Reader;
 use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
 use engine::dsp::stft::Stft;
-use engine::style::ReferenceMels;
-use image::{ImageFormat, Rgb, RgbImage};
+use engine::inference_model::REFERENCE_SECONDS_MAX;
+use engine::style::{ReferenceMels, file};
+use image::{Rgb, RgbImage};
+use plot::{colour, font};
 use plotters::prelude::*;
-use plotters::style::register_font;
 use tempfile::NamedTempFile;
 
 const WIDTH: usize = 1200;
@@ -23,21 +24,9 @@ const RANGE_DB: f32 = 80.0;
 const N_FFT: usize = 4096;
 /// FFTs that one column averages at most, so that an hour is drawn in seconds.
 const FRAMES_A_COLUMN: usize = 4;
+/// Longest part of an input or output that is drawn.
+const SECONDS_MAX: f64 = 60.0;
 const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
-
-/// Nine points of matplotlib's `magma` (CC0), evenly spaced; perceptually uniform from black to
-/// pale yellow.
-const MAGMA: [[u8; 3]; 9] = [
-    [0, 0, 4],
-    [28, 16, 68],
-    [79, 18, 123],
-    [129, 37, 129],
-    [181, 54, 122],
-    [229, 80, 100],
-    [251, 135, 97],
-    [254, 194, 135],
-    [252, 253, 191],
-];
 
 /// A mel spectrogram of a whole file, `HEIGHT` bands by at most `WIDTH` columns, in dB.
 pub struct Panel {
@@ -183,13 +172,27 @@ impl Canvas {
         Ok(Self { path: path.to_path_buf(), file })
     }
 
+    /// Draws a transfer's input, style and output, and gives the file its name.
+    ///
+    /// # Errors
+    /// If a recording or the style cannot be read, or the disk is full.
+    pub fn draw_transfer(self, input: &Path, style: &Path, output: &Path) -> Result<()> {
+        let style = match file::is_style(style) {
+            true => Panel::of_heard("style", &file::read(style)?.mels),
+            false => Panel::of_file("style", style, REFERENCE_SECONDS_MAX)?,
+        };
+        let [input, output] = [("input", input), ("output", output)]
+            .map(|(name, path)| Panel::of_file(name, path, SECONDS_MAX));
+        self.draw(&[input?, style, output?])
+    }
+
     /// Draws the panels and gives the file its name.
     ///
     /// # Errors
     /// If the disk is full.
-    pub fn draw(self, panels: &[Panel]) -> Result<()> {
+    fn draw(self, panels: &[Panel]) -> Result<()> {
         let (width, height) = (LEFT + WIDTH + 8, panels.len() * (TEXT + HEIGHT) + TEXT);
-        let mut picture = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
+        let mut picture = plot::white(width as u32, height as u32);
         for (index, panel) in panels.iter().enumerate() {
             paint(&mut picture, panel, index * (TEXT + HEIGHT) + TEXT);
         }
@@ -201,8 +204,7 @@ impl Canvas {
     /// # Errors
     /// If the disk is full.
     pub fn write(mut self, picture: &RgbImage) -> Result<()> {
-        let mut bytes = Vec::new();
-        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).context("picture")?;
+        let bytes = plot::png(picture)?;
         let shown = self.path.display().to_string();
         self.file.write_all(&bytes).with_context(|| shown.clone())?;
         self.file.persist(&self.path).context(shown)?;
@@ -222,34 +224,17 @@ fn paint(picture: &mut RgbImage, panel: &Panel, top: usize) {
     let peak_db = panel.columns_db.iter().flatten().copied().fold(f32::MIN, f32::max);
     for (x, column) in panel.columns_db.iter().take(WIDTH).enumerate() {
         for (band, db) in column.iter().enumerate() {
-            let colour = magma((db - peak_db) / RANGE_DB + 1.0);
+            let colour = colour::magma((db - peak_db) / RANGE_DB + 1.0);
             picture.put_pixel((LEFT + x) as u32, (top + HEIGHT - 1 - band) as u32, Rgb(colour));
         }
     }
 }
 
-/// The font of all pictures, whose bytes come with its package.
-pub const FAMILY: &str = "sans-serif";
-
-/// Makes [`FAMILY`] known.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn register_letters() -> Result<()> {
-    register_font(FAMILY, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| anyhow!("picture: the font could not be read"))
-}
-
 fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
-    register_letters()?;
-    let (width, height) = picture.dimensions();
-    let mut pixels = picture.into_raw();
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        let font = |size: u32| (FAMILY, size).into_font().color(&BLACK);
+    plot::draw_on(picture, |root| {
+        let font = |size: u32| (font::FAMILY, size).into_font().color(&BLACK);
         let text = |text: String, x: usize, y: usize, size| {
             root.draw(&Text::new(text, (x as i32, y as i32), font(size)))
-                .map_err(|e| anyhow!("picture: {e}"))
         };
         for (index, panel) in panels.iter().enumerate() {
             let top = index * (TEXT + HEIGHT) + TEXT;
@@ -260,19 +245,7 @@ fn label(picture: RgbImage, panels: &[Panel]) -> Result<RgbImage> {
                 }
             }
         }
-        root.present().map_err(|e| anyhow!("picture: {e}"))?;
-    }
-    RgbImage::from_raw(width, height, pixels).context("picture: the buffer has the wrong size")
-}
-
-/// The colour of a value in `[0, 1]`; what lies outside is clamped.
-fn magma(value: f32) -> [u8; 3] {
-    let position = value.clamp(0.0, 1.0) * (MAGMA.len() - 1) as f32;
-    let left = (position as usize).min(MAGMA.len() - 2);
-    let share = position - left as f32;
-    std::array::from_fn(|i| {
-        let (from, to) = (f32::from(MAGMA[left][i]), f32::from(MAGMA[left + 1][i]));
-        (from + share * (to - from)).round() as u8
+        Ok::<(), Box<dyn std::error::Error>>(())
     })
 }
 

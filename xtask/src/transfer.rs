@@ -10,12 +10,13 @@ use engine::audio_file::{Reader, SampleFormat, Writer};
 use engine::pipeline::Pipeline;
 use engine::settings::Settings;
 use engine::stream::{ParallelRender, Report, WindowProcessor};
-use engine::style::{StyleTokens, file};
+use engine::style::StyleTokens;
 
 use crate::choices::{self, Blend, Sampling};
 use crate::interrupt;
 use crate::model::{self, FileModel};
-use crate::picture::{self, Panel};
+#[cfg(feature = "pictures")]
+use crate::picture;
 use crate::progress::Progress;
 use crate::sidechain::Sidechain;
 use crate::style::{self, Reference};
@@ -50,8 +51,6 @@ pub struct Args {
 
 /// Peaks below this (-90 dBFS) are nothing to transfer.
 const SILENT_PEAK: f32 = 3e-5;
-/// Longest stretch of input and output that a picture shows.
-const PICTURE_SECONDS: f64 = 60.0;
 
 /// What a transfer did.
 struct Done {
@@ -62,6 +61,10 @@ struct Done {
 
 /// Transfers the file and says how long it took.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    #[cfg(not(feature = "pictures"))]
+    if args.picture.is_some() {
+        return crate::rebuild::run("pictures");
+    }
     let settings = choices::settings(&args.sampling, Some(&args.blend))?;
     let style_path = match (&args.style, &args.sidechain) {
         (Some(style), _) => style::path(style)?,
@@ -76,6 +79,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // waits.
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
+    #[cfg(feature = "pictures")]
     let picture = args.picture.as_deref().map(picture::Canvas::create).transpose()?;
     let reference = if sidechain.is_none() { Some(Reference::read(&style_path)?) } else { None };
     let file_model = FileModel::open(args.sampling.model.as_deref(), args.sampling.device)?;
@@ -92,8 +96,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let pipelines = (0..model::threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
     let done = stream(args, (reader, sidechain), writer, pipelines, &settings)?;
+    #[cfg(feature = "pictures")]
     if let Some(canvas) = picture {
-        canvas.draw(&panels(args, &style_path)?)?;
+        canvas.draw_transfer(&args.input, &style_path, &args.out)?;
     }
     if done.clipped_samples > 0 {
         eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
@@ -182,15 +187,6 @@ pub fn refuse_same_file(output: &Path, inputs: &[&Path]) -> Result<()> {
     let same = inputs.iter().any(|input| input.canonicalize().is_ok_and(|read| read == written));
     ensure!(!same, "{}: expected another file to write than those that are read", output.display());
     Ok(())
-}
-
-fn panels(args: &Args, style: &Path) -> Result<Vec<Panel>> {
-    let style = match file::is_style(style) {
-        true => Panel::of_heard("style", &file::read(style)?.mels),
-        false => Panel::of_file("style", style, engine::inference_model::REFERENCE_SECONDS_MAX)?,
-    };
-    let input = Panel::of_file("input", &args.input, PICTURE_SECONDS)?;
-    Ok(vec![input, style, Panel::of_file("output", &args.out, PICTURE_SECONDS)?])
 }
 
 /// The line that a transfer ends with.

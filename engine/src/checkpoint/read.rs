@@ -82,8 +82,8 @@ fn wrong_len(len_bytes: u64) -> Error {
     Error::checkpoint("file", expected, format!("{len_bytes} bytes"))
 }
 
-/// Checks what the safetensors crate does not: the header's size, duplicate keys, offsets whose sum
-/// overflows, and this format and its version. Returns the metadata, which are all strings.
+/// Checks what the safetensors crate does not: the header's size, duplicate keys, overflowing
+/// offsets, and this format with its version. Returns the metadata, which are all strings.
 fn check_header(bytes: &[u8]) -> Result<Map<String, Value>> {
     let header = header_text(bytes)?;
     let parsed = strict_json::parse(header)

@@ -247,7 +247,10 @@ fn duplicate_keys_are_rejected() {
         (std::str::from_utf8(&bytes[8..8 + length]).unwrap(), &bytes[8 + length..]);
     let twice = |from: &str, to: &str| assemble(&header.replacen(from, to, 1), data);
     assert_refused(&twice("\"kind\":", "\"kind\":\"model\",\"kind\":"), "header", "`kind` twice");
-    let tensor = "\"encoder.scale\":{\"data_offsets\":[0,4],\"dtype\":\"F32\",\"shape\":[]},\"encoder.scale\":";
+    let tensor = concat!(
+        r#""encoder.scale":{"data_offsets":[0,4],"dtype":"F32","shape":[]},"#,
+        r#""encoder.scale":"#
+    );
     assert_refused(&twice("\"encoder.scale\":", tensor), "header", "`encoder.scale` twice");
     assert_refused(
         &twice("{\\\"autoencoder\\\"", "{\\\"mel\\\":1,\\\"mel\\\":1,\\\"autoencoder\\\""),
@@ -273,13 +276,14 @@ fn invalid_tensors_are_named() {
         h["unet.conv.bias"]["data_offsets"] = json!([20, 4])
     });
     refused("unet.conv.bias", "data_offsets", &|h| h["unet.conv.bias"] = json!(3));
-    // Eight tensors whose sizes sum to just under 2^64: the safetensors crate's sum would overflow.
+    // Eight tensors with a total size just under 2^64: the safetensors crate's sum would overflow.
     refused("t0", "data_offsets", &|h| {
         let entries = h.as_object_mut().unwrap();
         entries.retain(|name, _| name == "__metadata__");
         for i in 0..8u64 {
             let size = (1u64 << 61) - 8;
-            let entry = json!({ "dtype": "U8", "shape": [size], "data_offsets": [i * size, (i + 1) * size] });
+            let offsets = [i * size, (i + 1) * size];
+            let entry = json!({ "dtype": "U8", "shape": [size], "data_offsets": offsets });
             entries.insert(format!("t{i}"), entry);
         }
     });
@@ -349,8 +353,8 @@ fn an_unwritable_path_leaves_no_file() {
     assert!(small().write("/", Precision::F32).is_err());
 }
 
-/// Reads 30 000 damaged files, none of which may panic. A file that is accepted in spite of the
-/// damage (a flipped bit of a weight, a changed letter of the provenance) can be written again.
+/// Reads 30 000 damaged files, none of which may panic. A file may be accepted in spite of the
+/// damage, such as a flipped bit of a weight. It must then be writable again.
 #[test]
 fn damage_never_panics() {
     let whole = small().to_bytes(Precision::F32).unwrap();

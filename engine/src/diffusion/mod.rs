@@ -5,4 +5,5 @@ pub mod ddim;
 pub mod forward;
 pub mod guidance;
 pub mod noise;
+pub mod prefix;
 pub mod schedule;

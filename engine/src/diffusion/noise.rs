@@ -23,8 +23,8 @@ pub use quantile::normal_quantile;
 /// Odd constant near `2^64 / golden ratio`: the increment of SplitMix64 (Steele, Lea and Flood
 /// 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Separates the seeds of later DDIM steps from the user's seeds.
-const STEP_DOMAIN: u64 = 0x5354_4550_5F4E_4F49;
+/// Separates the seeds of [`independent_seed`] from the user's seeds.
+const SEED_DOMAIN: u64 = 0x5354_4550_5F4E_4F49;
 
 /// Standard normal noise of one latent column: `(H, C)`, row-major.
 ///
@@ -52,10 +52,9 @@ pub fn window(
     values
 }
 
-/// The seed of the noise that DDIM adds after step `step` if eta is above 0. It is independent of
-/// the initial noise.
-pub fn step_seed(seed: u64, step: usize) -> u64 {
-    mix(mix(seed ^ STEP_DOMAIN).wrapping_add((step as u64).wrapping_mul(GOLDEN)))
+/// A seed whose noise is independent of the noise of `seed`, one for each `index`.
+pub fn independent_seed(seed: u64, index: usize) -> u64 {
+    mix(mix(seed ^ SEED_DOMAIN).wrapping_add((index as u64).wrapping_mul(GOLDEN)))
 }
 
 /// Scales initial noise in place: 0 sets it to its mean, 1 keeps unit variance; see

@@ -1,4 +1,14 @@
 //! The Slaney mel scale and librosa's triangular mel filterbank.
+//!
+//! ```
+//! use engine::dsp::filterbank::{MelFilterbank, hz_to_mel, mel_to_hz};
+//!
+//! assert!((hz_to_mel(1000.0) - 15.0).abs() < 1e-9);
+//! assert!((mel_to_hz(hz_to_mel(440.0)) - 440.0).abs() < 1e-9);
+//!
+//! let bank = MelFilterbank::new(22_050.0, 2048, 128);
+//! assert_eq!((bank.bins(), bank.n_mels()), (1025, 128));
+//! ```
 
 /// Slaney's scale is linear below this frequency and logarithmic above.
 const BREAK_HZ: f64 = 1000.0;
@@ -87,8 +97,8 @@ impl MelFilterbank {
         dense
     }
 
-    /// The position of a frequency among the band centres: 3.25 is a quarter of the distance (in
-    /// mel) from the centre of band 3 to that of band 4. Clamped to `[0, n_mels - 1]`.
+    /// The position of a frequency among the band centres, interpolated in mel: 3.25 is a quarter
+    /// of the distance from band 3 to band 4. Clamped to `[0, n_mels - 1]`.
     pub fn band_position(&self, hz: f32) -> f32 {
         let position = (hz_to_mel(hz.into()) - self.min_mel) / self.mel_step - 1.0;
         position.clamp(0.0, (self.n_mels() - 1) as f64) as f32

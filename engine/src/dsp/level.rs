@@ -21,7 +21,7 @@ const SILENCE_POWER: f64 = 1e-6;
 const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
 
 /// A causal loudness follower. Its gain scales audio before the mel front end, in training and in
-/// the stream, and the stream's output is divided by it; see
+/// the stream. The stream's output is divided by it. See
 /// `docs/decisions/005-level-from-history.md`.
 ///
 /// The stream since the reset is divided into sub-blocks of 1024 frames. The power of a sub-block
@@ -33,7 +33,7 @@ const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79
 /// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB)
 /// ```
 ///
-/// Silence does not change the gain, the first notes of a quiet part raise it gradually, and 12 s
+/// Silence does not change the gain. The first notes of a quiet part raise it gradually, and 12 s
 /// of steady sound are at -20 dBFS exactly. The gain changes only at the end of a sub-block. It
 /// does not depend on the block sizes. Only [`Level::new`] allocates.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ mod tests {
 
     const RATE_HZ: u32 = 22_050;
 
-    /// A tone with a slow tremolo of the given peak.
+    /// A tone with a slow tremolo and this peak.
     fn tone(seconds: f32, peak: f32) -> Vec<f32> {
         let len = (seconds * RATE_HZ as f32) as usize;
         (0..len)

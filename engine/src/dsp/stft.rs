@@ -126,9 +126,9 @@ impl Stft {
         }
     }
 
-    /// The signal of `len` samples whose spectrum is nearest to `spectrum` (`[frame][bin]`,
-    /// positioned as in [`Stft::forward`]): windowed overlap-add divided by the sum of squared
-    /// windows, as librosa's `istft`.
+    /// The signal of `len` samples with the spectrum nearest to `spectrum` (`[frame][bin]`,
+    /// positioned as in [`Stft::forward`]). Computed by windowed overlap-add divided by the sum of
+    /// squared windows, as in librosa's `istft`.
     ///
     /// Samples outside all frames are 0. `spectrum` is overwritten.
     ///
@@ -194,8 +194,7 @@ impl Stft {
     }
 }
 
-/// The samples of a frame at `start` that are inside a signal of `len` samples, as a range of the
-/// frame and a range of the signal.
+/// The common samples of a frame at `start` and a signal of `len` samples, as a range of each.
 fn overlap(start: isize, n_fft: usize, len: usize) -> (Range<usize>, Range<usize>) {
     let first = start.saturating_neg().clamp(0, n_fft as isize);
     let last = (len as isize - start).clamp(first, n_fft as isize);

@@ -10,7 +10,7 @@ use crate::config::ModelConfig;
 use crate::inference_model::InferenceModel;
 use crate::latency_mode::LatencyMode;
 use crate::nn::packed::Packed;
-use crate::pipeline::{Executed, TransferModel};
+use crate::pipeline::{BackendModel, TransferModel};
 
 /// A model on a library's device.
 pub struct Accelerator {
@@ -31,19 +31,19 @@ impl Accelerator {
     ) -> Result<Self> {
         let model = Arc::new(library.model(checkpoint)?);
         let config = Arc::new(cpu.config().clone());
-        let mut on_cpu = Executed::new(cpu.model(), Packed::default());
+        let mut on_cpu = BackendModel::new(cpu.model(), Packed::default());
         require_agreement(&mut on_cpu, &mut Networks::new(&model, &config)?)?;
         Ok(Self { model, config, fault: Fault::default() })
     }
 
-    /// The networks for one stream: on the device with fallback to the CPU, or on the CPU alone if
-    /// there is no device or it has failed.
+    /// The networks for one stream, on the device with fallback to the CPU. They are on the CPU
+    /// alone if there is no device or it has failed.
     pub fn networks(
         device: Option<&Self>,
         cpu: &InferenceModel<Packed>,
         mode: LatencyMode,
     ) -> Box<dyn TransferModel> {
-        let on_cpu = Box::new(Executed::new(cpu.model(), Packed::default()).in_mode(mode));
+        let on_cpu = Box::new(BackendModel::new(cpu.model(), Packed::default()).in_mode(mode));
         let Some(device) = device.filter(|device| device.fault().is_none()) else { return on_cpu };
         match Networks::new(&device.model, &device.config) {
             Ok(on_device) => Box::new(Fallback::new(Box::new(on_device), on_cpu, &device.fault)),

@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::image::MelImage;
 use crate::latency_mode::LatencyMode;
 use crate::models::model::{Conditioning, LatentDims};
-use crate::pipeline::{TransferModel, finite};
+use crate::pipeline::{TransferModel, require_finite};
 use crate::style::StyleTokens;
 use crate::{Error, Result};
 
@@ -28,7 +28,7 @@ impl Fault {
 }
 
 /// Two instances of the same networks. After an error or a non-finite result of the first, the
-/// second repeats the computation and does all later ones, in every stream that shares the
+/// second repeats the computation. It also does all later ones, in every stream that shares the
 /// [`Fault`]. No window is lost.
 pub struct Fallback {
     /// `None` after a failure, which frees its memory.
@@ -76,7 +76,9 @@ impl TransferModel for Fallback {
     fn style_tokens(&mut self, images: &[MelImage]) -> Result<StyleTokens> {
         self.compute(|networks| {
             let style = networks.style_tokens(images)?;
-            [&style.tokens, &style.pooled].into_iter().try_for_each(|values| finite(values))?;
+            [&style.tokens, &style.pooled]
+                .into_iter()
+                .try_for_each(|values| require_finite(values))?;
             Ok(style)
         })
     }
@@ -84,14 +86,14 @@ impl TransferModel for Fallback {
     fn encode(&mut self, image: &MelImage) -> Result<Vec<f32>> {
         self.compute(|networks| {
             let latent = networks.encode(image)?;
-            finite(&latent).map(|()| latent)
+            require_finite(&latent).map(|()| latent)
         })
     }
 
     fn decode(&mut self, latent: &[f32], dims: LatentDims) -> Result<MelImage> {
         self.compute(|networks| {
             let image = networks.decode(latent, dims)?;
-            finite(&image.data).map(|()| image)
+            require_finite(&image.data).map(|()| image)
         })
     }
 
@@ -104,7 +106,7 @@ impl TransferModel for Fallback {
     ) -> Result<Vec<Vec<f32>>> {
         self.compute(|networks| {
             let predictions = networks.denoise(noisy, dims, timestep, conditionings)?;
-            predictions.iter().try_for_each(|values| finite(values))?;
+            predictions.iter().try_for_each(|values| require_finite(values))?;
             Ok(predictions)
         })
     }
@@ -114,7 +116,7 @@ impl TransferModel for Fallback {
 mod tests {
     use super::*;
 
-    /// Networks whose outputs have one constant value.
+    /// Networks with constant outputs.
     struct Constant(ModelConfig, f32);
 
     impl TransferModel for Constant {

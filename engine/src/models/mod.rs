@@ -1,4 +1,20 @@
 //! The networks, each written once over [`crate::nn::Backend`]. They do no file I/O.
+//!
+//! ```
+//! use engine::checkpoint::Checkpoint;
+//! use engine::image::MelImage;
+//! use engine::inference_model::InferenceModel;
+//! use engine::nn::packed::Packed;
+//!
+//! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
+//! let model = InferenceModel::packed(&Checkpoint::read(file)?)?.model();
+//!
+//! let (mut ops, image) = (Packed::default(), MelImage::filled(128, 16, 0.5));
+//! let latent = model.encode(&mut ops, &image)?;
+//! let decoded = model.decode(&mut ops, &latent, model.latent_dims(128, 16))?;
+//! assert_eq!((decoded.n_mels, decoded.frames), (128, 16));
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 pub mod cross_attention;
 pub mod decoder;

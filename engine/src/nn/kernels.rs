@@ -35,6 +35,10 @@ impl<'a> Matrix<'a> {
         Self { data, row_stride: 1, col_stride: columns }
     }
 
+    fn transpose(self) -> Self {
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
     fn reaches(&self, rows: usize, columns: usize) -> bool {
         rows == 0
             || columns == 0
@@ -45,7 +49,7 @@ impl<'a> Matrix<'a> {
 /// `out[m, n] = a[m, k] b[k, n]`, added to `out` if `accumulate`. Rows of `out` are `out_stride`
 /// elements apart.
 ///
-/// It uses one thread, so that the order of the sums, and thus every bit, is independent of the
+/// It uses one thread, so that the order of the sums, and every bit, is independent of the
 /// machine's load.
 ///
 /// # Panics
@@ -63,17 +67,21 @@ pub fn matmul(
         m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(),
         "result of {m}x{n} does not fit"
     );
-    let none = gemm::Parallelism::None;
+    // The kernel prefers a result that is stored by columns: it computes `out' = b' a'`.
+    let ([m, n], [a, b], [row_stride, col_stride]) = match out_stride > 1 {
+        true => ([n, m], [b.transpose(), a.transpose()], [1, out_stride]),
+        false => ([m, n], [a, b], [out_stride, 1]),
+    };
     // SAFETY: the three asserts above keep every touched element inside its slice; `out` is
     // borrowed mutably, so it overlaps neither operand.
     unsafe {
-        gemm::gemm(
+        gemm_f32::gemm::f32::get_gemm_fn()(
             m,
             n,
             k,
             out.as_mut_ptr(),
-            1,
-            out_stride as isize,
+            col_stride as isize,
+            row_stride as isize,
             accumulate,
             a.data.as_ptr(),
             a.col_stride as isize,
@@ -81,12 +89,12 @@ pub fn matmul(
             b.data.as_ptr(),
             b.col_stride as isize,
             b.row_stride as isize,
-            1.0f32,
-            1.0f32,
+            1.0,
+            1.0,
             false,
             false,
             false,
-            none,
+            gemm_common::Parallelism::None,
         );
     }
 }
@@ -191,6 +199,16 @@ impl ConvShape {
     /// Output `(height, width)`.
     pub fn output(&self) -> (usize, usize) {
         (self.spec.output(self.h), self.spec.output(self.w))
+    }
+
+    /// Values of one input image.
+    pub fn input_len(&self) -> usize {
+        self.h * self.w * self.spec.c_in
+    }
+
+    /// Values of one output image.
+    pub fn output_len(&self) -> usize {
+        self.positions() * self.spec.c_out
     }
 
     /// Output positions of one image.

@@ -1,4 +1,27 @@
 //! Layers composed of [`Backend`] operations.
+//!
+//! ```
+//! use engine::nn::Backend;
+//! use engine::nn::layers::ResBlock;
+//! use engine::nn::packed::{Packed, TensorSource};
+//!
+//! /// Zero for every weight of a block with 8 channels.
+//! struct Zeros;
+//!
+//! impl TensorSource for Zeros {
+//!     fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
+//!         let conv = name.contains("conv") && name.ends_with("weight");
+//!         Some(if conv { (&[8, 8, 3, 3], &[0.0; 576]) } else { (&[8], &[0.0; 8]) })
+//!     }
+//! }
+//!
+//! let block = ResBlock::<Packed>::load(&mut (&Zeros as &dyn TensorSource), "block", 8, 8, None)?;
+//! let mut ops = Packed::default();
+//! let x = ops.tensor([1, 2, 2, 8], &[0.5; 32])?;
+//! let y = block.forward(&mut ops, &x, None)?;
+//! assert_eq!(ops.data(&y)?, [0.5; 32], "the residual branch adds zero");
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use super::backend::{Backend, ConvSpec};
 use crate::Result;

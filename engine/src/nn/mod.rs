@@ -1,8 +1,9 @@
 //! The operations of all networks, and two executors for them.
 //!
 //! A network (see [`crate::models`]) is written once, generic over [`Backend`]. [`packed::Packed`]
-//! runs it on the CPU. [`candle::Candle`] trains it and runs it on CUDA. All activations have four
-//! dimensions, `(B, H, W, C)`: batch, mel bin (1 for tokens), frame (or token), channel.
+//! runs it on the CPU. `candle::Candle` (feature `candle`) trains it and runs it on CUDA. All
+//! activations have four dimensions, `(B, H, W, C)`: batch, mel bin (1 for tokens), frame (or
+//! token), channel.
 //!
 //! ```
 //! use engine::nn::Backend;
@@ -16,6 +17,7 @@
 //! ```
 
 pub mod backend;
+#[cfg(feature = "candle")]
 pub mod candle;
 pub mod kernels;
 pub mod layers;

@@ -78,7 +78,7 @@ impl RollingStyle {
     ///
     /// # Errors
     /// If the model's executor fails.
-    pub fn tokens(&mut self, model: &mut dyn TransferModel) -> Result<Option<Arc<StyleTokens>>> {
+    pub fn tokens(&mut self, model: &mut impl TransferModel) -> Result<Option<Arc<StyleTokens>>> {
         if self.unread {
             let channels: Vec<&[f32]> = self.reference.iter().map(Vec::as_slice).collect();
             let images = window_images(&self.config, &channels);
@@ -89,6 +89,32 @@ impl RollingStyle {
             self.unread = false;
         }
         Ok(self.tokens.clone())
+    }
+
+    /// Takes in the sidechain's next samples, channels x samples at the host's rate.
+    pub fn push(&mut self, sidechain: &[Vec<f32>]) {
+        for ((resampler, samples), pending) in
+            self.resamplers.iter_mut().zip(sidechain).zip(&mut self.pending)
+        {
+            resampler.push(samples, pending);
+        }
+        self.gate();
+        self.forget();
+        self.choose();
+    }
+
+    /// The next style is computed by another model.
+    pub fn model_changed(&mut self) {
+        self.unread = !self.reference.is_empty();
+        self.tokens = None;
+    }
+
+    /// Back to the state after construction.
+    pub fn reset(&mut self) {
+        self.resamplers.iter_mut().for_each(Resampler::reset);
+        self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
+        self.reference.clear();
+        (self.open_blocks, self.unread_samples, self.unread, self.tokens) = (0, 0, false, None);
     }
 
     /// Chooses what the style is read from anew where enough was heard. That is settled with every
@@ -139,35 +165,20 @@ impl RollingStyle {
     }
 }
 
-impl StyleSource for RollingStyle {
-    fn listen(&mut self, window: &WindowInput, _: Option<&mut dyn TransferModel>) {
-        for ((resampler, samples), pending) in
-            self.resamplers.iter_mut().zip(&window.sidechain).zip(&mut self.pending)
-        {
-            resampler.push(samples, pending);
-        }
-        self.gate();
-        self.forget();
-        self.choose();
+impl<M: TransferModel> StyleSource<M> for RollingStyle {
+    fn listen(&mut self, window: &WindowInput, _: Option<&mut M>) {
+        self.push(&window.sidechain);
     }
 
-    fn style(
-        &mut self,
-        _: &WindowInput,
-        model: &mut dyn TransferModel,
-    ) -> Result<Option<Arc<StyleTokens>>> {
+    fn style(&mut self, _: &WindowInput, model: &mut M) -> Result<Option<Arc<StyleTokens>>> {
         self.tokens(model)
     }
 
     fn model_changed(&mut self) {
-        self.unread = !self.reference.is_empty();
-        self.tokens = None;
+        RollingStyle::model_changed(self);
     }
 
     fn reset(&mut self) {
-        self.resamplers.iter_mut().for_each(Resampler::reset);
-        self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
-        self.reference.clear();
-        (self.open_blocks, self.unread_samples, self.unread, self.tokens) = (0, 0, false, None);
+        RollingStyle::reset(self);
     }
 }

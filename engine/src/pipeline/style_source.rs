@@ -4,28 +4,26 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::TransferModel;
 use crate::Result;
 use crate::stream::WindowInput;
 use crate::style::StyleTokens;
 
-/// Gives every window its style. Lives on the worker.
-pub trait StyleSource: Send {
+/// Supplies the style of every window. Runs on the worker.
+///
+/// `M` is the model of the pipeline. A source that needs more of it than its networks (which file
+/// it is, for example) names the type.
+pub trait StyleSource<M>: Send {
     /// Takes in what a window brings beside its content. Comes once for every window, in order,
     /// before [`Self::style`], and for windows that are skipped too. `model` is there where there
     /// is one and time for it.
-    fn listen(&mut self, window: &WindowInput, model: Option<&mut dyn TransferModel>);
+    fn listen(&mut self, window: &WindowInput, model: Option<&mut M>);
 
     /// The style of the window that was listened to last; `None` while there is nothing to imitate,
     /// and the window plays dry. `model` computes tokens where they are not at hand.
     ///
     /// # Errors
     /// The window then fails and plays dry.
-    fn style(
-        &mut self,
-        window: &WindowInput,
-        model: &mut dyn TransferModel,
-    ) -> Result<Option<Arc<StyleTokens>>>;
+    fn style(&mut self, window: &WindowInput, model: &mut M) -> Result<Option<Arc<StyleTokens>>>;
 
     /// Another model plays from now on: tokens of the one before mean nothing to it.
     fn model_changed(&mut self) {}
@@ -56,14 +54,10 @@ impl From<StyleTokens> for SharedStyle {
     }
 }
 
-impl StyleSource for SharedStyle {
-    fn listen(&mut self, _: &WindowInput, _: Option<&mut dyn TransferModel>) {}
+impl<M> StyleSource<M> for SharedStyle {
+    fn listen(&mut self, _: &WindowInput, _: Option<&mut M>) {}
 
-    fn style(
-        &mut self,
-        _: &WindowInput,
-        _: &mut dyn TransferModel,
-    ) -> Result<Option<Arc<StyleTokens>>> {
+    fn style(&mut self, _: &WindowInput, _: &mut M) -> Result<Option<Arc<StyleTokens>>> {
         Ok(Some(self.get()))
     }
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::{MelConfig, WindowConfig};
 use crate::models::model::{Conditioning, LatentDims};
 use crate::settings::{Settings, VocoderKind};
-use crate::stream::{OfflineStream, render};
+use crate::stream::{OfflineStream, render, sample};
 use crate::style::StyleTokens;
 
 /// What the denoiser was asked.
@@ -326,5 +326,19 @@ fn the_block_size_is_not_heard() {
     assert_eq!(expected[0].len(), signal.len());
     for size in [37, 4096, 1 << 20] {
         assert!(blocks(size) == expected, "blocks of {size}");
+    }
+}
+
+/// Whatever a host hands over, the output is finite and bounded, and the music after it is played.
+#[test]
+fn any_sample_gives_numbers() {
+    let clean = melody(44_100, 3.0);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 4.0] {
+        let mut signal = vec![clean.clone()];
+        signal[0][5000] = bad;
+        let out = run(Analytic::new(0.0), 44_100, &signal, &Settings::default());
+        assert!(out[0].iter().all(|x| x.abs() <= sample::MAX_MAGNITUDE), "{bad}");
+        let after = 88_200..;
+        assert!(power(&out[0][after.clone()]) > 0.1 * power(&clean[after]), "{bad}");
     }
 }

@@ -1,17 +1,22 @@
 //! The audio thread's side of a stream: blocks in, blocks out, never late itself.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use rtrb::{Consumer, RingBuffer};
 
-use super::grid::Grid;
-use super::latency::latency_samples;
-use super::overlap_add::{OverlapAdd, PIECE_SAMPLES, flush_subnormal};
+use super::bypass::Bypass;
+use super::config::StreamConfig;
+use super::controls::Controls;
+use super::overlap_add::OverlapAdd;
+use super::peaks::{Peaks, raise};
 use super::pool::{Pool, StreamQueue, Work};
 use super::processor::WindowProcessor;
+use super::ramp::Ramp;
 use super::runner::Runner;
+use super::sample::clean;
 use super::shared::{Stats, StreamStatus};
 use super::window_job::{WindowJob, buffers};
 use super::windower::Windower;
@@ -19,38 +24,11 @@ use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
+/// The largest piece of a block that is processed at once. Blocks have any length; the buffers of
+/// the audio thread have this one.
+pub(super) const MAX_PIECE_SAMPLES: usize = 512;
 /// How often an offline render looks whether the worker is ready.
 const OFFLINE_POLL: Duration = Duration::from_micros(200);
-
-/// What a stream is opened with.
-#[derive(Clone, Debug)]
-pub struct StreamConfig {
-    /// Where windows lie.
-    pub grid: Grid,
-    /// Channels of the main signal, 1 or 2.
-    pub channels: usize,
-    /// Whether a sidechain (of equally many channels) is collected too.
-    pub sidechain: bool,
-    /// What the worker may take for a window, in host samples; part of the latency. 0 where the
-    /// caller always waits.
-    pub deadline_samples: u64,
-}
-
-impl StreamConfig {
-    /// Host samples from input to output.
-    pub fn latency_samples(&self) -> u64 {
-        latency_samples(&self.grid, self.deadline_samples)
-    }
-
-    /// How many jobs travel: one collects for a hop, is computed for at most a deadline, waits
-    /// as long at most, plays for a hop and an overlap; three more bridge a worker that falls
-    /// behind.
-    fn jobs(&self) -> usize {
-        let hop = self.grid.hop_samples();
-        let journey = 2 * hop + self.grid.fade_samples() + 2 * self.deadline_samples;
-        journey.div_ceil(hop) as usize + 3
-    }
-}
 
 /// Opens a stream with a thread of its own to run `processor`. Allocates everything.
 ///
@@ -91,8 +69,13 @@ pub fn open_on(
         Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
     let free = (0..count).map(|_| WindowJob::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
-    let pieces = |count: usize| buffers(count, PIECE_SAMPLES);
+    let rate_hz = grid.host_rate_hz() as f32;
+    let pieces = |count: usize| buffers(count, MAX_PIECE_SAMPLES);
     let mut audio = AudioThread {
+        input_gain: Ramp::new(1.0, rate_hz),
+        output_gain: Ramp::new(1.0, rate_hz),
+        bypass: Bypass::new(channels, latency, MAX_PIECE_SAMPLES, rate_hz),
+        peaks: Peaks::default(),
         windower: Windower::new(grid.clone(), jobs, pool.waker(), deadline, free),
         overlap_add: OverlapAdd::new(grid, channels, latency, count, Arc::clone(&status)),
         results,
@@ -110,6 +93,17 @@ pub fn open_on(
 
 /// The half of a stream that lives on the audio thread.
 ///
+/// ```text
+/// block -> pieces -> clean -> input gain -> Windower ----> worker
+///                      |          |                          |
+///                    Bypass   OverlapAdd (dry, mix) <--------+
+///                      |          |
+/// block <- clean <- bypass <- output gain
+/// ```
+///
+/// This is the one place that cuts blocks into pieces and the one place that cleans samples: all
+/// behind it has buffers for [`MAX_PIECE_SAMPLES`] and finite samples of bounded size.
+///
 /// [`AudioThread::process`] never allocates, frees, locks, fails or waits, except that it waits for
 /// the worker where [`AudioThread::set_offline`] allows it.
 #[derive(Debug)]
@@ -117,12 +111,19 @@ pub struct AudioThread {
     windower: Windower,
     overlap_add: OverlapAdd,
     results: Consumer<WindowJob>,
+    input_gain: Ramp,
+    output_gain: Ramp,
+    bypass: Bypass,
+    peaks: Peaks,
     status: Arc<StreamStatus>,
     latency: u64,
     epoch: u64,
     offline: bool,
+    /// One piece of the main input.
     main: Vec<Vec<f32>>,
+    /// One piece of the sidechain.
     sidechain: Vec<Vec<f32>>,
+    /// One piece of the output.
     output: Vec<Vec<f32>>,
 }
 
@@ -130,6 +131,12 @@ impl AudioThread {
     /// Host samples from input to output; constant.
     pub fn latency_samples(&self) -> u64 {
         self.latency
+    }
+
+    /// The input sample that the next output sample belongs to, in samples since reset; negative
+    /// while the latency passes.
+    pub fn position(&self) -> i64 {
+        self.overlap_add.position()
     }
 
     /// Counters, first error and timings; may be kept by an editor.
@@ -140,6 +147,11 @@ impl AudioThread {
     /// The counters. Neither locks nor waits.
     pub fn stats(&self) -> Stats {
         self.status.stats()
+    }
+
+    /// The peaks since the last call.
+    pub fn take_peaks(&mut self) -> Peaks {
+        std::mem::take(&mut self.peaks)
     }
 
     /// Whether `process` may wait for the worker. Then no window is late, and the output depends on
@@ -156,6 +168,19 @@ impl AudioThread {
         self.overlap_add.set_mix(settings.mix);
     }
 
+    /// Gains and bypass from the next sample on: with a ramp, or at once where that is the first
+    /// sample of a stream.
+    pub fn set_controls(&mut self, controls: &Controls) {
+        self.input_gain.set(controls.input_gain);
+        self.output_gain.set(controls.output_gain);
+        self.bypass.set(controls.bypass);
+        if self.overlap_add.is_fresh() {
+            self.input_gain.settle();
+            self.output_gain.settle();
+            self.bypass.settle();
+        }
+    }
+
     /// A new stream begins with the next block (transport jump, host reset).
     pub fn reset(&mut self) {
         self.epoch += 1;
@@ -164,28 +189,56 @@ impl AudioThread {
         let windower = &mut self.windower;
         self.overlap_add.reset(|job| windower.take_home(job));
         self.windower.reset(self.epoch);
+        self.bypass.reset();
     }
 
     /// Replaces one block, channels x samples of any number, by the output of `latency_samples`
     /// ago. The sidechain may have fewer channels or samples than the block: the rest is silence.
     pub fn process(&mut self, io: &mut [&mut [f32]], sidechain: &[&[f32]]) {
         let len = io.iter().map(|channel| channel.len()).min().unwrap_or(0);
-        for start in (0..len).step_by(PIECE_SAMPLES) {
-            let end = len.min(start + PIECE_SAMPLES);
-            for (i, piece) in self.main.iter_mut().enumerate() {
-                fill(piece, io.get(i).map(|channel| &**channel), start, end);
-            }
-            for (i, piece) in self.sidechain.iter_mut().enumerate() {
-                fill(piece, sidechain.get(i).copied(), start, end);
-            }
-            self.process_piece(end - start);
-            for (channel, piece) in io.iter_mut().zip(&self.output) {
-                channel[start..end].copy_from_slice(piece);
+        for piece in pieces(len) {
+            read(&mut self.main, io, &piece);
+            read(&mut self.sidechain, sidechain, &piece);
+            self.process_piece(piece.len());
+            for (channel, output) in io.iter_mut().zip(&self.output) {
+                channel[piece.clone()].copy_from_slice(output);
             }
         }
     }
 
+    /// The same for `len` samples of an input that stays as it is. `sink` receives the output piece
+    /// by piece, channels x samples.
+    pub(super) fn process_into(
+        &mut self,
+        len: usize,
+        input: &[&[f32]],
+        sidechain: &[&[f32]],
+        mut sink: impl FnMut(&[Vec<f32>]),
+    ) {
+        for piece in pieces(len) {
+            read(&mut self.main, input, &piece);
+            read(&mut self.sidechain, sidechain, &piece);
+            self.process_piece(piece.len());
+            sink(&self.output);
+        }
+    }
+
+    /// From `main` and `sidechain` to `output`.
     fn process_piece(&mut self, len: usize) {
+        raise(&mut self.peaks.input, &self.main);
+        raise(&mut self.peaks.sidechain, &self.sidechain);
+        self.bypass.write(&self.main);
+        self.input_gain.apply(&mut self.main);
+        let position = self.overlap_add.position();
+        self.render_piece(len);
+        self.output_gain.apply(&mut self.output);
+        self.bypass.mix(position, &mut self.output);
+        self.output.iter_mut().flatten().for_each(|sample| *sample = clean(*sample));
+        raise(&mut self.peaks.output, &self.output);
+    }
+
+    /// Sends windows to the worker and joins what has returned.
+    fn render_piece(&mut self, len: usize) {
         self.overlap_add.write(&self.main);
         self.windower.push(&self.main, &self.sidechain);
         self.collect();
@@ -218,12 +271,19 @@ impl AudioThread {
     }
 }
 
-/// Copies a piece of a host's channel, within the capacity. What is not a number would stay in the
-/// worker's filters for ever, so it is silence from here on.
-fn fill(piece: &mut Vec<f32>, channel: Option<&[f32]>, start: usize, end: usize) {
-    let clean = |&sample: &f32| if sample.is_finite() { flush_subnormal(sample) } else { 0.0 };
-    piece.clear();
-    let channel = channel.unwrap_or(&[]);
-    piece.extend(channel[start.min(channel.len())..end.min(channel.len())].iter().map(clean));
-    piece.resize(end - start, 0.0);
+/// Cuts a block of `len` samples.
+fn pieces(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len).step_by(MAX_PIECE_SAMPLES).map(move |start| start..len.min(start + MAX_PIECE_SAMPLES))
+}
+
+/// Copies one piece of a block, cleaned, within the capacity of `into`. What the block lacks is
+/// silence.
+fn read<C: AsRef<[f32]>>(into: &mut [Vec<f32>], block: &[C], piece: &Range<usize>) {
+    for (c, into) in into.iter_mut().enumerate() {
+        let channel = block.get(c).map_or(&[][..], C::as_ref);
+        let (start, end) = (piece.start.min(channel.len()), piece.end.min(channel.len()));
+        into.clear();
+        into.extend(channel[start..end].iter().map(|&sample| clean(sample)));
+        into.resize(piece.len(), 0.0);
+    }
 }

@@ -88,11 +88,6 @@ impl Grid {
         self.model_rate_hz
     }
 
-    /// The resampler's look-ahead in host samples, as given.
-    pub fn resampler_samples(&self) -> u64 {
-        self.resampler_samples
-    }
-
     /// Frames a window.
     pub fn frames(&self) -> usize {
         self.frames as usize

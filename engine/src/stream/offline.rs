@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::audio_thread::{AudioThread, StreamConfig, open};
+use super::audio_thread::{AudioThread, open};
+use super::config::StreamConfig;
 use super::grid::Grid;
 use super::pool::Work;
 use super::processor::WindowProcessor;
@@ -12,8 +13,8 @@ use super::timings::Timings;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Zeros are pushed in blocks of this many samples to bring out the last windows.
-const FLUSH_SAMPLES: usize = 4096;
+/// Samples of a block in [`render`], which reports progress after each.
+const BLOCK_SAMPLES: usize = 4096;
 
 /// What a render did.
 #[derive(Clone, Debug)]
@@ -40,7 +41,6 @@ pub struct OfflineStream {
     to_drop: u64,
     pushed: u64,
     delivered: u64,
-    block: Vec<Vec<f32>>,
 }
 
 impl OfflineStream {
@@ -76,8 +76,7 @@ impl OfflineStream {
         audio.set_offline(true);
         let status = worker.status();
         let to_drop = audio.latency_samples();
-        let block = vec![Vec::new(); channels];
-        Ok(Self { audio, worker, status, channels, to_drop, pushed: 0, delivered: 0, block })
+        Ok(Self { audio, worker, status, channels, to_drop, pushed: 0, delivered: 0 })
     }
 
     /// Takes one block (channels x samples of any number) and appends what is ready to `output`.
@@ -100,34 +99,18 @@ impl OfflineStream {
     ) -> Result<()> {
         let len = block_len(block, self.channels)?;
         self.pushed += len as u64;
-        let mut start = 0;
-        while start < len {
-            let end = len.min(start + FLUSH_SAMPLES);
-            for (scratch, channel) in self.block.iter_mut().zip(block) {
-                scratch.clear();
-                scratch.extend_from_slice(&channel[start..end]);
-            }
-            let mut beside: [&[f32]; 2] = [&[]; 2];
-            for (slot, channel) in beside.iter_mut().zip(sidechain) {
-                *slot = &channel[start.min(channel.len())..end.min(channel.len())];
-            }
-            self.process_block(&beside, output);
-            start = end;
-        }
+        self.process(len, block, sidechain, output);
         Ok(())
     }
 
     /// Brings out the rest, so that the output is exactly as long as the input, and closes the
     /// stream.
     pub fn finish(mut self, output: &mut [Vec<f32>]) -> Result<Report> {
-        while self.delivered < self.pushed {
-            let missing = self.pushed - self.delivered + self.to_drop;
-            let len = FLUSH_SAMPLES.min(usize::try_from(missing).unwrap_or(usize::MAX));
-            for scratch in &mut self.block {
-                scratch.clear();
-                scratch.resize(len, 0.0);
-            }
-            self.process_block(&[], output);
+        // Silence brings out the last windows.
+        let missing = self.pushed - self.delivered;
+        if missing > 0 {
+            let len = usize::try_from(missing + self.to_drop).unwrap_or(usize::MAX);
+            self.process(len, &[], &[], output);
         }
         self.worker.stop();
         Ok(Report {
@@ -148,19 +131,24 @@ impl OfflineStream {
         self.delivered
     }
 
-    fn process_block(&mut self, sidechain: &[&[f32]], output: &mut [Vec<f32>]) {
-        let len = self.block.first().map_or(0, Vec::len);
-        let mut io: [&mut [f32]; 2] = [&mut [], &mut []];
-        for (slot, channel) in io.iter_mut().zip(&mut self.block) {
-            *slot = channel;
-        }
-        self.audio.process(&mut io[..self.channels], sidechain);
-        let skip = self.to_drop.min(len as u64) as usize;
-        self.to_drop -= skip as u64;
-        for (out, channel) in output.iter_mut().zip(&self.block) {
-            out.extend_from_slice(&channel[skip..]);
-        }
-        self.delivered += (len - skip) as u64;
+    /// Processes `len` samples and appends what is not latency any more to `output`.
+    fn process(
+        &mut self,
+        len: usize,
+        block: &[&[f32]],
+        sidechain: &[&[f32]],
+        output: &mut [Vec<f32>],
+    ) {
+        let Self { audio, to_drop, delivered, .. } = self;
+        audio.process_into(len, block, sidechain, |piece| {
+            let len = piece.first().map_or(0, Vec::len);
+            let skip = (*to_drop).min(len as u64) as usize;
+            *to_drop -= skip as u64;
+            for (output, channel) in output.iter_mut().zip(piece) {
+                output.extend_from_slice(&channel[skip..]);
+            }
+            *delivered += (len - skip) as u64;
+        });
     }
 }
 
@@ -193,8 +181,8 @@ pub fn render(
     let len = signal.first().map_or(0, Vec::len);
     let mut stream = OfflineStream::new(grid, signal.len(), processor, settings)?;
     let mut output = vec![Vec::with_capacity(len); signal.len()];
-    for start in (0..len).step_by(FLUSH_SAMPLES) {
-        let end = len.min(start + FLUSH_SAMPLES);
+    for start in (0..len).step_by(BLOCK_SAMPLES) {
+        let end = len.min(start + BLOCK_SAMPLES);
         let block: Vec<&[f32]> =
             signal.iter().map(|channel| channel.get(start..end).unwrap_or(&[])).collect();
         stream.push(&block, &mut output)?;

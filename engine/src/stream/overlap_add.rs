@@ -4,14 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::audio_thread::MAX_PIECE_SAMPLES;
 use super::crossfade::{Weight, correlation};
 use super::delay_line::DelayLine;
 use super::grid::Grid;
 use super::shared::StreamStatus;
 use super::window_job::{Outcome, WindowJob};
 
-/// The most samples that are rendered at once.
-pub(super) const PIECE_SAMPLES: usize = 512;
 /// How long a change of the mix takes.
 const MIX_RAMP_MS: f32 = 20.0;
 
@@ -74,7 +73,7 @@ impl OverlapAdd {
         Self {
             status,
             latency,
-            dry: DelayLine::new(channels, latency as usize + PIECE_SAMPLES),
+            dry: DelayLine::new(channels, latency as usize + MAX_PIECE_SAMPLES),
             position: -(latency as i64),
             ready: Vec::with_capacity(jobs),
             source: Source::Dry,
@@ -84,8 +83,8 @@ impl OverlapAdd {
             mix: 1.0,
             mix_target: 1.0,
             mix_step,
-            mix_ramp: vec![0.0; PIECE_SAMPLES],
-            dry_piece: vec![0.0; PIECE_SAMPLES],
+            mix_ramp: vec![0.0; MAX_PIECE_SAMPLES],
+            dry_piece: vec![0.0; MAX_PIECE_SAMPLES],
             grid,
         }
     }
@@ -94,7 +93,7 @@ impl OverlapAdd {
     /// yet.
     pub fn set_mix(&mut self, mix: f32) {
         self.mix_target = mix;
-        if self.position == -(self.latency as i64) {
+        if self.is_fresh() {
             self.mix = mix;
         }
     }
@@ -107,6 +106,11 @@ impl OverlapAdd {
         (self.source, self.fade) = (Source::Dry, None);
         (self.answered, self.due) = (0, 0);
         self.mix = self.mix_target;
+    }
+
+    /// Whether no sample has been rendered since the last reset.
+    pub fn is_fresh(&self) -> bool {
+        self.position == -(self.latency as i64)
     }
 
     /// The host position that is played next.
@@ -129,7 +133,7 @@ impl OverlapAdd {
         Some(job)
     }
 
-    /// Takes one input block of at most [`PIECE_SAMPLES`] into the delay line. Comes before
+    /// Takes one input block of at most [`MAX_PIECE_SAMPLES`] into the delay line. Comes before
     /// [`Self::render`].
     pub fn write(&mut self, block: &[Vec<f32>]) {
         self.dry.write(block);
@@ -268,7 +272,7 @@ impl OverlapAdd {
             }
         }
         for ((out, &dry), &mix) in out.iter_mut().zip(&*dry).zip(&self.mix_ramp) {
-            *out = flush_subnormal(*out * mix + dry * (1.0 - mix));
+            *out = *out * mix + dry * (1.0 - mix);
         }
         self.dry_piece = dry_piece;
     }
@@ -280,9 +284,4 @@ impl OverlapAdd {
         let offset = (self.position as u64 - job.input.segment.start) as usize;
         job.output.wet[channel].get(offset..offset + run)
     }
-}
-
-/// Subnormal numbers are inaudible, slow, and refused by plugin validators.
-pub(super) fn flush_subnormal(sample: f32) -> f32 {
-    if sample.abs() < f32::MIN_POSITIVE { 0.0 } else { sample }
 }

@@ -25,8 +25,9 @@ use crate::{Error, Result};
 const SPAN_WINDOWS_MAX: u64 = 12;
 /// With one, every stream would compute every window.
 const SPAN_WINDOWS_MIN: u64 = 2;
-/// What a stream is handed at once, so that it keeps no more than its own share of the output.
-const PIECE_SAMPLES: usize = 1 << 16;
+/// Samples after which a stream drops what it has delivered outside of its spans, and reports its
+/// progress.
+const KEEP_EVERY_SAMPLES: usize = 1 << 16;
 
 /// Which windows belong to which stream.
 #[derive(Clone, Debug)]
@@ -144,8 +145,8 @@ impl Lane {
     ) -> Result<()> {
         watch.pass(self.output.number, self.output.position)?;
         let len = main.first().map_or(0, Vec::len);
-        for start in (0..len).step_by(PIECE_SAMPLES) {
-            let end = len.min(start + PIECE_SAMPLES);
+        for start in (0..len).step_by(KEEP_EVERY_SAMPLES) {
+            let end = len.min(start + KEEP_EVERY_SAMPLES);
             let [main, beside] = [main, beside].map(|channels| {
                 channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>()
             });

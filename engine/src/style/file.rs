@@ -32,7 +32,7 @@ struct Written {
     style: WrittenStyle,
 }
 
-/// Parsed before the rest, whose format may differ in other versions.
+/// Parsed before the rest, which may have another format in other versions.
 #[derive(Deserialize)]
 struct Outline {
     luthier_style: u32,

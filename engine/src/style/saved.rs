@@ -108,6 +108,8 @@ mod tests {
     #[test]
     fn a_style_is_preserved_exactly() {
         assert_eq!(SavedStyle::read(saved().write()), Some(saved()));
+        let json = serde_json::to_value(saved().write()).expect("JSON");
+        assert!(json["heard"]["levels"].is_string(), "the field name of existing files");
     }
 
     #[test]

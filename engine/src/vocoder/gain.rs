@@ -33,7 +33,7 @@ const FADE_DB_PER_OCTAVE: f32 = 12.0;
 /// Range of image values above the floor in which a target fades in if the content is silent. A
 /// decoder's output for silence is not exactly 0.
 const FADE_IN: f32 = 0.04;
-/// Additional cut of a band whose target is at the floor. The floor means "this level or below",
+/// Additional cut of a band with its target at the floor. The floor means "this level or below",
 /// and a steady residue at the floor is audible in a pause.
 const FLOOR_CUT_DB: f32 = 20.0;
 /// Mel power, at the images' level, below which a band is silent and not corrected.
@@ -79,7 +79,7 @@ impl GainLaw {
         let max_hz = mel.sample_rate_hz as f32 / 2.0;
         let bank = MelFilterbank::with_range(host_rate_hz as f32, n_fft, mel.n_mels, 0.0, max_hz);
         let last = mel.n_mels.saturating_sub(2);
-        let place = |position: f32| {
+        let neighbours = |position: f32| {
             let lower = (position as usize).min(last);
             (lower, position - lower as f32)
         };
@@ -96,7 +96,7 @@ impl GainLaw {
         });
         Self {
             top_weight,
-            bin_bands: bank.bin_positions().into_iter().map(place).collect(),
+            bin_bands: bank.bin_positions().into_iter().map(neighbours).collect(),
             octaves_above: (0..bank.bins()).map(octaves).filter(|&o| o > 0.0).collect(),
             scale: (mel.n_fft as f32 / n_fft as f32).powi(2),
             band_db: vec![0.0; mel.n_mels],

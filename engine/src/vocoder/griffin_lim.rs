@@ -53,9 +53,9 @@ impl GriffinLim {
         self.previous.resize(start.len(), Complex32::default());
     }
 
-    /// One step: synthesises `len` samples, takes the phases of their spectrum with momentum, and
-    /// restores the magnitudes. It works frame by frame, so that a frame's spectrum is still in the
-    /// cache.
+    /// One step: synthesises `len` samples, computes the phases of their spectrum with momentum,
+    /// and restores the magnitudes. It works frame by frame, so that a frame's spectrum is still in
+    /// the cache.
     pub fn step(&mut self, stft: &mut Stft, first_center: isize, len: usize, momentum: f32) {
         let (bins, hop, pull) = (stft.bins(), stft.hop_length(), momentum / (1.0 + momentum));
         let arch = Arch::new();

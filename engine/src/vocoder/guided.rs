@@ -35,10 +35,6 @@ pub const DEFAULT_ITERATIONS: usize = 8;
 /// Frames overlap fourfold, as the model's do by default.
 const FRAMES_PER_WINDOW: usize = 4;
 
-/// Largest valid sample (+80 dBFS). Larger samples are errors; they are clipped to keep sums of
-/// squares finite.
-const SAMPLE_MAX: f32 = 1e4;
-
 /// One window to synthesise.
 #[derive(Clone, Copy)]
 pub struct VocoderRequest<'a> {
@@ -74,8 +70,6 @@ pub struct GuidedVocoder {
     image_hop_samples: f64,
     /// One per channel.
     refine: Vec<GriffinLim>,
-    /// One channel with valid samples.
-    signal: Vec<f32>,
     /// `[channel][frame][bin]`.
     spectra: Vec<Vec<Complex32>>,
     /// Power of one frame, mean over channels.
@@ -94,7 +88,6 @@ impl GuidedVocoder {
             image_hop_samples: mel.hop_length as f64 * f64::from(host_rate_hz)
                 / f64::from(mel.sample_rate_hz),
             refine: Vec::new(),
-            signal: Vec::new(),
             spectra: Vec::new(),
             power: vec![0.0; stft.bins()],
             gain: vec![0.0; stft.bins()],
@@ -111,7 +104,8 @@ impl GuidedVocoder {
 
     /// Synthesises the target into `out`: for each channel of the request, as many samples.
     ///
-    /// Silence stays silence. Any input, also non-finite, has finite output.
+    /// Silence stays silence. Finite input up to a magnitude of 1e4 has finite output. A stream
+    /// bounds its samples ([`crate::stream::sample`]).
     ///
     /// # Panics
     /// If the channels differ in length or the images in size, or an image has no frames.
@@ -146,9 +140,7 @@ impl GuidedVocoder {
     fn analyse(&mut self, channels: &[&[f32]], grid: &FrameSpan) {
         self.spectra.resize_with(channels.len(), Vec::new);
         for (channel, spectrum) in channels.iter().zip(&mut self.spectra) {
-            self.signal.clear();
-            self.signal.extend(channel.iter().map(|&x| sanitize(x)));
-            self.stft.forward(&self.signal, grid.frames, grid.first_center, spectrum);
+            self.stft.forward(channel, grid.frames, grid.first_center, spectrum);
         }
     }
 
@@ -191,12 +183,7 @@ fn mean_power<'a, T: Copy + 'a>(
     }
 }
 
-/// A sample clamped to `SAMPLE_MAX`, or 0 for NaN.
-fn sanitize(x: f32) -> f32 {
-    if x.is_nan() { 0.0 } else { x.clamp(-SAMPLE_MAX, SAMPLE_MAX) }
-}
-
-/// The frames whose windows overlap a span.
+/// The frames that overlap a span.
 struct FrameSpan {
     /// Index of the first frame since reset.
     first_frame: i64,

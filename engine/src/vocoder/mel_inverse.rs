@@ -21,11 +21,11 @@ const UPDATES: usize = 100;
 /// Prevents division by 0; orders of magnitude below the image's floor.
 const TINY: f32 = 1e-12;
 
-/// Non-negative magnitudes (`[frame][bin]`, `n_fft / 2 + 1` bins) whose mel image is `image`.
+/// Non-negative magnitudes (`[frame][bin]`, `n_fft / 2 + 1` bins) with the mel image `image`.
 ///
-/// Many spectra have the same mel. This is the smooth one to which multiplicative updates for the
-/// Kullback-Leibler divergence (Lee and Seung 2001) converge from a flat start. librosa's
-/// `mel_to_stft` minimises the squared error instead, which fits only loud bands well.
+/// Many spectra have the same mel. This one is smooth, because the multiplicative updates
+/// (Kullback-Leibler divergence, Lee and Seung 2001) start from a flat spectrum. In contrast,
+/// `mel_to_stft` of librosa minimises the squared error, which fits only loud bands well.
 ///
 /// # Panics
 /// If `image` does not have `mel.n_mels` bands.

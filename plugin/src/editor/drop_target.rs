@@ -1,30 +1,30 @@
-//! Files that are let go over the window.
+//! Files that are dragged over the window and dropped on it.
 
 use std::path::{Path, PathBuf};
 
 use egui::{Align2, Color32, Rect, StrokeKind, Ui};
 
-use super::file_browser::Wanted;
+use super::file_browser::Purpose;
 use super::theme;
 use crate::shared::{Severity, Shared};
 
-/// What hangs over the window.
+/// The file that is dragged over the window.
 #[derive(Default)]
 pub struct DropTarget {
     hovering: Option<PathBuf>,
 }
 
-/// What a file becomes, by its extension.
-fn kind(path: &Path) -> Option<Wanted> {
+/// How a file is opened, by its extension; `None` for other files.
+fn purpose(path: &Path) -> Option<Purpose> {
     let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
-    [Wanted::Style, Wanted::Model]
+    [Purpose::OpenStyle, Purpose::OpenModel]
         .into_iter()
-        .find(|wanted| wanted.extensions().contains(&extension.as_str()))
+        .find(|purpose| purpose.extensions().contains(&extension.as_str()))
 }
 
-/// The file that is meant: the first that can be opened, else the first.
-fn meant(paths: &[PathBuf]) -> Option<&PathBuf> {
-    paths.iter().find(|path| kind(path).is_some()).or(paths.first())
+/// The first file that can be opened, or the first file.
+fn preferred(paths: &[PathBuf]) -> Option<&PathBuf> {
+    paths.iter().find(|path| purpose(path).is_some()).or(paths.first())
 }
 
 fn name(path: &Path) -> String {
@@ -32,34 +32,37 @@ fn name(path: &Path) -> String {
 }
 
 impl DropTarget {
-    /// Files hang over the window, or (none) no more; says whether one of them can be opened.
+    /// Sets the files that are dragged over the window; empty when they have left it. Returns
+    /// whether one of them can be opened.
     pub fn hover(&mut self, paths: &[PathBuf]) -> bool {
-        self.hovering = meant(paths).cloned();
-        self.hovering.as_deref().and_then(kind).is_some()
+        self.hovering = preferred(paths).cloned();
+        self.hovering.as_deref().and_then(purpose).is_some()
     }
 
-    /// Opens the file that was let go, or says why not; says whether it is opened.
-    pub fn take(&mut self, paths: &[PathBuf], shared: &Shared) -> bool {
+    /// Opens one of the dropped files or shows a warning. Returns whether one can be opened.
+    pub fn accept(&mut self, paths: &[PathBuf], shared: &Shared) -> bool {
         self.hovering = None;
-        let Some(path) = meant(paths) else { return false };
-        let Some(wanted) = kind(path) else {
-            let known = "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) or a model (.safetensors)";
-            shared.notify(Severity::Warning, format!("{} is not {known}.", name(path)));
+        let Some(path) = preferred(paths) else { return false };
+        let Some(purpose) = purpose(path) else {
+            let supported = "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) \
+                             or a model (.safetensors)";
+            let text = format!("Cannot open {}. Drop {supported}.", name(path));
+            shared.notify(Severity::Warning, text);
             return false;
         };
-        shared.request(wanted.request(path.clone()));
+        shared.request(purpose.request(path.clone()));
         true
     }
 
-    /// Says over `rect` what will become of the file.
+    /// Covers `rect` with the effect of a drop while a file is dragged over the window.
     pub fn show(&self, ui: &Ui, rect: Rect) {
         let Some(path) = &self.hovering else { return };
-        let (text, color) = match kind(path) {
-            Some(Wanted::Model) => {
-                (format!("Let go to play with the model {}", name(path)), theme::ACCENT)
+        let (text, color) = match purpose(path) {
+            Some(Purpose::OpenModel) => {
+                (format!("Drop to load {} as the model", name(path)), theme::ACCENT)
             }
-            Some(_) => (format!("Let go to play in the sound of {}", name(path)), theme::ACCENT),
-            None => (format!("{} cannot be opened here", name(path)), theme::WARNING),
+            Some(_) => (format!("Drop to use {} as the style", name(path)), theme::ACCENT),
+            None => (format!("{} is not a supported file", name(path)), theme::WARNING),
         };
         let painter = ui.painter();
         painter.rect_filled(rect, theme::ROUNDING, Color32::from_black_alpha(210));

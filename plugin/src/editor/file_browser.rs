@@ -1,5 +1,5 @@
-//! A list of folders and files inside of the window: no second window for a host to lose, no thread
-//! that outlives it.
+//! A list of folders and files inside the window. A system dialog could stay open behind the host
+//! and would need its own thread.
 
 use std::path::{Path, PathBuf};
 
@@ -10,86 +10,86 @@ use super::theme;
 use crate::project::Keep;
 use crate::shared::Request;
 
-/// What is looked for.
+/// What the chosen file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// A recording whose sound becomes a style.
-    Style,
-    /// A model file.
-    Model,
-    /// A place for one of the project's styles.
-    Save(Keep),
+pub enum Purpose {
+    /// Open a recording or a saved style.
+    OpenStyle,
+    /// Open a model file.
+    OpenModel,
+    /// Save one of the project's styles.
+    SaveStyle(Keep),
 }
 
-impl Wanted {
-    /// What the names of such files end with.
+impl Purpose {
+    /// Extensions of the files that are listed, in lower case without the dot.
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
-            Self::Style => &["wav", "flac", "mp3", "ogg", file::EXTENSION],
-            Self::Model => &["safetensors"],
-            Self::Save(_) => &[file::EXTENSION],
+            Self::OpenStyle => &["wav", "flac", "mp3", "ogg", file::EXTENSION],
+            Self::OpenModel => &["safetensors"],
+            Self::SaveStyle(_) => &[file::EXTENSION],
         }
     }
 
-    /// What a file of this kind asks for.
+    /// The request for a chosen file.
     pub fn request(self, path: PathBuf) -> Request {
         match self {
-            Self::Style => Request::LoadStyle(path),
-            Self::Model => Request::LoadModel(path),
-            Self::Save(keep) => Request::SaveStyle(keep, path),
+            Self::OpenStyle => Request::LoadStyle(path),
+            Self::OpenModel => Request::LoadModel(path),
+            Self::SaveStyle(keep) => Request::SaveStyle(keep, path),
         }
     }
 
     fn title(self) -> &'static str {
         match self {
-            Self::Style => "Style from a recording (WAV, FLAC, MP3, OGG) or a saved style",
-            Self::Model => "Model file (.safetensors)",
-            Self::Save(_) => "Save this style",
+            Self::OpenStyle => "Open a recording (WAV, FLAC, MP3, OGG) or a saved style (.luthier)",
+            Self::OpenModel => "Open a model (.safetensors)",
+            Self::SaveStyle(_) => "Save the style (.luthier)",
         }
     }
 }
 
-/// What the user did.
+/// How the user closed the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Chose a file.
+pub enum Outcome {
+    /// A file was chosen.
     Chosen(PathBuf),
-    /// Went back.
+    /// No file was chosen.
     Cancelled,
 }
 
 /// An open list.
 pub struct FileBrowser {
-    wanted: Wanted,
+    purpose: Purpose,
     folder: PathBuf,
-    /// Where the user's styles are kept.
+    /// Folder of the user's saved styles.
     my_styles: PathBuf,
-    /// What is typed at the top.
+    /// Path in the text field.
     typed: String,
-    /// Folders first, each sorted by name; or why there is none.
+    /// Paths and whether they are folders: folders first, each sorted by name. Or an error message.
     entries: Result<Vec<(PathBuf, bool)>, String>,
 }
 
 impl FileBrowser {
-    /// Opens the list in `folder`, or where the user's styles are kept if one is to be saved.
-    pub fn new(wanted: Wanted, folder: PathBuf, my_styles: PathBuf) -> Self {
+    /// Opens the list in `folder`, or in `my_styles` if a style is to be saved.
+    pub fn new(purpose: Purpose, folder: PathBuf, my_styles: PathBuf) -> Self {
         let mut browser =
-            Self { wanted, folder, my_styles, typed: String::new(), entries: Ok(Vec::new()) };
-        match wanted {
-            Wanted::Save(_) => browser.enter_my_styles(),
-            Wanted::Style | Wanted::Model => browser.read(),
+            Self { purpose, folder, my_styles, typed: String::new(), entries: Ok(Vec::new()) };
+        match purpose {
+            Purpose::SaveStyle(_) => browser.enter_my_styles(),
+            Purpose::OpenStyle | Purpose::OpenModel => browser.read(),
         }
         browser
     }
 
-    /// Where the next one may begin.
+    /// The listed folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What it looks for.
-    pub fn wanted(&self) -> Wanted {
-        self.wanted
+    /// What the chosen file is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     fn enter(&mut self, folder: PathBuf) {
@@ -98,24 +98,24 @@ impl FileBrowser {
     }
 
     fn read(&mut self) {
-        let typed = match self.wanted {
-            Wanted::Save(_) => self.folder.join("My style").with_extension(file::EXTENSION),
-            Wanted::Style | Wanted::Model => self.folder.clone(),
+        let typed = match self.purpose {
+            Purpose::SaveStyle(_) => self.folder.join("My style").with_extension(file::EXTENSION),
+            Purpose::OpenStyle | Purpose::OpenModel => self.folder.clone(),
         };
         self.typed = typed.display().to_string();
-        self.entries = entries(&self.folder, self.wanted.extensions())
-            .map_err(|error| format!("This folder cannot be read: {error}."));
+        self.entries = entries(&self.folder, self.purpose.extensions())
+            .map_err(|error| format!("Cannot read this folder: {error}. Choose another one."));
     }
 
-    /// Draws the list; answers once the user has decided.
-    pub fn show(&mut self, ui: &mut Ui) -> Option<Answer> {
-        let mut answer =
-            ui.input(|input| input.key_pressed(Key::Escape)).then_some(Answer::Cancelled);
+    /// Draws the list. Returns `Some` when the user closes it.
+    pub fn show(&mut self, ui: &mut Ui) -> Option<Outcome> {
+        let mut outcome =
+            ui.input(|input| input.key_pressed(Key::Escape)).then_some(Outcome::Cancelled);
         ui.horizontal(|ui| {
-            ui.label(RichText::new(self.wanted.title()).font(theme::NAME));
+            ui.label(RichText::new(self.purpose.title()).font(theme::NAME));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Cancel").clicked() {
-                    answer = Some(Answer::Cancelled);
+                    outcome = Some(Outcome::Cancelled);
                 }
             });
         });
@@ -125,43 +125,44 @@ impl FileBrowser {
             {
                 self.enter(parent);
             }
-            if self.wanted != Wanted::Model && ui.button("My styles").clicked() {
+            if self.purpose != Purpose::OpenModel && ui.button("My styles").clicked() {
                 self.enter_my_styles();
             }
-            answer = self.field(ui).or(answer.take());
+            outcome = self.field(ui).or(outcome.take());
         });
         ui.separator();
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            answer = self.list(ui).or(answer.take());
+            outcome = self.list(ui).or(outcome.take());
         });
-        answer
+        outcome
     }
 
-    /// What can be typed instead of clicked, and the button that saves.
-    fn field(&mut self, ui: &mut Ui) -> Option<Answer> {
-        let saves = matches!(self.wanted, Wanted::Save(_));
+    /// The text field for a path and, when saving, the button that saves.
+    fn field(&mut self, ui: &mut Ui) -> Option<Outcome> {
+        let saves = matches!(self.purpose, Purpose::SaveStyle(_));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let there = Path::new(self.typed.trim()).is_file();
-            let pressed = saves && ui.button(if there { "Replace" } else { "Save" }).clicked();
+            let exists = Path::new(self.typed.trim()).is_file();
+            let pressed = saves && ui.button(if exists { "Replace" } else { "Save" }).clicked();
             let field = ui.add(TextEdit::singleline(&mut self.typed).desired_width(f32::INFINITY));
             let entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-            // What is there already is replaced by the button alone, which says so.
-            (pressed || (entered && !(saves && there))).then(|| PathBuf::from(self.typed.trim()))
+            // Enter never replaces a file: only the button warns that the file exists.
+            (pressed || (entered && !(saves && exists))).then(|| PathBuf::from(self.typed.trim()))
         })
         .inner
         .and_then(|path| self.go(path))
     }
 
     fn enter_my_styles(&mut self) {
-        // Where it cannot be made, the list says so.
+        // If this fails, the list shows that the folder cannot be read.
         let _ = std::fs::create_dir_all(&self.my_styles);
         self.enter(self.my_styles.clone());
     }
 
-    fn list(&mut self, ui: &mut Ui) -> Option<Answer> {
+    fn list(&mut self, ui: &mut Ui) -> Option<Outcome> {
         let entries = match &self.entries {
             Ok(entries) if entries.is_empty() => {
-                ui.label(RichText::new("Nothing of that kind is here.").color(theme::FAINT));
+                let text = "This folder contains no matching files.";
+                ui.label(RichText::new(text).color(theme::FAINT));
                 return None;
             }
             Ok(entries) => entries,
@@ -180,7 +181,7 @@ impl FileBrowser {
             }
         }
         let path = chosen?;
-        if matches!(self.wanted, Wanted::Save(_)) && !path.is_dir() {
+        if matches!(self.purpose, Purpose::SaveStyle(_)) && !path.is_dir() {
             self.typed = path.display().to_string();
             return None;
         }
@@ -188,19 +189,21 @@ impl FileBrowser {
     }
 
     /// Enters a folder or chooses a file.
-    fn go(&mut self, path: PathBuf) -> Option<Answer> {
+    fn go(&mut self, path: PathBuf) -> Option<Outcome> {
         if path.is_dir() {
             self.enter(path);
             return None;
         }
-        Some(Answer::Chosen(match self.wanted {
-            Wanted::Save(_) if !file::is_style(&path) => path.with_added_extension(file::EXTENSION),
+        Some(Outcome::Chosen(match self.purpose {
+            Purpose::SaveStyle(_) if !file::is_style(&path) => {
+                path.with_added_extension(file::EXTENSION)
+            }
             _ => path,
         }))
     }
 }
 
-/// Folders, then files with one of the extensions; hidden ones are left out.
+/// Folders, then files with one of the extensions, without hidden ones.
 fn entries(folder: &Path, extensions: &[&str]) -> std::io::Result<Vec<(PathBuf, bool)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -225,35 +228,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_come_first_and_other_files_not_at_all() {
-        let kept = tempfile::tempdir().expect("a folder");
-        let folder = kept.path().to_path_buf();
+    fn folders_are_listed_first_and_other_files_are_hidden() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = temporary.path().to_path_buf();
         std::fs::create_dir_all(folder.join("zebra")).expect("a folder");
         for name in ["b.WAV", "A.flac", "text.txt", ".hidden.wav"] {
             std::fs::write(folder.join(name), "").expect("a file");
         }
-        let mut browser = FileBrowser::new(Wanted::Style, folder.clone(), folder.join("styles"));
+        let mut browser = FileBrowser::new(Purpose::OpenStyle, folder.clone(), folder.join("s"));
         let names: Vec<String> =
             browser.entries.as_ref().expect("entries").iter().map(named).collect();
         assert_eq!(names, ["zebra", "A.flac", "b.WAV"]);
         assert_eq!(browser.go(folder.join("zebra")), None);
         assert_eq!(browser.folder(), folder.join("zebra"));
-        assert_eq!(browser.go(folder.join("b.WAV")), Some(Answer::Chosen(folder.join("b.WAV"))));
+        assert_eq!(browser.go(folder.join("b.WAV")), Some(Outcome::Chosen(folder.join("b.WAV"))));
         browser.enter(folder.join("nowhere"));
         assert!(browser.entries.is_err());
     }
 
     #[test]
     fn a_style_is_saved_under_the_right_name() {
-        let kept = tempfile::tempdir().expect("a folder");
-        let (folder, styles) = (kept.path().to_path_buf(), kept.path().join("styles"));
-        let mut browser = FileBrowser::new(Wanted::Save(Keep::File), folder, styles.clone());
-        assert_eq!(browser.folder(), styles, "made where it was missing");
+        let temporary = tempfile::tempdir().expect("a folder");
+        let (folder, styles) = (temporary.path().to_path_buf(), temporary.path().join("styles"));
+        let mut browser = FileBrowser::new(Purpose::SaveStyle(Keep::File), folder, styles.clone());
+        assert_eq!(browser.folder(), styles, "a missing folder is created");
         assert_eq!(browser.typed, styles.join("My style.luthier").display().to_string());
         for typed in ["Cello no. 2", "Cello no. 2.luthier"] {
             assert_eq!(
                 browser.go(styles.join(typed)),
-                Some(Answer::Chosen(styles.join("Cello no. 2.luthier")))
+                Some(Outcome::Chosen(styles.join("Cello no. 2.luthier")))
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What a host must hear when the user changes a parameter.
+//! Parameter changes as hosts expect them: a begin, the value and an end.
 
 use nice_plug::prelude::{Param, ParamSetter};
 

@@ -1,5 +1,5 @@
-//! A knob for a parameter: drag, fine with Shift, arrow keys, double-click for the default, a click
-//! on the value to type it.
+//! A knob for a parameter. Drag it, hold Shift for fine steps, or use the arrow keys. A double
+//! click resets it. A click on the value opens a text field.
 
 use std::f32::consts::PI;
 
@@ -17,33 +17,34 @@ use super::{gesture, theme};
 /// Width and height, in points.
 pub const SIZE: Vec2 = vec2(70.0, 92.0);
 const RADIUS: f32 = 21.0;
-/// The range is this many points of dragging.
+/// Drag distance for the whole range, in points.
 const DRAG_POINTS: f32 = 180.0;
-/// Shift makes it so many times finer.
-const FINE: f32 = 8.0;
-/// The dial leaves a gap of a quarter turn at the bottom.
-const FROM: f32 = 0.75 * PI;
-const TURN: f32 = 1.5 * PI;
+/// Shift divides the drag speed by this factor.
+const FINE_FACTOR: f32 = 8.0;
+/// Angle of the minimum in radians, clockwise from the right: the dial has a gap at the bottom.
+const START_ANGLE: f32 = 0.75 * PI;
+/// Angle from the minimum to the maximum, in radians.
+const SWEEP_ANGLE: f32 = 1.5 * PI;
 
 /// The widget.
 pub struct Knob<'a, P: Param> {
     param: &'a P,
     setter: &'a ParamSetter<'a>,
-    explanation: &'a str,
+    tooltip: &'a str,
 }
 
 impl<'a, P: Param> Knob<'a, P> {
-    /// Turns `param`; `explanation` is shown when the pointer rests.
-    pub fn new(param: &'a P, setter: &'a ParamSetter<'a>, explanation: &'a str) -> Self {
-        Self { param, setter, explanation }
+    /// A knob that sets `param`.
+    pub fn new(param: &'a P, setter: &'a ParamSetter<'a>, tooltip: &'a str) -> Self {
+        Self { param, setter, tooltip }
     }
 
     fn set(&self, normalized: f32) {
         gesture::set(self.setter, self.param, self.param.preview_plain(normalized.clamp(0.0, 1.0)));
     }
 
-    /// Follows the pointer. The place of the hand is kept by itself, so that a parameter with steps
-    /// can be dragged slowly.
+    /// Follows the pointer. The dragged value is stored without rounding to steps, because slow
+    /// movements would otherwise never reach the next step.
     fn drag(&self, ui: &Ui, response: &Response) {
         if response.drag_started() {
             self.setter.begin_set_parameter(self.param);
@@ -51,14 +52,14 @@ impl<'a, P: Param> Knob<'a, P> {
             ui.data_mut(|data| data.insert_temp(response.id, start));
         }
         if response.dragged() {
-            let fine = if ui.input(|input| input.modifiers.shift) { FINE } else { 1.0 };
+            let fine = if ui.input(|input| input.modifiers.shift) { FINE_FACTOR } else { 1.0 };
             let moved = (response.drag_delta().x - response.drag_delta().y) / (DRAG_POINTS * fine);
-            let hand = ui.data_mut(|data| {
-                let hand = data.get_temp_mut_or(response.id, 0.0f32);
-                *hand = (*hand + moved).clamp(0.0, 1.0);
-                *hand
+            let dragged = ui.data_mut(|data| {
+                let dragged = data.get_temp_mut_or(response.id, 0.0f32);
+                *dragged = (*dragged + moved).clamp(0.0, 1.0);
+                *dragged
             });
-            self.setter.set_parameter_normalized(self.param, hand);
+            self.setter.set_parameter_normalized(self.param, dragged);
         }
         if response.drag_stopped() {
             self.setter.end_set_parameter(self.param);
@@ -86,22 +87,22 @@ impl<'a, P: Param> Knob<'a, P> {
     fn draw(&self, ui: &Ui, response: &Response, centre: Pos2) {
         let painter = ui.painter();
         let value = self.param.unmodulated_normalized_value();
-        let lively = response.hovered() || response.dragged() || response.has_focus();
+        let highlighted = response.hovered() || response.dragged() || response.has_focus();
         painter.circle_filled(
             centre,
             RADIUS - 5.0,
-            if lively { theme::LINE } else { theme::RAISED },
+            if highlighted { theme::LINE } else { theme::RAISED },
         );
         painter.add(arc(centre, 0.0, 1.0, Stroke::new(3.0, theme::RAISED)));
-        // From the default, so that one sees at a glance what was changed and where to.
+        // The arc starts at the default if that is in the middle, to show the sign of the change.
         let default = self.param.default_normalized_value();
         let from = if default > 0.25 && default < 0.75 { default } else { 0.0 };
         painter.add(arc(centre, from.min(value), from.max(value), Stroke::new(3.0, theme::ACCENT)));
-        let tip = towards(centre, value, RADIUS - 7.0);
-        painter.line_segment([towards(centre, value, 5.0), tip], Stroke::new(2.0, theme::TEXT));
+        let tip = polar(centre, value, RADIUS - 7.0);
+        painter.line_segment([polar(centre, value, 5.0), tip], Stroke::new(2.0, theme::TEXT));
     }
 
-    /// The value as text; a field to type in while it is edited.
+    /// The value as text, or a text field while it is edited.
     fn value(&self, ui: &mut Ui, rect: Rect, id: Id) {
         let editing = ui.data(|data| data.get_temp::<String>(id));
         let Some(mut text) = editing else {
@@ -147,7 +148,7 @@ impl<P: Param> Widget for Knob<'_, P> {
         let id = ui.scope_id().with(self.param.name());
         let dial = Rect::from_center_size(centre, Vec2::splat(2.0 * RADIUS));
         let response = ui.interact(dial, id, Sense::click_and_drag());
-        // Arrow keys belong to the knob while it has them, and do not move the focus.
+        // egui moves the focus with the sideways arrow keys, even from a focused knob.
         if response.has_focus() {
             ui.input_mut(|input| input.events.retain(|event| !is_sideways(event)));
         }
@@ -157,12 +158,13 @@ impl<P: Param> Widget for Knob<'_, P> {
         let value =
             Rect::from_center_size(pos2(rect.center().x, rect.bottom() - 10.0), vec2(SIZE.x, 18.0));
         self.value(ui, value, id.with("value"));
-        let help = "Drag (Shift: finer) or arrow keys; double-click for the default; click the value to type it.";
-        response.on_hover_text(format!("{}\n{help}", self.explanation))
+        let help = "Drag (Shift: fine steps) or use the arrow keys. Double-click to reset. \
+                    Click the value to type a number.";
+        response.on_hover_text(format!("{}\n{help}", self.tooltip))
     }
 }
 
-/// Gives a field the keyboard, with its text selected: what is typed takes its place.
+/// Focuses a text field and selects its text, so that typing replaces it.
 fn select_all(ui: &Ui, field: Id, characters: usize) {
     let mut state = TextEditState::default();
     let all = CCursorRange::two(CCursor::new(0), CCursor::new(characters));
@@ -175,12 +177,13 @@ fn is_sideways(event: &Event) -> bool {
     matches!(event, Event::Key { key: Key::ArrowLeft | Key::ArrowRight, .. })
 }
 
-fn towards(centre: Pos2, value: f32, distance: f32) -> Pos2 {
-    centre + Vec2::angled(FROM + TURN * value) * distance
+/// The point at a normalised value's angle and a distance in points from the centre.
+fn polar(centre: Pos2, value: f32, distance: f32) -> Pos2 {
+    centre + Vec2::angled(START_ANGLE + SWEEP_ANGLE * value) * distance
 }
 
 fn arc(centre: Pos2, from: f32, to: f32, stroke: Stroke) -> PathShape {
     let pieces = (((to - from) * 48.0).ceil() as usize).max(1);
-    let point = |i| towards(centre, from + (to - from) * i as f32 / pieces as f32, RADIUS);
+    let point = |i| polar(centre, from + (to - from) * i as f32 / pieces as f32, RADIUS);
     PathShape::line((0..=pieces).map(point).collect(), stroke)
 }

@@ -1,4 +1,4 @@
-//! A peak meter: up at once, down by 24 dB a second.
+//! A peak meter that rises at once and falls by 24 dB per second.
 
 use egui::{Align2, Color32, Rect, Ui, pos2, vec2};
 
@@ -8,7 +8,7 @@ use crate::shared::AtomicLevel;
 const FALL_DB_PER_SECOND: f32 = 24.0;
 const FLOOR_DB: f32 = -60.0;
 
-/// What a meter shows.
+/// The shown levels of two channels, in dB relative to full scale.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
     shown_db: [f32; 2],
@@ -21,20 +21,20 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Takes the peaks that have come, after `seconds`.
-    pub fn follow(&mut self, peaks: &[AtomicLevel; 2], seconds: f32) {
+    /// Updates the levels with the peaks of the last `seconds` and resets the peaks.
+    pub fn update(&mut self, peaks: &[AtomicLevel; 2], seconds: f32) {
         for (shown, peak) in self.shown_db.iter_mut().zip(peaks) {
             let fallen = *shown - FALL_DB_PER_SECOND * seconds;
             *shown = (20.0 * peak.take().log10()).max(fallen).max(FLOOR_DB);
         }
     }
 
-    /// Whether anything sounds.
-    pub fn sounds(&self) -> bool {
+    /// Whether a channel is above the floor by more than 1 dB.
+    pub fn has_signal(&self) -> bool {
         self.shown_db.iter().any(|&db| db > FLOOR_DB + 1.0)
     }
 
-    /// A bar a channel, one above the other, behind a name.
+    /// Draws the name, and right of it one bar per channel.
     pub fn show(&self, ui: &Ui, rect: Rect, name: &str, color: Color32) {
         let painter = ui.painter();
         let label = pos2(rect.left(), rect.center().y);
@@ -61,12 +61,12 @@ mod tests {
         let peaks: [AtomicLevel; 2] = Default::default();
         let mut meter = Meter::default();
         peaks[0].raise(1.0);
-        meter.follow(&peaks, 0.01);
+        meter.update(&peaks, 0.01);
         assert_eq!(meter.shown_db, [0.0, FLOOR_DB]);
-        meter.follow(&peaks, 0.5);
+        meter.update(&peaks, 0.5);
         assert_eq!(meter.shown_db, [-12.0, FLOOR_DB]);
-        assert!(meter.sounds());
-        meter.follow(&peaks, 60.0);
-        assert!(!meter.sounds());
+        assert!(meter.has_signal());
+        meter.update(&peaks, 60.0);
+        assert!(!meter.has_signal());
     }
 }

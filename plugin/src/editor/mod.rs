@@ -1,20 +1,20 @@
-//! The plugin's window: reads [`Shared`], sets [`LuthierParams`], asks by [`Request`].
+//! The plugin's window: reads [`Shared`], sets [`LuthierParams`] and sends [`Request`]s.
 //!
-//! From top to bottom: name, meters and message; the styles; before and after; the controls; the
-//! status line. It draws as often as the screen does and touches nothing that the audio thread
-//! could wait for. Files can be let go over it.
+//! From top to bottom: header with name, message and meters; styles; spectrograms before and after;
+//! controls; status line. It draws at the refresh rate of the screen and holds no lock that the
+//! audio thread needs. Files can be dropped on it.
 
 mod drop_target;
 mod file_browser;
 mod gesture;
 mod knob;
 mod meter;
-mod portrait;
 mod spectrogram;
 mod status_line;
 mod style_picker;
 mod switch;
 mod theme;
+mod thumbnail;
 pub mod window;
 
 #[cfg(test)]
@@ -25,8 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use egui::{
-    Align, CentralPanel, Context, Frame as Ground, Layout, Rect, RichText, Ui, UiBuilder, pos2,
-    vec2,
+    Align, CentralPanel, Context, Frame, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2,
 };
 use nice_plug::context::gui::GuiContext;
 use nice_plug::prelude::ParamSetter;
@@ -35,50 +34,53 @@ use crate::params::{Latency, LuthierParams, Steps};
 use crate::shared::{Request, Severity, Shared};
 use crate::style_slot::{CAPTURED, FILE};
 use drop_target::DropTarget;
-use file_browser::{Answer, FileBrowser, Wanted};
+use file_browser::{FileBrowser, Outcome, Purpose};
 use knob::Knob;
 use meter::Meter;
-use portrait::Portraits;
 use spectrogram::Spectrograms;
 use style_picker::StylePicker;
+use thumbnail::Thumbnails;
 
+// Heights of the rows, in points.
 const HEADER: f32 = 34.0;
 const STYLES: f32 = 132.0;
 const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
+/// Width of the meters in the header, in points.
+const METERS_WIDTH: f32 = 190.0;
 
-/// What a user must know who has chosen another latency: a host asks for it when it activates a
-/// plugin, and then trusts it.
-const RESTART: &str = "The new latency holds from when the host restarts the plugin, as it is asked to; where it does not, switch it off and on.";
+/// Notice after a change of the latency mode: hosts read the latency only at activation.
+const RESTART_NOTICE: &str = "The new latency takes effect when the host restarts the plugin. \
+                              If it does not, disable and re-enable the plugin.";
 
-/// What is drawn.
+/// State and contents of the editor.
 pub struct EditorApp {
     params: Arc<LuthierParams>,
     shared: Arc<Shared>,
-    /// While the window is open.
+    /// `None` while the window is closed.
     host: Option<GuiContext>,
-    portraits: Portraits,
+    thumbnails: Thumbnails,
     spectrograms: Spectrograms,
     meters: [Meter; 3],
     browser: Option<FileBrowser>,
     drop_target: DropTarget,
-    /// Where the last file was chosen.
+    /// Folder of the last chosen file.
     folder: PathBuf,
-    /// Where the user's styles are kept.
+    /// Folder of the user's saved styles.
     styles_folder: PathBuf,
-    /// Captures and style files that have been seen: a new one is chosen at once.
+    /// Numbers of captures and style files in the last frame.
     seen: [u64; 2],
 }
 
 impl EditorApp {
-    /// Shows one instance.
+    /// A closed editor of one instance.
     pub fn new(params: Arc<LuthierParams>, shared: Arc<Shared>) -> Self {
-        let seen = counts(&shared);
+        let seen = style_counts(&shared);
         Self {
             params,
             shared,
             host: None,
-            portraits: Portraits::default(),
+            thumbnails: Thumbnails::default(),
             spectrograms: Spectrograms::default(),
             meters: Default::default(),
             browser: None,
@@ -89,46 +91,47 @@ impl EditorApp {
         }
     }
 
-    /// The window stands.
+    /// Called when the window opens.
     fn open(&mut self, context: &Context, host: GuiContext) {
         theme::apply(context);
-        self.forget_textures();
+        self.clear_textures();
         self.host = Some(host);
     }
 
-    /// The window is gone.
+    /// Called when the window closes.
     fn close(&mut self) {
         self.host = None;
         self.browser = None;
         self.drop_target = DropTarget::default();
-        self.forget_textures();
+        self.clear_textures();
     }
 
-    /// Files hang over the window, or (none) no more; says whether one of them can be opened.
+    /// Sets the files that are dragged over the window; empty when they have left it. Returns
+    /// whether one of them can be opened.
     fn hover(&mut self, paths: &[PathBuf]) -> bool {
         self.drop_target.hover(paths)
     }
 
-    /// Files were let go over the window; says whether one of them is opened.
+    /// Opens one of the files that were dropped on the window. Returns whether one can be opened.
     fn drop_files(&mut self, paths: &[PathBuf]) -> bool {
-        let opened = self.drop_target.take(paths, &self.shared);
+        let opened = self.drop_target.accept(paths, &self.shared);
         if opened {
             self.browser = None;
         }
         opened
     }
 
-    /// Textures belong to the window that is gone.
-    fn forget_textures(&mut self) {
-        self.portraits = Portraits::default();
+    /// Drops the textures, which belong to one window's context.
+    fn clear_textures(&mut self) {
+        self.thumbnails = Thumbnails::default();
         self.spectrograms = Spectrograms::default();
     }
 
-    /// Draws one frame, and asks for the next.
+    /// Draws one frame and requests the next.
     fn show(&mut self, ui: &mut Ui) {
         let Some(host) = self.host.clone() else { return };
-        let ground = Ground::NONE.fill(theme::GROUND);
-        CentralPanel::default().frame(ground).show(ui, |ui| self.everything(ui, &host));
+        let frame = Frame::NONE.fill(theme::BACKGROUND);
+        CentralPanel::default().frame(frame).show(ui, |ui| self.contents(ui, &host));
         let rendering = self.shared.status.offline.load(Relaxed);
         if !rendering && self.shared.restart.is_due(self.params.latency.value()) {
             host.request_restart();
@@ -136,9 +139,9 @@ impl EditorApp {
         ui.ctx().request_repaint();
     }
 
-    /// Whoever captures or opens something wants to hear it.
-    fn choose_what_is_new(&mut self, setter: &ParamSetter) {
-        let now = counts(&self.shared);
+    /// Selects a style that was captured or opened since the last frame.
+    fn select_new_style(&mut self, setter: &ParamSetter) {
+        let now = style_counts(&self.shared);
         for (i, slot) in [CAPTURED, FILE].into_iter().enumerate() {
             if now[i] != self.seen[i] {
                 gesture::set(setter, &self.params.style, slot);
@@ -157,15 +160,14 @@ impl EditorApp {
         let place = pos2(rect.left(), rect.center().y - name.size().y / 2.0);
         let text_left = place.x + name.size().x + 20.0;
         painter.galley(place, name, theme::ACCENT);
-        let meters = [("Input", theme::ACCENT), ("Output", theme::ACCENT)];
-        let width = 190.0;
-        for (i, (name, color)) in meters.into_iter().enumerate() {
-            let left = rect.right() - (2 - i) as f32 * width - (1 - i) as f32 * 16.0;
-            let bar = Rect::from_min_size(pos2(left, rect.center().y - 5.0), vec2(width, 10.0));
-            self.meters[i].show(ui, bar, name, color);
+        let meters_left = rect.right() - METERS_WIDTH;
+        for (i, name) in ["Input", "Output"].into_iter().enumerate() {
+            let top = rect.top() + (i as f32 + 0.5) * rect.height() / 2.0 - 5.0;
+            let bar = Rect::from_min_size(pos2(meters_left, top), vec2(METERS_WIDTH, 10.0));
+            self.meters[i].show(ui, bar, name, theme::ACCENT);
         }
-        let message = rect.with_min_x(text_left).with_max_x(rect.right() - 2.0 * width - 36.0);
-        inside(ui, message, |ui| self.message(ui));
+        let message = rect.with_min_x(text_left).with_max_x(meters_left - 20.0);
+        in_rect(ui, message, |ui| self.message(ui));
     }
 
     fn message(&self, ui: &mut Ui) {
@@ -175,7 +177,7 @@ impl EditorApp {
             Severity::Warning => theme::WARNING,
         };
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            if ui.small_button("\u{d7}").on_hover_text("Understood").clicked() {
+            if ui.small_button("\u{d7}").on_hover_text("Close this message.").clicked() {
                 self.shared.words.lock().message = None;
             }
             let text = RichText::new(&message.text).font(theme::SMALL).color(color);
@@ -188,16 +190,16 @@ impl EditorApp {
             params: &self.params,
             shared: &self.shared,
             setter,
-            portraits: &self.portraits,
+            thumbnails: &self.thumbnails,
             sidechain: &self.meters[2],
         };
-        if let Some(wanted) = picker.show(ui, rect) {
+        if let Some(purpose) = picker.show(ui, rect) {
             self.browser =
-                Some(FileBrowser::new(wanted, self.folder.clone(), self.styles_folder.clone()));
+                Some(FileBrowser::new(purpose, self.folder.clone(), self.styles_folder.clone()));
         }
     }
 
-    fn sound(&mut self, ui: &mut Ui, rect: Rect) {
+    fn spectrograms(&mut self, ui: &mut Ui, rect: Rect) {
         let status = &self.shared.status;
         let (position, rate) = (status.position.load(Relaxed), status.sample_rate_hz.load(Relaxed));
         let style = self.shared.words.lock().style.clone();
@@ -211,17 +213,17 @@ impl EditorApp {
         self.spectrograms.show(ui, rect, &pictures, position, rate, &after);
     }
 
-    fn browse(&mut self, ui: &mut Ui, rect: Rect) {
+    fn browser(&mut self, ui: &mut Ui, rect: Rect) {
         let Some(browser) = &mut self.browser else { return };
         ui.painter().rect_filled(rect, theme::ROUNDING, theme::PANEL);
-        let Some(answer) = inside(ui, rect.shrink(12.0), |ui| browser.show(ui)) else { return };
-        let wanted = browser.wanted();
-        if !matches!(wanted, Wanted::Save(_)) {
+        let Some(outcome) = in_rect(ui, rect.shrink(12.0), |ui| browser.show(ui)) else { return };
+        let purpose = browser.purpose();
+        if !matches!(purpose, Purpose::SaveStyle(_)) {
             self.folder = browser.folder().to_path_buf();
         }
         self.browser = None;
-        if let Answer::Chosen(path) = answer {
-            self.shared.request(wanted.request(path));
+        if let Outcome::Chosen(path) = outcome {
+            self.shared.request(purpose.request(path));
         }
     }
 
@@ -232,24 +234,26 @@ impl EditorApp {
             ui.add(Knob::new(
                 &params.strength,
                 setter,
-                "How much is played anew: 0 % is the input's own sound.",
+                "How much of the input the model replaces. 0 % keeps the sound of the input.",
             ));
             ui.add(Knob::new(
                 &params.mix,
                 setter,
-                "Between the delayed input (0 %) and the new instrument (100 %).",
+                "Balance of dry and wet. 0 % is the delayed input, 100 % is the new instrument.",
             ));
             ui.add(Knob::new(
                 &params.guidance,
                 setter,
-                "How strongly the style is insisted on; above 1 it costs twice the time.",
+                "How strongly the style is applied. \
+                 Any value other than 1 doubles the time of a step.",
             ));
-            ui.add(Knob::new(&params.input_gain, setter, "Gain before everything."));
-            ui.add(Knob::new(&params.output_gain, setter, "Gain after everything."));
+            ui.add(Knob::new(&params.input_gain, setter, "Gain before the transfer."));
+            ui.add(Knob::new(&params.output_gain, setter, "Gain after the transfer."));
             ui.add(Knob::new(
                 &params.seed,
                 setter,
-                "Another number is another take. The same number is the same take, always.",
+                "Another seed renders another variation. \
+                 The same seed always renders the same output.",
             ));
         });
     }
@@ -262,45 +266,44 @@ impl EditorApp {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| self.latency(ui, setter));
         });
         let steps = [
-            (
-                Steps::Two,
-                "2",
-                "The least computing time, and the nearest to the instrument's mean sound.",
-            ),
-            (Steps::Four, "4", "A fifth more computing time than 2."),
-            (Steps::Ten, "10", "Twice the computing time of 2, a little more of chance."),
-            (Steps::Fifty, "50", "For bounces: seven times the computing time of 2."),
+            (Steps::Two, "2", "2 steps (default): least computing time, best measured quality."),
+            (Steps::Four, "4", "4 steps: 1.2 times the computing time of 2 steps."),
+            (Steps::Ten, "10", "10 steps: twice the computing time of 2 steps. More variation."),
+            (Steps::Fifty, "50", "50 steps: 7 times the computing time of 2 steps. For bounces."),
         ];
         switch::choice(ui, &params.steps, setter, &steps);
         ui.horizontal(|ui| {
-            let freeze = "A style that follows the sidechain stays as it is now.";
+            let freeze = "Keep the current style of the sidechain.";
             switch::toggle(ui, &params.freeze, setter, "Freeze", freeze);
             switch::toggle(
                 ui,
                 &params.bypass,
                 setter,
                 "Bypass",
-                "The input, delayed by the latency, untouched.",
+                "Output the input unchanged, delayed by the latency.",
             );
             ui.spacing_mut().interact_size.y = switch::HEIGHT;
             ui.menu_button("Model\u{2026}", |ui| self.models(ui));
         });
     }
 
-    /// The latency mode: a menu, because it is chosen once and not played with.
+    /// The latency mode: a menu, because it is rarely changed.
     fn latency(&self, ui: &mut Ui, setter: &ParamSetter) {
         let param = &self.params.latency;
         let modes = [
-            (Latency::Quality, "Quality: whole windows, the best sound"),
-            (Latency::Balanced, "Balanced: a fifth of the latency, 4 steps at most"),
-            (Latency::Live, "Live: a fifth of a second, 1 step"),
+            (Latency::Quality, "Quality: 5 s latency. Full quality, lowest CPU load."),
+            (
+                Latency::Balanced,
+                "Balanced: 1 s latency. Full quality, triple CPU load, at most 4 steps.",
+            ),
+            (Latency::Live, "Live: 0.2 s latency. Lower quality, 1 step, needs a fast CPU."),
         ];
         ui.menu_button(format!("Latency: {param}"), |ui| {
             for (mode, text) in modes {
                 if ui.button(text).clicked() {
                     gesture::set(setter, param, mode);
                     if self.shared.status.active.load(Relaxed) {
-                        self.shared.notify(Severity::Note, RESTART);
+                        self.shared.notify(Severity::Note, RESTART_NOTICE);
                     }
                     ui.close();
                 }
@@ -309,13 +312,13 @@ impl EditorApp {
     }
 
     fn models(&mut self, ui: &mut Ui) {
-        if ui.button("The shipped model").clicked() {
+        if ui.button("Use the shipped model").clicked() {
             self.shared.request(Request::LoadShippedModel);
             ui.close();
         }
         if ui.button("Open a model file\u{2026}").clicked() {
             self.browser =
-                Some(FileBrowser::new(Wanted::Model, self.folder.clone(), PathBuf::new()));
+                Some(FileBrowser::new(Purpose::OpenModel, self.folder.clone(), PathBuf::new()));
             ui.close();
         }
     }
@@ -324,62 +327,63 @@ impl EditorApp {
         ui.painter().rect_filled(rect, theme::ROUNDING, theme::PANEL);
         let rect = rect.shrink(8.0);
         let right = rect.right() - 270.0;
-        inside(ui, rect.with_max_x(right), |ui| self.knobs(ui, setter));
-        inside(ui, rect.with_min_x(right + 10.0), |ui| self.switches(ui, setter));
+        in_rect(ui, rect.with_max_x(right), |ui| self.knobs(ui, setter));
+        in_rect(ui, rect.with_min_x(right + 10.0), |ui| self.switches(ui, setter));
     }
 
-    fn follow_meters(&mut self, ui: &Ui) {
+    fn update_meters(&mut self, ui: &Ui) {
         let seconds = ui.input(|input| input.stable_dt).min(0.1);
         let meters = &self.shared.meters;
         for (shown, peaks) in
             self.meters.iter_mut().zip([&meters.input, &meters.output, &meters.sidechain])
         {
-            shown.follow(peaks, seconds);
+            shown.update(peaks, seconds);
         }
     }
 
-    fn everything(&mut self, ui: &mut Ui, host: &GuiContext) {
+    fn contents(&mut self, ui: &mut Ui, host: &GuiContext) {
         let setter = host.param_setter();
-        self.choose_what_is_new(&setter);
-        self.follow_meters(ui);
-        self.portraits.make_one(ui.ctx());
+        self.select_new_style(&setter);
+        self.update_meters(ui);
+        self.thumbnails.create_next(ui.ctx());
         let whole = ui.max_rect().shrink(theme::GAP);
         let mut top = whole.top();
-        let mut strip = |height: f32| {
+        let mut row = |height: f32| {
             let rect = Rect::from_min_size(pos2(whole.left(), top), vec2(whole.width(), height));
             top += height + theme::GAP;
             rect
         };
-        let header = strip(HEADER);
-        let styles = strip(STYLES);
+        let header = row(HEADER);
+        let styles = row(STYLES);
         let fixed = HEADER + STYLES + CONTROLS + STATUS + 4.0 * theme::GAP;
-        let sound = strip((whole.height() - fixed).max(60.0));
-        let (controls, status) = (strip(CONTROLS), strip(STATUS));
+        let spectrograms = row((whole.height() - fixed).max(60.0));
+        let (controls, status) = (row(CONTROLS), row(STATUS));
         self.header(ui, header);
         if self.browser.is_some() {
-            self.browse(ui, styles.union(sound));
+            self.browser(ui, styles.union(spectrograms));
         } else {
             self.styles(ui, styles, host.param_setter());
-            self.sound(ui, sound);
+            self.spectrograms(ui, spectrograms);
         }
         self.controls(ui, controls, &setter);
         status_line::show(ui, status, &self.shared);
-        self.drop_target.show(ui, styles.union(sound));
+        self.drop_target.show(ui, styles.union(spectrograms));
     }
 }
 
-/// Where the user's styles are kept, for example `~/.local/share/Luthier/Styles`.
+/// Folder of the user's saved styles, for example `~/.local/share/Luthier/Styles`.
 fn styles_folder() -> PathBuf {
     let data = dirs::data_dir().or_else(dirs::home_dir).unwrap_or_else(std::env::temp_dir);
     data.join("Luthier").join("Styles")
 }
 
-fn counts(shared: &Shared) -> [u64; 2] {
+/// Numbers of captures and of opened style files.
+fn style_counts(shared: &Shared) -> [u64; 2] {
     [shared.status.captures.load(Relaxed), shared.status.files.load(Relaxed)]
 }
 
-/// Lays something out inside of `rect`.
-fn inside<R>(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui) -> R) -> R {
+/// Lays out and clips widgets in `rect`.
+fn in_rect<R>(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
         ui.set_clip_rect(rect.intersect(ui.clip_rect()));
         add(ui)

@@ -1,4 +1,4 @@
-//! The line at the foot: what computes, how fast, how late, with which model.
+//! The status line at the bottom: model, device, load, latency, and late and failed windows.
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,20 +8,30 @@ use egui::{Align2, Color32, Rect, Sense, Ui, pos2, vec2};
 use super::theme;
 use crate::shared::{Shared, Status};
 
-/// Above this share of the time there is, windows are about to be late.
+/// A real-time factor above this value is highlighted.
 const BUSY: f32 = 0.7;
 
-/// Between two items, in points.
-const GAP: f32 = 22.0;
+/// Space between two items, in points.
+const GAP: f32 = 16.0;
 
 /// One item of the line.
 struct Item {
     text: String,
     color: Color32,
-    meaning: Cow<'static, str>,
+    tooltip: Cow<'static, str>,
 }
 
-/// Draws the line over `rect`.
+impl Item {
+    fn new(text: impl Into<String>, tooltip: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.into(), color: theme::FAINT, tooltip: tooltip.into() }
+    }
+
+    fn warning(text: impl Into<String>, tooltip: impl Into<Cow<'static, str>>) -> Self {
+        Self { color: theme::WARNING, ..Self::new(text, tooltip) }
+    }
+}
+
+/// Draws the line in `rect`.
 pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
     let mut left = rect.left();
     for (i, item) in items(shared).into_iter().enumerate() {
@@ -35,69 +45,67 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
         left = place.right() + GAP;
         ui.painter().galley(place.min, galley, item.color);
         let id = ui.scope_id().with(("status", i));
-        ui.interact(place.expand2(vec2(4.0, 4.0)), id, Sense::hover()).on_hover_text(item.meaning);
+        ui.interact(place.expand2(vec2(4.0, 4.0)), id, Sense::hover()).on_hover_text(item.tooltip);
     }
 }
 
 fn items(shared: &Shared) -> Vec<Item> {
     let (status, words) = (&shared.status, shared.words.lock().clone());
-    let item = |text: String, meaning: &'static str| Item {
-        text,
-        color: theme::FAINT,
-        meaning: meaning.into(),
-    };
-    let model = if words.model.is_empty() { "no model".to_string() } else { words.model };
-    let mut items = vec![item(model, "The model that plays.")];
+    let mut items = vec![match words.model.as_str() {
+        "" => Item::new("No model", "The plugin plays dry until a model is loaded."),
+        model => Item::new(model, "The model in use."),
+    }];
     if !words.device.is_empty() {
-        let meaning = match words.gpu_trouble.as_str() {
-            "" => "Where the networks run.".into(),
-            trouble => format!("Where the networks run. The GPU does not: {trouble}.").into(),
+        let tooltip = match words.gpu_trouble.as_str() {
+            "" => "The device that runs the model.".into(),
+            trouble => format!("The device that runs the model. The GPU is not used: {trouble}."),
         };
-        items.push(Item { text: words.device, color: theme::FAINT, meaning });
+        items.push(Item::new(words.device, tooltip));
     }
     if !status.active.load(Relaxed) {
-        items.push(item("not active".into(), "The host has not activated the plugin."));
+        let tooltip = "The host has not activated the plugin. Enable it in the host.";
+        items.push(Item::new("Not active", tooltip));
         return items;
     }
-    let factor = status.real_time_factor.get();
-    items.push(Item {
-        text: format!("real-time factor {factor:.2}"),
-        color: if factor > BUSY { theme::WARNING } else { theme::FAINT },
-        meaning: "Computing time over audio time of the last window: below 1 it keeps up.".into(),
-    });
-    items.push(item(
-        latency(status),
-        "The delay that the host compensates. It does not change while you play.",
-    ));
-    items.extend(troubles(status));
+    items.push(load(status.real_time_factor.get()));
+    let tooltip = "The delay that the host compensates. It is constant while the plugin is active.";
+    items.push(Item::new(latency(status), tooltip));
+    items.extend(problems(status));
     if status.offline.load(Relaxed) {
-        items
-            .push(item("rendering offline".into(), "Every window is waited for: nothing is late."));
+        let tooltip = "The host renders offline. The plugin waits for every window.";
+        items.push(Item::new("Rendering offline", tooltip));
     }
     items
+}
+
+fn load(factor: f32) -> Item {
+    let text = format!("Real-time factor {factor:.2}");
+    let tooltip = "Computing time per second of audio. Above 1, windows are late.";
+    if factor > BUSY { Item::warning(text, tooltip) } else { Item::new(text, tooltip) }
 }
 
 fn latency(status: &Status) -> String {
     let (samples, rate) =
         (status.latency_samples.load(Relaxed), status.sample_rate_hz.load(Relaxed));
-    let ms = 1000.0 * f64::from(samples) / f64::from(rate.max(1));
-    format!("latency {ms:.0} ms ({samples} samples)")
+    let seconds = f64::from(samples) / f64::from(rate.max(1));
+    format!("Latency {seconds:.2} s ({samples} samples)")
 }
 
-fn troubles(status: &Status) -> Vec<Item> {
-    let counted = |count: u64, what: &str, meaning: &'static str| {
-        let text = format!("{count} {what}");
-        (count > 0).then(|| Item { text, color: theme::WARNING, meaning: meaning.into() })
+/// Late and failed windows, if there are any.
+fn problems(status: &Status) -> Vec<Item> {
+    let counted = |count: u64, what: &str, tooltip: &'static str| {
+        (count > 0).then(|| Item::warning(format!("{count} {what}"), tooltip))
     };
     let late = counted(
         status.late.load(Relaxed),
         "late",
-        "Windows that were not there in time since activation: they played dry. Choose fewer steps, or bounce offline.",
+        "Late windows since activation. Each one plays dry. Use fewer steps, or bounce offline.",
     );
     let failed = counted(
         status.failed.load(Relaxed),
         "failed",
-        "Windows that could not be computed since activation: they played dry.",
+        "Failed windows since activation. Each one plays dry. \
+         The message at the top states the reason.",
     );
     late.into_iter().chain(failed).collect()
 }
@@ -107,18 +115,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_device_says_why_the_gpu_does_not_play() {
+    fn the_device_states_why_the_gpu_is_not_used() {
         let shared = Shared::default();
         assert!(
-            items(&shared).iter().all(|item| !item.meaning.contains("GPU")),
+            items(&shared).iter().all(|item| !item.tooltip.contains("GPU")),
             "no model, no device"
         );
         shared.words.lock().device = "CPU, 7 threads".into();
         let device = |shared: &Shared| items(shared).swap_remove(1);
-        assert_eq!(device(&shared).meaning, "Where the networks run.");
+        assert_eq!(device(&shared).tooltip, "The device that runs the model.");
         shared.words.lock().gpu_trouble = "out of memory".into();
         let item = device(&shared);
         assert_eq!(item.text, "CPU, 7 threads");
-        assert_eq!(item.meaning, "Where the networks run. The GPU does not: out of memory.");
+        let tooltip = "The device that runs the model. The GPU is not used: out of memory.";
+        assert_eq!(item.tooltip, tooltip);
     }
 }

@@ -1,60 +1,62 @@
-//! The styles: the factory's instruments with their pictures, and the user's own sources.
+//! The style cards: the factory styles with thumbnails, sidechain, captured style and style file.
 
 use egui::{Align2, Color32, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use nice_plug::prelude::ParamSetter;
 
-use super::file_browser::Wanted;
+use super::file_browser::Purpose;
 use super::meter::Meter;
-use super::portrait::Portraits;
+use super::thumbnail::Thumbnails;
 use super::{gesture, switch, theme};
 use crate::params::LuthierParams;
 use crate::project::Keep;
 use crate::shared::{Request, Shared};
 use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
 
-/// Seconds of sidechain from which a style can be read, and as many as are used.
+/// The least sidechain audio that a style needs, and the most that it uses, in seconds.
 const SIDECHAIN_SECONDS: [f32; 2] = [3.0, 12.0];
-/// Room for a name below its picture, in a tall and in a low card.
+/// Height of the name in a tall and in a low card, in points.
 const NAME_HEIGHTS: [f32; 2] = [28.0, 19.0];
-/// Cards at least so high are tall.
+/// Least height of a tall card, in points.
 const TALL: f32 = 100.0;
-/// The factory's instruments lie in so many rows.
+/// Rows of factory styles.
 const ROWS: usize = 2;
-/// The factory takes the width of so many of the sources' cards.
+/// Width of the factory styles in widths of the other cards.
 const FACTORY_WIDTHS: f32 = 4.0;
-/// Space between the factory's cards.
+/// Space between the cards of factory styles, in points.
 const NARROW_GAP: f32 = 6.0;
+/// Most characters of a file name on its card.
+const FILE_NAME_MAX: usize = 16;
 
-/// What the picker needs to draw and to act.
+/// The row of style cards.
 pub struct StylePicker<'a> {
     pub params: &'a LuthierParams,
     pub shared: &'a Shared,
     pub setter: ParamSetter<'a>,
-    pub portraits: &'a Portraits,
+    pub thumbnails: &'a Thumbnails,
     pub sidechain: &'a Meter,
 }
 
 impl StylePicker<'_> {
-    /// Draws the row over `rect`. Answers which file the user wants to choose.
-    pub fn show(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
-        let mut wanted = None;
-        for (slot, card) in places(rect) {
+    /// Draws the row in `rect`. Returns the purpose of the file browser if the user opens one.
+    pub fn show(&self, ui: &mut Ui, rect: Rect) -> Option<Purpose> {
+        let mut purpose = None;
+        for (slot, card) in cards(rect) {
             let picture = card.with_max_y(card.bottom() - name_height(card));
             let response = self.card(ui, card, slot);
             match slot {
                 SIDECHAIN => self.sidechain(ui, picture),
-                CAPTURED => wanted = wanted.or(self.captured(ui, picture)),
-                FILE => wanted = wanted.or(self.file(ui, picture)),
-                _ => self.portrait(ui, picture, slot as usize),
+                CAPTURED => purpose = purpose.or(self.captured(ui, picture)),
+                FILE => purpose = purpose.or(self.file(ui, picture)),
+                _ => self.thumbnail(ui, picture, slot as usize),
             }
             self.frame(ui, card, slot, &response);
         }
-        wanted
+        purpose
     }
 
     fn card(&self, ui: &mut Ui, card: Rect, slot: i32) -> Response {
         let id = ui.scope_id().with(("style", slot));
-        let response = ui.interact(card, id, Sense::click()).on_hover_text(meaning(slot));
+        let response = ui.interact(card, id, Sense::click()).on_hover_text(tooltip(slot));
         ui.painter().rect_filled(card, theme::ROUNDING, theme::PANEL);
         if response.clicked() {
             gesture::set(&self.setter, &self.params.style, slot);
@@ -62,7 +64,7 @@ impl StylePicker<'_> {
         response
     }
 
-    /// Name and border, over the picture.
+    /// Draws name and border on top of the picture.
     fn frame(&self, ui: &Ui, card: Rect, slot: i32, response: &Response) {
         let chosen = self.params.style.value() == slot;
         let (color, width) = match chosen {
@@ -82,8 +84,8 @@ impl StylePicker<'_> {
         ui.painter().text(place, Align2::CENTER_CENTER, crate::style_slot::name(slot), font, text);
     }
 
-    fn portrait(&self, ui: &Ui, rect: Rect, index: usize) {
-        if let Some(texture) = self.portraits.get(index) {
+    fn thumbnail(&self, ui: &Ui, rect: Rect, index: usize) {
+        if let Some(texture) = self.thumbnails.get(index) {
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             let shade = if self.params.style.value() == index as i32 { 255 } else { 170 };
             ui.painter().image(texture.id(), rect.shrink(2.0), whole, Color32::from_gray(shade));
@@ -96,10 +98,10 @@ impl StylePicker<'_> {
         self.sidechain.show(ui, line, "Level", theme::SIDECHAIN);
         let seconds = self.shared.status.sidechain_seconds.get();
         let text = match seconds {
-            s if s >= SIDECHAIN_SECONDS[0] => format!("{s:.0} s heard"),
+            s if s >= SIDECHAIN_SECONDS[0] => format!("{s:.0} s available"),
             s if s > 0.0 => format!("{s:.1} of {:.0} s", SIDECHAIN_SECONDS[0]),
-            _ if self.sidechain.sounds() => "listening".into(),
-            _ => "send a track here".into(),
+            _ if self.sidechain.has_signal() => "Collecting\u{2026}".into(),
+            _ => "Route a track".into(),
         };
         let bar =
             Rect::from_min_size(pos2(rect.left(), rect.top() + 18.0), vec2(rect.width(), 3.0));
@@ -114,29 +116,31 @@ impl StylePicker<'_> {
         ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
     }
 
-    fn captured(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
-        let there = self.params.project.0.has(Keep::Captured);
-        caption(ui, rect, if there { "kept in the project" } else { "nothing yet" });
-        let meaning = "Keep what the sidechain plays now as a style of this project.";
-        if switch::action(ui, upper(rect), "Capture", meaning) {
+    fn captured(&self, ui: &mut Ui, rect: Rect) -> Option<Purpose> {
+        let stored = self.params.project.0.has(Keep::Captured);
+        caption(ui, rect, if stored { "In the project" } else { "Empty" });
+        let tooltip = "Store the current style of the sidechain in this project.";
+        if switch::action(ui, upper(rect), "Capture", tooltip) {
             self.shared.request(Request::Capture);
         }
-        save(ui, rect, Keep::Captured, there)
+        save(ui, rect, Keep::Captured, stored)
     }
 
-    fn file(&self, ui: &mut Ui, rect: Rect) -> Option<Wanted> {
+    fn file(&self, ui: &mut Ui, rect: Rect) -> Option<Purpose> {
         let file = self.shared.words.lock().style_file.clone();
-        let text = if file.is_empty() { "any recording".to_string() } else { shortened(&file, 16) };
+        let text =
+            if file.is_empty() { "No file".to_string() } else { shortened(&file, FILE_NAME_MAX) };
         caption(ui, rect, &text);
-        let meaning = "Read the style from a recording (WAV, FLAC, MP3 or OGG) or a saved style. The project keeps it.";
+        let tooltip = "Open a recording (WAV, FLAC, MP3, OGG) or a saved style. \
+                       The project stores the style, not the audio.";
         let open =
-            switch::action(ui, upper(rect), "Open\u{2026}", meaning).then_some(Wanted::Style);
+            switch::action(ui, upper(rect), "Open\u{2026}", tooltip).then_some(Purpose::OpenStyle);
         open.or(save(ui, rect, Keep::File, self.params.project.0.has(Keep::File)))
     }
 }
 
-/// Every style's card: the factory's in rows, then one column for each source of the user's own.
-fn places(rect: Rect) -> Vec<(i32, Rect)> {
+/// Slots and places of all cards: the factory styles in rows, then a column for each other source.
+fn cards(rect: Rect) -> Vec<(i32, Rect)> {
     let sources = [SIDECHAIN, CAPTURED, FILE];
     let columns = FACTORY_WIDTHS + sources.len() as f32;
     let width = (rect.width() - theme::GAP * (columns - 1.0)) / columns;
@@ -166,14 +170,14 @@ fn caption(ui: &Ui, rect: Rect, text: &str) {
     ui.painter().text(place, Align2::CENTER_CENTER, text, theme::SMALL, theme::FAINT);
 }
 
-/// Offers to save a style, where there is one.
-fn save(ui: &mut Ui, rect: Rect, keep: Keep, there: bool) -> Option<Wanted> {
-    let meaning = "Save this style as a file, for other projects or for somebody else.";
+/// Draws the button that saves a style, if the project stores one.
+fn save(ui: &mut Ui, rect: Rect, keep: Keep, stored: bool) -> Option<Purpose> {
+    let tooltip = "Save this style as a .luthier file for use in other projects.";
     let name = "Save\u{2026}";
-    (there && switch::action(ui, lower(rect), name, meaning)).then_some(Wanted::Save(keep))
+    (stored && switch::action(ui, lower(rect), name, tooltip)).then_some(Purpose::SaveStyle(keep))
 }
 
-/// The button at the foot of a picture.
+/// Place of the button at the bottom of a picture.
 fn lower(rect: Rect) -> Rect {
     Rect::from_center_size(
         pos2(rect.center().x, rect.bottom() - 16.0),
@@ -181,23 +185,23 @@ fn lower(rect: Rect) -> Rect {
     )
 }
 
-/// The button above it.
+/// Place of the button above it.
 fn upper(rect: Rect) -> Rect {
     lower(rect).translate(vec2(0.0, -27.0))
 }
 
-fn meaning(slot: i32) -> &'static str {
+fn tooltip(slot: i32) -> &'static str {
     match slot {
         SIDECHAIN => {
-            "Follow what another track plays into the sidechain input \"Style reference\"."
+            "Use the sound of another track. Route that track to the sidechain \"Style reference\"."
         }
-        CAPTURED => "The sound that was captured from the sidechain.",
-        FILE => "The sound of a recording.",
-        _ => "Play on this instrument.",
+        CAPTURED => "Use the style that was captured from the sidechain.",
+        FILE => "Use the style of a recording or a saved style.",
+        _ => "Use this instrument as the style.",
     }
 }
 
-/// At most `most` characters, the end of a long name replaced by an ellipsis.
+/// At most `most` characters of `name`, with an ellipsis at the end if it is longer.
 fn shortened(name: &str, most: usize) -> String {
     if name.chars().count() <= most {
         return name.into();

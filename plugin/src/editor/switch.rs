@@ -1,22 +1,22 @@
-//! Parameters with few values: a row of choices, and one that is on or off.
+//! Buttons: a row of choices, a toggle and an action.
 
 use egui::{Align2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, vec2};
 use nice_plug::prelude::{BoolParam, Enum, EnumParam, ParamSetter};
 
 use super::{gesture, theme};
 
-/// Of every button, in points.
+/// Height of a button, in points.
 pub const HEIGHT: f32 = 26.0;
-/// Of a row of choices.
+/// Width of a row of choices, in points.
 const WIDTH: f32 = 206.0;
-/// Between two of them.
+/// Space between two choices, in points.
 const GAP: f32 = 4.0;
 
-/// One button; what is `on` is lit.
+/// One button, highlighted if it is `on`.
 fn button(ui: &mut Ui, text: &str, width: f32, on: bool) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
     let (fill, color) = match on {
-        true => (theme::ACCENT, theme::GROUND),
+        true => (theme::ACCENT, theme::BACKGROUND),
         false if response.hovered() => (theme::LINE, theme::TEXT),
         false => (theme::RAISED, theme::TEXT),
     };
@@ -33,7 +33,7 @@ fn button(ui: &mut Ui, text: &str, width: f32, on: bool) -> Response {
     response
 }
 
-/// A row of all values; each comes with what it means.
+/// A row of buttons for values, labels and tooltips.
 pub fn choice<E: Enum + PartialEq + Copy + 'static>(
     ui: &mut Ui,
     param: &EnumParam<E>,
@@ -43,8 +43,8 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
     ui.spacing_mut().item_spacing = Vec2::splat(GAP);
     let width = (WIDTH + GAP) / values.len() as f32 - GAP;
     ui.horizontal(|ui| {
-        for &(value, name, meaning) in values {
-            let response = button(ui, name, width, param.value() == value).on_hover_text(meaning);
+        for &(value, name, tooltip) in values {
+            let response = button(ui, name, width, param.value() == value).on_hover_text(tooltip);
             if response.clicked() {
                 gesture::set(setter, param, value);
             }
@@ -52,18 +52,18 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
     });
 }
 
-/// A button that stays pressed.
-pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, meaning: &str) {
-    if button(ui, name, 80.0, param.value()).on_hover_text(meaning).clicked() {
+/// A button that switches a parameter on and off.
+pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, tooltip: &str) {
+    if button(ui, name, 80.0, param.value()).on_hover_text(tooltip).clicked() {
         gesture::set(setter, param, !param.value());
     }
 }
 
-/// A button that does something.
-pub fn action(ui: &mut Ui, rect: Rect, name: &str, meaning: &str) -> bool {
-    // By its place too: the same name may stand on two cards.
+/// A button in `rect`. Returns whether it was clicked.
+pub fn action(ui: &mut Ui, rect: Rect, name: &str, tooltip: &str) -> bool {
+    // The position makes the id unique, because two cards have a button of the same name.
     let id = ui.scope_id().with((name, rect.left().to_bits()));
-    let response = ui.interact(rect, id, Sense::click()).on_hover_text(meaning);
+    let response = ui.interact(rect, id, Sense::click()).on_hover_text(tooltip);
     let fill = if response.hovered() { theme::LINE } else { theme::RAISED };
     ui.painter().rect_filled(rect, theme::ROUNDING, fill);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, name, theme::SMALL, theme::TEXT);

@@ -1,40 +1,40 @@
-//! Colours and sizes: dark, warm where something can be turned or is played.
+//! Colours and sizes: a dark theme with a warm accent colour.
 
 use egui::{Color32, Context, CornerRadius, FontId, Stroke, Theme, Visuals};
 
-/// Behind everything.
-pub const GROUND: Color32 = Color32::from_rgb(19, 20, 23);
-/// Behind groups of controls.
+/// Background of the window.
+pub const BACKGROUND: Color32 = Color32::from_rgb(19, 20, 23);
+/// Background of cards and of groups of controls.
 pub const PANEL: Color32 = Color32::from_rgb(30, 32, 37);
-/// What can be pressed.
+/// Background of buttons.
 pub const RAISED: Color32 = Color32::from_rgb(46, 49, 56);
-/// Lines between things.
+/// Borders, and buttons under the pointer.
 pub const LINE: Color32 = Color32::from_rgb(62, 66, 75);
-/// What is said.
+/// Primary text.
 pub const TEXT: Color32 = Color32::from_rgb(238, 234, 226);
-/// What is said on the side.
+/// Secondary text.
 pub const FAINT: Color32 = Color32::from_rgb(166, 170, 178);
-/// What is chosen, turned or played.
+/// Selections, values of knobs, and levels.
 pub const ACCENT: Color32 = Color32::from_rgb(236, 172, 96);
-/// What goes wrong.
+/// Warnings, and levels at or above full scale.
 pub const WARNING: Color32 = Color32::from_rgb(247, 132, 106);
-/// The signal that comes from the sidechain.
+/// Level of the sidechain.
 pub const SIDECHAIN: Color32 = Color32::from_rgb(112, 190, 178);
 
-/// Round corners of cards and panels, in points.
+/// Corner radius of cards and panels, in points.
 pub const ROUNDING: CornerRadius = CornerRadius::same(6);
 /// Space between groups, in points.
 pub const GAP: f32 = 10.0;
 
-/// Text of controls.
+/// Labels of controls.
 pub const BODY: FontId = FontId::proportional(13.0);
-/// Names of styles.
+/// Names of styles, and titles.
 pub const NAME: FontId = FontId::proportional(15.0);
-/// Everything that explains.
+/// Captions, values and the status line.
 pub const SMALL: FontId = FontId::proportional(11.5);
 
-/// Spectrograms, from silence to full level: the ground, wood in the dark, wood in the light.
-const SOUND: [[f32; 3]; 5] = [
+/// Colour map of spectrograms, from silence to full level.
+const COLOR_MAP: [[f32; 3]; 5] = [
     [19.0, 20.0, 23.0],
     [66.0, 36.0, 48.0],
     [150.0, 66.0, 52.0],
@@ -42,24 +42,24 @@ const SOUND: [[f32; 3]; 5] = [
     [255.0, 236.0, 190.0],
 ];
 
-/// The colour of a level, 0 (silence) to 1.
-pub fn sound(level: f32) -> Color32 {
+/// The colour of a level, 0 (silence) to 1. NaN has the colour of silence.
+pub fn level_color(level: f32) -> Color32 {
     let level = if level.is_nan() { 0.0 } else { level.clamp(0.0, 1.0) };
-    let place = level * (SOUND.len() - 1) as f32;
-    let below = (place as usize).min(SOUND.len() - 2);
-    let share = place - below as f32;
-    let mixed =
-        |i: usize| (SOUND[below][i] + (SOUND[below + 1][i] - SOUND[below][i]) * share) as u8;
+    let position = level * (COLOR_MAP.len() - 1) as f32;
+    let index = (position as usize).min(COLOR_MAP.len() - 2);
+    let fraction = position - index as f32;
+    let (low, high) = (COLOR_MAP[index], COLOR_MAP[index + 1]);
+    let mixed = |i: usize| (low[i] + (high[i] - low[i]) * fraction) as u8;
     Color32::from_rgb(mixed(0), mixed(1), mixed(2))
 }
 
-/// Makes egui's own widgets look the same.
+/// Applies the theme to egui's widgets.
 pub fn apply(context: &Context) {
     context.set_theme(Theme::Dark);
     let mut visuals = Visuals::dark();
-    visuals.panel_fill = GROUND;
+    visuals.panel_fill = BACKGROUND;
     visuals.window_fill = PANEL;
-    visuals.extreme_bg_color = GROUND;
+    visuals.extreme_bg_color = BACKGROUND;
     visuals.override_text_color = Some(TEXT);
     visuals.selection.bg_fill = ACCENT.gamma_multiply(0.45);
     visuals.selection.stroke = Stroke::new(1.0, ACCENT);
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn every_text_can_be_read() {
-        for ground in [GROUND, PANEL, RAISED] {
+    fn every_text_has_enough_contrast() {
+        for background in [BACKGROUND, PANEL, RAISED] {
             for text in [TEXT, FAINT, ACCENT, WARNING, SIDECHAIN] {
                 assert!(
-                    contrast(text, ground) >= 4.5,
-                    "{text:?} on {ground:?}: {}",
-                    contrast(text, ground)
+                    contrast(text, background) >= 4.5,
+                    "{text:?} on {background:?}: {}",
+                    contrast(text, background)
                 );
             }
         }
@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn louder_is_brighter() {
-        let brightness = |level: f32| contrast(sound(level), Color32::BLACK);
+        let brightness = |level: f32| contrast(level_color(level), Color32::BLACK);
         for step in 0..50 {
             assert!(brightness(step as f32 / 50.0) <= brightness((step + 1) as f32 / 50.0));
         }
-        assert_eq!((sound(-1.0), sound(f32::NAN)), (GROUND, GROUND));
+        assert_eq!((level_color(-1.0), level_color(f32::NAN)), (BACKGROUND, BACKGROUND));
     }
 }

@@ -1,20 +1,20 @@
-//! The channels of one block, complete whatever the host handed over.
+//! The channels of one block, with missing channels replaced.
 
 use std::ptr;
 
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS};
 
-/// Stands in for channels that a host left out. Allocated at activation.
+/// Buffers in place of channels that a host omits. Allocated at activation.
 #[derive(Default)]
 pub struct StandInBuffers {
     silence: Vec<f32>,
-    /// A stereo sidechain beside a mono signal.
+    /// A stereo sidechain mixed down for a mono signal.
     mixed: Vec<f32>,
     trash: Vec<f32>,
 }
 
 impl StandInBuffers {
-    /// Makes room for the largest piece.
+    /// Allocates room for the largest piece.
     pub fn prepare(&mut self) {
         self.silence.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
         self.mixed.resize(MAX_BLOCK_SAMPLES as usize, 0.0);
@@ -27,24 +27,24 @@ impl StandInBuffers {
     }
 }
 
-/// One bus as a host gave it: an array of channel pointers, any of which may be null.
+/// A host's bus: an array of channel pointers, which may be null.
 #[derive(Clone, Copy)]
 pub struct Bus {
     /// The array; may be null.
     pub channels: *mut *mut f32,
-    /// How many entries the array has.
+    /// Length of the array.
     pub count: usize,
 }
 
 impl Bus {
-    /// A bus that is not there.
+    /// A missing bus.
     pub const NONE: Self = Self { channels: ptr::null_mut(), count: 0 };
 
-    /// The pointer of a channel, advanced by `offset` samples; null where there is none.
+    /// The pointer of a channel, advanced by `offset` samples; null for a missing channel.
     ///
     /// # Safety
-    /// If `channels` is not null, it points to `count` pointers, each of which is null or points to
-    /// more than `offset` samples.
+    /// `channels` is null or points to `count` pointers. Each of them is null or points to more
+    /// than `offset` samples.
     unsafe fn channel(self, index: usize, offset: usize) -> *mut f32 {
         if self.channels.is_null() || index >= self.count {
             return ptr::null_mut();
@@ -68,11 +68,11 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The channels of a piece of a block that begins at `offset`: what is missing reads as silence
-    /// and is written to nowhere.
+    /// The channels of the piece of a block that begins at `offset`. Missing inputs are silent;
+    /// missing outputs are discarded.
     ///
     /// # Safety
-    /// As [`Bus`] says, for a block longer than `offset`. The piece has at most
+    /// The buses are valid, for a block longer than `offset`. The piece has at most
     /// [`MAX_BLOCK_SAMPLES`], and `scratch` is prepared.
     pub unsafe fn complete(
         inputs: [Bus; 2],
@@ -80,7 +80,7 @@ impl Channels {
         offset: usize,
         scratch: &mut StandInBuffers,
     ) -> Self {
-        // Somebody may have written to what was meant to be read.
+        // The last piece may have been processed in place.
         scratch.silence.fill(0.0);
         let silence = scratch.silence.as_mut_ptr();
         let or =
@@ -100,11 +100,11 @@ impl Channels {
         channels
     }
 
-    /// Gives a sidechain of another width than the main signal's `width` that width: what is mono
-    /// is heard on both sides, what is stereo as the mean of both.
+    /// Converts the sidechain to the main signal's `width`. A mono sidechain is copied to both
+    /// channels; a stereo sidechain is averaged.
     ///
     /// # Safety
-    /// As [`Self::complete`], which made this of the same bus, for a piece of `len` samples.
+    /// [`Self::complete`] created `self` from the same bus, for a piece of `len` samples.
     pub unsafe fn fit_sidechain(
         &mut self,
         bus: Bus,
@@ -118,7 +118,7 @@ impl Channels {
         }
         if width == 1 && bus.count > 1 {
             for (i, mixed) in scratch.mixed[..len].iter_mut().enumerate() {
-                // SAFETY: both channels are there, or silence, and as long as the piece.
+                // SAFETY: both channels are as long as the piece, because missing ones are silence.
                 *mixed = unsafe { (*row[0].add(i) + *row[1].add(i)) / 2.0 };
             }
             row[0] = scratch.mixed.as_mut_ptr();

@@ -1,5 +1,5 @@
-//! The CLAP plugin: nice-plug's own behind a plugin structure of ours. Extensions find nice-plug
-//! through `plugin_data`, which is the same in both; ours are the calls that need a check.
+//! The CLAP plugin: our own plugin structure in front of nice-plug's. It replaces the calls that
+//! need a check. All others find nice-plug through `plugin_data`, which both structures share.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
@@ -33,29 +33,29 @@ use super::host_link::HostLink;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, clap_state, transport};
 use crate::Luthier;
 
-/// What a host holds. Begins with the plugin structure, so that a pointer to one is a pointer to
-/// the other.
+/// One instance. The plugin structure is the first field, so that a pointer to it is also a pointer
+/// to the guard.
 #[repr(C)]
 pub struct Guard {
     plugin: clap_plugin,
-    /// nice-plug's plugin structure, inside of the wrapper that `plugin_data` points to.
+    /// nice-plug's plugin structure, inside the wrapper that `plugin_data` points to.
     inner: *const clap_plugin,
     params: clap_plugin_params,
     state: clap_plugin_state,
     render: clap_plugin_render,
     host_link: Option<Arc<HostLink>>,
-    /// Channels of main input, sidechain and main output: equally many, 1 or 2.
+    /// Channels of main input, sidechain and main output, 1 or 2.
     channels: AtomicU32,
-    /// The most samples that nice-plug has made room for.
+    /// Largest block that nice-plug was activated for, in samples.
     max_block: AtomicU32,
-    /// The sample rate's bits.
+    /// The bits of the sample rate as `f64`.
     rate_hz: AtomicU64,
     active: AtomicBool,
-    /// Only ever tried: a host that activates while it processes gets no sound for a block.
+    /// The audio thread only tries the lock, so that it never waits for an activation.
     scratch: Mutex<StandInBuffers>,
 }
 
-/// Whether nice-plug can talk to a host at all.
+/// Whether a host has all functions that nice-plug calls.
 ///
 /// # Safety
 /// `host` is null or a host's structure.
@@ -78,10 +78,10 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
     if !unsafe { is_complete(host) } {
         return ptr::null();
     }
-    // SAFETY: a complete host. The wrapper is given back in `destroy`.
+    // SAFETY: a complete host. `destroy` drops the wrapper.
     let wrapper = unsafe { Arc::into_raw(Wrapper::<Luthier>::new(host)) };
     let host_link = HostLink::take();
-    // SAFETY: just made; the structure lives as long as the wrapper, and nobody changes it.
+    // SAFETY: the new structure lives as long as the wrapper, and is never modified.
     let inner = unsafe { (*wrapper).clap_plugin.as_ptr() }.cast_const();
     // SAFETY: as above.
     let theirs = unsafe { *inner };
@@ -115,13 +115,13 @@ pub unsafe fn create(host: *const clap_host) -> *const clap_plugin {
         scratch: Mutex::default(),
     });
     let guard = Box::into_raw(guard);
-    // SAFETY: nobody else has the guard yet.
+    // SAFETY: the guard has no other reference yet.
     unsafe { (*guard).adopt_extensions() };
     guard.cast()
 }
 
 impl Guard {
-    /// The guard behind a plugin that [`create`] made.
+    /// The guard of a plugin that [`create`] returned.
     ///
     /// # Safety
     /// `plugin` is null or one of ours that has not been destroyed.
@@ -139,12 +139,11 @@ impl Guard {
     /// One of nice-plug's extensions.
     fn their_extension<T>(&self, id: &CStr) -> Option<&T> {
         let get = self.theirs().get_extension?;
-        // SAFETY: nice-plug answers with the extension of that name, which lives in the wrapper, or
-        // null.
+        // SAFETY: nice-plug returns null or the extension of that name, which lives in the wrapper.
         unsafe { get(self.inner, id.as_ptr()).cast::<T>().as_ref() }
     }
 
-    /// Takes nice-plug's extensions over, with a check in front of what needs one.
+    /// Copies nice-plug's extensions and replaces the functions that need a check.
     fn adopt_extensions(&mut self) {
         if let Some(&params) = self.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS) {
             self.params = clap_plugin_params {
@@ -162,30 +161,29 @@ impl Guard {
         }
     }
 
-    /// Asks nice-plug how many channels the chosen layout has.
+    /// Reads the number of channels of nice-plug's current layout.
     fn take_layout(&self) {
         let Some(ports) = self.their_extension::<clap_plugin_audio_ports>(CLAP_EXT_AUDIO_PORTS)
         else {
             return;
         };
-        // SAFETY: numbers, characters and pointers, for which zeros are values.
+        // SAFETY: numbers, characters and pointers, for which zeros are valid.
         let mut info: clap_audio_port_info = unsafe { zeroed() };
-        // SAFETY: the first output port is there in every layout.
+        // SAFETY: every layout has a first output port.
         if ports.get.is_some_and(|get| unsafe { get(self.inner, 0, false, &mut info) }) {
             self.channels.store(info.channel_count.clamp(1, MAX_CHANNELS as u32), Ordering::SeqCst);
         }
     }
 
     /// # Safety
-    /// `block` holds the host's block of at least one sample, as long as told; the plugin is
-    /// active.
+    /// `block` is a host's block of at least one sample; the plugin is active.
     unsafe fn process_pieces(
         &self,
         block: &clap_process,
         scratch: &mut StandInBuffers,
     ) -> clap_process_status {
         let Some(process) = self.theirs().process else { return CLAP_PROCESS_ERROR };
-        // SAFETY: where the port arrays are not null, they have as many entries as told.
+        // SAFETY: the port arrays are null or have as many entries as their counts.
         let (inputs, output) = unsafe {
             let input = |index| bus(block.audio_inputs, block.audio_inputs_count, index);
             ([input(0), input(1)], bus(block.audio_outputs, block.audio_outputs_count, 0))
@@ -195,7 +193,7 @@ impl Guard {
         let rate_hz = f64::from_bits(self.rate_hz.load(Ordering::SeqCst));
         let mut status = CLAP_PROCESS_CONTINUE;
         for start in (0..block.frames_count).step_by(most as usize) {
-            // SAFETY: `start` lies inside of the block, a piece is short enough, the scratch is
+            // SAFETY: `start` is inside the block, the piece is short enough, and the scratch is
             // prepared.
             let mut channels =
                 unsafe { Channels::complete(inputs, output, start as usize, scratch) };
@@ -225,14 +223,14 @@ impl Guard {
                 piece.steady_time =
                     piece.steady_time.saturating_add(if told { start.into() } else { 0 });
             }
-            // SAFETY: every channel of every port is there and as long as the piece.
+            // SAFETY: every port has all its channels, each as long as the piece.
             status = unsafe { process(self.inner, &piece) };
             if status == CLAP_PROCESS_ERROR {
                 break;
             }
         }
         if !block.audio_outputs.is_null() && block.audio_outputs_count > 0 {
-            // SAFETY: there is at least one output port. What we play is never told to be constant.
+            // SAFETY: there is at least one output port. The output is never marked as constant.
             unsafe { (*block.audio_outputs).constant_mask = 0 };
         }
         status
@@ -243,17 +241,17 @@ unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
     if plugin.is_null() {
         return;
     }
-    // SAFETY: made by `create`; the host's last call.
+    // SAFETY: created by `create`, and this is the host's last call.
     let guard = unsafe { Box::from_raw(plugin.cast_mut().cast::<Guard>()) };
-    // nice-plug's own `destroy` would take the host down if its background thread has died with
-    // tasks queued.
+    // Unlike nice-plug's `destroy`, this does not crash the host if nice-plug's background thread
+    // has ended with tasks in its queue.
     let dropped = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `plugin_data` is the wrapper that `create` let go of.
+        // SAFETY: `plugin_data` is the wrapper that `create` released.
         drop(unsafe {
             Arc::from_raw(guard.plugin.plugin_data.cast_const().cast::<Wrapper<Luthier>>())
         });
     }));
-    // The panic's own message may be what cannot be dropped.
+    // Dropping the panic's message could panic again.
     std::mem::forget(dropped);
 }
 
@@ -291,10 +289,10 @@ unsafe extern "C" fn deactivate(plugin: *const clap_plugin) {
     }
 }
 
-/// On the audio thread, before it plays.
+/// Called on the audio thread before the first block.
 unsafe extern "C" fn start_processing(plugin: *const clap_plugin) -> bool {
-    // A thread's first use of a loaded library's thread-local storage allocates, and nice-plug asks
-    // for the thread with the first parameter event: here it may, in `process` it may not.
+    // A thread's first use of a loaded library's thread-local storage allocates. nice-plug reads
+    // the thread's id at the first parameter event, and `process` must not allocate.
     std::hint::black_box(std::thread::current().id());
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
@@ -336,7 +334,7 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
     if id.is_null() {
         return ptr::null();
     }
-    // SAFETY: a string, as the interface asks.
+    // SAFETY: a string, as the interface requires.
     let name = unsafe { CStr::from_ptr(id) };
     if name == CLAP_EXT_PARAMS {
         return ptr::from_ref(&guard.params).cast();
@@ -347,12 +345,12 @@ unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char
     if name == CLAP_EXT_RENDER {
         return ptr::from_ref(&guard.render).cast();
     }
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { get(guard.inner, id) }
 }
 
-/// At once, and again with the restart that nice-plug asks for: not every host grants it before it
-/// renders.
+/// Sets the mode at once. nice-plug sets it at the restart that it requests, but not every host
+/// restarts the plugin before it renders.
 unsafe extern "C" fn set_render(plugin: *const clap_plugin, mode: clap_plugin_render_mode) -> bool {
     // SAFETY: the host's call on our plugin.
     let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return false };
@@ -392,7 +390,7 @@ unsafe extern "C" fn value_to_text(
         return false;
     };
     let Some(to_text) = params.value_to_text else { return false };
-    // SAFETY: room for at least the end of the text.
+    // SAFETY: there is room for at least the terminating null.
     capacity > 0 && !text.is_null() && unsafe { to_text(guard.inner, id, value, text, capacity) }
 }
 
@@ -405,7 +403,7 @@ unsafe extern "C" fn flush(
     let Some(guard) = (unsafe { Guard::from_plugin(plugin) }) else { return };
     let params = guard.their_extension::<clap_plugin_params>(CLAP_EXT_PARAMS);
     if let Some(flush) = params.and_then(|params| params.flush) {
-        // SAFETY: null or event lists, of which those that are incomplete become null.
+        // SAFETY: null or event lists; incomplete ones become null.
         unsafe { flush(guard.inner, InputEvents::new(events_in).list(), complete_out(events_out)) };
     }
 }
@@ -423,7 +421,7 @@ unsafe extern "C" fn load_state(
     let extension = guard.their_extension::<clap_plugin_state>(CLAP_EXT_STATE);
     let Some(load) = extension.and_then(|extension| extension.load) else { return false };
     clap_state::with_stream(state, |stream| {
-        // SAFETY: a stream of our own that holds a state which we wrote.
+        // SAFETY: a stream of our own, with a state that the plugin wrote.
         unsafe { load(guard.inner, stream) }
     })
 }

@@ -1,4 +1,4 @@
-//! Where a CLAP host comes in.
+//! The CLAP entry point and plugin factory.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
@@ -46,7 +46,7 @@ unsafe extern "C" fn init(_: *const c_char) -> bool {
 unsafe extern "C" fn deinit() {}
 
 unsafe extern "C" fn get_factory(id: *const c_char) -> *const c_void {
-    // SAFETY: not null, so it is a string.
+    // SAFETY: not null, so by the interface a string.
     if id.is_null() || unsafe { CStr::from_ptr(id) } != CLAP_PLUGIN_FACTORY_ID {
         return ptr::null();
     }
@@ -69,7 +69,7 @@ unsafe extern "C" fn create_plugin(
     host: *const clap_host,
     id: *const c_char,
 ) -> *const clap_plugin {
-    // SAFETY: not null, so it is a string.
+    // SAFETY: not null, so by the interface a string.
     if id.is_null() || unsafe { CStr::from_ptr(id) } != descriptor().clap_id() {
         return ptr::null();
     }

@@ -1,4 +1,4 @@
-//! A CLAP host's event lists as nice-plug may read them.
+//! A CLAP host's event lists, made safe for nice-plug.
 
 use std::ptr;
 
@@ -7,34 +7,36 @@ use clap_sys::events::{
     clap_output_events,
 };
 
-/// A host's events without its transport changes. nice-plug splits a block where each of those says
-/// it is, beyond the block's end too, where it ends the process; and Luthier knows no transport.
+/// A host's events without its transport events. nice-plug splits a block at each transport event
+/// and crashes if the event is after the block's end. Luthier does not need them.
 #[repr(C)]
 pub struct InputEvents {
-    /// Comes first, so that a pointer to the list is one to the whole.
+    /// The first field, so that a pointer to the list is also a pointer to the structure.
     list: clap_input_events,
     host: *const clap_input_events,
 }
 
 impl InputEvents {
+    /// Wraps a host's list.
+    ///
     /// # Safety
-    /// `host` is null, or a list that outlives this.
+    /// `host` is null, or a list that outlives the result.
     pub unsafe fn new(host: *const clap_input_events) -> Self {
         let list = clap_input_events { ctx: ptr::null_mut(), size: Some(size), get: Some(get) };
         // SAFETY: the caller's promise.
         Self { list, host: unsafe { complete_in(host) } }
     }
 
-    /// The list; null where the host has none that can be read.
+    /// The filtered list; null if the host's list is missing or incomplete.
     pub fn list(&self) -> *const clap_input_events {
         if self.host.is_null() { ptr::null() } else { ptr::from_ref(self).cast() }
     }
 }
 
 /// # Safety
-/// `list` comes from [`InputEvents::list`].
+/// `list` was returned by [`InputEvents::list`].
 unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
-    // SAFETY: the list begins the whole, and the host's list is complete.
+    // SAFETY: `list` is the first field of an `InputEvents`, whose `host` is complete.
     let host = unsafe { &*(*list.cast::<InputEvents>()).host };
     // SAFETY: the host's function on its own list.
     host.size.map_or(0, |size| unsafe { size(host) })
@@ -51,11 +53,11 @@ unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const c
     let is_transport = unsafe { event.as_ref() }.is_some_and(|event| {
         event.space_id == CLAP_CORE_EVENT_SPACE_ID && event.type_ == CLAP_EVENT_TRANSPORT
     });
-    // Events that are null are passed over.
+    // nice-plug skips events that are null.
     if is_transport { ptr::null() } else { event }
 }
 
-/// Null for a list that cannot be read.
+/// Returns `events`, or null if it is incomplete.
 ///
 /// # Safety
 /// `events` is null or a list.
@@ -66,7 +68,7 @@ unsafe fn complete_in(events: *const clap_input_events) -> *const clap_input_eve
     if complete { events } else { ptr::null() }
 }
 
-/// Null for a list that cannot be written.
+/// Returns `events`, or null if it is incomplete.
 ///
 /// # Safety
 /// `events` is null or a list.

@@ -1,4 +1,4 @@
-//! A CLAP host's state stream, read with care and handed on as one of our own.
+//! Reads a CLAP host's state stream, checks it and passes it on as a stream in memory.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -7,12 +7,12 @@ use clap_sys::stream::clap_istream;
 
 use super::state::{MAX_STATE_BYTES, is_ours};
 
-/// How much is asked of a host at once.
+/// Size of one read from the host.
 const CHUNK_BYTES: usize = 1 << 16;
-/// nice-plug writes the state's length before it.
+/// Size of the state's length, which nice-plug writes before the state.
 const LENGTH_BYTES: usize = 8;
 
-/// A state of ours, with the length in front, from a host's stream; `None` for anything else.
+/// Reads a state of the plugin, with its length in front. Returns `None` for other contents.
 ///
 /// # Safety
 /// `stream` is null or a stream.
@@ -22,7 +22,7 @@ pub unsafe fn read(stream: *const clap_istream) -> Option<Vec<u8>> {
     let mut state = Vec::new();
     let mut chunk = vec![0u8; CHUNK_BYTES];
     loop {
-        // SAFETY: the chunk has room for as many bytes as are asked for.
+        // SAFETY: the chunk has room for `CHUNK_BYTES`.
         let count =
             unsafe { read(stream, chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as u64) };
         let bytes = usize::try_from(count).ok().and_then(|count| chunk.get(..count))?;
@@ -38,14 +38,14 @@ pub unsafe fn read(stream: *const clap_istream) -> Option<Vec<u8>> {
     (u64::from_le_bytes(*length) == rest.len() as u64 && is_ours(rest)).then_some(state)
 }
 
-/// Lets `work` read `state` from a stream.
+/// Calls `work` with a stream that contains `state`.
 pub fn with_stream<R>(state: Vec<u8>, work: impl FnOnce(*const clap_istream) -> R) -> R {
-    let mut memory = Memory { content: state, position: 0 };
+    let mut memory = MemoryStream { content: state, position: 0 };
     let stream = clap_istream { ctx: ptr::from_mut(&mut memory).cast(), read: Some(read_memory) };
     work(&stream)
 }
 
-struct Memory {
+struct MemoryStream {
     content: Vec<u8>,
     position: usize,
 }
@@ -55,11 +55,11 @@ unsafe extern "C" fn read_memory(
     buffer: *mut c_void,
     size: u64,
 ) -> i64 {
-    // SAFETY: the stream that `with_stream` made; nobody else has its memory.
-    let memory = unsafe { &mut *(*stream).ctx.cast::<Memory>() };
+    // SAFETY: `stream` was created by `with_stream`, and its context has no other reference.
+    let memory = unsafe { &mut *(*stream).ctx.cast::<MemoryStream>() };
     let count =
         (memory.content.len() - memory.position).min(usize::try_from(size).unwrap_or(usize::MAX));
-    // SAFETY: nice-plug's buffer has room for `size` bytes, and `count` are left of ours.
+    // SAFETY: nice-plug's buffer has room for `size` bytes, and `count` bytes of ours are left.
     unsafe {
         ptr::copy_nonoverlapping(memory.content.as_ptr().add(memory.position), buffer.cast(), count)
     };

@@ -1,4 +1,4 @@
-//! Parameters that a VST3 host has set, and no block has brought yet.
+//! Parameter values that a VST3 host has set and no block has delivered yet.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 struct Edit {
     hash: u32,
     normalized: f64,
-    /// What the instance had when it was set.
-    over: f64,
-    /// Blocks that had been processed.
+    /// The instance's value at the time of the edit.
+    previous: f64,
+    /// Number of processed blocks at the time of the edit.
     block: u64,
 }
 
-/// The last edit of every parameter. While blocks go by they come with the blocks, and what is here
-/// is outdated; so it is where somebody has set the instance's own value since, in our window.
+/// The last edit of every parameter. An edit is pending until the next block, which delivers it to
+/// the instance. It is outdated if the editor has changed the instance's value since.
 #[derive(Default)]
 pub struct Edits {
     blocks: AtomicU64,
@@ -22,37 +22,39 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// A block has brought what was set before it. For the audio thread.
+    /// A block has delivered all earlier edits. For the audio thread.
     pub fn block_processed(&self) {
         self.blocks.fetch_add(1, Relaxed);
     }
 
-    /// The host has set a parameter whose value in the instance is `present`.
+    /// Records an edit of a parameter whose value in the instance is `present`. Values are 0 to 1.
     pub fn set(&self, hash: u32, normalized: f64, present: f64) {
         let mut edits = self.edits.lock();
         edits.retain(|edit| edit.hash != hash);
-        edits.push(Edit { hash, normalized, over: present, block: self.blocks.load(Relaxed) });
+        edits.push(Edit { hash, normalized, previous: present, block: self.blocks.load(Relaxed) });
     }
 
-    /// What the host has set a parameter to since the last block, where the instance's value is
-    /// still what it was.
+    /// The pending edit of a parameter whose value in the instance is `present`, if there is one.
     pub fn get(&self, hash: u32, present: f64) -> Option<f64> {
         let block = self.blocks.load(Relaxed);
         let edits = self.edits.lock();
-        let waits = |edit: &&Edit| edit.hash == hash && edit.block == block && edit.over == present;
-        edits.iter().find(waits).map(|edit| edit.normalized)
+        let is_pending =
+            |edit: &&Edit| edit.hash == hash && edit.block == block && edit.previous == present;
+        edits.iter().find(is_pending).map(|edit| edit.normalized)
     }
 
-    /// Takes what no block has brought: what `get` would give, of every parameter.
+    /// Removes all edits and returns the pending ones. `present` returns a parameter's value in the
+    /// instance.
     pub fn take(&self, present: impl Fn(u32) -> f64) -> Vec<(u32, f64)> {
         let block = self.blocks.load(Relaxed);
         let mut edits = self.edits.lock();
-        let waiting =
-            edits.drain(..).filter(|edit| edit.block == block && edit.over == present(edit.hash));
-        waiting.map(|edit| (edit.hash, edit.normalized)).collect()
+        let pending = edits
+            .drain(..)
+            .filter(|edit| edit.block == block && edit.previous == present(edit.hash));
+        pending.map(|edit| (edit.hash, edit.normalized)).collect()
     }
 
-    /// Another state counts.
+    /// Removes all edits, because a loaded state replaces them.
     pub fn forget(&self) {
         self.edits.lock().clear();
     }
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_in_the_instance_since_is_newer() {
+    fn a_later_change_in_the_instance_wins() {
         let edits = Edits::default();
         edits.set(MIX, 0.5, 1.0);
         assert_eq!(edits.get(MIX, 0.75), None);

@@ -1,10 +1,10 @@
-//! What stands between a host and nice-plug: our own entry points for VST3 and CLAP.
+//! The plugin's own entry points for VST3 and CLAP, in front of nice-plug.
 //!
-//! nice-plug 0.4.2 trusts hosts: null channel pointers, fewer buses or larger blocks than
-//! announced, indices out of range and states of any size take the process down, in ways that real
-//! hosts do. Every call passes through here first, and what comes through is what nice-plug
-//! expects: all channels there, blocks of at most 8192 samples, a state that we wrote. All unsafe
-//! code of the plugin is in this folder.
+//! nice-plug 0.4.2 crashes on null channel pointers, missing buses, blocks larger than announced,
+//! indices out of range and invalid states. Real hosts send all of these. Every call passes through
+//! the guard first. nice-plug then receives all channels, blocks of at most 8192 samples, and only
+//! states that the plugin wrote; see `docs/decisions/015-guard-before-nice-plug.md`. All unsafe
+//! code of the plugin is in this folder, except the OpenGL context of the editor.
 
 mod channels;
 mod clap;
@@ -24,8 +24,7 @@ mod vst3_state;
 pub use clap_entry::clap_entry;
 pub use vst3_entry::GetPluginFactory;
 
-/// Larger blocks, and those that are larger than announced, are processed in pieces of at most so
-/// many samples.
+/// Largest block that nice-plug receives, in samples. Larger blocks are cut into pieces.
 const MAX_BLOCK_SAMPLES: u32 = 8192;
-/// The most channels of a bus.
+/// Most channels of a bus.
 const MAX_CHANNELS: usize = 2;

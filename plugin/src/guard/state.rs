@@ -1,14 +1,14 @@
-//! Which states are let in.
+//! Checks that a state was written by the plugin.
 
 use serde::Deserialize;
 
 use crate::project::VERSION;
 
-/// The largest state that we could have written, with room to spare: styles are kept, recordings
-/// are not.
+/// Upper bound on the size of a state. Projects contain styles but no audio, so real states are
+/// much smaller.
 pub const MAX_STATE_BYTES: usize = 16 << 20;
 
-/// The part of a state that says what it is.
+/// The part of a state that contains its version.
 #[derive(Deserialize)]
 struct Outline {
     fields: Fields,
@@ -16,7 +16,7 @@ struct Outline {
 
 #[derive(Deserialize)]
 struct Fields {
-    /// JSON inside of JSON, as nice-plug writes persistent fields.
+    /// JSON in a JSON string, which is nice-plug's format of persistent fields.
     project: String,
 }
 
@@ -25,7 +25,7 @@ struct Version {
     version: u32,
 }
 
-/// Whether a state is one of ours, of this version or an older one.
+/// Whether the plugin wrote a state, in this version or an older one.
 pub fn is_ours(state: &[u8]) -> bool {
     let Ok(outline) = serde_json::from_slice::<Outline>(state) else { return false };
     serde_json::from_str::<Version>(&outline.fields.project)
@@ -37,13 +37,12 @@ mod tests {
     use super::*;
 
     fn state(version: &str) -> String {
-        format!(
-            r#"{{"version":"0.1.0","params":{{}},"fields":{{"project":"{{\"version\":{version}}}"}}}}"#
-        )
+        let project = format!(r#"{{\"version\":{version}}}"#);
+        format!(r#"{{"version":"0.1.0","params":{{}},"fields":{{"project":"{project}"}}}}"#)
     }
 
     #[test]
-    fn only_ours_are_let_in() {
+    fn only_own_states_are_accepted() {
         assert!(is_ours(state("1").as_bytes()));
         for foreign in
             [state("2"), state("-1"), state("null"), "{}".into(), String::new(), "[1e999]".into()]

@@ -1,4 +1,4 @@
-//! Where a host's transport is at a later piece of its block.
+//! The host's transport at a later piece of a block.
 
 use clap_sys::events::{
     CLAP_TRANSPORT_HAS_BEATS_TIMELINE, CLAP_TRANSPORT_HAS_SECONDS_TIMELINE,
@@ -8,45 +8,44 @@ use clap_sys::fixedpoint::{CLAP_BEATTIME_FACTOR, CLAP_SECTIME_FACTOR};
 use vst3::Steinberg::Vst::ProcessContext;
 use vst3::Steinberg::Vst::ProcessContext_::StatesAndFlags_;
 
-const SECONDS_A_MINUTE: f64 = 60.0;
+const SECONDS_PER_MINUTE: f64 = 60.0;
 
-/// A CLAP host's transport after so many samples. One that stands still stays where it is.
+/// A CLAP host's transport `samples` later. A stopped transport does not move.
 pub fn later(transport: &clap_event_transport, samples: u32, rate_hz: f64) -> clap_event_transport {
-    let mut at = *transport;
-    let is = |flags| transport.flags & flags == flags;
-    if !is(CLAP_TRANSPORT_IS_PLAYING) {
-        return at;
+    let mut later = *transport;
+    let has = |flags| transport.flags & flags == flags;
+    if !has(CLAP_TRANSPORT_IS_PLAYING) {
+        return later;
     }
     let seconds = f64::from(samples) / rate_hz;
-    if is(CLAP_TRANSPORT_HAS_SECONDS_TIMELINE) {
-        let on = (seconds * CLAP_SECTIME_FACTOR as f64).round() as i64;
-        at.song_pos_seconds = at.song_pos_seconds.saturating_add(on);
+    if has(CLAP_TRANSPORT_HAS_SECONDS_TIMELINE) {
+        let elapsed = (seconds * CLAP_SECTIME_FACTOR as f64).round() as i64;
+        later.song_pos_seconds = later.song_pos_seconds.saturating_add(elapsed);
     }
-    if is(CLAP_TRANSPORT_HAS_BEATS_TIMELINE | CLAP_TRANSPORT_HAS_TEMPO) {
-        let beats = seconds * transport.tempo / SECONDS_A_MINUTE;
-        let on = (beats * CLAP_BEATTIME_FACTOR as f64).round() as i64;
-        at.song_pos_beats = at.song_pos_beats.saturating_add(on);
+    if has(CLAP_TRANSPORT_HAS_BEATS_TIMELINE | CLAP_TRANSPORT_HAS_TEMPO) {
+        let beats = seconds * transport.tempo / SECONDS_PER_MINUTE;
+        let elapsed = (beats * CLAP_BEATTIME_FACTOR as f64).round() as i64;
+        later.song_pos_beats = later.song_pos_beats.saturating_add(elapsed);
     }
-    at
+    later
 }
 
-/// A VST3 host's transport after so many samples. One that stands still stays where it is, but for
-/// the time that always goes on.
+/// A VST3 host's transport `samples` later. Of a stopped transport only the continuous time moves.
 pub fn later_context(context: &ProcessContext, samples: usize) -> ProcessContext {
-    let mut at = *context;
+    let mut later = *context;
     // The constants' type differs between systems.
-    let is = |flag: i64| i64::from(context.state) & flag != 0;
-    at.continousTimeSamples = at.continousTimeSamples.saturating_add(samples as i64);
-    if !is(StatesAndFlags_::kPlaying.into()) {
-        return at;
+    let has = |flag: i64| i64::from(context.state) & flag != 0;
+    later.continousTimeSamples = later.continousTimeSamples.saturating_add(samples as i64);
+    if !has(StatesAndFlags_::kPlaying.into()) {
+        return later;
     }
-    at.projectTimeSamples = at.projectTimeSamples.saturating_add(samples as i64);
-    if is(StatesAndFlags_::kProjectTimeMusicValid.into()) && is(StatesAndFlags_::kTempoValid.into())
-    {
-        at.projectTimeMusic +=
-            samples as f64 / context.sampleRate * context.tempo / SECONDS_A_MINUTE;
+    later.projectTimeSamples = later.projectTimeSamples.saturating_add(samples as i64);
+    let tempo_valid = has(StatesAndFlags_::kTempoValid.into());
+    if has(StatesAndFlags_::kProjectTimeMusicValid.into()) && tempo_valid {
+        later.projectTimeMusic +=
+            samples as f64 / context.sampleRate * context.tempo / SECONDS_PER_MINUTE;
     }
-    at
+    later
 }
 
 #[cfg(test)]
@@ -56,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transport_that_rolls_goes_on_and_one_that_stands_does_not() {
-        // SAFETY: numbers alone, for which zeros are values.
+    fn a_transport_moves_only_while_it_plays() {
+        // SAFETY: the structure contains only numbers, and zeros are valid for them.
         let mut transport: clap_event_transport = unsafe { zeroed() };
         transport.tempo = 120.0;
         transport.flags = CLAP_TRANSPORT_HAS_SECONDS_TIMELINE
@@ -73,8 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_rolls_goes_on_and_one_that_stands_does_not() {
-        // SAFETY: numbers alone, for which zeros are values.
+    fn a_context_moves_only_while_it_plays() {
+        // SAFETY: the structure contains only numbers, and zeros are valid for them.
         let mut context: ProcessContext = unsafe { zeroed() };
         (context.sampleRate, context.tempo, context.projectTimeSamples) = (48_000.0, 120.0, -100);
         let standing = later_context(&context, 24_000);

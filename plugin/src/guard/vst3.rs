@@ -1,5 +1,5 @@
-//! The VST3 component: every call is forwarded to nice-plug's wrapper, some after a check
-//! ([`super::vst3_forward`] has the others).
+//! The VST3 component: the calls that are checked before nice-plug's wrapper receives them.
+//! [`super::vst3_forward`] has all other calls.
 
 use std::mem::{ManuallyDrop, zeroed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,27 +20,26 @@ use super::edits::Edits;
 use super::host_link::HostLink;
 use super::{MAX_BLOCK_SAMPLES, MAX_CHANNELS, transport, vst3_state};
 
-/// The host has said nothing about the sidechain.
+/// The host has not set the sidechain's arrangement.
 const UNSET: SpeakerArrangement = SpeakerArrangement::MAX;
 
-/// nice-plug's wrapper with a check in front of it.
+/// One instance: nice-plug's wrapper with checks in front of it.
 pub struct Guard<P: Vst3Plugin> {
     pub(super) inner: ManuallyDrop<Wrapper<P>>,
-    /// Channels of main input and output, and of the sidechain as nice-plug sees it: equally many,
-    /// 1 or 2.
+    /// Channels of main input, of main output and of nice-plug's sidechain, 1 or 2.
     channels: AtomicU32,
-    /// The arrangement that the host gave the sidechain.
+    /// The host's arrangement of the sidechain.
     sidechain: AtomicU64,
-    /// The most samples that nice-plug has made room for.
+    /// Largest block that nice-plug was set up for, in samples.
     max_block: AtomicU32,
     active: AtomicBool,
     /// Whether the host has set up an offline render.
     offline: AtomicBool,
     edits: Edits,
-    /// What the host takes requests with.
+    /// The host's interface for requests.
     handler: Mutex<Option<ComPtr<IComponentHandler>>>,
     host_link: Option<Arc<HostLink>>,
-    /// Only ever tried: a host that sets up while it processes gets no sound for a block.
+    /// The audio thread only tries the lock, so that it never waits for a setup.
     scratch: Mutex<StandInBuffers>,
 }
 
@@ -59,13 +58,13 @@ impl<P: Vst3Plugin> Class for Guard<P> {
 
 impl<P: Vst3Plugin> Drop for Guard<P> {
     fn drop(&mut self) {
-        // nice-plug's background thread may have died with tasks queued, and then its handle panics
-        // here, inside of the host's `release`.
+        // If nice-plug's background thread has ended with tasks in its queue, its handle panics
+        // here, inside the host's `release`.
         let dropped = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
+            // SAFETY: only this line drops it, and it is not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.inner) }
         }));
-        // The panic's own message may be what cannot be dropped.
+        // Dropping the panic's message could panic again.
         std::mem::forget(dropped);
     }
 }
@@ -88,19 +87,19 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn set_active(&self, state: TBool) -> tresult {
-        // SAFETY: the host's call as it came.
+        // SAFETY: the host's own call, unchanged.
         let result = unsafe { self.inner.setActive(state) };
         self.active.store(state != 0 && result == kResultOk, Ordering::SeqCst);
         result
     }
 
-    /// Main input and output have the same width, 1 or 2; the sidechain may have any, and is
-    /// fitted.
+    /// Accepts main buses of the same width, 1 or 2. The guard converts the sidechain to that
+    /// width.
     ///
     /// # Safety
-    /// As the interface asks: where the arrays are not null, they have as many entries as told.
+    /// The host's call. The arrays are null or have as many entries as their counts.
     pub(super) unsafe fn set_bus_arrangements(
         &self,
         inputs: *mut SpeakerArrangement,
@@ -118,7 +117,7 @@ impl<P: Vst3Plugin> Guard<P> {
         if !fits || sidechain.count_ones() > MAX_CHANNELS as u32 {
             return kResultFalse;
         }
-        // SAFETY: arrays of our own, as nice-plug knows them.
+        // SAFETY: arrays of our own, with as many entries as their counts.
         let result = unsafe {
             self.inner.setBusArrangements(
                 [main; 2].as_mut_ptr(),
@@ -135,7 +134,7 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn bus_arrangement(
         &self,
         direction: BusDirection,
@@ -145,7 +144,7 @@ impl<P: Vst3Plugin> Guard<P> {
         if arrangement.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: the host's call, with a place for the answer.
+        // SAFETY: the host's call, with room for the result.
         let result = unsafe { self.inner.getBusArrangement(direction, index, arrangement) };
         let sidechain = self.sidechain.load(Ordering::SeqCst);
         if result == kResultOk
@@ -160,7 +159,7 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn set_up_processing(&self, setup: *mut ProcessSetup) -> tresult {
         if setup.is_null() {
             return kInvalidArgument;
@@ -176,16 +175,16 @@ impl<P: Vst3Plugin> Guard<P> {
         setup.maxSamplesPerBlock = setup.maxSamplesPerBlock.clamp(1, MAX_BLOCK_SAMPLES as int32);
         self.max_block.store(setup.maxSamplesPerBlock as u32, Ordering::SeqCst);
         self.scratch.lock().prepare();
-        // nice-plug keeps the configuration before it reads the new process mode: the second call
-        // makes it fresh. SAFETY: a valid setup of our own.
+        // nice-plug stores the configuration before it reads the new process mode, so the second
+        // call stores the new mode. SAFETY: a valid setup of our own.
         unsafe {
             self.inner.setupProcessing(&mut setup);
             self.inner.setupProcessing(&mut setup)
         }
     }
 
-    /// The mode of what comes: some hosts set up in real time, and say with the blocks that they
-    /// render.
+    /// Passes the process mode to the instance. Some hosts set up in real time and signal an
+    /// offline render only with its blocks.
     fn tell_mode(&self, mode: int32) {
         if let Some(host_link) = &self.host_link {
             host_link.set_offline(is_offline(mode) || self.offline.load(Ordering::SeqCst));
@@ -193,7 +192,7 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// As the interface asks: what is not null is as long as told.
+    /// The host's call. Its arrays are null or as long as their counts.
     pub(super) unsafe fn process_checked(&self, data: *mut ProcessData) -> tresult {
         if data.is_null() {
             return kInvalidArgument;
@@ -201,7 +200,7 @@ impl<P: Vst3Plugin> Guard<P> {
         // SAFETY: not null, so it is the host's block.
         let data = unsafe { &mut *data };
         if data.numSamples <= 0 {
-            // Parameters alone, and no bus that could be touched.
+            // The block contains only parameter changes, and its buses may be invalid.
             let mut flush = without_buses(data, 0);
             // SAFETY: a block of our own without samples.
             let result = unsafe { self.inner.process(&mut flush) };
@@ -221,14 +220,14 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// `data` holds the host's block of at least one sample; the component is set up and active.
+    /// `data` is a host's block of at least one sample; the component is set up and active.
     unsafe fn process_pieces(
         &self,
         data: &mut ProcessData,
         scratch: &mut StandInBuffers,
     ) -> tresult {
         let len = data.numSamples as usize;
-        // SAFETY: where the bus arrays are not null, they have as many entries as told.
+        // SAFETY: the bus arrays are null or have as many entries as their counts.
         let (inputs, output) = unsafe {
             let input = |index| bus(data.inputs, data.numInputs, index);
             ([input(0), input(1)], bus(data.outputs, data.numOutputs, 0))
@@ -238,7 +237,7 @@ impl<P: Vst3Plugin> Guard<P> {
         let mut result = kResultOk;
         for start in (0..len).step_by(most) {
             let piece = (len - start).min(most);
-            // SAFETY: `start` lies inside of the block, the piece is short enough, the scratch is
+            // SAFETY: `start` is inside the block, the piece is short enough, and the scratch is
             // prepared.
             let mut channels = unsafe { Channels::complete(inputs, output, start, scratch) };
             let mut block = without_buses(data, piece as int32);
@@ -259,34 +258,34 @@ impl<P: Vst3Plugin> Guard<P> {
             let mut buses_out = [audio_bus(&mut channels.output, width)];
             (block.numInputs, block.inputs) = (2, buses_in.as_mut_ptr());
             (block.numOutputs, block.outputs) = (1, buses_out.as_mut_ptr());
-            // SAFETY: every channel of every bus is there and as long as the piece.
+            // SAFETY: every bus has all its channels, each as long as the piece.
             result = unsafe { self.inner.process(&mut block) };
             if result != kResultOk {
                 break;
             }
         }
         if !data.outputs.is_null() && data.numOutputs > 0 {
-            // SAFETY: there is at least one output bus. What we play is never told to be silent.
+            // SAFETY: there is at least one output bus. The output is never marked as silent.
             unsafe { (*data.outputs).silenceFlags = 0 };
         }
         result
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn set_component_state(&self, stream: *mut IBStream) -> tresult {
         // SAFETY: the host's stream.
         let Some(state) = (unsafe { vst3_state::read(stream) }) else { return kResultFalse };
         let stream = vst3_state::stream(state);
         self.edits.forget();
-        // SAFETY: a stream of our own that holds a state which we wrote.
+        // SAFETY: a stream of our own, with a state that the plugin wrote.
         let result = unsafe { IComponentTrait::setState(&*self.inner, stream.as_ptr()) };
         self.ask_for_restart();
         result
     }
 
-    /// Asks the host to activate us anew, where what plays is not what is wanted. For the host's
-    /// main thread.
+    /// Requests a restart if latency mode or window length differ from the active ones. Must be
+    /// called on the host's main thread.
     fn ask_for_restart(&self) {
         let handler = self.handler.lock().clone();
         if let (Some(handler), Some(host_link)) = (handler, &self.host_link)
@@ -297,7 +296,7 @@ impl<P: Vst3Plugin> Guard<P> {
         }
     }
 
-    /// The host ends us: nothing is asked of it any more.
+    /// Drops the host's interface, because the host ends the component.
     pub(super) fn forget_handler(&self) {
         *self.handler.lock() = None;
     }
@@ -308,24 +307,24 @@ impl<P: Vst3Plugin> Guard<P> {
         // SAFETY: the caller's promise.
         *self.handler.lock() =
             unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
-        // SAFETY: the host's call as it came.
+        // SAFETY: the host's own call, unchanged.
         unsafe { self.inner.setComponentHandler(handler) }
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn component_state(&self, stream: *mut IBStream) -> tresult {
         if let Some(host_link) = &self.host_link {
             // SAFETY: an id that the host has set.
             let waiting = self.edits.take(|id| unsafe { self.inner.getParamNormalized(id) });
             waiting.into_iter().for_each(|(id, value)| host_link.set(id, value as f32));
         }
-        // SAFETY: the host's call as it came.
+        // SAFETY: the host's own call, unchanged.
         unsafe { IComponentTrait::getState(&*self.inner, stream) }
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn parameter_info(&self, index: int32, info: *mut ParameterInfo) -> tresult {
         // SAFETY: no arguments.
         if index < 0 || index >= unsafe { self.inner.getParameterCount() } {
@@ -336,7 +335,7 @@ impl<P: Vst3Plugin> Guard<P> {
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn set_parameter(&self, id: ParamID, value: ParamValue) -> tresult {
         if !value.is_finite() {
             return kInvalidArgument;
@@ -346,14 +345,14 @@ impl<P: Vst3Plugin> Guard<P> {
             // SAFETY: one of our ids.
             self.edits.set(id, value, unsafe { self.inner.getParamNormalized(id) });
         }
-        // SAFETY: the host's call, with a value that is a number.
+        // SAFETY: the host's call, with a finite value.
         unsafe { self.inner.setParamNormalized(id, value) }
     }
 
     /// # Safety
-    /// As the interface asks.
+    /// The host's call, with arguments as the interface requires.
     pub(super) unsafe fn parameter(&self, id: ParamID) -> ParamValue {
-        // SAFETY: the host's call as it came.
+        // SAFETY: the host's own call, unchanged.
         let present = unsafe { self.inner.getParamNormalized(id) };
         self.edits.get(id, present).unwrap_or(present)
     }
@@ -363,7 +362,7 @@ fn is_offline(mode: int32) -> bool {
     mode == ProcessModes_::kOffline as int32
 }
 
-/// The block's parameters and context with `len` samples of no bus.
+/// A block of `len` samples with the parameters and the context of `data`, without buses.
 fn without_buses(data: &ProcessData, len: int32) -> ProcessData {
     ProcessData {
         numSamples: len,
@@ -391,7 +390,7 @@ unsafe fn bus(buses: *mut AudioBusBuffers, count: int32, index: int32) -> Bus {
 }
 
 fn audio_bus(channels: &mut [*mut f32; MAX_CHANNELS], width: int32) -> AudioBusBuffers {
-    // SAFETY: numbers and pointers alone, for which zeros are values.
+    // SAFETY: only numbers and pointers, for which zeros are valid.
     let mut bus: AudioBusBuffers = unsafe { zeroed() };
     bus.numChannels = width;
     bus.__field0.channelBuffers32 = channels.as_mut_ptr();

@@ -1,5 +1,5 @@
-//! Where a VST3 host comes in.
-// The names are the interfaces'.
+//! The VST3 entry points and plugin factory.
+// The interfaces define the names.
 #![allow(non_snake_case)]
 
 use std::ffi::c_void;
@@ -20,11 +20,11 @@ impl Class for Factory {
     type Interfaces = (IPluginFactory, IPluginFactory2, IPluginFactory3);
 }
 
-/// Fills what the host pointed at, if it did and asked for our only class.
+/// Writes `value` for the host, if `index` is that of the only class and `place` is not null.
 ///
 /// # Safety
 /// `place` is null or has room for `value`.
-unsafe fn answer<T>(index: int32, place: *mut T, value: T) -> tresult {
+unsafe fn write<T>(index: int32, place: *mut T, value: T) -> tresult {
     if index != 0 || place.is_null() {
         return kInvalidArgument;
     }
@@ -35,8 +35,8 @@ unsafe fn answer<T>(index: int32, place: *mut T, value: T) -> tresult {
 
 impl IPluginFactoryTrait for Factory {
     unsafe fn getFactoryInfo(&self, info: *mut PFactoryInfo) -> tresult {
-        // SAFETY: the host's place.
-        unsafe { answer(0, info, self.info.create_factory_info()) }
+        // SAFETY: the host's pointer.
+        unsafe { write(0, info, self.info.create_factory_info()) }
     }
 
     unsafe fn countClasses(&self) -> int32 {
@@ -44,8 +44,8 @@ impl IPluginFactoryTrait for Factory {
     }
 
     unsafe fn getClassInfo(&self, index: int32, info: *mut PClassInfo) -> tresult {
-        // SAFETY: the host's place.
-        unsafe { answer(index, info, self.info.create_class_info()) }
+        // SAFETY: the host's pointer.
+        unsafe { write(index, info, self.info.create_class_info()) }
     }
 
     unsafe fn createInstance(
@@ -64,7 +64,7 @@ impl IPluginFactoryTrait for Factory {
         let guard = ComWrapper::new(Guard::<Luthier>::new());
         let Some(unknown) = guard.as_com_ref::<FUnknown>() else { return kResultFalse };
         let unknown = unknown.as_ptr();
-        // SAFETY: `guard` lives to the end of this function, and what is asked for holds a
+        // SAFETY: `guard` lives until the end of this function, and the returned interface holds a
         // reference of its own.
         unsafe { ((*(*unknown).vtbl).queryInterface)(unknown, interface.cast::<TUID>(), object) }
     }
@@ -72,15 +72,15 @@ impl IPluginFactoryTrait for Factory {
 
 impl IPluginFactory2Trait for Factory {
     unsafe fn getClassInfo2(&self, index: int32, info: *mut PClassInfo2) -> tresult {
-        // SAFETY: the host's place.
-        unsafe { answer(index, info, self.info.create_class_info_2()) }
+        // SAFETY: the host's pointer.
+        unsafe { write(index, info, self.info.create_class_info_2()) }
     }
 }
 
 impl IPluginFactory3Trait for Factory {
     unsafe fn getClassInfoUnicode(&self, index: int32, info: *mut PClassInfoW) -> tresult {
-        // SAFETY: the host's place.
-        unsafe { answer(index, info, self.info.create_class_info_unicode()) }
+        // SAFETY: the host's pointer.
+        unsafe { write(index, info, self.info.create_class_info_unicode()) }
     }
 
     unsafe fn setHostContext(&self, _: *mut FUnknown) -> tresult {
@@ -102,7 +102,7 @@ fn enter() -> bool {
     true
 }
 
-/// Called by a Linux host before everything else.
+/// Called by a Linux host after loading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
 #[unsafe(no_mangle)]
@@ -110,7 +110,7 @@ pub extern "C" fn ModuleEntry(_: *mut c_void) -> bool {
     enter()
 }
 
-/// Called by a Linux host before it unloads.
+/// Called by a Linux host before unloading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
 #[unsafe(no_mangle)]
@@ -118,7 +118,7 @@ pub extern "C" fn ModuleExit() -> bool {
     true
 }
 
-/// Called by a macOS host before everything else.
+/// Called by a macOS host after loading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(target_os = "macos")]
 #[unsafe(no_mangle)]
@@ -126,7 +126,7 @@ pub extern "C" fn bundleEntry(_: *mut c_void) -> bool {
     enter()
 }
 
-/// Called by a macOS host before it unloads.
+/// Called by a macOS host before unloading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(target_os = "macos")]
 #[unsafe(no_mangle)]
@@ -134,7 +134,7 @@ pub extern "C" fn bundleExit() -> bool {
     true
 }
 
-/// Called by a Windows host before everything else.
+/// Called by a Windows host after loading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(target_os = "windows")]
 #[unsafe(no_mangle)]
@@ -142,7 +142,7 @@ pub extern "system" fn InitDll() -> bool {
     enter()
 }
 
-/// Called by a Windows host before it unloads.
+/// Called by a Windows host before unloading the library.
 // SAFETY: no other symbol of this name is linked.
 #[cfg(target_os = "windows")]
 #[unsafe(no_mangle)]

@@ -1,5 +1,5 @@
-//! The interfaces of [`Guard`]: calls that need no check go to nice-plug's wrapper as they are.
-// The names are the interfaces'.
+//! The interfaces of [`Guard`]: calls that need no check are forwarded unchanged.
+// The interfaces define the names.
 #![allow(non_snake_case)]
 
 use std::ffi::c_char;
@@ -11,12 +11,14 @@ use vst3::Steinberg::*;
 
 use super::vst3::Guard;
 
-/// Implements an interface's methods by the wrapper's own.
+/// Implements an interface: forwards the first methods to nice-plug's wrapper and adds the others.
 macro_rules! forward {
-    ($interface:ident { $(fn $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)* } $($checked:item)*) => {
+    ($interface:ident {
+        $(fn $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*
+    } $($checked:item)*) => {
         impl<P: Vst3Plugin> $interface for Guard<P> {
             $(unsafe fn $method(&self, $($argument: $type),*) $(-> $result)? {
-                // SAFETY: the host's call as it came.
+                // SAFETY: the host's own call, unchanged.
                 unsafe { $interface::$method(&*self.inner, $($argument),*) }
             })*
             $($checked)*
@@ -29,7 +31,7 @@ forward!(IPluginBaseTrait {
 }
 unsafe fn terminate(&self) -> tresult {
     self.forget_handler();
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { IPluginBaseTrait::terminate(&*self.inner) }
 });
 
@@ -37,20 +39,25 @@ forward!(IComponentTrait {
     fn getControllerClassId(class_id: *mut TUID) -> tresult;
     fn setIoMode(mode: IoMode) -> tresult;
     fn getBusCount(kind: MediaType, direction: BusDirection) -> int32;
-    fn getBusInfo(kind: MediaType, direction: BusDirection, index: int32, info: *mut BusInfo) -> tresult;
+    fn getBusInfo(
+        kind: MediaType,
+        direction: BusDirection,
+        index: int32,
+        info: *mut BusInfo
+    ) -> tresult;
     fn getRoutingInfo(input: *mut RoutingInfo, output: *mut RoutingInfo) -> tresult;
     fn activateBus(kind: MediaType, direction: BusDirection, index: int32, state: TBool) -> tresult;
 }
 unsafe fn getState(&self, state: *mut IBStream) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.component_state(state) }
 }
 unsafe fn setActive(&self, state: TBool) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_active(state) }
 }
 unsafe fn setState(&self, state: *mut IBStream) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_component_state(state) }
 });
 
@@ -66,19 +73,19 @@ forward!(IEditControllerTrait {
     fn createView(name: FIDString) -> *mut IPlugView;
 }
 unsafe fn setComponentHandler(&self, handler: *mut IComponentHandler) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_handler(handler) }
 }
 unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.parameter_info(index, info) }
 }
 unsafe fn getParamNormalized(&self, id: ParamID) -> ParamValue {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.parameter(id) }
 }
 unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_parameter(id, value) }
 });
 
@@ -94,7 +101,7 @@ unsafe fn getBusArrangement(
     index: int32,
     arrangement: *mut SpeakerArrangement,
 ) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.bus_arrangement(direction, index, arrangement) }
 }
 unsafe fn setBusArrangements(
@@ -104,25 +111,35 @@ unsafe fn setBusArrangements(
     outputs: *mut SpeakerArrangement,
     num_outputs: int32,
 ) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_bus_arrangements(inputs, num_inputs, outputs, num_outputs) }
 }
 unsafe fn setupProcessing(&self, setup: *mut ProcessSetup) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.set_up_processing(setup) }
 }
 unsafe fn process(&self, data: *mut ProcessData) -> tresult {
-    // SAFETY: the host's call as it came.
+    // SAFETY: the host's own call, unchanged.
     unsafe { self.process_checked(data) }
 });
 
 forward!(IMidiMappingTrait {
-    fn getMidiControllerAssignment(bus: int32, channel: int16, number: CtrlNumber, id: *mut ParamID) -> tresult;
+    fn getMidiControllerAssignment(
+        bus: int32,
+        channel: int16,
+        number: CtrlNumber,
+        id: *mut ParamID
+    ) -> tresult;
 });
 
 forward!(INoteExpressionControllerTrait {
     fn getNoteExpressionCount(bus: int32, channel: int16) -> int32;
-    fn getNoteExpressionInfo(bus: int32, channel: int16, index: int32, info: *mut NoteExpressionTypeInfo) -> tresult;
+    fn getNoteExpressionInfo(
+        bus: int32,
+        channel: int16,
+        index: int32,
+        info: *mut NoteExpressionTypeInfo
+    ) -> tresult;
     fn getNoteExpressionStringByValue(
         bus: int32,
         channel: int16,
@@ -156,7 +173,12 @@ forward!(IUnitInfoTrait {
         value: *mut String128
     ) -> tresult;
     fn hasProgramPitchNames(list: ProgramListID, index: int32) -> tresult;
-    fn getProgramPitchName(list: ProgramListID, index: int32, pitch: int16, name: *mut String128) -> tresult;
+    fn getProgramPitchName(
+        list: ProgramListID,
+        index: int32,
+        pitch: int16,
+        name: *mut String128
+    ) -> tresult;
     fn getSelectedUnit() -> UnitID;
     fn selectUnit(unit: UnitID) -> tresult;
     fn getUnitByBus(

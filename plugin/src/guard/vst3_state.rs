@@ -1,4 +1,4 @@
-//! A VST3 host's state stream, read with care and handed on as one of our own.
+//! Reads a VST3 host's state stream, checks it and passes it on as a stream in memory.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -10,11 +10,11 @@ use vst3::{Class, ComPtr, ComRef, ComWrapper};
 
 use super::state::{MAX_STATE_BYTES, is_ours};
 
-/// How much is asked of a host at once.
+/// Size of one read from the host.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// A state of ours from a host's stream, from its present position to its end; `None` for anything
-/// else.
+/// Reads a state of the plugin, from the stream's position to its end. Returns `None` for other
+/// contents.
 ///
 /// # Safety
 /// `stream` is null or a stream.
@@ -25,8 +25,8 @@ pub unsafe fn read(stream: *mut IBStream) -> Option<Vec<u8>> {
     let mut chunk = vec![0u8; CHUNK_BYTES];
     loop {
         let mut count = 0;
-        // SAFETY: the chunk has room for as many bytes as are asked for. Some hosts answer a good
-        // read with an error: only the count tells.
+        // SAFETY: the chunk has room for `CHUNK_BYTES`. Some hosts return an error for a successful
+        // read, so only the count is used.
         unsafe {
             stream.read(chunk.as_mut_ptr().cast::<c_void>(), CHUNK_BYTES as int32, &mut count)
         };
@@ -41,26 +41,26 @@ pub unsafe fn read(stream: *mut IBStream) -> Option<Vec<u8>> {
     }
 }
 
-/// A stream that holds `state`.
+/// A stream that contains `state`.
 pub fn stream(state: Vec<u8>) -> ComPtr<IBStream> {
-    let memory = Memory { content: state, position: RefCell::new(0) };
-    ComWrapper::new(memory).to_com_ptr().expect("Memory is an IBStream")
+    let memory = MemoryStream { content: state, position: RefCell::new(0) };
+    ComWrapper::new(memory).to_com_ptr().expect("MemoryStream is an IBStream")
 }
 
-struct Memory {
+struct MemoryStream {
     content: Vec<u8>,
     position: RefCell<usize>,
 }
 
-impl Class for Memory {
+impl Class for MemoryStream {
     type Interfaces = (IBStream,);
 }
 
-impl IBStreamTrait for Memory {
+impl IBStreamTrait for MemoryStream {
     unsafe fn read(&self, buffer: *mut c_void, len: int32, read: *mut int32) -> tresult {
         let mut position = self.position.borrow_mut();
         let count = (self.content.len() - *position).min(len.max(0) as usize);
-        // SAFETY: nice-plug's buffer has room for `len` bytes, and `count` are left of ours.
+        // SAFETY: nice-plug's buffer has room for `len` bytes, and `count` bytes of ours are left.
         unsafe {
             ptr::copy_nonoverlapping(self.content.as_ptr().add(*position), buffer.cast(), count);
             if !read.is_null() {
@@ -88,7 +88,7 @@ impl IBStreamTrait for Memory {
         };
         *position = (from + offset).clamp(0, self.content.len() as int64) as usize;
         if !result.is_null() {
-            // SAFETY: not null, so nice-plug wants to know.
+            // SAFETY: not null, so nice-plug's pointer.
             unsafe { *result = *position as int64 };
         }
         kResultOk

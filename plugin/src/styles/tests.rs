@@ -8,21 +8,20 @@ use crate::registry::Registry;
 /// A stream's styles with the shipped model, and the sidechain's rate.
 struct Bench {
     instance: Arc<Instance>,
-    loaded: Arc<PluginModel>,
-    networks: Box<dyn TransferModel>,
+    model: StreamModel,
     styles: Styles,
     rate_hz: u32,
 }
 
 impl Bench {
     fn new() -> Self {
-        let (instance, loaded) =
+        let (instance, shipped) =
             (Arc::new(Instance::default()), Registry::default().shipped().expect("a model"));
         let rate_hz = 44_100;
-        let rolling = RollingStyle::new(loaded.config(), rate_hz, 1).expect("a style");
-        let current = Current::new(Mutex::new(Some(Arc::clone(&loaded))));
-        let styles = Styles::new(Arc::clone(&instance), current, rolling);
-        Self { networks: loaded.networks(LatencyMode::Quality), instance, loaded, styles, rate_hz }
+        let rolling = RollingStyle::new(shipped.config(), rate_hz, 1).expect("a style");
+        let styles = Styles::new(Arc::clone(&instance), rolling);
+        let model = StreamModel::new(shipped, LatencyMode::Quality);
+        Self { model, instance, styles, rate_hz }
     }
 
     /// A window whose sidechain plays `samples`; the style that it is given.
@@ -39,8 +38,8 @@ impl Bench {
             settings,
             waited_for: true,
         };
-        self.styles.listen(&window, Some(&mut *self.networks));
-        self.styles.style(&window, &mut *self.networks).expect("no failure")
+        self.styles.listen(&window, Some(&mut self.model));
+        self.styles.style(&window, &mut self.model).expect("no failure")
     }
 
     fn recording(&self, index: usize, seconds: usize) -> Vec<f32> {
@@ -128,5 +127,5 @@ fn factory_styles_differ_and_are_read_once() {
     let (piano, violin) =
         (bench.hear(&[], 0, false).expect("piano"), bench.hear(&[], 3, false).expect("violin"));
     assert!(piano != violin);
-    assert!(Arc::ptr_eq(&violin, &bench.loaded.factory_style(3).expect("violin")));
+    assert!(Arc::ptr_eq(&violin, &bench.model.model().factory_style(3).expect("violin")));
 }

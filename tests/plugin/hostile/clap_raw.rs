@@ -1,4 +1,4 @@
-//! A CLAP host without any manners of its own: calls what it is told to call.
+//! A minimal host without any checks, which calls the plugin exactly as a test requires.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
@@ -21,18 +21,18 @@ use libloading::Library;
 
 use tests::bundle;
 
-/// Longest block that the buffers hold.
-pub const ROOM: usize = 40_000;
-/// A usual block.
+/// Length of the buffers, which is the longest block.
+pub const CAPACITY: usize = 40_000;
+/// Length of a normal block.
 pub const BLOCK: u32 = 512;
 
 unsafe extern "C" fn no_extension(_: *const clap_host, _: *const c_char) -> *const c_void {
     null()
 }
 
-unsafe extern "C" fn nothing(_: *const clap_host) {}
+unsafe extern "C" fn no_request(_: *const clap_host) {}
 
-/// A host that offers nothing.
+/// A host without extensions.
 pub fn host() -> clap_host {
     clap_host {
         clap_version: CLAP_VERSION,
@@ -42,9 +42,9 @@ pub fn host() -> clap_host {
         url: c"".as_ptr(),
         version: c"1".as_ptr(),
         get_extension: Some(no_extension),
-        request_restart: Some(nothing),
-        request_process: Some(nothing),
-        request_callback: Some(nothing),
+        request_restart: Some(no_request),
+        request_process: Some(no_request),
+        request_callback: Some(no_request),
     }
 }
 
@@ -59,7 +59,7 @@ pub fn entry() -> &'static clap_plugin_entry {
     }
 }
 
-/// Its factory.
+/// The plugin factory.
 pub fn factory() -> &'static clap_plugin_factory {
     unsafe {
         let factory = entry().get_factory.expect("get_factory")(CLAP_PLUGIN_FACTORY_ID.as_ptr());
@@ -67,21 +67,21 @@ pub fn factory() -> &'static clap_plugin_factory {
     }
 }
 
-/// One port of a block.
+/// A port of a block.
 #[derive(Clone)]
 pub struct RawPort {
     pub count: u32,
     pub channels: Option<Vec<*mut f32>>,
 }
 
-/// One instance with buffers to process.
+/// One instance with audio buffers.
 pub struct Plug {
     pub plugin: *const clap_plugin,
     pub buffers: Vec<Vec<f32>>,
     _host: Box<clap_host>,
 }
 
-/// Calls a function of the plugin's.
+/// Calls a function of the plugin.
 macro_rules! call {
     ($plug:expr, $function:ident $(, $argument:expr)*) => {
         ((*$plug.plugin).$function.expect("a function"))($plug.plugin $(, $argument)*)
@@ -90,7 +90,7 @@ macro_rules! call {
 pub(super) use call;
 
 impl Plug {
-    /// Created, but not initialised.
+    /// A created instance that is not initialised.
     pub fn raw() -> Self {
         let host = Box::new(host());
         unsafe {
@@ -98,18 +98,18 @@ impl Plug {
             let descriptor = factory.get_plugin_descriptor.expect("descriptors")(factory, 0);
             let plugin = factory.create_plugin.expect("create")(factory, &*host, (*descriptor).id);
             assert!(!plugin.is_null());
-            Self { plugin, buffers: vec![vec![0.1; ROOM]; 6], _host: host }
+            Self { plugin, buffers: vec![vec![0.1; CAPACITY]; 6], _host: host }
         }
     }
 
-    /// Initialised.
+    /// An initialised instance.
     pub fn new() -> Self {
         let plug = Self::raw();
         assert!(unsafe { call!(plug, init) });
         plug
     }
 
-    /// Active and processing.
+    /// An active instance.
     pub fn started() -> Self {
         let plug = Self::new();
         assert!(plug.activate(48_000.0, BLOCK));
@@ -127,7 +127,7 @@ impl Plug {
         }
     }
 
-    /// The last calls of a life.
+    /// Deactivates and destroys the instance.
     pub fn end(self) {
         self.deactivate();
         unsafe { call!(self, destroy) };
@@ -164,7 +164,7 @@ impl Plug {
         RawPort { count: 2, channels: Some(channels) }
     }
 
-    /// One block.
+    /// Processes one block.
     pub fn process(
         &self,
         len: u32,
@@ -187,7 +187,7 @@ impl Plug {
         unsafe { call!(self, process, &block) }
     }
 
-    /// A few usual blocks.
+    /// Processes some normal blocks.
     pub fn play(&mut self) {
         for _ in 0..200 {
             let (main, side, out) = (self.port(0), self.port(2), self.port(4));
@@ -214,7 +214,7 @@ impl Plug {
         bytes
     }
 
-    /// Loads a state from a stream that claims to have read so much, where told to.
+    /// Loads a state. `claims` overrides the byte count that the stream reports.
     pub fn load(&self, bytes: &[u8], claims: Option<i64>) -> bool {
         struct Source<'a>(&'a [u8], Option<i64>);
         unsafe extern "C" fn read(
@@ -247,14 +247,14 @@ fn audio_buffers(ports: &mut [RawPort]) -> Vec<clap_audio_buffer> {
     ports.iter_mut().map(buffer).collect()
 }
 
-/// One parameter event, as a list.
+/// An event list with one parameter event.
 pub struct Events {
     event: clap_event_param_value,
     list: clap_input_events,
 }
 
 impl Events {
-    /// Sets a parameter at a sample.
+    /// An event that sets a parameter at a sample.
     pub fn new(id: u32, value: f64, time: u32) -> Box<Self> {
         unsafe extern "C" fn size(_: *const clap_input_events) -> u32 {
             1
@@ -287,7 +287,7 @@ impl Events {
         events
     }
 
-    /// Calls itself a change of the transport.
+    /// An event with the type of a transport change.
     pub fn transport(time: u32) -> Box<Self> {
         let mut events = Self::new(0, 0.0, time);
         events.event.header.type_ = CLAP_EVENT_TRANSPORT;

@@ -1,7 +1,6 @@
-//! Hosts that break the rules, each in a process of its own: whatever they do, the process ends as
-//! they want it to.
+//! Hosts that violate the specification, each in its own process. The process must end normally.
 
-// Breaking the rules is the point: there is nothing to say beside each call about why it were safe.
+// These hosts violate safety contracts on purpose, so SAFETY comments would be meaningless.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 mod clap;
@@ -12,37 +11,37 @@ mod vst3_raw;
 
 use std::process::Command;
 
-/// Names the case that a child process plays.
+/// Name of the variable with the case of a child process.
 const CASE: &str = "LUTHIER_HOSTILE_CASE";
 
-/// One way of breaking the rules.
+/// One violation.
 struct Case {
     name: &'static str,
-    play: fn(),
+    run: fn(),
 }
 
-/// Plays every case in a child and collects those that did not survive.
-fn play_all(test: &str, cases: &[Case]) {
-    if let Ok(wanted) = std::env::var(CASE) {
-        let case = cases.iter().find(|case| case.name == wanted).expect("a case of this name");
-        (case.play)();
-        // Whatever runs after `main` has nothing to do with the plugin.
+/// Runs every case in a child process and collects the failures.
+fn run_all(test: &str, cases: &[Case]) {
+    if let Ok(name) = std::env::var(CASE) {
+        let case = cases.iter().find(|case| case.name == name).expect("a case of this name");
+        (case.run)();
+        // Skips code after `main`, which does not concern the plugin.
         std::process::exit(0);
     }
     let program = std::env::current_exe().expect("this program");
-    let mut fallen = Vec::new();
+    let mut failed = Vec::new();
     for case in cases {
         let output = Command::new(&program)
             .args(["--exact", test, "--nocapture", "--test-threads", "1"])
             .env(CASE, case.name)
-            // Short windows: the worker has something to do in every case.
+            // Short windows, so that the worker runs in every case.
             .env("LUTHIER_WINDOW_FRAMES", "16")
             .output()
             .expect("a child process");
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            fallen.push(format!("{}: {}\n{stderr}", case.name, output.status));
+            failed.push(format!("{}: {}\n{stderr}", case.name, output.status));
         }
     }
-    assert!(fallen.is_empty(), "{} of {} cases:\n{}", fallen.len(), cases.len(), fallen.join("\n"));
+    assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }

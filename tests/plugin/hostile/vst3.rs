@@ -1,4 +1,4 @@
-//! VST3 hosts that break the rules.
+//! VST3 hosts that violate the specification.
 
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -9,25 +9,25 @@ use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 
 use super::vst3_com::{Stream, changes};
-use super::vst3_raw::{BLOCK, Module, Plug, ROOM, RawBus};
-use super::{Case, play_all};
+use super::vst3_raw::{BLOCK, CAPACITY, Module, Plug, RawBus};
+use super::{Case, run_all};
 use tests::signal::{Lcg, delayed};
 
-/// A block's process mode.
+/// Process mode of a block.
 const OFFLINE: i32 = 2;
 
 #[test]
-fn every_vst3_host_survives() {
-    play_all("hostile::vst3::every_vst3_host_survives", &CASES);
+fn no_vst3_host_crashes() {
+    run_all("hostile::vst3::no_vst3_host_crashes", &CASES);
 }
 
-const NOTHING: RawBus = RawBus { count: 0, channels: None };
+const NO_CHANNELS: RawBus = RawBus { count: 0, channels: None };
 
-/// What a case does with the buses of its blocks.
+/// Creates the buses of a case's blocks.
 type Buses = fn(&mut Plug) -> (Vec<RawBus>, Vec<RawBus>);
 
-/// Plays the same odd block again and again, then some usual ones.
-fn odd(len: i32, buses: Buses) {
+/// Processes the same unusual block several times, then some normal ones.
+fn blocks(len: i32, buses: Buses) {
     let module = Module::open();
     let mut plug = Plug::started(&module);
     for _ in 0..50 {
@@ -43,105 +43,114 @@ fn nulls() -> RawBus {
 }
 
 const CASES: [Case; 45] = [
-    Case { name: "usual", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
-    Case { name: "no sidechain bus", play: || odd(BLOCK, |p| (vec![p.bus(0)], vec![p.bus(4)])) },
+    Case { name: "normal", run: || blocks(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])) },
+    Case { name: "no sidechain bus", run: || blocks(BLOCK, |p| (vec![p.bus(0)], vec![p.bus(4)])) },
     Case {
         name: "sidechain without channels",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), NOTHING], vec![p.bus(4)])),
+        run: || blocks(BLOCK, |p| (vec![p.bus(0), NO_CHANNELS], vec![p.bus(4)])),
     },
     Case {
         name: "sidechain of null pointers",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), nulls()], vec![p.bus(4)])),
+        run: || blocks(BLOCK, |p| (vec![p.bus(0), nulls()], vec![p.bus(4)])),
     },
     Case {
         name: "sidechain without an array",
-        play: || {
-            odd(BLOCK, |p| (vec![p.bus(0), RawBus { count: 2, channels: None }], vec![p.bus(4)]))
+        run: || {
+            blocks(BLOCK, |p| (vec![p.bus(0), RawBus { count: 2, channels: None }], vec![p.bus(4)]))
         },
     },
     Case {
         name: "mono sidechain",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), RawBus { count: 1, ..p.bus(2) }], vec![p.bus(4)])),
+        run: || {
+            blocks(BLOCK, |p| (vec![p.bus(0), RawBus { count: 1, ..p.bus(2) }], vec![p.bus(4)]))
+        },
     },
-    Case { name: "no inputs", play: || odd(BLOCK, |p| (vec![], vec![p.bus(4)])) },
-    Case { name: "no outputs", play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![])) },
-    Case { name: "nothing at all", play: || odd(BLOCK, |_| (vec![], vec![])) },
+    Case { name: "no inputs", run: || blocks(BLOCK, |p| (vec![], vec![p.bus(4)])) },
+    Case { name: "no outputs", run: || blocks(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![])) },
+    Case { name: "no buffers", run: || blocks(BLOCK, |_| (vec![], vec![])) },
     Case {
         name: "input of null pointers",
-        play: || odd(BLOCK, |p| (vec![nulls(), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(BLOCK, |p| (vec![nulls(), p.bus(2)], vec![p.bus(4)])),
     },
     Case {
         name: "output of null pointers",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![nulls()])),
+        run: || blocks(BLOCK, |p| (vec![p.bus(0), p.bus(2)], vec![nulls()])),
     },
     Case {
         name: "mono input in a stereo layout",
-        play: || odd(BLOCK, |p| (vec![RawBus { count: 1, ..p.bus(0) }, p.bus(2)], vec![p.bus(4)])),
+        run: || {
+            blocks(BLOCK, |p| (vec![RawBus { count: 1, ..p.bus(0) }, p.bus(2)], vec![p.bus(4)]))
+        },
     },
     Case {
         name: "negative channel count",
-        play: || odd(BLOCK, |p| (vec![RawBus { count: -7, ..p.bus(0) }, p.bus(2)], vec![p.bus(4)])),
+        run: || {
+            blocks(BLOCK, |p| (vec![RawBus { count: -7, ..p.bus(0) }, p.bus(2)], vec![p.bus(4)]))
+        },
     },
-    Case { name: "in place", play: || odd(BLOCK, |p| (vec![p.bus(4), p.bus(2)], vec![p.bus(4)])) },
+    Case {
+        name: "in place",
+        run: || blocks(BLOCK, |p| (vec![p.bus(4), p.bus(2)], vec![p.bus(4)])),
+    },
     Case {
         name: "sidechain in place",
-        play: || odd(BLOCK, |p| (vec![p.bus(0), p.bus(4)], vec![p.bus(4)])),
+        run: || blocks(BLOCK, |p| (vec![p.bus(0), p.bus(4)], vec![p.bus(4)])),
     },
     Case {
         name: "larger blocks than announced",
-        play: || odd(2048, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(2048, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
     Case {
         name: "huge blocks",
-        play: || odd(ROOM as i32, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(CAPACITY as i32, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
     Case {
         name: "blocks of one sample",
-        play: || odd(1, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(1, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
     Case {
         name: "blocks of no samples",
-        play: || odd(0, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(0, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
-    Case { name: "blocks of no samples and buses", play: || odd(0, |_| (vec![], vec![])) },
+    Case { name: "blocks of no samples and buses", run: || blocks(0, |_| (vec![], vec![])) },
     Case {
         name: "negative blocks",
-        play: || odd(-5, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
+        run: || blocks(-5, |p| (vec![p.bus(0), p.bus(2)], vec![p.bus(4)])),
     },
-    Case { name: "null block", play: null_arguments },
-    Case { name: "processing that was not announced", play: not_announced },
-    Case { name: "processing before setup", play: before_setup },
-    Case { name: "processing while inactive", play: while_inactive },
-    Case { name: "active twice", play: active_twice },
-    Case { name: "six activations", play: six_activations },
-    Case { name: "every process mode", play: every_mode },
-    Case { name: "rates that are none", play: odd_rates },
-    Case { name: "arrangements", play: arrangements },
-    Case { name: "mono", play: mono },
-    Case { name: "mono beside a stereo sidechain", play: mono_beside_stereo },
-    Case { name: "parameters out of range", play: odd_parameters },
-    Case { name: "state", play: states },
-    Case { name: "state of another latency", play: state_of_another_latency },
-    Case { name: "state without a handler", play: state_without_handler },
-    Case { name: "streams that lie", play: lying_streams },
-    Case { name: "latency", play: latency },
-    Case { name: "destroyed while active", play: destroyed_while_active },
-    Case { name: "destroyed while the worker runs", play: destroyed_while_working },
-    Case { name: "not initialised", play: not_initialised },
-    Case { name: "300 lives", play: three_hundred_lives },
-    Case { name: "not numbers", play: not_numbers },
-    Case { name: "offline by the block alone", play: offline_by_the_block },
-    Case { name: "saved without a block", play: saved_without_a_block },
+    Case { name: "null block", run: null_arguments },
+    Case { name: "processing that was not announced", run: not_announced },
+    Case { name: "processing before setup", run: before_setup },
+    Case { name: "processing while inactive", run: while_inactive },
+    Case { name: "active twice", run: active_twice },
+    Case { name: "six activations", run: six_activations },
+    Case { name: "every process mode", run: every_mode },
+    Case { name: "invalid rates", run: odd_rates },
+    Case { name: "arrangements", run: arrangements },
+    Case { name: "mono", run: mono },
+    Case { name: "mono with a stereo sidechain", run: mono_with_stereo_sidechain },
+    Case { name: "parameters out of range", run: odd_parameters },
+    Case { name: "state", run: states },
+    Case { name: "state of another latency", run: state_of_another_latency },
+    Case { name: "state without a handler", run: state_without_handler },
+    Case { name: "wrong byte counts of streams", run: wrong_byte_counts },
+    Case { name: "latency", run: latency },
+    Case { name: "destroyed while active", run: destroyed_while_active },
+    Case { name: "destroyed while the worker runs", run: destroyed_while_working },
+    Case { name: "not initialised", run: not_initialised },
+    Case { name: "300 instances", run: three_hundred_instances },
+    Case { name: "values that are not finite", run: values_not_finite },
+    Case { name: "offline only by the block", run: offline_by_the_block },
+    Case { name: "saved without a block", run: saved_without_a_block },
 ];
 
-/// Ardour exports like this: set up for real time, every block says that it is offline.
+/// Ardour exports this way: the setup is real-time, but every block is offline.
 fn offline_by_the_block() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
     let latency = unsafe { plug.processor.getLatencySamples() } as usize;
     let mut random = Lcg(1);
-    let (mut played, mut heard) = (Vec::new(), Vec::new());
-    while played.len() < 6 * latency {
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    while input.len() < 6 * latency {
         let noise = random.noise(BLOCK as usize);
         for channel in 0..4 {
             plug.buffers[channel][..BLOCK as usize].copy_from_slice(&noise);
@@ -149,16 +158,17 @@ fn offline_by_the_block() {
         let (main, side, out) = (plug.bus(0), plug.bus(2), plug.bus(4));
         let result = plug.process_in(OFFLINE, BLOCK, vec![main, side], vec![out], null_mut());
         assert_eq!(result, kResultOk);
-        played.extend(noise);
-        heard.extend_from_slice(&plug.buffers[4][..BLOCK as usize]);
+        input.extend(noise);
+        output.extend_from_slice(&plug.buffers[4][..BLOCK as usize]);
     }
-    let dry = delayed(&played, latency);
-    let wet = heard.iter().zip(&dry).skip(3 * latency).filter(|(heard, dry)| heard != dry).count();
-    assert!(wet > 2 * latency, "a render waits for the model: {wet} samples of {}", 3 * latency);
+    let dry = delayed(&input, latency);
+    let wet =
+        output.iter().zip(&dry).skip(3 * latency).filter(|(output, dry)| output != dry).count();
+    assert!(wet > 2 * latency, "a render is wet: {wet} samples of {}", 3 * latency);
     plug.end();
 }
 
-/// pluginval and Steinberg's validator do this: set, save, and no block between.
+/// pluginval and Steinberg's validator set a parameter and save without a block between.
 fn saved_without_a_block() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
@@ -176,8 +186,8 @@ fn saved_without_a_block() {
         assert_ne!(saved(&plug), with, "parameter {id}");
         assert_eq!(load(&plug, with.clone(), None), kResultOk);
         plug.play();
-        assert_eq!(saved(&plug), with, "the state counts, not the edit before it");
-        // As the host would have it, with the next block.
+        assert_eq!(saved(&plug), with, "the state replaces the earlier edit");
+        // The host's value, after the next block.
         assert_eq!(unsafe { plug.controller.getParamNormalized(id) }, 1.0);
     }
     plug.end();
@@ -319,7 +329,7 @@ fn arrangements() {
         if fits {
             let mut sidechain = 77;
             unsafe { plug.processor.getBusArrangement(0, 1, &mut sidechain) };
-            assert_eq!(sidechain, inputs[1], "what was accepted is what there is");
+            assert_eq!(sidechain, inputs[1], "the accepted arrangement is set");
         }
     }
     let mut two = [stereo; 2];
@@ -330,7 +340,7 @@ fn arrangements() {
     plug.end();
 }
 
-fn mono_beside_stereo() {
+fn mono_with_stereo_sidechain() {
     let module = Module::open();
     let mut plug = Plug::new(&module);
     let (mono, stereo) = (1u64 << 19, 3u64);
@@ -425,8 +435,8 @@ fn states() {
     plug.end();
 }
 
-/// A preset that is chosen while we play: the host trusts the latency that it was told, until it
-/// activates us again.
+/// A preset with another latency is loaded during processing. The latency changes only at the next
+/// activation.
 fn state_of_another_latency() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
@@ -436,7 +446,7 @@ fn state_of_another_latency() {
     let live = text.replace(r#""latency":{"string":"quality"}"#, r#""latency":{"string":"live"}"#);
     assert_ne!(live, text);
     assert_eq!(load(&plug, text.clone().into_bytes(), None), kResultOk);
-    assert_eq!(restarts.load(SeqCst), before.0, "nothing has changed");
+    assert_eq!(restarts.load(SeqCst), before.0, "the latency is unchanged");
     assert_eq!(load(&plug, live.into_bytes(), None), kResultOk);
     assert_eq!(restarts.load(SeqCst), before.0 + 1);
     plug.play();
@@ -444,9 +454,9 @@ fn state_of_another_latency() {
     plug.deactivate();
     plug.activate();
     assert_ne!(unsafe { plug.processor.getLatencySamples() }, before.1);
-    let asked = restarts.load(SeqCst);
+    let before_load = restarts.load(SeqCst);
     assert_eq!(load(&plug, text.into_bytes(), None), kResultOk);
-    assert_eq!(restarts.load(SeqCst), asked + 1, "and back");
+    assert_eq!(restarts.load(SeqCst), before_load + 1, "the latency changes back");
     plug.end();
 }
 
@@ -459,7 +469,7 @@ fn state_without_handler() {
     plug.end();
 }
 
-fn lying_streams() {
+fn wrong_byte_counts() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
     let good = saved(&plug);
@@ -513,26 +523,26 @@ fn not_initialised() {
     plug.end();
 }
 
-/// Automated on one thread and destroyed at once on another.
-fn three_hundred_lives() {
-    struct Sent(Plug);
-    unsafe impl Send for Sent {}
+/// Each instance is automated on one thread and destroyed immediately on another.
+fn three_hundred_instances() {
+    struct SendPlug(Plug);
+    unsafe impl Send for SendPlug {}
     let module = Module::open();
-    // Keeps the model in memory, so that the test is about the lives.
+    // Keeps the model in memory, so that the test measures only creation and destruction.
     let resident = Plug::started(&module);
     for round in 0..300 {
         let plug = Plug::started(&module);
         let id = plug.param(round % 5);
-        let sent = Sent(plug);
+        let plug_owner = SendPlug(plug);
         let audio = std::thread::spawn(move || {
-            let mut sent = sent;
-            let plug = &mut { &mut sent }.0;
+            let mut plug_owner = plug_owner;
+            let plug = &mut { &mut plug_owner }.0;
             for k in 0..20 {
                 let points: ComPtr<IParameterChanges> = changes(id, vec![(0, f64::from(k % 2))]);
                 let (main, side, out) = (plug.bus(0), plug.bus(2), plug.bus(4));
                 plug.process(BLOCK, vec![main, side], vec![out], points.as_ptr());
             }
-            sent
+            plug_owner
         });
         let plug = audio.join().expect("the audio thread").0;
         if round % 3 == 0 { drop(plug) } else { plug.end() }
@@ -540,19 +550,19 @@ fn three_hundred_lives() {
     resident.end();
 }
 
-fn not_numbers() {
+fn values_not_finite() {
     let module = Module::open();
     let mut plug = Plug::started(&module);
-    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, 1e38, 1.0] {
+    for unusual_blocks in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, 1e38, 1.0] {
         for buffer in &mut plug.buffers[..4] {
-            buffer.fill(odd);
+            buffer.fill(unusual_blocks);
         }
         for _ in 0..300 {
             let (main, side, out) = (plug.bus(0), plug.bus(2), plug.bus(4));
             plug.process(BLOCK, vec![main, side], vec![out], null_mut());
             assert!(
                 plug.buffers[4][..BLOCK as usize].iter().all(|x| x.is_normal() || *x == 0.0),
-                "{odd}"
+                "{unusual_blocks}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! The objects that a VST3 host hands to a plugin.
+//! The COM objects that a VST3 host passes to a plugin.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -9,7 +9,7 @@ use vst3::Steinberg::Vst::*;
 use vst3::Steinberg::*;
 use vst3::{Class, ComPtr, ComWrapper};
 
-/// Takes the plugin's edits, and counts how often it asks for a restart.
+/// Accepts the plugin's edits and counts its restart requests.
 pub struct Handler(pub Arc<AtomicU32>);
 
 impl Class for Handler {
@@ -32,7 +32,7 @@ impl IComponentHandlerTrait for Handler {
     }
 }
 
-/// One parameter's changes in a block.
+/// The changes of one parameter in a block.
 pub struct Queue {
     id: ParamID,
     points: Vec<(int32, ParamValue)>,
@@ -91,7 +91,7 @@ pub fn changes(id: ParamID, points: Vec<(int32, ParamValue)>) -> ComPtr<IParamet
     ComWrapper::new(Changes { queues: vec![queue] }).to_com_ptr().expect("changes")
 }
 
-/// A state in memory; lies about how much it has read where it is told to.
+/// A state in memory. `claims` overrides the number of bytes that `read` reports.
 pub struct Stream {
     pub bytes: RefCell<Vec<u8>>,
     pub position: Cell<usize>,
@@ -99,7 +99,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream at the beginning of `bytes`.
+    /// A stream at the start of `bytes`.
     pub fn new(bytes: Vec<u8>, claims: Option<int32>) -> ComWrapper<Self> {
         ComWrapper::new(Self { bytes: RefCell::new(bytes), position: Cell::new(0), claims })
     }

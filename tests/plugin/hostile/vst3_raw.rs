@@ -1,4 +1,4 @@
-//! A VST3 host without any manners of its own: calls what it is told to call.
+//! A minimal host without any checks, which calls the plugin exactly as a test requires.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -13,12 +13,12 @@ use vst3::{ComPtr, ComWrapper, Interface};
 use super::vst3_com::Handler;
 use tests::bundle;
 
-/// Longest block that the buffers hold.
-pub const ROOM: usize = 40_000;
-/// A usual block.
+/// Length of the buffers, which is the longest block.
+pub const CAPACITY: usize = 40_000;
+/// Length of a normal block.
 pub const BLOCK: i32 = 512;
 
-/// Channel pointers of a bus: how many are announced, and the array, if any.
+/// Channel pointers of a bus: the announced count, and the array, if any.
 #[derive(Clone)]
 pub struct RawBus {
     pub count: i32,
@@ -32,7 +32,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Opens the library as hosts do.
+    /// Opens the library like a host.
     pub fn open() -> Self {
         unsafe {
             let library: &'static Library =
@@ -47,7 +47,7 @@ impl Module {
         }
     }
 
-    /// The id of our class.
+    /// The class id of the plugin.
     pub fn class(&self) -> TUID {
         unsafe {
             let mut info: PClassInfo = std::mem::zeroed();
@@ -57,18 +57,18 @@ impl Module {
     }
 }
 
-/// One instance with buffers to process.
+/// One instance with audio buffers.
 pub struct Plug {
     pub component: ComPtr<IComponent>,
     pub processor: ComPtr<IAudioProcessor>,
     pub controller: ComPtr<IEditController>,
     pub buffers: Vec<Vec<f32>>,
-    /// How often it has asked to be restarted.
+    /// Number of restart requests.
     pub restarts: Arc<AtomicU32>,
 }
 
 impl Plug {
-    /// Created, but not initialised.
+    /// A created instance that is not initialised.
     pub fn raw(module: &Module) -> Self {
         unsafe {
             let (class, interface) = (module.class(), IComponent::IID);
@@ -86,13 +86,13 @@ impl Plug {
                 component,
                 processor,
                 controller,
-                buffers: vec![vec![0.1; ROOM]; 6],
+                buffers: vec![vec![0.1; CAPACITY]; 6],
                 restarts: Arc::default(),
             }
         }
     }
 
-    /// Initialised, with a handler.
+    /// An initialised instance with a component handler.
     pub fn new(module: &Module) -> Self {
         let plug = Self::raw(module);
         unsafe {
@@ -105,7 +105,7 @@ impl Plug {
         plug
     }
 
-    /// Set up, with all buses on, active and processing.
+    /// An active instance with all buses enabled.
     pub fn started(module: &Module) -> Self {
         let plug = Self::new(module);
         plug.set_up(0, 48_000.0, BLOCK);
@@ -143,7 +143,7 @@ impl Plug {
         }
     }
 
-    /// The last calls of a life.
+    /// Deactivates and destroys the instance.
     pub fn end(self) {
         self.deactivate();
         unsafe { self.component.terminate() };
@@ -156,7 +156,7 @@ impl Plug {
         RawBus { count: 2, channels: Some(channels) }
     }
 
-    /// One block.
+    /// Processes one block.
     pub fn process(
         &self,
         len: i32,
@@ -167,7 +167,7 @@ impl Plug {
         self.process_in(0, len, inputs, outputs, changes)
     }
 
-    /// One block, which says of itself in which mode it is.
+    /// Processes one block with its own process mode.
     pub fn process_in(
         &self,
         mode: i32,
@@ -189,7 +189,7 @@ impl Plug {
         }
     }
 
-    /// A few usual blocks.
+    /// Processes some normal blocks.
     pub fn play(&mut self) {
         for _ in 0..200 {
             let (main, side, out) = (self.bus(0), self.bus(2), self.bus(4));

@@ -45,7 +45,7 @@ impl Golden {
         Self { config, arrays: arrays.collect() }
     }
 
-    /// The array of that name; a test without its numbers has failed.
+    /// The array of this name. A missing array fails the test.
     pub(super) fn get(&self, name: &str) -> &Array {
         self.arrays.get(name).unwrap_or_else(|| panic!("no golden {name}"))
     }
@@ -54,13 +54,13 @@ impl Golden {
         &self.get(name).data
     }
 
-    /// An array of four dimensions, as the executor holds it.
+    /// An array of four dimensions as a tensor of the executor.
     pub(super) fn activation<B: Backend>(&self, ops: &mut B, name: &str) -> B::Tensor {
         let Array { shape, data } = self.get(name);
         ops.tensor(shape.as_slice().try_into().expect("four dimensions"), data).expect("activation")
     }
 
-    /// What `prefix` is followed by in the names of arrays.
+    /// The names of arrays that start with `prefix`, without it.
     pub(super) fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.arrays.keys().filter_map(move |name| name.strip_prefix(prefix))
     }
@@ -75,7 +75,7 @@ impl Golden {
         store
     }
 
-    /// Shape and values are those of `out/{name}`.
+    /// Asserts that shape and values match `out/{name}`.
     pub(super) fn assert_equals(&self, name: &str, shape: &[usize], ours: &[f32]) {
         let torchs = self.get(&format!("out/{name}"));
         assert_eq!(shape, torchs.shape, "{name}: shape");
@@ -92,7 +92,7 @@ impl Golden {
     }
 }
 
-/// The largest magnitude; not a number if any is not.
+/// The largest magnitude; NaN if any value is NaN.
 pub(super) fn largest(values: impl Iterator<Item = f32>) -> f32 {
     values.fold(0.0, |most: f32, v| if most.is_nan() || v.abs() <= most { most } else { v.abs() })
 }

@@ -182,6 +182,8 @@ fn train_to_end(training: train::Args) -> Result<bool> {
         if Path::new(&expected.init).starts_with(folder.path()) {
             found.init.clone_from(&expected.init);
         }
+        // A run keeps the measured choice between bf16 and f32.
+        found.bf16 |= expected.bf16;
         if let Some(field) = expected.differs_from(&found)? {
             bail!(
                 "{}: expected this row's {field}, found another value; use another --out",

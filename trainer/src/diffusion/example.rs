@@ -91,6 +91,6 @@ impl Example {
     /// Seed of the noise floor of an image. It differs from the diffusion's seed, because the
     /// noise would otherwise contain information about the target.
     pub fn noise_floor_seed(&self, role: Role) -> u64 {
-        noise::step_seed(self.noise_seed, role as usize)
+        noise::independent_seed(self.noise_seed, role as usize)
     }
 }

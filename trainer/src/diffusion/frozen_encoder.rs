@@ -8,8 +8,9 @@ use engine::image::MelImage;
 use engine::models::ENCODER;
 use engine::models::encoder::SpectrogramEncoder;
 use engine::nn::Backend;
-use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::packed::{Packed, TensorSource};
+use training_kernels::Bf16;
 
 use crate::images::as_batch;
 use crate::weights::fill;
@@ -32,7 +33,7 @@ impl FrozenEncoder {
         fill(&mut frozen, &base.tensors);
         Ok(match bf16.filter(|bf16| bf16.has_tiles()) {
             Some(bf16) => Self::Rounded(
-                Candle::new(Device::Cpu).in_bf16(bf16),
+                Candle::new(Device::Cpu).with_kernel(bf16),
                 SpectrogramEncoder::load(&mut &mut frozen, ENCODER, config)?,
             ),
             None => {

@@ -9,9 +9,10 @@ use engine::config::ModelConfig;
 use engine::image::MelImage;
 use engine::models::DECODER;
 use engine::models::decoder::SpectrogramDecoder;
-use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::candle::{Candle, ParamStore};
 use half::f16;
 use rayon::prelude::*;
+use training_kernels::Bf16;
 
 use super::frozen_encoder::FrozenEncoder;
 use crate::data::dataset::{ImageRef, ImageSet};

@@ -9,7 +9,7 @@ use engine::image::MelImage;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::pipeline::{BackendModel, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::render;
 use engine::{Error, Result};
@@ -44,7 +44,7 @@ impl AudioJudge {
 
     /// Another executor of the model's networks.
     pub fn networks(&self) -> Box<dyn TransferModel> {
-        Box::new(Executed::new(self.playable.model(), Packed::default()))
+        Box::new(BackendModel::new(self.playable.model(), Packed::default()))
     }
 
     /// Range of the model's images from 0 to 1, in dB.
@@ -65,7 +65,7 @@ impl AudioJudge {
     ) -> Result<Audio> {
         let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
         let tokens = self.playable.style(&mut Packed::default(), style)?;
-        let networks = Executed::new(self.playable.model(), Packed::default()).in_mode(mode);
+        let networks = BackendModel::new(self.playable.model(), Packed::default()).in_mode(mode);
         let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
         let grid = pipeline.grid().clone();
         let (channels, report) =

@@ -132,7 +132,8 @@ fn denoised_once(
     diffusion.q_sample(&clean, &noise, timestep, &mut noisy);
     let conditioning =
         Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 0 };
-    let predictions = player.transfer.model().denoise(&noisy, dims, timestep, &[conditioning])?;
+    let predictions =
+        player.transfer.model_mut().denoise(&noisy, dims, timestep, &[conditioning])?;
     for prediction in &predictions {
         diffusion.x0(&noisy, prediction, timestep, &mut output);
     }
@@ -151,7 +152,7 @@ fn generation(
         for &steps in steps {
             let settings =
                 Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
-            let model = player.transfer.model();
+            let model = player.transfer.model_mut();
             images.push(generate_image(
                 model,
                 &tokens,

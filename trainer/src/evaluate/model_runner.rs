@@ -7,7 +7,7 @@ use engine::cancel::Cancel;
 use engine::image::MelImage;
 use engine::models::model::Model;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Transfer};
+use engine::pipeline::{BackendModel, Transfer};
 use engine::settings::Settings;
 use engine::style::StyleTokens;
 
@@ -25,7 +25,7 @@ impl ModelRunner {
     /// # Errors
     /// If the model's config is not supported.
     pub fn new(model: &Arc<Model<Packed>>) -> Result<Self> {
-        let executed = Executed::new(Arc::clone(model), Packed::default());
+        let executed = BackendModel::new(Arc::clone(model), Packed::default());
         Ok(Self {
             transfer: Transfer::new(Box::new(executed))?,
             model: Arc::clone(model),

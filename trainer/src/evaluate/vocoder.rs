@@ -18,7 +18,7 @@ use engine::dsp::stft::Stft;
 use engine::image::MelImage;
 use engine::inference_model::InferenceModel;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Transfer};
+use engine::pipeline::{BackendModel, Transfer};
 use engine::settings::Settings;
 use engine::vocoder::griffin_lim::{MOMENTUM, from_phases, griffin_lim};
 use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, VocoderRequest};
@@ -190,7 +190,8 @@ struct ImageModel {
 impl ImageModel {
     fn open(path: &Path) -> Result<Self> {
         let playable = InferenceModel::packed(&Checkpoint::read(path)?)?;
-        let transfer = Transfer::new(Box::new(Executed::new(playable.model(), Packed::default())))?;
+        let transfer =
+            Transfer::new(Box::new(BackendModel::new(playable.model(), Packed::default())))?;
         Ok(Self { playable, transfer })
     }
 

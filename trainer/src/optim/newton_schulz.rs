@@ -3,8 +3,8 @@
 //! With Jordan's coefficients, five rounds move all singular values into the range 0.7 to 1.2.
 
 use candle_core::{Result, Tensor};
-use engine::nn::candle::bf16::{Bf16, Part, product};
 use engine::nn::kernels::{Matrix, matmul};
+use training_kernels::{Bf16, Part, product};
 
 /// Coefficients of `a x + b x^3 + c x^5`.
 const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];

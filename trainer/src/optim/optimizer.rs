@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use engine::nn::candle::Bf16;
 use rayon::prelude::*;
+use training_kernels::Bf16;
 
 use super::config::OptimizerConfig;
 use super::slot::Slot;

@@ -1,6 +1,6 @@
 //! The constants of one optimiser step.
 
-use engine::nn::candle::Bf16;
+use training_kernels::Bf16;
 
 use super::config::OptimizerConfig;
 

@@ -3,13 +3,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use engine::whole_file;
-use image::{ImageFormat, RgbImage};
+use plot::{Area, colour, font};
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
-
-use super::{colour, font};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,34 +25,21 @@ pub struct Curves {
     pub charts: Vec<(String, Vec<Curve>)>,
 }
 
-type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
-
 impl Curves {
     /// Draws all charts into one PNG file.
     ///
     /// # Errors
     /// If drawing fails or the file cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
-        font::register()?;
-        let (width, height) = (900, 320 * self.charts.len().max(1) as u32);
-        let mut pixels = vec![255; (width * height * 3) as usize];
-        {
-            let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-            for ((title, curves), area) in
-                self.charts.iter().zip(root.split_evenly((self.charts.len().max(1), 1)))
-            {
+        let rows = self.charts.len().max(1);
+        let picture = plot::draw_on(plot::white(900, 320 * rows as u32), |root| {
+            let mut areas = self.charts.iter().zip(root.split_evenly((rows, 1)));
+            areas.try_for_each(|((title, curves), area)| {
                 draw_chart(&area, title, curves)
-                    .map_err(|error| anyhow::anyhow!("chart `{title}`: {error}"))?;
-            }
-            root.present().map_err(|error| anyhow::anyhow!("chart: {error}"))?;
-        }
-        let picture = RgbImage::from_raw(width, height, pixels)
-            .context("chart: the buffer has the wrong size")?;
-        let mut bytes = Vec::new();
-        picture
-            .write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png)
-            .context("chart")?;
-        Ok(whole_file::write(path, &bytes)?)
+                    .map_err(|error| anyhow!("chart `{title}`: {error}"))
+            })
+        })?;
+        Ok(whole_file::write(path, &plot::png(&picture)?)?)
     }
 }
 

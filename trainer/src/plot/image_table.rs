@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use engine::image::MelImage;
 use engine::whole_file;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{Rgb, RgbImage};
+use plot::{colour, font};
 use plotters::prelude::*;
-
-use super::{colour, font};
 
 /// Pixels of one spectrogram value along each axis.
 const ZOOM: u32 = 2;
@@ -35,7 +34,7 @@ impl ImageTable {
         let (cell_width, cell_height) = self.cell();
         let width = GAP + self.columns.len() as u32 * (cell_width + GAP);
         let height = TEXT + GAP + self.rows.len() as u32 * (cell_height + TEXT);
-        let mut picture = RgbImage::from_pixel(width, height, Rgb([255; 3]));
+        let mut picture = plot::white(width, height);
         for (r, (_, images)) in self.rows.iter().enumerate() {
             for (c, image) in images.iter().enumerate() {
                 let (x, y) = (
@@ -46,11 +45,7 @@ impl ImageTable {
             }
         }
         let picture = self.label(picture, cell_width, cell_height)?;
-        let mut bytes = Vec::new();
-        picture
-            .write_to(&mut std::io::Cursor::new(&mut bytes), ImageFormat::Png)
-            .context("picture")?;
-        Ok(whole_file::write(path, &bytes)?)
+        Ok(whole_file::write(path, &plot::png(&picture)?)?)
     }
 
     /// Width and height of the largest spectrogram.
@@ -62,15 +57,10 @@ impl ImageTable {
     }
 
     fn label(&self, picture: RgbImage, cell_width: u32, cell_height: u32) -> Result<RgbImage> {
-        font::register()?;
-        let (width, height) = picture.dimensions();
-        let mut pixels = picture.into_raw();
-        {
-            let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        plot::draw_on(picture, |root| {
             let style = (font::FAMILY, 15).into_font().color(&BLACK);
             let text = |text: &str, x: u32, y: u32| {
                 root.draw(&Text::new(text.to_string(), (x as i32, y as i32), style.clone()))
-                    .map_err(|error| anyhow::anyhow!("picture: {error}"))
             };
             for (c, column) in self.columns.iter().enumerate() {
                 text(column, GAP + c as u32 * (cell_width + GAP), 4)?;
@@ -78,9 +68,8 @@ impl ImageTable {
             for (r, (name, _)) in self.rows.iter().enumerate() {
                 text(name, GAP, TEXT + r as u32 * (cell_height + TEXT) + 4)?;
             }
-            root.present().map_err(|error| anyhow::anyhow!("picture: {error}"))?;
-        }
-        RgbImage::from_raw(width, height, pixels).context("picture: the buffer has the wrong size")
+            Ok::<(), Box<dyn std::error::Error>>(())
+        })
     }
 }
 

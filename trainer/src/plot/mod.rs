@@ -1,8 +1,6 @@
-//! Pictures as PNG files: spectrograms and curves. They need neither a display nor system fonts.
+//! Pictures as PNG files: spectrograms and curves. The crate `plot` has the font and the colours.
 
-pub mod colour;
 pub mod curves;
-pub mod font;
 pub mod image_table;
 
 pub use curves::{Curve, Curves};

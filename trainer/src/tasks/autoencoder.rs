@@ -25,12 +25,12 @@ use crate::principal_components::PrincipalComponents;
 use crate::train_loop::{Metrics, Record, Task, step_rng};
 use crate::weights::{fill, stored};
 
-/// Number of images for the principal components and the statistics of the latent.
+/// Training images for the principal components and the latent statistics.
 const MEASURED_IMAGES: usize = 1500;
-/// Images of a forward pass outside of training.
+/// Batch size outside training steps.
 const BATCH: usize = 16;
 
-/// Networks, data and losses of the autoencoder.
+/// Training task of the autoencoder.
 pub struct AutoencoderTask {
     config: RunConfig,
     data: Box<dyn ImageSet>,
@@ -44,15 +44,14 @@ pub struct AutoencoderTask {
 }
 
 impl AutoencoderTask {
-    /// Reads the dataset and builds the networks, from the setup's model file or from principal
-    /// components.
+    /// New networks from the principal components, or the weights of the setup's model file.
     ///
     /// # Errors
-    /// If the dataset or the model file cannot be used.
+    /// If the dataset or the model file cannot be read, or a split is empty.
     pub fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let (mut config, device) = (setup.config.clone(), &setup.device);
         let data = open_dataset(Path::new(&config.data))?;
-        // The dataset determines the format of the images.
+        // The dataset defines the mel front end and the window.
         config.model.mel = data.mel().clone();
         config.model.window = *data.window();
         config.model.style.instruments = data.instruments().to_vec();
@@ -131,7 +130,7 @@ impl AutoencoderTask {
     }
 }
 
-/// Sets the linear paths of encoder and decoder to the principal components.
+/// Initialises the linear paths of encoder and decoder with the principal components.
 fn start_linear(store: &mut ParamStore, pca: &PrincipalComponents) {
     let (size, count) = (pca.side * pca.side, pca.components.len());
     let ((analysis, bias), (synthesis, mean)) = (pca.analysis(), pca.synthesis());
@@ -153,7 +152,7 @@ impl Task for AutoencoderTask {
     fn step(&mut self, step: u64) -> Result<Losses> {
         let rng = &mut step_rng(self.config.seed, step);
         let refs: Vec<ImageRef> = (0..self.config.batch)
-            .map(|_| *self.train.choose(rng).expect("checked by new"))
+            .map(|_| *self.train.choose(rng).expect("checked in new"))
             .collect();
         let x = image_batch(self.data.as_ref(), &refs, self.ops.device())?;
         let z = self.nets.encoder.forward(&mut self.ops, &x)?;
@@ -165,8 +164,12 @@ impl Task for AutoencoderTask {
         losses.add("mse", weights.mse, || Ok(mse::mse(&y, &x)?))?;
         losses.add("l1", weights.l1, || Ok(l1::l1(&y, &x)?))?;
         losses.add("kl", weights.kl, || Ok(kl::kl(&z)?))?;
-        if let Some(loss) = &mut self.feature_loss {
-            losses.add("perceptual", weights.perceptual, || Ok(loss.perceptual(&y, &x)?))?;
+        if let Some(feature_loss) = &mut self.feature_loss {
+            losses.add(
+                "perceptual",
+                weights.perceptual,
+                || Ok(feature_loss.perceptual(&y, &x)?),
+            )?;
         }
         Ok(losses)
     }

@@ -1,4 +1,4 @@
-//! The inputs of a training task.
+//! Inputs of a training task.
 
 use std::path::Path;
 
@@ -14,26 +14,26 @@ use crate::losses::vggish::VggishFeatureLoss;
 pub struct TaskSetup<'a> {
     /// The run's config.
     pub config: &'a RunConfig,
-    /// The device of the networks.
+    /// Device of the networks.
     pub device: Device,
     /// The model file with initial weights, if any.
     pub init: Option<&'a Path>,
 }
 
 impl TaskSetup<'_> {
-    /// The executor of the trained networks.
+    /// The executor of the networks that are trained.
     pub fn executor(&self) -> Candle {
         let ops = Candle::new(self.device.clone());
         match self.config.bf16_products() {
-            Some(bf16) => ops.in_bf16(bf16),
+            Some(bf16) => ops.with_kernel(bf16),
             None => ops,
         }
     }
 
-    /// The feature loss `term` for images of config `mel`; `None` for a weight of 0.
+    /// The feature loss for images of `mel`; `None` if the weight is 0.
     ///
     /// # Errors
-    /// If the config does not name a feature network, or it cannot be read.
+    /// If the weight is not 0 and `feature_network` is missing or unreadable.
     pub fn feature_loss(
         &self,
         term: &str,
@@ -46,8 +46,8 @@ impl TaskSetup<'_> {
         let path = &self.config.feature_network;
         anyhow::ensure!(
             !path.is_empty(),
-            "loss.{term} is {weight}: expected `feature_network` to name a classifier's model file \
-             or converted VGGish weights, found none"
+            "loss.{term} is {weight}: expected `feature_network` (a classifier's model file or \
+             converted VGGish weights), found none"
         );
         let channels = self.config.loss.channel_weights;
         let loss = VggishFeatureLoss::read(Path::new(path), mel, channels, &self.device);

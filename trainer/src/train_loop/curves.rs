@@ -1,4 +1,4 @@
-//! Draws the log of a run.
+//! Pictures of a run's log.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub fn draw_curves(folder: &Folder) -> Result<()> {
     curves(&folder.lines()?).draw(&folder.path().join("curves.png"))
 }
 
-/// The lines of a log as charts. There are no empty charts.
+/// The log's lines as charts. Values that were never logged have no chart.
 pub fn curves(lines: &[Value]) -> Curves {
     let mut losses = Lines::default();
     let mut validation = Lines::default();
@@ -40,7 +40,7 @@ pub fn curves(lines: &[Value]) -> Curves {
     Curves { charts: charts.filter(|(_, curves)| !curves.is_empty()).collect() }
 }
 
-/// Values by name, each with its step.
+/// Values by name, in order of steps.
 #[derive(Default)]
 struct Lines(BTreeMap<String, Vec<(f64, f64)>>);
 

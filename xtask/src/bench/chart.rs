@@ -1,10 +1,9 @@
 //! The table of the stages as a picture: a bar an executor, on a logarithmic axis.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use image::RgbImage;
+use plot::{Area, font};
 use plotters::prelude::*;
-
-use crate::picture::{FAMILY, register_letters};
 
 const WIDTH: u32 = 1000;
 /// Space for the stages' names at the left, and for a bar's own figure behind the longest one.
@@ -31,14 +30,8 @@ impl Chart {
     /// # Errors
     /// If the font cannot be read.
     pub fn picture(&self) -> Result<RgbImage> {
-        register_letters()?;
-        let height = (TOP + BOTTOM + self.rows.len() as i32 * self.row_height()) as u32;
-        let mut pixels = vec![255; (WIDTH * height * 3) as usize];
-        {
-            let root = BitMapBackend::with_buffer(&mut pixels, (WIDTH, height)).into_drawing_area();
-            self.draw_on(&root, height as i32).map_err(|error| anyhow!("chart: {error}"))?;
-        }
-        RgbImage::from_raw(WIDTH, height, pixels).context("chart: a buffer of its size")
+        let height = TOP + BOTTOM + self.rows.len() as i32 * self.row_height();
+        plot::draw_on(plot::white(WIDTH, height as u32), |root| self.draw_on(root, height))
     }
 
     fn row_height(&self) -> i32 {
@@ -53,12 +46,8 @@ impl Chart {
         (low.log10().floor(), high.log10())
     }
 
-    fn draw_on(
-        &self,
-        root: &DrawingArea<BitMapBackend, plotters::coord::Shift>,
-        height: i32,
-    ) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let font = |size: u32| (FAMILY, size).into_font().color(&BLACK);
+    fn draw_on(&self, root: &Area<'_>, height: i32) -> Result<(), Box<dyn std::error::Error + '_>> {
+        let font = |size: u32| (font::FAMILY, size).into_font().color(&BLACK);
         let write =
             |text: String, x: i32, y: i32, size| -> Result<(), Box<dyn std::error::Error>> {
                 root.draw(&Text::new(text, (x, y), font(size)))

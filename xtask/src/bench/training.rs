@@ -3,8 +3,9 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use engine::config::ModelConfig;
-use engine::nn::candle::{Bf16, Candle, ParamStore};
+use engine::nn::candle::{Candle, ParamStore};
 use engine::nn::{Backend, ConvSpec};
+use training_kernels::Bf16;
 
 use super::stages::median_ms;
 
@@ -25,7 +26,8 @@ pub fn print(config: &ModelConfig, threads: usize, repeats: usize) -> Result<()>
         "| products of | forward, ms | GFLOP/s | with gradients, ms | GFLOP/s | ratio |\n|---|---|---|---|---|---|"
     );
     let plain = Candle::new(Device::Cpu);
-    let rounded = Bf16::all().into_iter().map(|bf16| (bf16.name(), plain.clone().in_bf16(bf16)));
+    let rounded =
+        Bf16::all().into_iter().map(|bf16| (bf16.name(), plain.clone().with_kernel(bf16)));
     let mut slowest = None;
     for (name, mut ops) in std::iter::once(("f32", plain.clone())).chain(rounded) {
         let [forward, whole] = times(&mut ops, spec, side, repeats)?;

@@ -9,7 +9,7 @@ use engine::audio_file::Audio;
 use engine::models::model::Model;
 use engine::nn::candle::Candle;
 use engine::nn::packed::Packed;
-use engine::pipeline::{Executed, Pipeline, TransferModel};
+use engine::pipeline::{BackendModel, Pipeline, TransferModel};
 use engine::settings::Settings;
 use engine::stream::{Report, Stage, render};
 use engine::style::StyleTokens;
@@ -37,11 +37,13 @@ impl WholeChain<'_> {
         println!("|---|---|---|---|---|---|");
         let mut last = None;
         for steps in STEPS {
-            let (ours, report) =
-                self.render(Box::new(Executed::new(Arc::clone(packed), Packed::default())), steps)?;
+            let (ours, report) = self.render(
+                Box::new(BackendModel::new(Arc::clone(packed), Packed::default())),
+                steps,
+            )?;
             let candle = Candle::stock(Device::Cpu);
             let (theirs, _) =
-                self.render(Box::new(Executed::new(Arc::clone(stock), candle)), steps)?;
+                self.render(Box::new(BackendModel::new(Arc::clone(stock), candle)), steps)?;
             let factor = |seconds: f64| seconds / self.audio.seconds();
             println!(
                 "| {steps} | {ours:.2} | {:.3} | {theirs:.2} | {:.3} | {:.1} |",

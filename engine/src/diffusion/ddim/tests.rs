@@ -7,12 +7,8 @@ fn process(schedule: ScheduleKind, prediction: Prediction) -> ForwardDiffusion {
     ForwardDiffusion::new(&DiffusionConfig { schedule, prediction, train_timesteps: 1000 }).unwrap()
 }
 
-fn sampler(process: &ForwardDiffusion, steps: usize, eta: f32) -> DdimSampler {
-    DdimSampler::new(process.schedule(), process.prediction(), steps, eta).unwrap()
-}
-
-fn no_noise(_: usize) -> Vec<f32> {
-    unreachable!("eta is 0")
+fn sampler(process: &ForwardDiffusion, steps: usize) -> DdimSampler {
+    DdimSampler::new(process.schedule(), process.prediction(), steps).unwrap()
 }
 
 /// A denoiser that knows the answer `x0` says, from any `x_t`, the prediction that means `x0`.
@@ -44,9 +40,7 @@ fn a_denoiser_that_knows_the_answer_is_followed_to_it() {
         for steps in [1, 2, 7, 61, 1000] {
             let mut latent = gaussian(6, 0, 8, 4);
             let mut denoise = oracle(&process, &x0);
-            sampler(&process, steps, 0.0)
-                .sample(&mut latent, &mut denoise, &mut no_noise, None)
-                .unwrap();
+            sampler(&process, steps).sample(&mut latent, &mut denoise, None).unwrap();
             let worst = latent.iter().zip(&x0).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < allowed, "{schedule:?} {prediction:?}, {steps} steps: {worst}");
         }
@@ -61,7 +55,7 @@ fn one_step_at_zero_snr_is_the_negated_prediction() {
         assert_eq!(t, 999);
         Ok(vec![0.25, -0.75])
     };
-    sampler(&process, 1, 0.0).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
+    sampler(&process, 1).sample(&mut latent, &mut denoise, None).unwrap();
     assert_eq!(latent, [-0.25, 0.75]);
 }
 
@@ -69,18 +63,18 @@ fn one_step_at_zero_snr_is_the_negated_prediction() {
 fn timesteps_trail_and_never_run_out() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     for steps in 1..=1000 {
-        let sampler = sampler(&process, steps, 0.0);
+        let sampler = sampler(&process, steps);
         let timesteps = sampler.timesteps();
         assert_eq!((timesteps.len(), timesteps[0]), (steps, 999));
         assert!(timesteps.windows(2).all(|pair| pair[1] < pair[0]), "{steps} steps: {timesteps:?}");
     }
-    assert_eq!(sampler(&process, 4, 0.0).timesteps(), [999, 749, 499, 249]);
+    assert_eq!(sampler(&process, 4).timesteps(), [999, 749, 499, 249]);
 }
 
 /// The timesteps of a strength.
 fn timesteps(process: &ForwardDiffusion, steps: usize, strength: f32) -> Vec<usize> {
     let (schedule, prediction) = (process.schedule(), process.prediction());
-    let sampler = DdimSampler::from_strength(schedule, prediction, steps, 0.0, strength).unwrap();
+    let sampler = DdimSampler::from_strength(schedule, prediction, steps, strength).unwrap();
     sampler.timesteps().to_vec()
 }
 
@@ -88,7 +82,7 @@ fn timesteps(process: &ForwardDiffusion, steps: usize, strength: f32) -> Vec<usi
 fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let all = timesteps(&process, 10, 1.0);
-    assert_eq!(all, sampler(&process, 10, 0.0).timesteps());
+    assert_eq!(all, sampler(&process, 10).timesteps());
     for (strength, first) in [(0.7, 3), (0.5, 5), (0.1, 9)] {
         assert_eq!(
             timesteps(&process, 10, strength),
@@ -114,13 +108,12 @@ fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
 fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let of = |strength| {
-        DdimSampler::from_strength(process.schedule(), process.prediction(), 10, 0.0, strength)
-            .unwrap()
+        DdimSampler::from_strength(process.schedule(), process.prediction(), 10, strength).unwrap()
     };
     let content = gaussian(1, 0, 4, 4);
     let mut latent = content.clone();
     let mut never = |_: &[f32], _: usize| -> Result<Vec<f32>> { unreachable!() };
-    of(0.0).sample(&mut latent, &mut never, &mut no_noise, None).unwrap();
+    of(0.0).sample(&mut latent, &mut never, None).unwrap();
     assert_eq!(latent, content);
 
     let mut asked = Vec::new();
@@ -128,7 +121,7 @@ fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
         asked.push(t);
         Ok(vec![0.0; x.len()])
     };
-    of(0.3).sample(&mut latent, &mut denoise, &mut no_noise, None).unwrap();
+    of(0.3).sample(&mut latent, &mut denoise, None).unwrap();
     assert_eq!(asked, [299, 199, 99]);
 }
 
@@ -151,18 +144,17 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
             calls += 1;
             Ok(x.iter().map(|x| 0.3 * x + 0.1).collect())
         };
-        let mut noise = |step: usize| gaussian(step as u64, 0, height, width * channels);
         let (schedule, prediction) = (process.schedule(), process.prediction());
-        DdimSampler::from_strength(schedule, prediction, 5, 0.5, strength)
+        DdimSampler::from_strength(schedule, prediction, 5, strength)
             .unwrap()
-            .sample(&mut latent, &mut denoise, &mut noise, Some(&prefix))
+            .sample(&mut latent, &mut denoise, Some(&prefix))
             .unwrap();
         assert_eq!(calls, steps);
         assert!((0..height).all(|row| row_is_clean(&latent, row)));
         let untouched = latent.iter().zip(&free).filter(|(a, b)| a == b).count();
         assert_eq!(untouched, if steps == 0 { height * (width - columns) * channels } else { 0 });
     }
-    assert_eq!(prefix.known().iter().filter(|&&known| known).count(), clean.len());
+    assert_eq!(prefix.fixed.iter().filter(|&&fixed| fixed).count(), clean.len());
 }
 
 /// A prefix must not disturb what is free: with a denoiser that looks at each place alone, the rest
@@ -170,74 +162,63 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
 #[test]
 fn a_prefix_changes_only_what_is_known() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let sampler = sampler(&process, 4, 0.0);
+    let sampler = sampler(&process, 4);
     let mut denoise =
         |x: &[f32], t: usize| Ok(x.iter().map(|x| 0.5 * x - 1e-4 * t as f32).collect());
     let (mut with, mut without) = (vec![0.5, -0.5, 1.0], vec![0.5, -0.5, 1.0]);
-    let prefix = Prefix::masked(vec![false, true, false], vec![7.0; 3]).unwrap();
-    sampler.sample(&mut with, &mut denoise, &mut no_noise, Some(&prefix)).unwrap();
-    sampler.sample(&mut without, &mut denoise, &mut no_noise, None).unwrap();
-    assert_eq!((with[0], with[1], with[2]), (without[0], 7.0, without[2]));
+    let prefix = Prefix::columns(&[7.0], 1, [1, 3, 1]).unwrap();
+    sampler.sample(&mut with, &mut denoise, Some(&prefix)).unwrap();
+    sampler.sample(&mut without, &mut denoise, None).unwrap();
+    assert_eq!((with[0], with[1], with[2]), (7.0, without[1], without[2]));
 }
 
-/// Equation 16 at eta 1 keeps the marginals: independent Gaussian data, whose exact denoiser is
-/// linear, come out with the data's own deviation, whatever eta is.
+/// The exact denoiser of independent Gaussian data is linear: the samples have the deviation of the
+/// data.
 #[test]
-fn the_spread_of_gaussian_data_survives_at_every_eta() {
+fn the_spread_of_gaussian_data_survives() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let (deviation, count) = (0.6f64, 4096);
-    for eta in [0.0, 0.5, 1.0] {
-        let mut latent = gaussian(1, 0, 64, 64);
-        let mut denoise = |x: &[f32], t: usize| {
-            let (signal, share) = process.schedule().signal_and_noise(t);
-            // E[v | x_t] for x0 ~ N(0, deviation^2).
-            let power = (signal * deviation).powi(2) + share * share;
-            let slope = signal * share * (1.0 - deviation * deviation) / power;
-            Ok(x.iter().map(|&x| (slope * f64::from(x)) as f32).collect())
-        };
-        let mut noise = |step: usize| gaussian(2, step as u64, 64, 64);
-        sampler(&process, 200, eta).sample(&mut latent, &mut denoise, &mut noise, None).unwrap();
-        let spread =
-            (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
-        assert!((spread - deviation).abs() < 0.03, "eta {eta}: {spread}");
-    }
+    let mut latent = gaussian(1, 0, 64, 64);
+    let mut denoise = |x: &[f32], t: usize| {
+        let (signal, share) = process.schedule().signal_and_noise(t);
+        // E[v | x_t] for x0 ~ N(0, deviation^2).
+        let power = (signal * deviation).powi(2) + share * share;
+        let slope = signal * share * (1.0 - deviation * deviation) / power;
+        Ok(x.iter().map(|&x| (slope * f64::from(x)) as f32).collect())
+    };
+    sampler(&process, 200).sample(&mut latent, &mut denoise, None).unwrap();
+    let spread = (latent.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count as f64).sqrt();
+    assert!((spread - deviation).abs() < 0.03, "{spread}");
 }
 
 #[test]
 fn cancelling_and_wrong_answers_end_the_sampling() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let sampler = sampler(&process, 4, 0.0);
+    let sampler = sampler(&process, 4);
     let mut calls = 0;
     let mut denoise = |x: &[f32], _: usize| {
         calls += 1;
         if calls == 2 { Err(Error::Cancelled) } else { Ok(x.to_vec()) }
     };
-    let outcome = sampler.sample(&mut [1.0; 4], &mut denoise, &mut no_noise, None);
+    let outcome = sampler.sample(&mut [1.0; 4], &mut denoise, None);
     assert!(matches!(outcome, Err(Error::Cancelled)));
     assert_eq!(calls, 2);
-    let outcome = sampler.sample(&mut [1.0; 4], &mut |_, _| Ok(vec![0.0; 3]), &mut no_noise, None);
+    let outcome = sampler.sample(&mut [1.0; 4], &mut |_, _| Ok(vec![0.0; 3]), None);
     assert!(matches!(outcome, Err(Error::Compute(_))));
-    let prefix = Prefix::masked(vec![true], vec![0.0]).unwrap();
-    assert!(
-        sampler
-            .sample(&mut [1.0; 4], &mut |x, _| Ok(x.to_vec()), &mut no_noise, Some(&prefix))
-            .is_err()
-    );
+    let prefix = Prefix::columns(&[0.0], 1, [1, 1, 1]).unwrap();
+    assert!(sampler.sample(&mut [1.0; 4], &mut |x, _| Ok(x.to_vec()), Some(&prefix)).is_err());
 }
 
 #[test]
 fn bad_settings_are_named() {
     let schedule = process(ScheduleKind::CosineZeroSnr, Prediction::V).schedule().clone();
-    let refused = |prediction, steps, eta, name: &str| {
-        let error = DdimSampler::new(&schedule, prediction, steps, eta).unwrap_err().to_string();
+    let refused = |prediction, steps, name: &str| {
+        let error = DdimSampler::new(&schedule, prediction, steps).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     };
-    refused(Prediction::V, 0, 0.0, "steps");
-    refused(Prediction::V, 1001, 0.0, "steps");
-    refused(Prediction::V, 4, -0.1, "eta");
-    refused(Prediction::V, 4, f32::NAN, "eta");
-    refused(Prediction::Epsilon, 4, 0.0, "diffusion.prediction");
+    refused(Prediction::V, 0, "steps");
+    refused(Prediction::V, 1001, "steps");
+    refused(Prediction::Epsilon, 4, "diffusion.prediction");
     assert!(Prefix::columns(&[0.0; 6], 3, [2, 2, 1]).is_err());
     assert!(Prefix::columns(&[0.0; 6], 1, [2, 2, 1]).is_err());
-    assert!(Prefix::masked(vec![true], vec![]).is_err());
 }

@@ -84,7 +84,7 @@ fn neighbours_in_every_dimension_are_independent() {
         ("next column", &|column| gaussian(3, column + 1, height, channels)),
         ("next seed", &|column| gaussian(4, column, height, channels)),
         ("distant seed", &|column| gaussian(3 | 1 << 63, column, height, channels)),
-        ("DDIM step", &|column| gaussian(step_seed(3, 0), column, height, channels)),
+        ("independent", &|column| gaussian(independent_seed(3, 0), column, height, channels)),
         ("next row", &|column| gaussian(3, column, height + 1, channels)[channels..].to_vec()),
         ("next channel", &|column| {
             let mut values = gaussian(3, column, height, channels);

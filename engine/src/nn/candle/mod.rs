@@ -1,49 +1,69 @@
 //! The candle executor: training on the CPU and CUDA, and inference on CUDA.
 //!
 //! On the CPU, `conv`, `norm` and `rearrange` replace candle's operations. candle's convolution is
-//! slow there, and several of its backward passes are wrong or missing. On other devices candle's
-//! operations are used, with a convolution whose backward pass is composed of forward convolutions.
-//! See `docs/decisions/007-pinned-candle.md`.
+//! slow there, and several of its backward passes are wrong or missing. Other devices use candle's
+//! operations. Their convolution has a backward pass that is composed of forward convolutions. See
+//! `docs/decisions/007-pinned-candle.md`.
+//!
+//! ```
+//! use candle_core::Device;
+//! use engine::nn::candle::{Candle, ParamStore};
+//! use engine::nn::{Backend, ConvSpec};
+//!
+//! let mut store = ParamStore::new(&Device::Cpu, 7);
+//! let layer = Candle::load_conv(&mut &mut store, "layer", ConvSpec::linear(2, 3))?;
+//!
+//! let mut ops = Candle::new(Device::Cpu);
+//! let x = ops.tensor([1, 1, 4, 2], &[0.5; 8])?;
+//! let y = ops.conv(&x, &layer)?;
+//! assert_eq!(ops.dims(&y), [1, 1, 4, 3]);
+//! assert_eq!(store.variables().len(), 2, "weight and bias");
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 mod attached_conv;
-pub mod bf16;
 mod conv;
 mod norm;
 mod params;
+mod patches;
 mod rearrange;
+
+use std::sync::Arc;
 
 use candle_core::{D, Device, Tensor};
 
 use super::backend::{Backend, ConvSpec, GROUPS, NORM_EPS};
 use crate::{Error, Result};
-pub use bf16::Bf16;
+pub use conv::ConvKernel;
 pub use params::{NamedTensors, ParamStore};
+pub use patches::F32Conv;
 
 /// The executor.
 #[derive(Clone, Debug)]
 pub struct Candle {
     device: Device,
-    /// Whether convolution, normalisation and rearrangement use this crate's CPU operations.
-    own: bool,
-    /// Set if convolutions multiply in bf16.
-    bf16: Option<Bf16>,
+    /// Kernel of the CPU convolutions; none if all operations are candle's.
+    own: Option<Arc<dyn ConvKernel>>,
 }
 
 impl Candle {
     /// An executor on `device`.
     pub fn new(device: Device) -> Self {
-        Self { own: device.is_cpu(), bf16: None, device }
+        let own = device.is_cpu().then(|| Arc::new(F32Conv) as Arc<dyn ConvKernel>);
+        Self { own, device }
     }
 
-    /// The same executor with convolutions and linear layers in bf16 with f32 sums, forward and
-    /// backward. It has an effect on the CPU only.
-    pub fn in_bf16(self, bf16: Bf16) -> Self {
-        Self { bf16: self.own.then_some(bf16), ..self }
+    /// The same executor with another kernel for convolutions and linear layers, forward and
+    /// backward.
+    /// Only an executor on the CPU uses it.
+    pub fn with_kernel(self, kernel: impl ConvKernel + 'static) -> Self {
+        let own = self.own.map(|_| Arc::new(kernel) as Arc<dyn ConvKernel>);
+        Self { own, ..self }
     }
 
     /// An executor with candle's operations only, for comparisons.
     pub fn stock(device: Device) -> Self {
-        Self { own: false, bf16: None, device }
+        Self { own: None, device }
     }
 
     /// The device of its tensors.
@@ -53,7 +73,7 @@ impl Candle {
 
     /// Nearest-neighbour upsampling by two along both axes.
     fn upsample2(&self, x: &Tensor) -> Result<Tensor> {
-        if self.own {
+        if self.own.is_some() {
             return rearrange::upsample2(x);
         }
         // candle's upsample_nearest2d overwrites gradients. Reshape and broadcast instead.
@@ -154,7 +174,10 @@ impl Backend for Candle {
         }
         let wide = if conv.upsampled { Some(self.upsample2(x)?) } else { None };
         let x = wide.as_ref().unwrap_or(x);
-        if self.own { conv::conv(x, conv, self.bf16) } else { attached_conv::conv(x, conv) }
+        match &self.own {
+            Some(kernel) => conv::conv(x, conv, kernel),
+            None => attached_conv::conv(x, conv),
+        }
     }
 
     fn norm(
@@ -172,7 +195,7 @@ impl Backend for Candle {
             shift = shift.broadcast_mul(&m)?.add(&s)?;
             scale = scale.broadcast_mul(&m)?;
         }
-        if self.own {
+        if self.own.is_some() {
             norm::norm(x, &scale, &shift, silu)
         } else {
             composed_norm(x, &scale, &shift, silu)
@@ -196,7 +219,10 @@ impl Backend for Candle {
             .max()
             .unwrap_or(0);
         let parts = parts.iter().map(|p| expand_batch(p, batch)).collect::<Result<Vec<_>>>()?;
-        if self.own { rearrange::concat(&parts) } else { Ok(Tensor::cat(&parts, 3)?.contiguous()?) }
+        match self.own {
+            Some(_) => rearrange::concat(&parts),
+            None => Ok(Tensor::cat(&parts, 3)?.contiguous()?),
+        }
     }
 
     fn attention(&mut self, q: &Tensor, k: &Tensor, v: &Tensor, heads: usize) -> Result<Tensor> {

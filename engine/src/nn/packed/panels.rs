@@ -1,12 +1,12 @@
 //! A layer's weights, packed once in the order of the matrix product, and the product.
 //!
-//! The other operand is not copied. A row is several runs of an image (a convolution has one per
-//! kernel line), so that no patch matrix is needed (after Dukhan, "The Indirect Convolution
-//! Algorithm", arXiv 1907.02129).
+//! The other operand is not copied into a patch matrix. A row is several runs of an image; a
+//! convolution has one per kernel line (after Dukhan, "The Indirect Convolution Algorithm", arXiv
+//! 1907.02129).
 //!
 //! Every result is one sum in the order of the weights' rows. Its bits depend neither on the batch
-//! nor on the width of the processor's registers, provided that it has fused multiply-add (x86
-//! since AVX2, every AArch64).
+//! nor on the width of the processor's registers. This requires fused multiply-add (x86 since AVX2,
+//! every AArch64).
 
 use std::any::TypeId;
 use std::hint::black_box;
@@ -144,8 +144,8 @@ impl Product<'_> {
         let starts = self.rows.starts[begin..].first_chunk().expect("rows of the tile");
         let (columns, width) = (self.panels.columns - column, ACROSS * S::F32_LANES);
         for part in 0..(PANEL / width).min(columns.div_ceil(width)) {
-            // Copied to memory by `black_box`: values kept in registers cannot be indexed by the
-            // loop below.
+            // `black_box` copies the sums to memory for the loop below, so that the accumulators
+            // stay in registers.
             let sums = black_box(self.rows.sums::<S, R>(simd, starts, weights, part));
             let first = column + part * width;
             let inside = width.min(self.panels.columns - first);

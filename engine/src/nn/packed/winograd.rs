@@ -111,8 +111,8 @@ impl Winograd {
         }
     }
 
-    /// Height and width of the padded input for an output size: one line of zeros before it, and
-    /// the rest of the last tiles' receptive field after it.
+    /// Height and width of the padded input for an output size. There is one line of zeros before
+    /// it, and the rest of the last tiles' receptive field after it.
     pub fn padded([height, width]: [usize; 2]) -> [usize; 2] {
         [height, width].map(|positions| positions.div_ceil(2) * 2 + 2)
     }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     /// Even and odd sizes, several images, blocks of one and of several lines of tiles that end
-    /// inside an image, with scratch memory of another layer.
+    /// inside an image. The scratch memory is reused from another layer.
     #[test]
     fn it_is_the_convolution() {
         let (mut scratch, sizes) =

@@ -1,4 +1,4 @@
-//! A screen without a screen: runs egui for one frame and draws its triangles into an image.
+//! A software screen: runs egui and rasterises its triangles into an image.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use egui::{
 };
 use image::{Rgb, RgbImage};
 
-/// The screen, its textures, and the clock.
+/// The screen with its textures and clock.
 pub struct Screen {
     pub context: Context,
     size: Vec2,
@@ -60,7 +60,7 @@ impl Screen {
             self.textures.insert(id, (**image).clone());
             return;
         };
-        let texture = self.textures.get_mut(&id).expect("a part of a known texture");
+        let texture = self.textures.get_mut(&id).expect("a part of an existing texture");
         for y in 0..image.size[1] {
             for x in 0..image.size[0] {
                 texture[(left + x, top + y)] = image[(x, y)];
@@ -68,8 +68,7 @@ impl Screen {
         }
     }
 
-    /// Where every text of the last frame stands, and what of the screen it may be drawn on, in
-    /// points.
+    /// All texts of the last frame, with their bounding and clip rectangles in points.
     pub fn texts(&self) -> Vec<(String, Rect, Rect)> {
         let mut texts = Vec::new();
         for shape in &self.output.as_ref().expect("a frame").shapes {
@@ -84,14 +83,14 @@ impl Screen {
         texts
     }
 
-    /// The middle of a text of the last frame.
+    /// The centre of a text of the last frame.
     pub fn find(&self, text: &str) -> Pos2 {
         let texts = self.texts();
         let found = texts.iter().find(|(candidate, ..)| candidate == text);
         found.unwrap_or_else(|| panic!("`{text}` is not among {texts:?}")).1.center()
     }
 
-    /// The last frame.
+    /// The last frame as an image.
     pub fn picture(&self) -> RgbImage {
         let output = self.output.as_ref().expect("a frame");
         let primitives = self.context.tessellate(output.shapes.clone(), output.pixels_per_point);
@@ -107,12 +106,12 @@ impl Screen {
     }
 }
 
-/// Events of a click at `place`.
+/// Events that move the pointer to `place` and press the primary button.
 pub fn press(place: Pos2) -> Vec<Event> {
     vec![Event::PointerMoved(place), button(place, true)]
 }
 
-/// The end of a click.
+/// Events that release the primary button.
 pub fn release(place: Pos2) -> Vec<Event> {
     vec![button(place, false)]
 }
@@ -126,7 +125,7 @@ fn button(pos: Pos2, pressed: bool) -> Event {
     }
 }
 
-/// Pixels, red green blue in 0 to 255.
+/// An image: red, green and blue, 0 to 255.
 struct Canvas {
     width: usize,
     height: usize,
@@ -174,7 +173,7 @@ impl Canvas {
         }
     }
 
-    /// `color` is premultiplied, as egui's are.
+    /// Draws a colour with premultiplied alpha over a pixel.
     fn blend(&mut self, x: usize, y: usize, color: &[f32; 4]) {
         let pixel = &mut self.pixels[y * self.width + x];
         for (pixel, channel) in pixel.iter_mut().zip(color) {
@@ -206,7 +205,7 @@ fn shade(corners: [Vertex; 3], shares: [f32; 3], texture: &ColorImage) -> [f32; 
     std::array::from_fn(|i| color[i] * texel[i] / 255.0)
 }
 
-/// Bilinear, clamped at the edges.
+/// Bilinear interpolation, clamped at the edges.
 fn sample(texture: &ColorImage, uv: Vec2) -> [f32; 4] {
     let [width, height] = texture.size;
     let (x, y) = (uv.x * width as f32 - 0.5, uv.y * height as f32 - 0.5);

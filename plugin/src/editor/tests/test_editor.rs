@@ -1,5 +1,4 @@
-//! An open editor on a [`Screen`], with a host that sets parameters at once and writes down what it
-//! was told.
+//! An open editor on a [`Screen`], with a host that sets parameters at once and records calls.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::params::LuthierParams;
 use crate::shared::{Request, Shared};
 use crate::style_slot::FACTORY;
 
-/// What a host hears of one gesture.
+/// One call of a parameter gesture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gesture {
     Begin,
@@ -44,7 +43,7 @@ impl GuiContextInner for Host {
 
     unsafe fn raw_set_parameter_normalized(&self, param: ParamPtr, normalized: f32) {
         self.gestures.lock().push(Gesture::Set);
-        // SAFETY: the desk keeps the parameters for as long as its editor.
+        // SAFETY: `TestEditor` holds the parameters for as long as its editor.
         unsafe { param._internal_set_normalized_value(normalized) };
     }
 
@@ -53,7 +52,7 @@ impl GuiContextInner for Host {
     }
 
     fn get_state(&self) -> PluginState {
-        unimplemented!("the editor does not ask for the state")
+        unimplemented!("the editor does not get the state")
     }
 
     fn set_state(&self, _: PluginState) {
@@ -65,7 +64,7 @@ impl GuiContextInner for Host {
     }
 }
 
-/// An editor and everything around it.
+/// An editor with its screen, host and instance.
 pub struct TestEditor {
     pub screen: Screen,
     pub params: Arc<LuthierParams>,
@@ -81,31 +80,30 @@ impl TestEditor {
         let (params, shared) =
             (Arc::new(LuthierParams::new(Arc::default())), Arc::new(Shared::default()));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let asked = Arc::clone(&requests);
-        shared.set_handler(Box::new(move |request| asked.lock().push(request)));
+        let received = Arc::clone(&requests);
+        shared.set_handler(Box::new(move |request| received.lock().push(request)));
         let host = Arc::new(Host::default());
         let screen = Screen::new(size, pixels_per_point);
         let mut app = EditorApp::new(Arc::clone(&params), Arc::clone(&shared));
         app.open(&screen.context, GuiContext::new(Arc::clone(&host) as Arc<dyn GuiContextInner>));
-        let mut desk = Self { screen, params, shared, requests, host, app };
-        // The pictures of the styles come one a frame.
-        FACTORY.iter().for_each(|_| desk.frame(Vec::new()));
-        desk
+        let mut editor = Self { screen, params, shared, requests, host, app };
+        // Each frame creates one thumbnail.
+        FACTORY.iter().for_each(|_| editor.frame(Vec::new()));
+        editor
     }
 
-    /// One frame.
+    /// Draws one frame.
     pub fn frame(&mut self, events: Vec<Event>) {
         let app = &mut self.app;
         self.screen.frame(events, |ui| app.show(ui));
     }
 
-    /// What a frame takes the host's main thread, in ms, while the music moves on: the median of a
-    /// second's.
+    /// Median time of a frame during 1 s of playback, in ms.
     pub fn frame_ms(&mut self) -> f64 {
         let shared = Arc::clone(&self.shared);
         let (position, rate_hz) =
             (&shared.status.position, shared.status.sample_rate_hz.load(Relaxed));
-        let begun = position.load(Relaxed);
+        let original = position.load(Relaxed);
         let mut times = [0.0; 60];
         for time in &mut times {
             position.fetch_add(i64::from(rate_hz / 60), Relaxed);
@@ -113,12 +111,12 @@ impl TestEditor {
             self.frame(Vec::new());
             *time = start.elapsed().as_secs_f64() * 1e3;
         }
-        position.store(begun, Relaxed);
+        position.store(original, Relaxed);
         times.sort_by(f64::total_cmp);
         times[30]
     }
 
-    /// Presses and lets go, and looks what came of it.
+    /// Clicks on a point and draws a frame.
     pub fn click(&mut self, place: Pos2) {
         self.frame(vec![Event::PointerMoved(place)]);
         self.frame(press(place));
@@ -126,37 +124,43 @@ impl TestEditor {
         self.frame(Vec::new());
     }
 
+    /// Moves the pointer to a point and waits until the tooltip appears.
+    pub fn hover_pointer(&mut self, place: Pos2) {
+        self.frame(vec![Event::PointerMoved(place)]);
+        (0..60).for_each(|_| self.frame(Vec::new()));
+    }
+
     /// Clicks on a text.
     pub fn click_on(&mut self, text: &str) {
         self.click(self.screen.find(text));
     }
 
-    /// Opens the list of recordings, in `folder`.
+    /// Opens the file browser for styles in `folder`.
     pub fn open_files_in(&mut self, folder: PathBuf) {
         self.app.folder = folder;
         self.click_on("Open\u{2026}");
     }
 
-    /// Keeps the user's styles in `folder`.
-    pub fn keep_styles_in(&mut self, folder: PathBuf) {
+    /// Sets the folder of the user's styles.
+    pub fn set_styles_folder(&mut self, folder: PathBuf) {
         self.app.styles_folder = folder;
     }
 
-    /// Holds files over the window; says whether it takes them.
-    pub fn hover(&mut self, paths: &[PathBuf]) -> bool {
-        let takes = self.app.hover(paths);
+    /// Drags files over the window. Returns whether it accepts them.
+    pub fn drag_files(&mut self, paths: &[PathBuf]) -> bool {
+        let accepted = self.app.hover(paths);
         self.frame(Vec::new());
-        takes
+        accepted
     }
 
-    /// Lets files go over the window; says whether it took them.
+    /// Drops files on the window. Returns whether it accepts them.
     pub fn drop_files(&mut self, paths: &[PathBuf]) -> bool {
-        let took = self.app.drop_files(paths);
+        let accepted = self.app.drop_files(paths);
         self.frame(Vec::new());
-        took
+        accepted
     }
 
-    /// Drags from one place to another.
+    /// Drags with the primary button from one point to another.
     pub fn drag(&mut self, from: Pos2, to: Pos2) {
         self.frame(vec![Event::PointerMoved(from)]);
         self.frame(press(from));
@@ -166,7 +170,7 @@ impl TestEditor {
         self.frame(release(to));
     }
 
-    /// Types a text and a key.
+    /// Types a text and presses a key.
     pub fn type_in(&mut self, text: &str, then: Key) {
         self.frame(vec![Event::Text(text.into())]);
         self.key(then);
@@ -185,12 +189,12 @@ impl TestEditor {
         self.frame(Vec::new());
     }
 
-    /// How often the host was asked to restart the plugin.
+    /// Number of restart requests to the host.
     pub fn restarts(&self) -> usize {
         self.host.restarts.load(Relaxed)
     }
 
-    /// What the host heard since the last call.
+    /// The gesture calls since the last call of this method.
     pub fn gestures(&self) -> Vec<Gesture> {
         std::mem::take(&mut *self.host.gestures.lock())
     }

@@ -1,5 +1,4 @@
-//! What happens in the window: events become egui's input, frames are drawn, files are let go over
-//! it.
+//! The window's event handler: passes events to egui, draws frames and accepts dropped files.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -27,14 +26,17 @@ pub struct Handler {
     context: Context,
     input: RefCell<Input>,
     painter: RefCell<Painter>,
-    /// None where the system has none.
+    /// `None` if the system has no clipboard.
     clipboard: RefCell<Option<ClipboardContext>>,
     cursor: Cell<CursorIcon>,
     opened: Instant,
 }
 
 impl Handler {
-    /// Prepares everything for the first frame.
+    /// Opens the editor in a new window.
+    ///
+    /// # Errors
+    /// If the window has no OpenGL context.
     pub fn new(
         window: WindowContext,
         app: Arc<Mutex<EditorApp>>,
@@ -43,13 +45,13 @@ impl Handler {
     ) -> Result<Self, HandlerError> {
         let painter = Painter::new(&window)?;
         let context = Context::default();
-        // A zoom of egui's own would make the host's window too small.
+        // Zoomed contents would not fit the host's window.
         context.options_mut(|options| options.zoom_with_keyboard = false);
         let waker = window.waker();
-        context.set_request_repaint_callback(move |wish| waker.request_redraw_after(wish.delay));
+        context.set_request_repaint_callback(move |info| waker.request_redraw_after(info.delay));
         app.lock().open(&context, host);
         let input = Input::new(window.size(), painter.max_texture_side());
-        keep(&extent, window.size());
+        store_extent(&extent, window.size());
         Ok(Self {
             app,
             extent,
@@ -63,10 +65,10 @@ impl Handler {
         })
     }
 
-    /// Files over the window; says whether it takes them.
-    fn dragged(&self, event: &MouseEvent) -> EventStatus {
+    /// Files are dragged over the window, dropped or moved away.
+    fn on_file_drag(&self, event: &MouseEvent) -> EventStatus {
         let mut app = self.app.lock();
-        let takes = match event {
+        let accepted = match event {
             MouseEvent::DragEntered { data, .. } | MouseEvent::DragMoved { data, .. } => match data
             {
                 DropData::Files(paths) => app.hover(paths),
@@ -75,14 +77,14 @@ impl Handler {
             MouseEvent::DragDropped { data: DropData::Files(paths), .. } => app.drop_files(paths),
             _ => app.hover(&[]),
         };
-        match takes {
+        match accepted {
             true => EventStatus::AcceptDrop(DropEffect::Copy),
             false => EventStatus::Ignored,
         }
     }
 
-    fn pointed(&self, event: &MouseEvent) -> EventStatus {
-        // A window inside of a host's does not always get the keyboard by a click.
+    fn on_mouse(&self, event: &MouseEvent) -> EventStatus {
+        // A click does not always move the keyboard focus from the host's window to a child window.
         if matches!(event, MouseEvent::ButtonPressed { .. }) && !self.window.has_focus() {
             let _ = self.window.focus();
         }
@@ -93,8 +95,8 @@ impl Handler {
         }
     }
 
-    /// Keys that nobody types go to the host: its space bar starts and stops.
-    fn typed(&self, event: &keyboard_types::KeyboardEvent) -> EventStatus {
+    /// Keys outside a text field go to the host, where the space bar starts and stops the playback.
+    fn on_key(&self, event: &keyboard_types::KeyboardEvent) -> EventStatus {
         let mut clipboard = self.clipboard.borrow_mut();
         let paste = || clipboard.as_mut()?.get_contents().ok();
         self.input.borrow_mut().key(event, paste);
@@ -109,13 +111,13 @@ impl Handler {
             if let (OutputCommand::CopyText(text), Some(clipboard)) =
                 (command, self.clipboard.borrow_mut().as_mut())
             {
-                // A system without a clipboard has nothing to paste from either.
+                // Copying is optional: the user can type the value instead.
                 let _ = clipboard.set_contents(text);
             }
         }
     }
 
-    fn point_with(&self, icon: CursorIcon) -> Result<(), HandlerError> {
+    fn set_cursor(&self, icon: CursorIcon) -> Result<(), HandlerError> {
         if self.cursor.replace(icon) != icon {
             self.window.set_mouse_cursor(match icon {
                 CursorIcon::PointingHand => MouseCursor::Hand,
@@ -145,11 +147,11 @@ impl WindowHandler for Handler {
             &mut output.textures_delta,
         )?;
         self.copy(output.platform_output.commands);
-        self.point_with(output.platform_output.cursor_icon)
+        self.set_cursor(output.platform_output.cursor_icon)
     }
 
     fn resized(&self, size: WindowSize) -> Result<(), HandlerError> {
-        keep(&self.extent, size);
+        store_extent(&self.extent, size);
         Ok(())
     }
 
@@ -160,9 +162,9 @@ impl WindowHandler for Handler {
                 | MouseEvent::DragMoved { .. }
                 | MouseEvent::DragLeft
                 | MouseEvent::DragDropped { .. }),
-            ) => self.dragged(event),
-            Event::Mouse(event) => self.pointed(event),
-            Event::Keyboard(event) => self.typed(event),
+            ) => self.on_file_drag(event),
+            Event::Mouse(event) => self.on_mouse(event),
+            Event::Keyboard(event) => self.on_key(event),
             Event::Window(event) => {
                 self.input.borrow_mut().focus(matches!(event, WindowEvent::Focused));
                 EventStatus::Captured
@@ -180,6 +182,6 @@ impl Drop for Handler {
     }
 }
 
-fn keep(extent: &SharedExtent, size: WindowSize) {
+fn store_extent(extent: &SharedExtent, size: WindowSize) {
     *extent.lock() = Extent { points: size.logical, scale: size.scale_factor };
 }

@@ -1,11 +1,11 @@
-//! nice-plug's view of a host as baseview's: the same calls under two names, because nice-plug's
-//! core knows no windows.
+//! Adapts nice-plug's host interface to baseview's. nice-plug's core does not depend on a window
+//! library, so it defines the same calls again.
 
 use baseview::HandlerError;
 use baseview::host::{Host, HostCallbacks, HostMainThreadCaller};
 use nice_plug::editor::{self, HostMethods};
 
-/// The host for baseview.
+/// nice-plug's host as baseview's host.
 pub fn methods(host: HostMethods) -> Host {
     Host::new()
         .with_callbacks(Callbacks(host.callbacks))

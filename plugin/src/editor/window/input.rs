@@ -1,4 +1,4 @@
-//! What the user did since the last frame, in egui's words.
+//! Converts the events since the last frame to egui's input.
 
 use baseview::{MouseButton, MouseEvent, ScrollDelta, WindowSize};
 use egui::{
@@ -10,19 +10,19 @@ use keyboard_types::{Code, KeyState, KeyboardEvent};
 /// Collects events between frames.
 pub struct Input {
     raw: RawInput,
-    /// Pixels a point.
+    /// Pixels per point.
     scale: f64,
     pointer: Option<Pos2>,
     modifiers: Modifiers,
 }
 
 impl Input {
-    /// Nothing has happened yet.
+    /// The input of a new, focused window. `max_texture_side` is in pixels.
     pub fn new(size: WindowSize, max_texture_side: usize) -> Self {
         let raw = RawInput { max_texture_side: Some(max_texture_side), ..Default::default() };
         let mut input =
             Self { raw, scale: size.scale_factor, pointer: None, modifiers: Modifiers::NONE };
-        input.measure(size);
+        input.set_size(size);
         input.focus(true);
         input
     }
@@ -31,7 +31,7 @@ impl Input {
         self.raw.viewports.entry(ViewportId::ROOT).or_default()
     }
 
-    fn measure(&mut self, size: WindowSize) {
+    fn set_size(&mut self, size: WindowSize) {
         self.scale = size.scale_factor;
         let whole = Rect::from_min_size(
             Pos2::ZERO,
@@ -43,25 +43,25 @@ impl Input {
         viewport.inner_rect = Some(whole);
     }
 
-    /// The input of a frame that is drawn now, `seconds` after the window was opened.
+    /// Removes and returns the input of the next frame, drawn `seconds` after the window opened.
     pub fn take(&mut self, size: WindowSize, seconds: f64) -> RawInput {
-        self.measure(size);
+        self.set_size(size);
         self.raw.time = Some(seconds);
         self.raw.take()
     }
 
-    /// The window has the keyboard, or has it no more.
+    /// The window has received (`true`) or lost the keyboard focus.
     pub fn focus(&mut self, focused: bool) {
         self.raw.focused = focused;
         self.raw.events.push(Event::WindowFocused(focused));
         self.viewport().focused = Some(focused);
     }
 
-    /// The mouse did something.
+    /// Adds a mouse event.
     pub fn mouse(&mut self, event: &MouseEvent) {
         match event {
             MouseEvent::CursorMoved { position, modifiers } => {
-                self.hold(*modifiers);
+                self.set_modifiers(*modifiers);
                 let place = position.to_logical::<f32>(self.scale);
                 let place = pos2(place.x, place.y);
                 self.pointer = Some(place);
@@ -74,7 +74,7 @@ impl Input {
                 self.button(*button, false, *modifiers)
             }
             MouseEvent::WheelScrolled { delta, modifiers } => {
-                self.hold(*modifiers);
+                self.set_modifiers(*modifiers);
                 self.wheel(*delta);
             }
             MouseEvent::CursorLeft => {
@@ -86,7 +86,7 @@ impl Input {
     }
 
     fn button(&mut self, button: MouseButton, pressed: bool, modifiers: keyboard_types::Modifiers) {
-        self.hold(modifiers);
+        self.set_modifiers(modifiers);
         let button = match button {
             MouseButton::Left => PointerButton::Primary,
             MouseButton::Right => PointerButton::Secondary,
@@ -117,9 +117,9 @@ impl Input {
         });
     }
 
-    /// A key went down or up; `paste` looks into the clipboard.
+    /// Adds a keyboard event. `paste` returns the clipboard's text.
     pub fn key(&mut self, event: &KeyboardEvent, paste: impl FnOnce() -> Option<String>) {
-        self.hold(event.modifiers);
+        self.set_modifiers(event.modifiers);
         let (pressed, modifiers) = (event.state == KeyState::Down, self.modifiers);
         if let Some(key) = Key::from_name(&event.key.to_string()) {
             let repeat = event.repeat;
@@ -134,7 +134,7 @@ impl Input {
         if !pressed {
             return;
         }
-        let meant = match (modifiers.command, event.code) {
+        let derived = match (modifiers.command, event.code) {
             (true, Code::KeyX) => Some(Event::Cut),
             (true, Code::KeyC) => Some(Event::Copy),
             (true, Code::KeyV) => paste().map(Event::Paste),
@@ -145,10 +145,10 @@ impl Input {
                 _ => None,
             },
         };
-        self.raw.events.extend(meant);
+        self.raw.events.extend(derived);
     }
 
-    fn hold(&mut self, held: keyboard_types::Modifiers) {
+    fn set_modifiers(&mut self, held: keyboard_types::Modifiers) {
         let mac_cmd = cfg!(target_os = "macos") && held.meta();
         let command = if cfg!(target_os = "macos") { mac_cmd } else { held.ctrl() };
         let modifiers =
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_click_is_where_the_pointer_is_in_points() {
+    fn a_click_has_the_pointers_position_in_points() {
         let (mut input, none) = (input(), keyboard_types::Modifiers::empty());
         let position = PhysicalPosition::new(100.0, 50.0);
         input.mouse(&MouseEvent::CursorMoved { position, modifiers: none });
@@ -200,18 +200,14 @@ mod tests {
         let (pos, button, modifiers) = (pos2(50.0, 25.0), PointerButton::Primary, Modifiers::NONE);
         let pressed = Event::PointerButton { pos, button, pressed: true, modifiers };
         assert_eq!(events(&mut input), [Event::PointerMoved(pos), pressed]);
-        assert!(events(&mut input).is_empty(), "a frame takes what it sees");
+        assert!(events(&mut input).is_empty(), "a frame consumes its events");
         input.mouse(&MouseEvent::CursorLeft);
         input.mouse(&MouseEvent::ButtonReleased { button: MouseButton::Left, modifiers: none });
-        assert_eq!(
-            events(&mut input),
-            [Event::PointerGone],
-            "nothing is clicked outside of the window"
-        );
+        assert_eq!(events(&mut input), [Event::PointerGone], "no click outside the window");
     }
 
     #[test]
-    fn keys_are_typed_or_meant_as_commands() {
+    fn keys_are_text_or_commands() {
         let (mut input, none) = (input(), keyboard_types::Modifiers::empty());
         let clipboard = || Some("4.5".to_string());
         input.key(&key(keyboard_types::Key::Character("-".into()), Code::Minus, none), clipboard);

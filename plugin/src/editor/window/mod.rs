@@ -1,8 +1,8 @@
-//! The window itself: baseview opens it, egui_glow paints it, and [`EditorApp`] says what is in it.
+//! The editor's window. baseview opens it, [`EditorApp`] defines its contents and egui_glow paints
+//! them; see `docs/decisions/018-editor-window.md`.
 //!
-//! Ours and not nice-plug-egui's, whose window lets no dropped file through. On Linux everything of
-//! a window but [`EditorHandle`]'s calls happens on a thread of its own, which baseview starts and
-//! joins.
+//! On Linux baseview runs the window on a thread of its own. Only the calls of [`EditorHandle`]
+//! run on the host's threads.
 
 mod handler;
 mod host;
@@ -30,23 +30,23 @@ pub const SIZE_MIN: [f32; 2] = [760.0, 480.0];
 
 const TITLE: &str = "Luthier";
 
-/// Size of the window, in points, and pixels a point: what the user left is what opens again.
+/// Size of the window in points, and pixels per point. A reopened window has its last extent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extent {
     points: LogicalSize<f64>,
     scale: f64,
 }
 
-/// The extent, for the host's threads and the window's.
+/// The extent, shared by the threads of host and window.
 pub type SharedExtent = Arc<Mutex<Extent>>;
 
-/// The extent of a window that was never opened.
+/// The extent of a new window.
 pub fn extent() -> SharedExtent {
     let points = LogicalSize::new(SIZE[0], SIZE[1]).cast();
     Arc::new(Mutex::new(Extent { points, scale: 1.0 }))
 }
 
-/// What nice-plug asks for a window.
+/// The editor as nice-plug's [`Editor`].
 pub struct LuthierEditor {
     app: Arc<Mutex<EditorApp>>,
     extent: SharedExtent,
@@ -111,7 +111,7 @@ impl Editor for LuthierEditor {
     }
 }
 
-/// What the host does with an open window.
+/// The host's calls to an open window.
 pub struct OpenWindow;
 
 impl EditorHandle for OpenWindow {
@@ -132,7 +132,7 @@ impl EditorHandle for OpenWindow {
 
     fn show(&self, window: &baseview::Window) -> Result<(), baseview::Error> {
         let shown = window.show();
-        // Frames ask for frames, and a hidden window has none.
+        // Each frame requests the next, but a hidden window draws none.
         window.waker().request_redraw();
         shown
     }
@@ -171,7 +171,7 @@ impl EditorHandle for OpenWindow {
         Some(resizable().adjust_size(size, current, now.scale_factor))
     }
 
-    // Every frame reads the parameters anew, and frames follow each other while the window is seen.
+    // Every frame reads all parameters.
     fn param_value_changed(&self, _: &str, _: f32) {}
 
     fn param_modulation_changed(&self, _: &str, _: f32) {}

@@ -1,4 +1,4 @@
-//! egui's shapes, painted with OpenGL.
+//! Paints egui's shapes with OpenGL.
 
 use std::sync::Arc;
 
@@ -9,19 +9,22 @@ use egui_glow::glow;
 
 use crate::editor::theme;
 
-/// Paints one window; every call finds its context and lets it go, because a host has contexts of
-/// its own.
+/// Paints one window. Every call makes its context current and releases it again, because the host
+/// may use other contexts on this thread.
 pub struct Painter {
     context: GlContext,
     glow: egui_glow::Painter,
 }
 
 impl Painter {
-    /// Compiles the shaders.
+    /// Creates the painter and compiles its shaders.
+    ///
+    /// # Errors
+    /// If the window has no OpenGL context, or the shaders cannot be compiled.
     pub fn new(window: &WindowContext) -> Result<Self, HandlerError> {
         let context = window.gl_context().ok_or(NoOpenGl)?;
         let glow = current(&context, || {
-            // SAFETY: the context is current, and answers with functions of its own or null.
+            // SAFETY: the context is current, and returns its own functions or null.
             let gl = unsafe {
                 glow::Context::from_loader_function_cstr(|name| context.get_proc_address(name))
             };
@@ -45,7 +48,7 @@ impl Painter {
     ) -> Result<(), HandlerError> {
         let Self { context, glow } = self;
         current(context, || {
-            glow.clear(size, egui::Rgba::from(theme::GROUND).to_array());
+            glow.clear(size, egui::Rgba::from(theme::BACKGROUND).to_array());
             glow.paint_and_update_textures(size, pixels_per_point, shapes, textures);
             context.swap_buffers()
         })??;
@@ -56,14 +59,14 @@ impl Painter {
 impl Drop for Painter {
     fn drop(&mut self) {
         let Self { context, glow } = self;
-        // Where the window is gone already, so is what would be freed.
+        // This fails if the window no longer exists, and then its objects are freed already.
         let _ = current(context, || glow.destroy());
     }
 }
 
-/// Calls `work` while the context is this thread's.
+/// Calls `work` while the context is current on this thread.
 fn current<T>(context: &GlContext, work: impl FnOnce() -> T) -> Result<T, baseview::Error> {
-    // SAFETY: the context belongs to this thread's window, and is let go before anybody else draws.
+    // SAFETY: the context belongs to this thread's window, and is released before the host draws.
     unsafe { context.make_current()? };
     let done = work();
     // SAFETY: as above.
@@ -78,6 +81,6 @@ impl std::error::Error for NoOpenGl {}
 
 impl std::fmt::Display for NoOpenGl {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the window has no OpenGL context")
+        formatter.write_str("the window has no OpenGL context; the editor needs OpenGL")
     }
 }

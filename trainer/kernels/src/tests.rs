@@ -1,8 +1,10 @@
 //! Against sums in f64 of the rounded values, in all geometries and with remainders everywhere.
 
+use super::conv::{forward, input_gradient};
+use super::weight_gradient::weight_gradient;
 use super::*;
-use crate::nn::backend::ConvSpec;
-use crate::nn::kernels::{ConvShape, Matrix};
+use engine::nn::ConvSpec;
+use engine::nn::kernels::Matrix;
 
 fn values(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()

@@ -1,31 +1,31 @@
-//! A value that moves to its target in a straight line, and is exactly there then.
+//! A gain that moves to its target in a straight line.
 
-/// How long a change takes.
+/// Duration of a change.
 const RAMP_MS: f32 = 20.0;
 
-/// A gain for the audio thread.
+/// A value that reaches its target exactly, [`RAMP_MS`] after the target was set.
 #[derive(Clone, Copy, Debug)]
-pub struct Ramp {
+pub(super) struct Ramp {
     value: f32,
     target: f32,
-    /// Change a sample.
+    /// Change per sample.
     step: f32,
-    /// Change a sample over the whole of the range `0..=1`.
+    /// Change per sample for a target at a distance of 1.
     unit_step: f32,
 }
 
 impl Ramp {
-    /// Stands at `value`.
+    /// A ramp that rests at `value`.
     pub fn new(value: f32, sample_rate_hz: f32) -> Self {
         Self { value, target: value, step: 0.0, unit_step: 1000.0 / (RAMP_MS * sample_rate_hz) }
     }
 
-    /// Stands at its target at once.
+    /// Jumps to the target.
     pub fn settle(&mut self) {
         self.value = self.target;
     }
 
-    /// Goes to `target` from here.
+    /// Moves to `target` from the present value.
     pub fn set(&mut self, target: f32) {
         if target != self.target {
             self.target = target;
@@ -33,12 +33,12 @@ impl Ramp {
         }
     }
 
-    /// Where it stands if it does not move.
+    /// The value, if it rests at its target.
     pub fn settled(&self) -> Option<f32> {
         (self.value == self.target).then_some(self.value)
     }
 
-    /// The value of the next sample.
+    /// The value for the next sample.
     pub fn next(&mut self) -> f32 {
         let value = self.value;
         let rest = self.target - value;
@@ -47,16 +47,13 @@ impl Ramp {
         value
     }
 
-    /// Multiplies every sample of all channels, which are equally long; leaves them as they are at
-    /// 1.
-    pub fn apply(&mut self, channels: &mut [&mut [f32]]) {
+    /// Multiplies all channels, which have one length. A gain of 1 leaves the samples untouched.
+    pub fn apply(&mut self, channels: &mut [Vec<f32>]) {
         match self.settled() {
             Some(1.0) => {}
-            Some(gain) => {
-                channels.iter_mut().flat_map(|channel| channel.iter_mut()).for_each(|x| *x *= gain)
-            }
+            Some(gain) => channels.iter_mut().flatten().for_each(|sample| *sample *= gain),
             None => {
-                let len = channels.first().map_or(0, |channel| channel.len());
+                let len = channels.first().map_or(0, Vec::len);
                 for n in 0..len {
                     let gain = self.next();
                     channels.iter_mut().for_each(|channel| channel[n] *= gain);

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Start, WIDTH};
+use crate::blocks::{Block, Product, RowBlocks, Start, WIDTH};
 
 /// RowBlocks of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an
 /// addition's latency.

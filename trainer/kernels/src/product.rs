@@ -8,7 +8,7 @@ use super::blocks::{Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
 use super::panels::WeightPanels;
 use super::{Bf16, rounded};
-use crate::nn::kernels::Matrix;
+use engine::nn::kernels::Matrix;
 
 /// RowBlocks of which one column is rounded before the next: what they are written to stays in the
 /// first-level cache.

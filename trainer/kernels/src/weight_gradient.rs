@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
 use super::{Bf16, pair};
-use crate::nn::kernels::ConvShape;
+use engine::nn::kernels::ConvShape;
 
 /// Positions whose operands are laid out together, at least one image's: as many stay in the
 /// second-level cache while all of the weight's gradient is computed.

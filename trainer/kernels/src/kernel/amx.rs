@@ -9,8 +9,8 @@
 use std::arch::asm;
 use std::cell::Cell;
 
-use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
-use crate::nn::candle::bf16::memory::Aligned;
+use crate::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
+use crate::memory::Aligned;
 
 /// RowBlocks of a tile, and columns of sums.
 const TILE: usize = 16;

@@ -9,7 +9,7 @@ use super::blocks::{Product, RowBlocks, Run, Start, WIDTH};
 use super::memory::Aligned;
 use super::padded::Padded;
 use super::panels::WeightPanels;
-use crate::nn::kernels::ConvShape;
+use engine::nn::kernels::ConvShape;
 
 /// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are
 /// several.

@@ -1,6 +1,6 @@
 //! A kernel that this kind of machine has not.
 
-use crate::nn::candle::bf16::blocks::{Block, Product, RowBlocks, Start};
+use crate::blocks::{Block, Product, RowBlocks, Start};
 
 /// It is not.
 pub fn is_there() -> bool {

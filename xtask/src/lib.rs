@@ -3,6 +3,7 @@
 //! Every command is a file. What is wrong with the user's input is said in one sentence on standard
 //! error, with exit code 2; a check or test that fails ends with exit code 1.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod bundle;
 mod check;
@@ -16,8 +17,11 @@ mod install;
 mod interrupt;
 mod keep_style;
 mod model;
+#[cfg(feature = "pictures")]
 mod picture;
 mod progress;
+#[cfg(not(feature = "bench"))]
+mod rebuild;
 mod screenshots;
 mod sidechain;
 mod style;
@@ -50,7 +54,12 @@ enum Command {
     Inspect(inspect::Args),
     Test(test::Args),
     Check(check::Args),
+    #[cfg(feature = "bench")]
     Bench(bench::Args),
+    /// Time the engine against other frameworks (builds the tools with `bench` first)
+    #[cfg(not(feature = "bench"))]
+    #[command(disable_help_flag = true)]
+    Bench(rebuild::Args),
     CudaToolkit(cuda_toolkit::Args),
     Screenshots(screenshots::Args),
     Bundle(bundle::Args),
@@ -61,7 +70,8 @@ enum Command {
 
 const BAD_INPUT: u8 = 2;
 
-fn main() -> ExitCode {
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
     // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other
     // command, without a panic.
     sigpipe::reset();
@@ -76,7 +86,10 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Check(args) => check::run(&args),
+        #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(&args),
+        #[cfg(not(feature = "bench"))]
+        Command::Bench(_) => rebuild::run("bench"),
         Command::CudaToolkit(args) => cuda_toolkit::run(&args),
         Command::Screenshots(args) => screenshots::run(&args),
         Command::Bundle(args) => bundle::run(&args),

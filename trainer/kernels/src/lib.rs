@@ -9,16 +9,32 @@
 mod blocks;
 mod conv;
 mod kernel;
+mod measure;
 mod memory;
 mod padded;
 mod panels;
 mod product;
 mod weight_gradient;
 
-pub(super) use conv::{forward, input_gradient};
+use engine::nn::candle::ConvKernel;
+use engine::nn::kernels::ConvShape;
 pub use kernel::Bf16;
 pub use product::{Part, product};
-pub(super) use weight_gradient::weight_gradient;
+
+/// Values are rounded to bf16, sums are f32.
+impl ConvKernel for Bf16 {
+    fn forward(&self, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+        conv::forward(*self, shape, x, weight, bias)
+    }
+
+    fn input_gradient(&self, shape: ConvShape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+        conv::input_gradient(*self, shape, dy, weight)
+    }
+
+    fn weight_gradient(&self, shape: ConvShape, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        weight_gradient::weight_gradient(*self, shape, x, dy)
+    }
+}
 
 /// The nearest bf16, ties to even; what is not a number stays so. `half`'s own does the same and,
 /// with two branches, takes half as long again.
