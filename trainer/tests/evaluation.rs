@@ -198,6 +198,7 @@ fn the_report_contains_every_set_and_states_what_is_missing() {
         recordings: Some(two_recordings(folder.path())),
         items: 3,
         clips: 1,
+        brief_clips: Some(2),
         seconds: 3.0,
         rows: RowArgs { steps: vec![1, 2], guidances: vec![2.0], style_windows: vec![2] },
         out: out.clone(),
@@ -210,8 +211,9 @@ fn the_report_contains_every_set_and_states_what_is_missing() {
         "guidance 2 |",
         "style of 2 windows |",
         "| expressive, ",
-        "2 steps, by instrument,",
-        "Parts of the error",
+        "By instrument",
+        "Error components",
+        "Main settings, training soundfonts",
         "No audio was evaluated",
         "table 3",
     ] {
@@ -227,14 +229,16 @@ fn the_report_contains_every_set_and_states_what_is_missing() {
         mean(3, "LSD") < 0.5 * mean(1, "LSD"),
         "the reconstructed truth is closer than the content"
     );
-    assert!(figures["sets"][0]["audio"][0]["measures"]["note F1"]["mean"].is_number());
+    for part in ["audio", "brief_audio"] {
+        assert!(figures["sets"][0][part][0]["measures"]["note F1"]["mean"].is_number(), "{part}");
+    }
     let recordings = &figures["recordings"];
     let chroma = |row: usize| recordings[row]["measures"]["chroma"]["mean"].as_f64().unwrap();
     assert!(
         (chroma(1) - 1.0).abs() < 1e-6 && chroma(0) < chroma(3),
         "the output has the content's notes"
     );
-    let pictures = ["unseen-pieces.png", "unseen-soundfont.png"].into_iter();
+    let pictures = ["figure-6-transfer.png", "transfer-unseen-soundfont.png"].into_iter();
     for picture in pictures.chain(FIGURES.iter().map(|figure| figure.file)) {
         assert!(text.contains(picture), "{picture} in {text}");
         assert!(out.join(picture).metadata().unwrap().len() > 10_000);

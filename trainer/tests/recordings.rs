@@ -325,8 +325,8 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
     let other =
         train::run(train::Args { resume: true, data: None, config: None, ..run }).unwrap_err();
     assert!(
-        format!("{other:#}").contains("added"),
-        "a run goes on with the data that it began with: {other:#}"
+        format!("{other:#}").contains("dataset of the original run"),
+        "a resumed run needs the same data: {other:#}"
     );
     let [whole, halves] = [whole, halves].map(|path| Checkpoint::read(&path).unwrap());
     assert_eq!(whole.tensors, halves.tensors, "a resumed run draws what it would have drawn");
@@ -339,7 +339,7 @@ fn the_ldm_trains_on_rendered_pieces_and_recordings_at_once() {
 }
 
 #[test]
-fn unpaired_examples_are_a_chunk_in_timbre_seed_and_another_of_its_recording() {
+fn unpaired_examples_are_a_chunk_with_another_timbre_and_another_chunk_of_its_recording() {
     let folder = tempfile::tempdir().unwrap();
     let args = collection(folder.path(), 3);
     build::run(&args).unwrap();

@@ -7,7 +7,7 @@
 //!
 //! A *setup* is a soundfont with one program for each instrument and one recording chain.
 //! Every piece is rendered on its instruments in two setups.
-//! The content comes from either setup, the target from one of them.
+//! The content is from either setup, the target from one of them.
 //! The style is another piece in the target's setup and instrument.
 //! So the recording chain is part of the style, and the target is a true reference.
 //!

@@ -28,7 +28,7 @@ pub struct LatentCache {
 }
 
 impl LatentCache {
-    /// With the autoencoder of a checkpoint, whose weights are constants here. With `bf16`, the
+    /// With the autoencoder of a checkpoint. Its weights are constants here. With `bf16`, the
     /// encoder multiplies in bf16.
     ///
     /// # Errors
@@ -60,8 +60,8 @@ impl LatentCache {
 
     /// Encodes those images that are not in the cache.
     ///
-    /// Every image is encoded alone. The latent must not depend on other images of a batch, or a
-    /// resumed run, which encodes in another order, would differ in the last bit.
+    /// Every image is encoded alone, so that its latent does not depend on other images of a batch.
+    /// Otherwise a resumed run would differ in the last bit, because it encodes in another order.
     ///
     /// # Errors
     /// If the encoder fails.
@@ -76,7 +76,7 @@ impl LatentCache {
         Ok(())
     }
 
-    /// Removes the latents of a setup whose images were replaced.
+    /// Removes the latents of a setup after its images were replaced.
     pub fn remove_setup(&mut self, setup: usize) {
         self.latents.retain(|at, _| at.setup != setup);
     }

@@ -59,7 +59,7 @@ impl Mixture {
         Ok(())
     }
 
-    /// Whether it is a single rendered dataset, whose setups can be rendered again.
+    /// Whether it is a single rendered dataset. Only its setups can be rendered again.
     pub fn is_one_rendered_dataset(&self) -> bool {
         matches!(&self.sets[..], [TrainingSet::Rendered { .. }])
     }

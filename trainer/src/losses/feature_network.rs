@@ -1,4 +1,4 @@
-//! The frozen network that the perceptual and the style loss listen through.
+//! The frozen network of the perceptual and the style loss.
 
 use candle_core::{Device, Tensor};
 use engine::checkpoint::{Checkpoint, Kind};
@@ -10,58 +10,64 @@ use crate::classifier::{Classifier, ClassifierShape};
 use crate::vggish::{BANDS, FRAMES, FromOurMel, Vggish};
 use crate::weights::fill;
 
-/// A network with ears, on candle.
+/// A frozen classifier or VGGish on candle.
 pub(super) struct FeatureNetwork {
     ops: Candle,
-    ears: Ears,
+    network: Network,
 }
 
-enum Ears {
-    /// Hears our images as they are.
-    Classifier { network: Classifier<Candle>, n_mels: usize },
-    /// Hears examples of its own, to which our images are mapped.
-    Vggish { network: Vggish, from_our_mel: FromOurMel },
+enum Network {
+    /// Its input is the model's images.
+    Classifier { classifier: Classifier<Candle>, n_mels: usize },
+    /// Its input is examples of another format, to which the model's images are converted.
+    Vggish { vggish: Vggish, from_our_mel: FromOurMel },
 }
 
 impl FeatureNetwork {
-    /// The network of a checkpoint, whichever it is, for images of a config.
+    /// The network of a checkpoint, for images of a config.
+    ///
+    /// # Errors
+    /// If the checkpoint is neither a complete classifier nor a complete VGGish.
     pub(super) fn new(checkpoint: Checkpoint, mel: &MelConfig, device: &Device) -> Result<Self> {
         let mut weights = ParamStore::frozen(device);
         fill(&mut weights, &checkpoint.tensors);
-        let ears = match checkpoint.kind {
+        let network = match checkpoint.kind {
             Kind::Vggish => {
                 checkpoint.expect(&Vggish::parameters())?;
-                let network = Vggish::load(&mut weights)?;
-                Ears::Vggish { network, from_our_mel: FromOurMel::new(mel, device)? }
+                let vggish = Vggish::load(&mut weights)?;
+                Network::Vggish { vggish, from_our_mel: FromOurMel::new(mel, device)? }
             }
             Kind::Classifier => {
                 let shape: ClassifierShape = checkpoint.classifier_config()?;
                 shape.validate()?;
-                let network = Classifier::load(&mut &mut weights, &shape)?;
-                Ears::Classifier { network, n_mels: shape.mel.n_mels }
+                let classifier = Classifier::load(&mut &mut weights, &shape)?;
+                Network::Classifier { classifier, n_mels: shape.mel.n_mels }
             }
             Kind::Model | Kind::Autoencoder => {
-                let found = "a network that plays";
+                let found = "a model or an autoencoder";
                 return Err(Error::checkpoint("kind", "`vggish` or `classifier`", found));
             }
         };
-        Ok(Self { ops: Candle::new(device.clone()), ears })
+        Ok(Self { ops: Candle::new(device.clone()), network })
     }
 
     /// Features of `image (B, n_mels, frames, 1)`, finest first, `(B, H, W, C)` each.
     ///
-    /// VGGish's examples of one image follow each other along `H`, which is its time.
+    /// VGGish has several examples for one image. They are concatenated along `H`, its time axis.
+    ///
+    /// # Errors
+    /// If the image has another number of bands than the classifier's.
     pub(super) fn features(&mut self, image: &Tensor) -> Result<Vec<Tensor>> {
-        match &self.ears {
-            Ears::Classifier { network, n_mels } => {
+        match &self.network {
+            Network::Classifier { classifier, n_mels } => {
                 let found = image.dim(1)?;
                 if found != *n_mels {
                     let expected = format!("{n_mels} mel bands");
                     return Err(Error::invalid("image of the feature loss", expected, found));
                 }
-                network.features(&mut self.ops, image)
+                classifier.features(&mut self.ops, image)
             }
-            Ears::Vggish { network, from_our_mel } => {
+            Network::Vggish { vggish, from_our_mel } => {
                 let examples = from_our_mel.examples(image)?;
                 let (images, count, _, _) = examples.dims4()?;
                 let examples = examples.reshape((images * count, FRAMES, BANDS, 1))?;
@@ -69,7 +75,7 @@ impl FeatureNetwork {
                     let (_, h, w, c) = x.dims4()?;
                     Ok(x.reshape((images, count * h, w, c))?)
                 };
-                network.features(&mut self.ops, &examples)?.into_iter().map(joined).collect()
+                vggish.features(&mut self.ops, &examples)?.into_iter().map(joined).collect()
             }
         }
     }

@@ -1,9 +1,11 @@
-//! Style as statistics of features (Gatys et al. 2016): which features sound together, wherever
-//! they sound.
+//! Style loss: correlations of features, independent of their position (Gatys et al. 2016).
 
 use candle_core::{Result, Tensor};
 
-/// Gram matrices over positions; `(B, H, W, C) -> (B, C, C)`, divided by the number of positions.
+/// Gram matrices over positions, `(B, H, W, C) -> (B, C, C)`, divided by the number of positions.
+///
+/// # Errors
+/// If a tensor operation fails.
 pub fn gram(features: &Tensor) -> Result<Tensor> {
     let (batch, height, width, channels) = features.dims4()?;
     let positions = features.reshape((batch, height * width, channels))?;
@@ -13,8 +15,11 @@ pub fn gram(features: &Tensor) -> Result<Tensor> {
 
 /// Mean over layers of the mean squared difference of Gram matrices.
 ///
-/// Layers are `(B, H, W, C)` of one network for the output and for the target; heights and widths
-/// may differ between the two. Gradients flow into `output` alone if `target` is detached.
+/// Layers are `(B, H, W, C)` of one network for output and target. Heights and widths may differ
+/// between the two. If `target` is detached, only `output` has gradients.
+///
+/// # Errors
+/// If the numbers of channels differ.
 pub fn gram_style(output: &[Tensor], target: &[Tensor]) -> Result<Tensor> {
     let distances = output
         .iter()

@@ -1,17 +1,20 @@
-//! Pull of a deterministic latent's distribution towards N(0, 1).
+//! KL loss: divergence of the latent's distribution from N(0, 1).
 //!
-//! The reports' encoder gives one number per position, not a mean and a variance, so there is no
-//! posterior to compare; penalising `|z|^2` alone would shrink the latent to a point. Instead the
-//! batch itself is the sample: each channel's mean and variance over batch and positions are the
-//! moments of a Gaussian, and the loss is its Kullback-Leibler divergence from N(0, 1), `(m^2 + s^2
-//!   - 1 - ln s^2) / 2`, which is 0 exactly for zero mean and unit variance.
+//! The student report's encoder is deterministic: it has no posterior with mean and variance. A
+//! penalty of `|z|^2` alone would reduce the latent to a point. Instead, the mean `m` and the
+//! variance `s^2` of each channel over batch and positions define a Gaussian. The loss is its
+//! Kullback-Leibler divergence from N(0, 1), `(m^2 + s^2 - 1 - ln s^2) / 2`. It is 0 for zero mean
+//! and unit variance.
 
 use candle_core::{Result, Tensor};
 
-/// Keeps the logarithm finite for a channel that is constant.
+/// Avoids an infinite logarithm for a constant channel.
 const VARIANCE_FLOOR: f64 = 1e-6;
 
-/// Mean over channels of the divergence; `latent (B, H, W, C)` or any shape with channels last.
+/// Mean divergence over channels. `latent` is `(B, H, W, C)` or another shape with channels last.
+///
+/// # Errors
+/// If a tensor operation fails.
 pub fn kl(latent: &Tensor) -> Result<Tensor> {
     let channels = latent.dim(candle_core::D::Minus1)?;
     let samples = latent.reshape(((), channels))?;

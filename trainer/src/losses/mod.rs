@@ -13,7 +13,7 @@ pub mod vggish;
 
 use candle_core::Tensor;
 
-/// The weighted sum of a step's terms, and each term by itself.
+/// The terms of a step and their weighted sum.
 #[derive(Default)]
 pub struct Losses {
     total: Option<Tensor>,
@@ -21,7 +21,10 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Adds `weight * term`. A term of weight 0 is not even computed.
+    /// Adds `weight * term`. A term of weight 0 is not computed.
+    ///
+    /// # Errors
+    /// If the term cannot be computed.
     pub fn add(
         &mut self,
         name: &'static str,
@@ -41,12 +44,12 @@ impl Losses {
         Ok(())
     }
 
-    /// The minimised sum; `None` if all weights are 0.
+    /// The weighted sum; `None` if all weights are 0.
     pub fn total(&self) -> Option<&Tensor> {
         self.total.as_ref()
     }
 
-    /// Each term, unweighted.
+    /// The terms without their weights.
     pub fn terms(&self) -> &[(&'static str, Tensor)] {
         &self.terms
     }

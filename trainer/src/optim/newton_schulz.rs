@@ -127,7 +127,7 @@ fn mirror(square: &mut [f32], n: usize) {
     }
 }
 
-/// Factor that gives an orthogonal matrix the size of AdamW's updates.
+/// Factor that scales an orthogonal matrix to the size of AdamW's updates.
 fn size(rows: usize, columns: usize) -> f64 {
     UPDATE_RMS * (rows.max(columns) as f64).sqrt()
 }

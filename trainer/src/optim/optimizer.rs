@@ -2,8 +2,8 @@
 //!
 //! Hidden matrices can be updated with [`Muon`](super::muon), all other variables with
 //! [`AdamW`](super::adamw). Weight decay is decoupled and only applies to tensors of rank 2 and
-//! above, because it does not help biases and normalisation scales. candle's own optimiser decays
-//! all variables, does not clip and does not export its moments.
+//! above, because it does not help biases and normalisation scales. In contrast, candle's own
+//! optimiser decays all variables, does not clip and does not export its moments.
 
 use std::collections::HashMap;
 

@@ -50,9 +50,9 @@ pub struct DiffusionTask {
 impl DiffusionTask {
     /// Opens the datasets and builds the networks.
     ///
-    /// The setup's model file is a trained autoencoder or a whole model, whose denoiser is then
-    /// trained further. If the instruments of the data differ from those of the model, the
-    /// instrument head has new weights.
+    /// The setup's model file is a trained autoencoder or a whole model. The denoiser of a whole
+    /// model is trained further. If the instruments of the data differ from those of the model,
+    /// the instrument head has new weights.
     ///
     /// # Errors
     /// If a dataset or the model file cannot be used.

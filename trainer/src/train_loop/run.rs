@@ -292,8 +292,8 @@ fn data_sha256(config: &RunConfig) -> Option<String> {
     Some(sha256_hex(hashes.as_bytes()))
 }
 
-/// The run config for the model file: without the section `model`, which is in the file already,
-/// and with file names instead of paths, which are private.
+/// The run config for the model file. It has no section `model`, which is in the file already. File
+/// names replace paths, which are private.
 fn training_config(config: &RunConfig) -> Value {
     let name =
         |path: &str| Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,5 +1,5 @@
-//! A stopped run in small files: weights and their average as f16, in files of at most 15 MiB, with
-//! the run's config and its frozen model. Apart from the data, `--resume` only needs this folder.
+//! A stopped run in files of at most 15 MiB: weights and their average as f16, the run's config and
+//! its frozen model. Apart from the data, `--resume` only needs this folder.
 //!
 //! It is for storage with a limit on file sizes. The optimiser's moments are not saved. So a run
 //! that is resumed from shards is close to one without interruption, but not equal.

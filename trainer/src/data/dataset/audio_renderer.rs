@@ -20,7 +20,7 @@ pub struct AudioRenderer {
 }
 
 impl AudioRenderer {
-    /// For the dataset in a folder, whose soundfonts are among `soundfonts`.
+    /// For the dataset in a folder. Its soundfonts must be among `soundfonts`.
     ///
     /// # Errors
     /// If the dataset or a soundfont cannot be read, or one is missing.

@@ -49,7 +49,7 @@ struct Worker {
 }
 
 impl OnlineRendering {
-    /// For the dataset in `folder`, whose soundfonts are among `soundfonts`.
+    /// For the dataset in `folder`. Its soundfonts must be among `soundfonts`.
     /// One setup is replaced every `every` steps of `steps`, by `threads` rendering threads.
     ///
     /// # Errors

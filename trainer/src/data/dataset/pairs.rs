@@ -16,7 +16,7 @@ use super::spectrogram_dataset::SpectrogramDataset;
 use super::split::Split;
 use crate::data::random;
 
-/// Share of pairs whose content has the target's instrument already.
+/// Share of pairs with the same instrument for content and target.
 const SAME_INSTRUMENT: f64 = 0.15;
 /// Draws of a window. The last one may be silent.
 const MAX_DRAWS: usize = 20;

@@ -27,7 +27,7 @@ use crate::data::soundfont::synth::SoundBank;
 /// Pairs in each manifest.
 const MANIFEST_PAIRS: usize = 512;
 
-/// Render a dataset of the same notes on several instruments, soundfonts and recording chains.
+/// Renders a dataset of the same notes on several instruments, soundfonts and recording chains.
 ///
 /// A stopped command continues where it stopped.
 #[derive(Clone, Debug, clap::Args)]

@@ -25,7 +25,7 @@ const CHUNK_SECONDS: usize = 3;
 /// Level below a recording's loudest frame that counts as silence at its ends, in dB.
 const TRIM_TOP_DB: f64 = 20.0;
 
-/// Build a dataset from recordings.
+/// Builds a dataset from recordings.
 ///
 /// `FOLDER/<instrument>/<recording>.mp3` (or WAV, FLAC, OGG) becomes images of 3 s:
 /// `OUT/<instrument>/<recording>_<chunk>.png`. Only use recordings if you have the right to do so.

@@ -202,8 +202,8 @@ impl RecordingsDescription {
         )
     }
 
-    /// Removes and returns the entry of a recording before its file was renamed: of the same
-    /// instrument and hash, with a file that no longer exists.
+    /// Removes and returns the old entry of a renamed recording. It has the same instrument and
+    /// hash, and its file no longer exists.
     pub fn take_renamed(
         &mut self,
         renamed: &Recording,

@@ -12,7 +12,7 @@ const FORBIDDEN: &str = "/\\:*?\"<>|";
 /// Maximum bytes of a name. Systems allow 255; the ending and a chunk's number need some of them.
 const NAME_BYTES: usize = 200;
 
-/// Download recordings to `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg.
+/// Downloads recordings to `OUT/<label>/<title>.mp3` with yt-dlp and ffmpeg.
 ///
 /// Both programs must be installed. Existing files are skipped, so a stopped command continues.
 /// Only download what you have the right to copy and to train on. The rights stay with the authors

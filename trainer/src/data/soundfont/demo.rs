@@ -34,7 +34,7 @@ const FADE_S: f32 = 0.05;
 /// Length of a style reference, equal to the history of the engine's level measurement.
 const STYLE_S: f32 = 12.0;
 
-/// Render the demo clips and style references of the repository.
+/// Renders the demo clips and style references of the repository.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Path of FluidR3_GM.sf2, for the demo piece and the style references.

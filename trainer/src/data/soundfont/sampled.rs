@@ -31,7 +31,7 @@ const LONGEST_DECAY_S: f32 = 6.0;
 /// Minimum length of a struck or plucked sound.
 const SHORTEST_DECAY_S: f32 = 0.05;
 
-/// Write a soundfont from recorded notes.
+/// Writes a soundfont from recorded notes.
 ///
 /// General MIDI programs without recordings get synthetic instruments, as from `synthesise`.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +61,7 @@ struct Note {
 ///
 /// # Errors
 /// If a folder is not named after an instrument, has no note, or has notes in another octave than
-/// their names; or if a file cannot be read or written.
+/// their names. If a file cannot be read or written.
 pub fn run(args: &Args) -> Result<()> {
     let (mut presets, skipped) = recorded(&args.notes)?;
     skipped.iter().for_each(|line| println!("skipped: {line}"));

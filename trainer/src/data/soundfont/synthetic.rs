@@ -37,7 +37,7 @@ const LOOP_START_S: f32 = 0.6;
 /// Longest time constant of an attack, which must end before the loop starts.
 const LONGEST_ATTACK_S: f32 = 0.12;
 
-/// Write a soundfont of random synthetic instruments.
+/// Writes a soundfont of random synthetic instruments.
 ///
 /// It has one instrument for every General MIDI program that `render` uses.
 #[derive(Clone, Debug, clap::Args)]
