@@ -21,8 +21,8 @@ use crate::vocoder::griffin_lim::{MOMENTUM, griffin_lim};
 use crate::vocoder::mel_inverse::mel_to_magnitude;
 use crate::{Error, Result};
 
-/// Longest output in seconds. Griffin-Lim processes the whole signal at once; this bounds its
-/// memory.
+/// Longest output in seconds. It bounds the memory of Griffin-Lim, which processes the whole signal
+/// at once.
 pub const SECONDS_MAX: f64 = 600.0;
 const GRIFFIN_LIM_ITERATIONS: usize = 64;
 

@@ -67,7 +67,7 @@ pub use transfer::Transfer;
 pub use transfer_model::TransferModel;
 pub(crate) use transfer_model::require_finite;
 
-/// Where a model's windows lie on a stream of a host rate.
+/// The grid of a model's windows at one host sample rate.
 ///
 /// # Errors
 /// If the rate is not 8 to 192 kHz or the model's windows do not overlap.
@@ -76,37 +76,37 @@ pub fn grid(config: &ModelConfig, host_rate_hz: u32) -> Result<Grid> {
     Grid::new(config, host_rate_hz, look_ahead)
 }
 
-/// A model's config with the windows that it plays in.
-fn played(model: &impl TransferModel) -> ModelConfig {
+/// A model's config with the windows of its latency mode.
+fn mode_config(model: &impl TransferModel) -> ModelConfig {
     model.mode().configure(model.config())
 }
 
-/// One window's images, for somebody who wants to see them.
+/// The images of one window, as passed to an [`Observer`].
 #[derive(Clone, Copy, Debug)]
 pub struct WindowView<'a> {
-    /// The host position (samples since reset) on which frame 0 is centred; negative before the
-    /// stream.
+    /// The host position at the centre of frame 0, in samples since reset. Negative before the
+    /// start of the stream.
     pub first_frame_position: i64,
-    /// Host samples from frame to frame.
+    /// Host samples between two frames.
     pub frame_samples: f64,
-    /// The host samples that the window plays.
+    /// The host samples that the window produces.
     pub segment: &'a Range<u64>,
-    /// What came in, levelled.
+    /// The content image, with the level gain.
     pub content: &'a MelImage,
-    /// What goes out, at the same level; the content itself where the window plays dry.
+    /// The wet image, with the same gain. Equal to `content` if the window's output is dry.
     pub wet: &'a MelImage,
 }
 
-/// Called on the worker with every window's images.
+/// Receives the images of every window, on the worker.
 pub type Observer = Box<dyn FnMut(&WindowView) + Send>;
 
-/// The whole chain for one stream, with everything that goes on from window to window.
+/// All stages for one stream, with the state that persists between windows.
 ///
-/// The output depends on the samples since reset, the model, the style and the settings alone.
+/// The output depends only on the samples since reset, the model, the style and the settings.
 pub struct Pipeline<M = Box<dyn TransferModel>> {
     grid: Grid,
     analysis: Analysis,
-    /// None while there is no model: windows then play dry.
+    /// `None` without a model: the output is dry.
     transfer: Option<Transfer<M>>,
     synthesis: Synthesis,
     style: Box<dyn StyleSource<M>>,
@@ -114,8 +114,8 @@ pub struct Pipeline<M = Box<dyn TransferModel>> {
 }
 
 impl Pipeline {
-    /// A pipeline for `channels` channels at `host_rate_hz`, with one style. Settings come with
-    /// every window.
+    /// A pipeline for `channels` channels at `host_rate_hz`, with one style. Settings are passed
+    /// with every window.
     ///
     /// # Errors
     /// As [`grid`], or if the model's config is not usable.
@@ -127,12 +127,12 @@ impl Pipeline {
     ) -> Result<Self> {
         let style: SharedStyle = style.into();
         let mut pipeline =
-            Self::without_model(&played(&model), host_rate_hz, channels, Box::new(style))?;
+            Self::without_model(&mode_config(&model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
 
-    /// A pipeline whose style is what the sidechain plays.
+    /// A pipeline with a [`RollingStyle`]: the style follows the sidechain.
     ///
     /// # Errors
     /// As [`Pipeline::new`].
@@ -143,15 +143,15 @@ impl Pipeline {
     ) -> Result<Self> {
         let style = RollingStyle::new(model.config(), host_rate_hz, channels)?;
         let mut pipeline =
-            Self::without_model(&played(&model), host_rate_hz, channels, Box::new(style))?;
+            Self::without_model(&mode_config(&model), host_rate_hz, channels, Box::new(style))?;
         pipeline.set_model(model)?;
         Ok(pipeline)
     }
 }
 
 impl<M: TransferModel> Pipeline<M> {
-    /// A pipeline for models whose windows are those of `config`. It listens, and plays dry until
-    /// it is given one.
+    /// A pipeline for models with the windows of `config`. It analyses the input, and its output is
+    /// dry until [`Pipeline::set_model`].
     ///
     /// # Errors
     /// As [`grid`].
@@ -172,44 +172,44 @@ impl<M: TransferModel> Pipeline<M> {
         })
     }
 
-    /// Windows that begin from now on are played by `model`.
+    /// Processes windows with `model` from the next window on.
     ///
     /// # Errors
-    /// If the model's windows are not those that the pipeline was made for.
+    /// If the model's windows or mel spectrogram differ from those of the pipeline.
     pub fn set_model(&mut self, model: M) -> Result<()> {
-        let config = played(&model);
+        let config = mode_config(&model);
         if grid(&config, self.grid.host_rate_hz())? != self.grid
             || config.mel != *self.synthesis.mel()
         {
-            let expected = "the windows and the mel spectrogram that the stream was opened with";
-            return Err(Error::checkpoint("window", expected, "others"));
+            let expected = "the windows and the mel spectrogram of the open stream";
+            return Err(Error::checkpoint("window", expected, "different ones"));
         }
         self.transfer = Some(Transfer::from_model(model)?);
         self.style.model_changed();
         Ok(())
     }
 
-    /// Windows that begin from now on play dry.
+    /// Switches to dry output from the next window on.
     pub fn remove_model(&mut self) {
         self.transfer = None;
     }
 
-    /// The model, where there is one.
+    /// The model, if one is set.
     pub fn model(&self) -> Option<&M> {
         self.transfer.as_ref().map(Transfer::model)
     }
 
-    /// Shows every window's images to `observer`.
+    /// Passes the images of every window to `observer`.
     pub fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
     }
 
-    /// Where the windows lie; what a stream for this pipeline is opened with.
+    /// The grid of the windows. Open the stream for this pipeline with it.
     pub fn grid(&self) -> &Grid {
         &self.grid
     }
 
-    /// The window's image as it shall sound; none where there is nothing to play it or to imitate.
+    /// The wet image of a window. `None` without a model or a style.
     fn image(
         &mut self,
         window: &WindowInput,
@@ -231,7 +231,7 @@ impl<M: TransferModel> Pipeline<M> {
         timings.measure(Stage::Decode, || transfer.decode(&clean)).map(Some)
     }
 
-    fn show(&mut self, window: &WindowInput, content: &MelImage, wet: &MelImage) {
+    fn notify_observer(&mut self, window: &WindowInput, content: &MelImage, wet: &MelImage) {
         let Some(observer) = &mut self.observer else { return };
         let to_host = f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
         let first = self.grid.first_model_sample(window.index) as f64 * to_host;
@@ -253,38 +253,39 @@ impl<M: TransferModel> WindowProcessor for Pipeline<M> {
         cancel: &Cancel,
     ) -> Result<()> {
         let WindowOutput { wet, timings, dry } = out;
-        timings.measure(Stage::Resample, || self.analysis.take(window));
+        timings.measure(Stage::Resample, || self.analysis.push_window(window));
         let model = self.transfer.as_mut().map(Transfer::model_mut);
         timings.measure(Stage::Resample, || self.style.listen(window, model));
         let (content, gain) =
             timings.measure(Stage::Mel, || self.analysis.content(window.index))?;
         cancel.check()?;
         if content.data.iter().all(|&value| value == 0.0) {
-            // Nothing that the model could hear: what there is stays as it is, and silence silent.
-            self.show(window, &content, &content);
+            // The model has no content here. The input passes unchanged, so that silence stays
+            // silent.
+            self.notify_observer(window, &content, &content);
             return timings.measure(Stage::Vocode, || self.analysis.dry(window.segment.start, wet));
         }
         let Some(image) = self.image(window, &content, timings, cancel)? else {
-            self.show(window, &content, &content);
+            self.notify_observer(window, &content, &content);
             *dry = true;
             return Ok(());
         };
         cancel.check()?;
-        self.show(window, &content, &image);
-        let played = |transfer: &Transfer<M>| {
+        self.notify_observer(window, &content, &image);
+        let parameters = |transfer: &Transfer<M>| {
             (transfer.model().mode().vocoder_iterations(), transfer.makeup(&window.settings))
         };
-        let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), played);
-        let performance = SynthesisRequest { content: &content, target: &image, gain, iterations };
+        let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), parameters);
+        let request = SynthesisRequest { content: &content, target: &image, gain, iterations };
         timings.measure(Stage::Vocode, || {
-            self.synthesis.play(&performance, &self.analysis, window, wet)?;
+            self.synthesis.render(&request, &self.analysis, window, wet)?;
             wet.iter_mut().flatten().for_each(|sample| *sample *= makeup);
             Ok(())
         })
     }
 
     fn skip(&mut self, window: &WindowInput) {
-        self.analysis.take(window);
+        self.analysis.push_window(window);
         self.style.listen(window, None);
     }
 

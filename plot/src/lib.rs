@@ -1,7 +1,6 @@
-//! What Luthier's pictures share: the font, colours, drawing on pixels, PNG.
+//! Font, colours, drawing and PNG encoding for the pictures of the trainer and the command line.
 //!
-//! The trainer's pictures and the command line's use it. The plugin's editor has colours of its
-//! own, and draws with egui.
+//! The plugin's editor uses egui and its own colours instead.
 
 pub mod colour;
 pub mod font;
@@ -15,10 +14,10 @@ use plotters::coord::Shift;
 use plotters::drawing::IntoDrawingArea;
 use plotters::prelude::{BitMapBackend, DrawingArea};
 
-/// The pixels of a picture, as plotters draws on them.
+/// Drawing area of plotters on the pixels of a picture.
 pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
-/// Draws on a picture. The font [`font::FAMILY`] is registered.
+/// Draws on a picture. Registers the font [`font::FAMILY`] first.
 ///
 /// # Errors
 /// If the font cannot be read, or `draw` fails.
@@ -37,7 +36,7 @@ pub fn draw_on<E: Display>(
     RgbImage::from_raw(width, height, pixels).context("picture: the buffer has the wrong size")
 }
 
-/// A white picture.
+/// A white picture. The size is in pixels.
 pub fn white(width: u32, height: u32) -> RgbImage {
     RgbImage::from_pixel(width, height, image::Rgb([255; 3]))
 }

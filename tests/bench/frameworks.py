@@ -168,8 +168,8 @@ def stages_of(path, given):
     profile = profile.reshape(rows, profile.numel() // rows).T[None, ..., None]
     stages = {
         "encode": (Encode(model.encoder, mean, std), (image,)),
-        "style tokens of one window": (Style(model.style), (image,)),
-        "read a style, once for all steps": (read, (tokens, pooled, profile)),
+        "compute the style tokens of one window": (Style(model.style), (image,)),
+        "precompute a style, once for all steps": (read, (tokens, pooled, profile)),
         "decode": (Decode(model.decoder, mean, std), (content,)),
     }
     # The second conditioning has no style.

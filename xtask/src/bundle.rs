@@ -1,4 +1,4 @@
-//! `cargo xtask bundle`: the plugin in the form in which hosts look for it.
+//! `cargo xtask bundle`: builds the plugin as CLAP and VST3 bundles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,57 +9,58 @@ use engine::library::file_name;
 
 use crate::{cuda_library, workspace};
 
-/// Build the plugin and make target/bundled/Luthier.clap and Luthier.vst3
+/// Build the plugin and write target/bundled/Luthier.clap and Luthier.vst3
 #[derive(clap::Args)]
 pub struct Args {
-    /// Accepted because other bundlers ask for it: the plugin is always built in release
+    /// No effect: the plugin is always built in release mode. Other bundlers have this option
     #[arg(long = "release")]
     _release: bool,
-    /// Also build target/bundled/luthier, which plays without a host (on Linux: needs ALSA's
-    /// development package)
+    /// Also build target/bundled/luthier, a program that needs no host. On Linux, the build needs
+    /// ALSA's development package
     #[arg(long)]
     standalone: bool,
-    /// Also build the engine's CUDA library and put it into the bundles (needs nvcc, or what
-    /// `cuda-toolkit` makes)
+    /// Also build the engine's CUDA library and copy it into the bundles. The build needs nvcc or
+    /// the toolkit of `cargo xtask cuda-toolkit`
     #[arg(long)]
     cuda: bool,
 }
 
-/// The plugin's name, which its bundles bear.
+/// The plugin's name, and the file stem of its bundles.
 pub const NAME: &str = "Luthier";
 
-/// What was made.
+/// Paths of the bundles.
 pub struct Bundles {
-    /// The CLAP: a file, a folder on macOS.
+    /// The CLAP bundle: a file, or a folder on macOS.
     pub clap: PathBuf,
-    /// The VST3: a folder.
+    /// The VST3 bundle: a folder.
     pub vst3: PathBuf,
 }
 
 impl Bundles {
-    /// The VST3's binary.
+    /// The binary in the VST3 bundle.
     pub fn vst3_binary(&self) -> PathBuf {
         self.vst3.join(vst3_binary())
     }
 
-    /// Where the CUDA library belongs: beside the CLAP, and beside the VST3's binary.
+    /// Paths of the CUDA library: in the folder of the CLAP, and in that of the VST3's binary.
     fn cuda_places(&self) -> [PathBuf; 2] {
         [&self.clap, &self.vst3_binary()].map(|binary| binary.with_file_name(file_name()))
     }
 
-    /// The CUDA library beside the CLAP, where `--cuda` has put one; the VST3's is in its folder.
+    /// The CUDA library in the folder of the CLAP, if `--cuda` copied one. The VST3 bundle contains
+    /// its own copy.
     pub fn cuda(&self) -> Option<PathBuf> {
         let [library, _] = self.cuda_places();
         Some(library).filter(|library| library.is_file())
     }
 }
 
-/// Where bundles are made.
+/// The folder of the bundles.
 pub fn folder() -> PathBuf {
     workspace::target().join("bundled")
 }
 
-/// Builds and bundles, and says where.
+/// Builds the bundles and prints their paths.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let bundles = make()?;
     println!("{}", bundles.clap.display());
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the program that needs no host.
+/// Builds the standalone program. Returns its path.
 fn standalone() -> Result<PathBuf> {
     let mut build = workspace::cargo();
     build.args([
@@ -90,7 +91,7 @@ fn standalone() -> Result<PathBuf> {
         "--features",
         "standalone",
     ]);
-    ensure!(workspace::succeeds(&mut build)?, "the standalone program could not be built");
+    ensure!(workspace::succeeds(&mut build)?, "cargo could not build the standalone program");
     let name = format!("luthier{}", std::env::consts::EXE_SUFFIX);
     let bundled = folder().join(&name);
     copy(&workspace::target().join("release").join(name), &bundled)?;
@@ -102,11 +103,11 @@ fn standalone() -> Result<PathBuf> {
 /// # Errors
 /// If the build fails or a file cannot be written.
 pub fn make() -> Result<Bundles> {
-    // The plugin alone: with other packages, cargo would build its dependencies with their
-    // features, candle among them.
+    // Only the plugin's package: with other packages, cargo would enable their features in shared
+    // dependencies, including candle.
     let mut build = workspace::cargo();
     build.args(["build", "--release", "--package", "plugin", "--lib"]);
-    ensure!(workspace::succeeds(&mut build)?, "the plugin could not be built");
+    ensure!(workspace::succeeds(&mut build)?, "cargo could not build the plugin");
     let name = format!("{}plugin{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = workspace::target().join("release").join(name);
     let bundles = Bundles {
@@ -123,7 +124,7 @@ pub fn make() -> Result<Bundles> {
     Ok(bundles)
 }
 
-/// Where a VST3 folder keeps its binary.
+/// Path of the binary in a VST3 bundle, as the VST3 bundle format defines it.
 fn vst3_binary() -> PathBuf {
     let arch = std::env::consts::ARCH;
     if cfg!(target_os = "windows") {
@@ -147,15 +148,16 @@ fn mac_bundle(library: &Path, bundle: &Path) -> Result<()> {
         entry("CFBundleVersion", version),
     ];
     let list = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<plist version=\"1.0\"><dict>{}</dict></plist>\n",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <plist version=\"1.0\"><dict>{}</dict></plist>\n",
         entries.concat()
     );
     write(&bundle.join("Contents/Info.plist"), &list)
 }
 
-/// Copies beside the old file and renames: a host may have the old one open.
+/// Copies a file. It is renamed into place at the end, because a host may have the old file open.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().context("a folder to copy to")?;
+    let folder = to.parent().context("the target has no folder")?;
     fs::create_dir_all(folder)
         .with_context(|| format!("{}: cannot be created", folder.display()))?;
     let part = to.with_extension("part");
@@ -164,7 +166,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::rename(&part, to).with_context(|| format!("{}: cannot be written", to.display()))
 }
 
-/// Copies a file, or a folder with all that is in it.
+/// Copies a file, or a folder with its content.
 pub fn copy_all(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return copy(from, to);

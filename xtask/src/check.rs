@@ -1,4 +1,4 @@
-//! `cargo xtask check`: everything that must hold before a change is taken. `.ci/run` is this.
+//! `cargo xtask check`: runs all checks that a change must pass. `.ci/run` calls it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -13,34 +13,34 @@ use crate::{test, workspace};
 /// Check format, lints, documentation, architecture, tests and transfers
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only these steps
+    /// Run only these steps
     #[arg(value_enum)]
     steps: Vec<Step>,
 }
 
-/// What is checked, in this order: what fails fast comes first.
+/// The checks, in this order. Fast ones are first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Step {
-    /// Every file is as rustfmt writes it.
+    /// Format of rustfmt.
     Format,
-    /// Which crate may know which.
+    /// Allowed dependencies between crates.
     Architecture,
-    /// clippy on all targets, warnings are errors.
+    /// Clippy on all targets; warnings are errors.
     Lint,
-    /// rustdoc, warnings are errors.
+    /// Rustdoc; warnings are errors.
     Docs,
-    /// Every test, as the README runs them.
+    /// Every test, as in `cargo xtask test`.
     Tests,
-    /// The README's transfer, and one of a piece and soundfont that training never saw.
+    /// Two transfers, one of them of a piece and a soundfont that training did not use.
     Transfer,
 }
 
-/// Clips, relative to the workspace, that are turned into violins, and the names of their outputs.
+/// Input clips, relative to the workspace, and names of their outputs. The style is `violin`.
 const CLIPS: [(&str, &str); 2] =
     [("presets/demo/piano.flac", "demo.wav"), ("tests/fixtures/unseen_piano.flac", "unseen.wav")];
 
-/// Packages that must not be among another's dependencies: its name, options of `cargo tree`, and
-/// the packages. Options without `dev` list what is shipped.
+/// Forbidden dependencies: a package, options of `cargo tree`, and the packages that it must not
+/// depend on.
 const FORBIDDEN: [(&str, &[&str], &[&str]); 9] = [
     ("engine", EVERY_EDGE, &["plugin", "trainer", "xtask", "training_kernels", "plot"]),
     ("engine", EVERY_EDGE, &["nice-plug", "nice-plug-egui", "egui", "clap", "rten"]),
@@ -53,14 +53,14 @@ const FORBIDDEN: [(&str, &[&str], &[&str]); 9] = [
     ("xtask", LEAN, &["candle-core", "training_kernels", "trainer", "image", "plotters"]),
 ];
 
-/// All dependencies, those of tests too.
+/// All dependencies, including those of tests.
 const EVERY_EDGE: &[&str] = &["--edges", "all"];
-/// What is built for users.
+/// Dependencies of the builds for users.
 const SHIPPED: &[&str] = &["--edges", "normal,build"];
-/// The program of the alias `cargo xtask`.
+/// Dependencies of the program that the alias `cargo xtask` runs.
 const LEAN: &[&str] = &["--edges", "normal,build", "--no-default-features", "--features", "lean"];
 
-/// Runs the steps and stops at the first that fails.
+/// Runs the steps. Stops after the first failure.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let steps = if args.steps.is_empty() { Step::value_variants() } else { &args.steps };
     for step in steps {
@@ -92,7 +92,7 @@ impl Step {
                     "-D",
                     "warnings",
                 ]);
-                Ok(workspace::succeeds(&mut cargo)? && lint_of_what_is_shipped()?)
+                Ok(workspace::succeeds(&mut cargo)? && lint_shipped()?)
             }
             Self::Docs => {
                 cargo
@@ -106,9 +106,9 @@ impl Step {
     }
 }
 
-/// The plugin and the program of the alias `cargo xtask` with the features that they are built
-/// with: in the whole workspace they have those of other packages too.
-fn lint_of_what_is_shipped() -> Result<bool> {
+/// Lints the plugin and the program of the alias `cargo xtask` with their own features. In a build
+/// of the whole workspace they also have the features that other packages enable.
+fn lint_shipped() -> Result<bool> {
     let mut cargo = workspace::cargo();
     cargo.args(["clippy", "--release", "--package", "plugin", "--package", "xtask"]);
     cargo.args(["--no-default-features", "--features", "xtask/lean", "--", "-D", "warnings"]);
@@ -131,7 +131,7 @@ fn architecture() -> Result<bool> {
     Ok(clean)
 }
 
-/// The package names that `cargo tree` prints.
+/// Package names in the output of `cargo tree`.
 fn names(tree: &mut Command) -> Result<Vec<String>> {
     let output = tree.output().context("cargo tree")?;
     ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
@@ -139,7 +139,7 @@ fn names(tree: &mut Command) -> Result<Vec<String>> {
     Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
-/// Runs the README's command on both clips, then lets the tests judge the files that it wrote.
+/// Transfers both clips to a violin, then tests the written files.
 fn transfers() -> Result<bool> {
     let outputs = workspace::target().join("check");
     std::fs::create_dir_all(&outputs).with_context(|| format!("{}", outputs.display()))?;
@@ -148,7 +148,7 @@ fn transfers() -> Result<bool> {
             return Ok(false);
         }
     }
-    // The build with pictures writes the same samples.
+    // The build with the feature `pictures` must write the same samples.
     let [(clip, output), _] = CLIPS;
     let (plain, pictured) = (outputs.join(output), outputs.join("pictured.wav"));
     let picture = outputs.join("picture.png");
@@ -157,10 +157,9 @@ fn transfers() -> Result<bool> {
     }
     let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
     ensure!(read(&plain)? == read(&pictured)?, "--picture changed the samples");
-    std::fs::remove_file(&pictured).context("the transfer with a picture")?;
-    let outputs = outputs.canonicalize().context("the outputs' folder")?;
-    // The whole workspace is named so that features, and with them the built dependencies, stay the
-    // same.
+    std::fs::remove_file(&pictured).context("the transfer with --picture")?;
+    let outputs = outputs.canonicalize().context("the folder of the outputs")?;
+    // `--workspace` keeps the features, and therefore the built dependencies, the same.
     let mut judge = workspace::cargo();
     judge.args(["test", "--release", "--workspace", "--test", "outputs", "--", "--show-output"]);
     test::passes(judge.env("LUTHIER_OUTPUTS", outputs))

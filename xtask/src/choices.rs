@@ -1,5 +1,4 @@
-//! The options that choose a sound, shared by the commands that make one. The engine judges their
-//! values.
+//! Options of the commands that generate audio. The engine checks the ranges.
 
 use std::path::PathBuf;
 
@@ -7,39 +6,39 @@ use clap::ValueEnum;
 use engine::latency_mode::LatencyMode;
 use engine::settings::{Settings, VocoderKind};
 
-/// Where the networks run.
+/// Device of the networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Device {
-    /// A CUDA GPU where the library for it is there and opens, or else the CPU.
+    /// A CUDA GPU if the CUDA library opens, otherwise the CPU.
     Auto,
-    /// The packed CPU engine.
+    /// The packed executor on the CPU.
     Cpu,
-    /// A CUDA GPU, through the library that `cargo xtask bundle --cuda` makes.
+    /// A CUDA GPU. Needs the library that `cargo xtask bundle --cuda` builds.
     Cuda,
 }
 
-/// How magnitudes become audio.
+/// Vocoder, which converts magnitudes to audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Vocoder {
-    /// The input's own partials under the model's gain.
+    /// Filters the input's partials with the model's gains.
     Guided,
-    /// From the model's mel spectrogram alone.
+    /// Uses only the model's mel spectrogram.
     GriffinLim,
 }
 
-/// How much music is waited for.
+/// Windows of a latency mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Latency {
-    /// A fifth of a second: half windows that move by 46 ms, 1 step.
+    /// 0.2 s latency. Half windows with a hop of 46 ms, 1 step.
     Live,
-    /// About a second: whole windows that move by .37 s, 4 steps at most.
+    /// About 1 s latency. Whole windows with a hop of 0.37 s, at most 4 steps.
     Balanced,
-    /// Whole windows.
+    /// Longest latency. Whole windows, any number of steps.
     Quality,
 }
 
 impl Latency {
-    /// The engine's word.
+    /// The engine's type.
     pub fn mode(self) -> LatencyMode {
         match self {
             Self::Live => LatencyMode::Live,
@@ -49,56 +48,56 @@ impl Latency {
     }
 }
 
-/// DDIM steps where there is no input: what comes of two has no textures.
+/// Default number of DDIM steps of `generate`. Two steps produce no texture.
 const STEPS_ALONE: usize = 10;
 
 /// Options of the sampler and the model.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sampling {
-    /// DDIM steps, 1 to 1000 [default: 2, and 10 where there is no input]
+    /// DDIM steps, 1 to 1000 [default: 2; `generate`: 10]
     #[arg(long)]
     pub steps: Option<usize>,
-    /// Noise seed
+    /// Seed of the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Classifier-free guidance scale, 0 to 10; 1 is none
+    /// Classifier-free guidance scale, 0 to 10; 1 is off
     #[arg(long, default_value_t = Settings::default().guidance_scale, allow_negative_numbers = true)]
     pub guidance: f32,
-    /// Scale of the initial noise, 0 (the mean) to 1 (a fair draw) [default: 0.25, and 1 where
-    /// there is no input]
+    /// Scale of the initial noise, 0 to 1. Higher values vary more [default: 0.25; `generate`: 1]
     #[arg(long, allow_negative_numbers = true)]
     pub temperature: Option<f32>,
-    /// Where the networks run
+    /// Device of the networks
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
-    /// Model file [default: the shipped one]
+    /// Model file [default: the shipped model]
     #[arg(long)]
     pub model: Option<PathBuf>,
 }
 
-/// Options of a transfer alone.
+/// Options of `transfer` only.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Blend {
-    /// 0 (the input, as the autoencoder hears it) to 1 (all new)
+    /// Sampling starts at this fraction of the noise schedule, 0 to 1. Lower values keep more of
+    /// the input
     #[arg(long, default_value_t = Settings::default().strength, allow_negative_numbers = true)]
     pub strength: f32,
-    /// 0 (dry) to 1 (wet)
+    /// Mix of input and output, 0 (dry) to 1 (wet)
     #[arg(long, default_value_t = Settings::default().mix, allow_negative_numbers = true)]
     pub mix: f32,
-    /// How magnitudes become audio
+    /// Vocoder, which converts magnitudes to audio
     #[arg(long, value_enum, default_value_t = Vocoder::Guided)]
     pub vocoder: Vocoder,
-    /// How much music is waited for before it is played anew; a file is the same length in each
+    /// Use the windows of this latency mode. The output file has no delay in any mode
     #[arg(long, value_enum, default_value_t = Latency::Quality)]
     pub latency: Latency,
 }
 
-/// The engine's settings for these options.
+/// The engine's settings for these options. Without `blend`, they are those of `generate`.
 ///
 /// # Errors
-/// One sentence that names an option out of range.
+/// If an option is out of range. The error names it.
 pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Settings> {
-    // Without an input there is nothing to be close to: the mean of all sounds is nearly silent.
+    // Without an input, a low noise scale leads to the mean of all sounds, which is almost silent.
     let Settings { steps, temperature, .. } = Settings::default();
     let (steps, temperature) =
         if blend.is_some() { (steps, temperature) } else { (STEPS_ALONE, 1.0) };

@@ -1,9 +1,8 @@
-//! `cargo xtask cuda-toolkit`: a CUDA_HOME out of NVIDIA's Python wheels, for machines without a
-//! toolkit.
+//! `cargo xtask cuda-toolkit`: assembles a CUDA_HOME from NVIDIA's Python wheels, for machines
+//! without a CUDA toolkit.
 //!
-//! Building with `--features cuda` needs nvcc and the libraries to link against, but no GPU. The
-//! wheels bring both; their files lie where pip puts them, so links give them the names and folders
-//! that build scripts look for.
+//! A build with `--features cuda` needs nvcc and libraries to link with, but no GPU. The wheels
+//! contain both. Links create the file names and folders that build scripts search.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,16 +13,16 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace;
 
-/// Make a CUDA_HOME under target/cuda-toolkit from pip's compiler wheels
+/// Assemble a CUDA_HOME in target/cuda-toolkit from NVIDIA's Python wheels
 #[derive(clap::Args)]
 pub struct Args {
-    /// Python whose pip fetches the wheels
+    /// Python with the pip that downloads the wheels
     #[arg(long, default_value = "python3")]
     python: String,
 }
 
-/// 13.0 and no newer: drivers of series 580 refuse the PTX of later compilers. curand counts its
-/// own versions.
+/// CUDA 13.0, because drivers of series 580 reject the PTX of later compilers. `curand` has its own
+/// version numbers.
 const WHEELS: [&str; 8] = [
     "nvidia-cuda-nvcc==13.0.*",
     "nvidia-cuda-crt==13.0.*",
@@ -35,10 +34,10 @@ const WHEELS: [&str; 8] = [
     "nvidia-curand",
 ];
 
-/// 90 would make code that runs on Hopper alone; 80 runs on everything since Ampere.
+/// Compute capability 8.0: the code runs on Ampere and later GPUs.
 const COMPUTE_CAPABILITY: &str = "80";
 
-/// Fetches the wheels, lays the links and prints the environment.
+/// Downloads the wheels, creates the links and prints the environment.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "expected Linux, found {}", std::env::consts::OS);
     let folder = folder();
@@ -58,7 +57,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the toolkit is made.
+/// The toolkit's folder.
 fn folder() -> PathBuf {
     workspace::target().join("cuda-toolkit")
 }
@@ -67,7 +66,8 @@ fn install(python: &str, folder: &Path) -> Result<()> {
     let has_pip = Command::new(python).args(["-m", "pip", "--version"]).output();
     if !has_pip.is_ok_and(|output| output.status.success()) {
         bail!(
-            "expected Python with pip as `{python}`, found none (Debian: python3-pip; or choose one with --python)"
+            "expected Python with pip as `{python}`, found none \
+             (install python3-pip or use --python)"
         );
     }
     let mut pip = Command::new(python);
@@ -76,16 +76,16 @@ fn install(python: &str, folder: &Path) -> Result<()> {
         .args(WHEELS);
     ensure!(
         workspace::succeeds(&mut pip)?,
-        "pip could not fetch the compiler's wheels (its message is above)"
+        "pip could not download the CUDA wheels (see its message above)"
     );
     Ok(())
 }
 
-/// `lib64` with every library under its unversioned name.
+/// Creates `lib64`, which contains every library under its unversioned name.
 fn link_libraries(home: &Path) -> Result<()> {
     let lib64 = home.join("lib64");
     std::fs::create_dir_all(lib64.join("stubs"))?;
-    for entry in std::fs::read_dir(home.join("lib")).context("the wheels' libraries")? {
+    for entry in std::fs::read_dir(home.join("lib")).context("the libraries of the wheels")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         link(&path, &lib64.join(&name))?;
@@ -108,8 +108,7 @@ fn link(original: &Path, link: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A `libcuda.so` to link against and never to run: every function that the driver's header names,
-/// each failing.
+/// Creates a `libcuda.so` for linking only: every function of the driver's header fails.
 fn make_driver_stub(home: &Path) -> Result<()> {
     let header = std::fs::read_to_string(home.join("include/cuda.h"))
         .context("the driver's header cuda.h")?;
@@ -123,13 +122,14 @@ fn make_driver_stub(home: &Path) -> Result<()> {
         .arg(&source);
     ensure!(
         workspace::succeeds(&mut compiler)?,
-        "expected a C compiler as `cc` to make {}",
+        "expected a C compiler as `cc` to build {}",
         stub.display()
     );
     link(&stub, &home.join("lib64/stubs/libcuda.so.1"))
 }
 
-/// One failing function for each name of the form `cuName` (999 is `CUDA_ERROR_UNKNOWN`).
+/// C source with one function for each name of the form `cuName`. It returns 999,
+/// `CUDA_ERROR_UNKNOWN`.
 fn stub_source(header: &str) -> String {
     let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let is_function = |word: &&str| {
@@ -140,7 +140,7 @@ fn stub_source(header: &str) -> String {
     names.iter().map(|name| format!("int {name}(void) {{ return 999; }}\n")).collect()
 }
 
-/// What builds need, but for the `PATH`.
+/// Environment variables of a build, except `PATH`.
 fn environment(home: &Path) -> [(&'static str, String); 5] {
     let show = |path: PathBuf| path.display().to_string();
     [
@@ -163,22 +163,23 @@ fn print_environment(home: &Path) {
     println!("export LD_LIBRARY_PATH=$CUDA_HOME/lib64:$LD_LIBRARY_PATH");
 }
 
-/// What a build with CUDA needs beside this program's environment: nothing where that finds nvcc,
-/// or else the toolkit that was made here.
+/// Variables that a build with CUDA needs in addition to this program's environment. If nvcc is not
+/// found there, they point to the toolkit of this command.
 ///
 /// # Errors
-/// If there is neither.
+/// If there is neither nvcc nor that toolkit.
 pub fn build_environment() -> Result<Vec<(&'static str, OsString)>> {
-    let given = |name| std::env::var_os(name).is_some();
-    if given("NVCC") || Command::new("nvcc").arg("--version").output().is_ok() {
-        // candle would ask a GPU, and there may be none.
+    let is_set = |name| std::env::var_os(name).is_some();
+    if is_set("NVCC") || Command::new("nvcc").arg("--version").output().is_ok() {
+        // Otherwise candle queries the GPU, and the machine may have none.
         let capability = [("CUDA_COMPUTE_CAP", COMPUTE_CAPABILITY.into())];
-        return Ok(capability.into_iter().filter(|(name, _)| !given(name)).collect());
+        return Ok(capability.into_iter().filter(|(name, _)| !is_set(name)).collect());
     }
     let home = folder().join("nvidia/cu13");
     ensure!(
         home.join("bin/nvcc").is_file(),
-        "--cuda: expected CUDA's compiler nvcc on the PATH, found none (`cargo xtask cuda-toolkit` makes a toolkit)"
+        "--cuda: expected the CUDA compiler nvcc on the PATH, found none \
+         (run `cargo xtask cuda-toolkit`)"
     );
     let home = home.canonicalize().context("the toolkit's folder")?;
     let inherited = std::env::var_os("PATH").unwrap_or_default();
@@ -194,7 +195,8 @@ mod tests {
 
     #[test]
     fn the_stub_has_every_function_once() {
-        let header = "#define cuMemAlloc cuMemAlloc_v2\nCUresult CUDAAPI cuInit(unsigned int Flags); /* see cuInit */ cuda";
+        let header = "#define cuMemAlloc cuMemAlloc_v2\n\
+            CUresult CUDAAPI cuInit(unsigned int Flags); /* see cuInit */ cuda";
         let source = stub_source(header);
         let names: Vec<&str> =
             source.lines().filter_map(|l| l.strip_prefix("int ")?.split('(').next()).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the archive that a user downloads.
+//! `cargo xtask dist`: packs the archive that users download.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,28 @@ use engine::library::file_name;
 use crate::bundle::{self, NAME};
 use crate::workspace;
 
-/// Build the plugin and pack what a user downloads: bundles (with CUDA where `bundle --cuda` made
-/// it), licence, model card with its pictures, checksums (target/dist)
+/// Build the plugin and pack an archive for users into target/dist
+///
+/// It contains the bundles, the CUDA library if `bundle --cuda` built it, licences, documents, the
+/// model card and checksums.
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Makes the archive and says where.
+/// Files and folders that the archive contains at the same relative paths, so that the links of the
+/// documents hold.
+const DOCUMENTS: [&str; 9] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "docs",
+    "presets/MODEL_CARD.md",
+    "presets/recipe",
+];
+
+/// Writes the archive and prints its path.
 pub fn run(_: &Args) -> Result<ExitCode> {
     let bundles = bundle::make()?;
     let version = env!("CARGO_PKG_VERSION");
@@ -32,27 +48,24 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     if let Some(library) = bundles.cuda() {
         bundle::copy(&library, &folder.join(file_name()))?;
     }
-    bundle::copy(&workspace::root().join("LICENSE"), &folder.join("LICENSE"))?;
-    // Where they lie in the repository: the card's links hold.
-    bundle::copy(
-        &workspace::presets("MODEL_CARD.md"),
-        &folder.join("presets").join("MODEL_CARD.md"),
-    )?;
-    bundle::copy_all(
-        &workspace::root().join("docs").join("model"),
-        &folder.join("docs").join("model"),
-    )?;
+    for document in DOCUMENTS {
+        bundle::copy_all(&workspace::root().join(document), &folder.join(document))?;
+    }
     checksums(&folder)?;
     let archive = dist.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
     tar.arg("-czf").arg(&archive).arg("-C").arg(&dist).arg(&name);
-    ensure!(workspace::succeeds(&mut tar)?, "{}: `tar` could not write it", archive.display());
+    ensure!(
+        workspace::succeeds(&mut tar)?,
+        "{}: `tar` failed (see its message above)",
+        archive.display()
+    );
     println!("{}", archive.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes SHA256SUMS of all files in a folder, in the order of their names, as `sha256sum --check`
-/// reads it.
+/// Writes SHA256SUMS for all files in a folder, sorted by path, in the format of
+/// `sha256sum --check`.
 fn checksums(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     list(folder, &mut files)?;
@@ -61,7 +74,7 @@ fn checksums(folder: &Path) -> Result<()> {
     for file in files {
         let bytes =
             fs::read(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
-        let name = file.strip_prefix(folder).context("a file of the folder")?;
+        let name = file.strip_prefix(folder).context("the file is outside the folder")?;
         lines += &format!("{}  {}\n", sha256_hex(&bytes), name.display());
     }
     let path = folder.join("SHA256SUMS");
@@ -76,4 +89,24 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         if path.is_dir() { list(&path, files)? } else { files.push(path) }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_of_the_model_card_is_in_the_archive() {
+        let root = workspace::root().canonicalize().expect("the workspace");
+        let documents = DOCUMENTS.map(|document| root.join(document));
+        for document in &documents {
+            assert!(document.exists(), "{}: missing", document.display());
+        }
+        let card = fs::read_to_string(workspace::presets("MODEL_CARD.md")).expect("the card");
+        let links = card.split("](").skip(1).filter_map(|text| text.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.starts_with("http")) {
+            let path = workspace::presets(link).canonicalize().expect(link);
+            assert!(documents.iter().any(|document| path.starts_with(document)), "{link}");
+        }
+    }
 }

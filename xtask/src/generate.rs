@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: sound from noise and a style alone.
+//! `cargo xtask generate`: creates sound from noise and a style.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,24 +15,23 @@ use crate::progress::Progress;
 use crate::style::{self, Reference};
 use crate::transfer::refuse_same_file;
 
-/// Invent sound from noise and a style alone
+/// Create sound from noise and a style, without an input
 #[derive(clap::Args)]
 pub struct Args {
-    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a
-    /// saved style (.luthier)
+    /// A shipped style (piano, violin, flute and others), a recording, or a saved style (.luthier)
     #[arg(long)]
     style: String,
     /// Length in seconds
     #[arg(long, allow_negative_numbers = true)]
     seconds: f64,
-    /// .wav or .flac to write, mono at the model's sample rate
+    /// Output file, .wav or .flac; mono at the model's sample rate
     #[arg(long)]
     out: PathBuf,
     #[command(flatten)]
     sampling: Sampling,
 }
 
-/// Generates the file and says how long it took.
+/// Generates the file and prints the computing time.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let settings = choices::settings(&args.sampling, None)?;
     validate_seconds(args.seconds)?;
@@ -59,10 +58,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     writer.push(&[&samples])?;
     writer.finish()?;
     let seconds = Audio { sample_rate_hz: rate_hz, channels: vec![samples] }.seconds();
-    let taken = progress.finish().as_secs_f64();
+    let elapsed = progress.finish().as_secs_f64();
     println!(
-        "{seconds:.2} s of audio in {taken:.2} s, real-time factor {:.3}, {}, seed {}",
-        taken / seconds,
+        "{seconds:.2} s of audio in {elapsed:.2} s, real-time factor {:.3}, {}, seed {}",
+        elapsed / seconds,
         file_model.device(),
         settings.seed
     );

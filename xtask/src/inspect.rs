@@ -1,4 +1,4 @@
-//! `cargo xtask inspect`: what a model file says of itself.
+//! `cargo xtask inspect`: prints the description in a model file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,9 +14,9 @@ use crate::model;
 /// Show a model's config, sizes, latent statistics, provenance and metrics
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model file [default: the shipped one]
+    /// Model file [default: the shipped model]
     model: Option<PathBuf>,
-    /// As JSON, for other programs
+    /// Write JSON
     #[arg(long)]
     json: bool,
 }
@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         true => serde_json::to_string_pretty(&description)? + "\n",
         false => format!("{}\n{}", path.display(), text(&checkpoint, &description)?),
     };
-    // Whoever reads the first lines alone has closed the pipe, and that is no error.
+    // A reader that needs only the first lines closes the pipe early. That is not an error.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
@@ -38,10 +38,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn describe(checkpoint: &Checkpoint) -> Value {
     let parts = checkpoint.parts();
     let total: usize = parts.iter().map(|(_, count)| count).sum();
+    let parts: std::collections::BTreeMap<_, _> = parts.into_iter().collect();
     json!({
         "sha256": checkpoint.sha256,
         "config": checkpoint.config,
-        "parameters": { "parts": parts.into_iter().collect::<std::collections::BTreeMap<_, _>>(), "total": total },
+        "parameters": { "parts": parts, "total": total },
         "latent": { "mean": checkpoint.latent.mean, "std": checkpoint.latent.std },
         "provenance": checkpoint.provenance,
         "metrics": checkpoint.metrics,

@@ -1,4 +1,4 @@
-//! `cargo xtask install`: the plugin where this user's hosts look for it.
+//! `cargo xtask install`: copies the plugin to the user's plugin folders.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,11 +8,11 @@ use engine::library::file_name;
 
 use crate::bundle::{self, NAME};
 
-/// Build the plugin and copy it to where hosts look
+/// Build the plugin and copy it to the folders that hosts search
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Builds, bundles, copies, and says where.
+/// Builds and copies the bundles. Prints their new paths.
 pub fn run(_: &Args) -> Result<ExitCode> {
     let (clap_folder, vst3_folder) = folders()?;
     let bundles = bundle::make()?;
@@ -28,12 +28,12 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folders for CLAPs and VST3s.
+/// The plugin folders of CLAP and of VST3.
 fn folders() -> Result<(PathBuf, PathBuf)> {
     let variable = if cfg!(target_os = "windows") { "COMMONPROGRAMFILES" } else { "HOME" };
     let base = std::env::var_os(variable)
         .map(PathBuf::from)
-        .with_context(|| format!("{variable}: expected a folder, found nothing"))?;
+        .with_context(|| format!("{variable}: expected a folder, but it is not set"))?;
     Ok(if cfg!(target_os = "windows") {
         (base.join("CLAP"), base.join("VST3"))
     } else if cfg!(target_os = "macos") {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the command ends as by an error, so that no half-written file stays behind.
+//! Ctrl-C and SIGTERM. The command returns an error, so that no incomplete file remains.
 
 use std::sync::OnceLock;
 
@@ -7,31 +7,29 @@ use engine::cancel::Cancel;
 
 static CANCEL: OnceLock<Cancel> = OnceLock::new();
 
-/// The flag that a signal raises; the first call begins to listen. A second signal ends the process
-/// at once.
+/// The flag that a signal sets. The first call installs the signal handler. A second signal ends
+/// the process immediately.
 pub fn cancel() -> Cancel {
-    let listen = || {
+    let install = || {
         let cancel = Cancel::default();
-        let raised = cancel.clone();
-        let listening = ctrlc::set_handler(move || {
-            if raised.is_cancelled() {
+        let flag = cancel.clone();
+        let installed = ctrlc::set_handler(move || {
+            if flag.is_cancelled() {
                 std::process::exit(130);
             }
-            raised.cancel();
+            flag.cancel();
         });
-        if let Err(error) = listening {
-            eprintln!("note: a temporary file will stay when this is interrupted ({error})");
+        if let Err(error) = installed {
+            eprintln!("note: if you interrupt this command, a temporary file remains ({error})");
         }
         cancel
     };
-    CANCEL.get_or_init(listen).clone()
+    CANCEL.get_or_init(install).clone()
 }
 
-/// Refuses to go on once a signal has come.
-///
 /// # Errors
-/// If one has.
+/// If a signal was received.
 pub fn check() -> Result<()> {
-    ensure!(!cancel().is_cancelled(), "interrupted: nothing was written");
+    ensure!(!cancel().is_cancelled(), "interrupted: no file was written");
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! One front door to Luthier: `cargo xtask <command>`.
+//! Luthier's command line: `cargo xtask <command>`.
 //!
-//! Every command is a file. What is wrong with the user's input is said in one sentence on standard
-//! error, with exit code 2; a check or test that fails ends with exit code 1.
+//! Each command has its own module. Invalid input causes one sentence on standard error and exit
+//! code 2. A failed check or test causes exit code 1.
 
 #[cfg(feature = "bench")]
 mod bench;
@@ -15,13 +15,13 @@ mod generate;
 mod inspect;
 mod install;
 mod interrupt;
-mod keep_style;
 mod model;
 #[cfg(feature = "pictures")]
 mod picture;
 mod progress;
 #[cfg(not(feature = "bench"))]
 mod rebuild;
+mod save_style;
 mod screenshots;
 mod sidechain;
 mod style;
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-/// candle and the file readers allocate often; the system's allocator costs a tenth of the time.
+/// candle and the file readers allocate often: docs/decisions/014-mimalloc.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -50,13 +50,13 @@ struct Cli {
 enum Command {
     Transfer(transfer::Args),
     Generate(generate::Args),
-    Style(keep_style::Args),
+    Style(save_style::Args),
     Inspect(inspect::Args),
     Test(test::Args),
     Check(check::Args),
     #[cfg(feature = "bench")]
     Bench(bench::Args),
-    /// Time the engine against other frameworks (builds the tools with `bench` first)
+    /// Measure the speed of the engine and of other frameworks. Builds the tools with `bench` first
     #[cfg(not(feature = "bench"))]
     #[command(disable_help_flag = true)]
     Bench(rebuild::Args),
@@ -72,8 +72,7 @@ const BAD_INPUT: u8 = 2;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // Whoever reads our tables may stop reading (`| head`): that ends us as it ends any other
-    // command, without a panic.
+    // A reader can close the pipe early (`| head`). SIGPIPE then ends this program without a panic.
     sigpipe::reset();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -82,7 +81,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Transfer(args) => transfer::run(&args),
         Command::Generate(args) => generate::run(&args),
-        Command::Style(args) => keep_style::run(&args),
+        Command::Style(args) => save_style::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Check(args) => check::run(&args),
@@ -103,10 +102,10 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Help and version are printed as they are; of an error, its first paragraph as one line.
+/// Prints help and version unchanged. Prints the first paragraph of an error as one line.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // As `Display`, and a closed pipe is no error.
+        // A closed pipe is not an error.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }

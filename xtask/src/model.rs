@@ -1,4 +1,4 @@
-//! Opening a model file on the device that was asked for.
+//! Opens a model file on the selected device.
 
 use std::path::{Path, PathBuf};
 
@@ -17,19 +17,19 @@ use crate::bundle;
 use crate::choices::Device;
 use crate::workspace;
 
-/// The model file that was asked for, or the shipped one.
+/// The selected model file, or the shipped one.
 pub fn path(chosen: Option<&Path>) -> PathBuf {
     chosen.map_or_else(|| workspace::presets("luthier.safetensors"), Path::to_path_buf)
 }
 
-/// Reads a model file; its name is part of any error.
+/// Reads a model file. Errors contain its path.
 pub fn read(path: &Path) -> Result<Checkpoint> {
     Ok(Checkpoint::read(path)?)
 }
 
-/// A model that plays, whatever it plays on.
+/// A model from a file, on the CPU or on a GPU.
 pub struct FileModel {
-    /// What the model was built from.
+    /// The config in the file.
     pub config: ModelConfig,
     cpu: InferenceModel<Packed>,
     gpu: Option<Accelerator>,
@@ -39,7 +39,7 @@ impl FileModel {
     /// Opens a model file on a device.
     ///
     /// # Errors
-    /// One sentence for a file that is no playable model, and for a device that is not there.
+    /// If the file is not a usable model, or the device is missing.
     pub fn open(chosen: Option<&Path>, device: Device) -> Result<Self> {
         let library = library(device)?;
         let path = path(chosen);
@@ -53,7 +53,7 @@ impl FileModel {
         let gpu = match gpu.transpose() {
             Err(error) if device == Device::Cuda => bail!("--device cuda: {}", error.reason()),
             Err(error) => {
-                eprintln!("note: CUDA does not play, the CPU does: {}", error.reason());
+                eprintln!("note: CUDA is not available, using the CPU: {}", error.reason());
                 None
             }
             Ok(gpu) => gpu,
@@ -61,45 +61,46 @@ impl FileModel {
         Ok(Self { config: cpu.config().clone(), cpu, gpu })
     }
 
-    /// The device in words; where it gave up, why.
+    /// The device in words. After a GPU error, the text contains the reason.
     pub fn device(&self) -> String {
         let threads = threads();
         match self.gpu.as_ref().map(Accelerator::fault) {
             Some(None) => "cuda".into(),
             Some(Some(why)) => {
-                format!("cuda until it gave up ({why}), then cpu ({threads} threads)")
+                format!("cuda, then cpu ({threads} threads) after an error ({why})")
             }
             None => format!("cpu ({threads} threads)"),
         }
     }
 
-    /// A saved style as this model hears it. The CPU reads styles: they are the same on every
-    /// device.
+    /// Computes the tokens of a saved style with this model. This runs on the CPU, so that the
+    /// tokens are the same on every device.
     pub fn reencode(&self, style: &SavedStyle) -> engine::Result<SavedStyle> {
         self.cpu.reencode(&mut Packed::default(), style)
     }
 
-    /// Reads a style from a recording.
-    pub fn keep(&self, path: &Path, recording: &Audio) -> engine::Result<SavedStyle> {
+    /// Computes the style of a recording. `path` is its source.
+    pub fn saved_style(&self, path: &Path, recording: &Audio) -> engine::Result<SavedStyle> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.cpu.saved_style(&mut Packed::default(), name, path, recording)
     }
 
-    /// The networks with an executor of their own, for one stream.
+    /// The networks for one stream, with their own executor.
     pub fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
         Accelerator::networks(self.gpu.as_ref(), &self.cpu, mode)
     }
 }
 
-/// Streams of one file at most: each costs memory, and a window more for every span.
+/// Maximum number of streams of one file. Each stream needs memory and one additional window per
+/// span.
 const THREADS_MAX: usize = 8;
 
-/// How many threads play a file: one a core.
+/// Number of threads that process a file: one per core, at most [`THREADS_MAX`].
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX)
 }
 
-/// Where the library is that a device asks for; `auto` goes without where there is none.
+/// Path of the library that a device needs. `None` for the CPU, and for `auto` without a library.
 fn library(device: Device) -> Result<Option<PathBuf>> {
     let folder = bundle::folder();
     match (device, library::find(&folder)) {
@@ -107,7 +108,7 @@ fn library(device: Device) -> Result<Option<PathBuf>> {
         (Device::Cuda, None) => {
             let path = folder.join(library::file_name());
             bail!(
-                "--device cuda: expected {}, found none (`cargo xtask bundle --cuda` makes it)",
+                "--device cuda: expected {}, found none (`cargo xtask bundle --cuda` builds it)",
                 path.display()
             )
         }

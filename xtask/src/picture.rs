@@ -1,5 +1,4 @@
-//! Spectrograms of recordings as one PNG: a panel each, above one another, every one over the full
-//! width.
+//! Draws spectrograms of recordings into one PNG. Panels are stacked and have the same width.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,14 +16,15 @@ use tempfile::NamedTempFile;
 
 const WIDTH: usize = 1200;
 const HEIGHT: usize = 256;
-/// Space for frequencies at the left, for each panel's name above it, and for seconds below.
+/// Space for the frequencies on the left, in pixels.
 const LEFT: usize = 64;
+/// Space for the name above each panel, and below the last panel, in pixels.
 const TEXT: usize = 24;
 const RANGE_DB: f32 = 80.0;
 const N_FFT: usize = 4096;
-/// FFTs that one column averages at most, so that an hour is drawn in seconds.
-const FRAMES_A_COLUMN: usize = 4;
-/// Longest part of an input or output that is drawn.
+/// Maximum number of FFTs that one column averages. It limits the time for long files.
+const FRAMES_PER_COLUMN: usize = 4;
+/// Maximum duration that is drawn of an input or output.
 const SECONDS_MAX: f64 = 60.0;
 const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 
@@ -32,19 +32,19 @@ const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 pub struct Panel {
     name: String,
     seconds: f64,
-    /// Column after column, lowest band first.
+    /// Columns in order of time; in each, the lowest band is first.
     columns_db: Vec<[f32; HEIGHT]>,
-    /// Lower edge to upper edge; the Nyquist frequency is the upper one.
+    /// The frequency of the upper edge. The lower edge is 0 Hz.
     nyquist_hz: f32,
 }
 
 impl Panel {
-    /// Reads a file block by block; memory does not grow with its length. At most `seconds` of it
-    /// are drawn.
+    /// Reads a file in blocks, so that memory does not grow with its length. Draws at most the
+    /// first `seconds`.
     ///
     /// # Errors
-    /// As reading the file.
-    pub fn of_file(name: &str, path: &Path, seconds: f64) -> Result<Self> {
+    /// If the file cannot be read.
+    pub fn from_file(name: &str, path: &Path, seconds: f64) -> Result<Self> {
         let mut reader = Reader::open(path)?;
         let sample_rate_hz = reader.sample_rate_hz();
         let longest = (seconds * f64::from(sample_rate_hz)).ceil().max(1.0) as usize;
@@ -59,14 +59,14 @@ impl Panel {
         Ok(Self {
             name: name.into(),
             seconds: (columns.samples.min(samples)) as f64 / f64::from(sample_rate_hz),
-            columns_db: columns.done,
+            columns_db: columns.finished,
             nyquist_hz: sample_rate_hz as f32 / 2.0,
         })
     }
 
-    /// What a style was read from, as the model saw it.
-    pub fn of_heard(name: &str, heard: &ReferenceMels) -> Self {
-        let (images, mel) = (heard.images(), &heard.mel);
+    /// Draws the spectrograms of a saved style, from which a model computes the tokens.
+    pub fn from_reference(name: &str, reference: &ReferenceMels) -> Self {
+        let (images, mel) = (reference.images(), &reference.mel);
         let frames: usize = images.iter().map(|image| image.frames).sum();
         let column = |x: usize| {
             let place = x * frames / WIDTH;
@@ -92,14 +92,14 @@ impl Panel {
     }
 }
 
-/// Collects samples and turns each full column into mel bands.
+/// Collects samples and computes the mel bands of each complete column.
 struct Columns {
     stft: Stft,
     filterbank: MelFilterbank,
     column_samples: usize,
-    waiting: Vec<f32>,
+    pending: Vec<f32>,
     samples: usize,
-    done: Vec<[f32; HEIGHT]>,
+    finished: Vec<[f32; HEIGHT]>,
 }
 
 impl Columns {
@@ -108,63 +108,63 @@ impl Columns {
             stft: Stft::new(N_FFT, N_FFT / 4),
             filterbank: MelFilterbank::new(sample_rate_hz as f32, N_FFT, HEIGHT),
             column_samples,
-            waiting: vec![0.0; N_FFT / 2],
+            pending: vec![0.0; N_FFT / 2],
             samples: 0,
-            done: Vec::new(),
+            finished: Vec::new(),
         }
     }
 
     fn push(&mut self, block: &[Vec<f32>]) {
         let scale = 1.0 / block.len() as f32;
         let frames = block[0].len();
-        self.waiting.extend((0..frames).map(|n| block.iter().map(|c| c[n]).sum::<f32>() * scale));
+        self.pending.extend((0..frames).map(|n| block.iter().map(|c| c[n]).sum::<f32>() * scale));
         self.samples += frames;
-        // The first half window before a column's first sample is kept for its frames.
-        while self.waiting.len() >= self.column_samples + N_FFT {
+        // The half window before a column's first sample is part of its first frame.
+        while self.pending.len() >= self.column_samples + N_FFT {
             self.emit();
         }
     }
 
     fn finish(&mut self) {
-        self.waiting.resize(self.waiting.len() + N_FFT / 2, 0.0);
-        while self.waiting.len() > N_FFT && self.done.len() < WIDTH {
+        self.pending.resize(self.pending.len() + N_FFT / 2, 0.0);
+        while self.pending.len() > N_FFT && self.finished.len() < WIDTH {
             self.emit();
         }
     }
 
     fn emit(&mut self) {
-        let count = self.column_samples.div_ceil(N_FFT / 2).clamp(1, FRAMES_A_COLUMN);
+        let count = self.column_samples.div_ceil(N_FFT / 2).clamp(1, FRAMES_PER_COLUMN);
         let mut mel = [0.0_f32; HEIGHT];
         for frame in 0..count {
             let center = N_FFT / 2 + self.column_samples * (2 * frame + 1) / (2 * count);
             let power: Vec<f32> = self
                 .stft
-                .frame(&self.waiting, center as isize)
+                .frame(&self.pending, center as isize)
                 .iter()
                 .map(|bin| bin.norm_sqr())
                 .collect();
             self.filterbank.apply(&power, |band, value| mel[band] += value / count as f32);
         }
-        self.done.push(mel.map(|power| power_to_db(power, 1e-10)));
-        self.waiting.drain(..self.column_samples.min(self.waiting.len()));
+        self.finished.push(mel.map(|power| power_to_db(power, 1e-10)));
+        self.pending.drain(..self.column_samples.min(self.pending.len()));
     }
 }
 
-/// A PNG to be: its temporary sibling exists, so that its path can be written.
+/// A PNG that is written later. A temporary file in its folder exists, so the path is writable.
 pub struct Canvas {
     path: PathBuf,
     file: NamedTempFile,
 }
 
 impl Canvas {
-    /// Takes a path that can be written.
+    /// Creates the temporary file.
     ///
     /// # Errors
-    /// One sentence for another ending than .png, or a path that cannot be written.
+    /// If the name does not end in .png, or the path cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         let png = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
         ensure!(png, "{}: expected a name that ends in .png", path.display());
-        ensure!(!path.is_dir(), "{}: expected a file to write, found a folder", path.display());
+        ensure!(!path.is_dir(), "{}: expected an output file, found a folder", path.display());
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = builder()
             .tempfile_in(folder)
@@ -172,21 +172,21 @@ impl Canvas {
         Ok(Self { path: path.to_path_buf(), file })
     }
 
-    /// Draws a transfer's input, style and output, and gives the file its name.
+    /// Draws the input, style and output of a transfer, and writes the file.
     ///
     /// # Errors
     /// If a recording or the style cannot be read, or the disk is full.
     pub fn draw_transfer(self, input: &Path, style: &Path, output: &Path) -> Result<()> {
         let style = match file::is_style(style) {
-            true => Panel::of_heard("style", &file::read(style)?.mels),
-            false => Panel::of_file("style", style, REFERENCE_SECONDS_MAX)?,
+            true => Panel::from_reference("style", &file::read(style)?.mels),
+            false => Panel::from_file("style", style, REFERENCE_SECONDS_MAX)?,
         };
         let [input, output] = [("input", input), ("output", output)]
-            .map(|(name, path)| Panel::of_file(name, path, SECONDS_MAX));
+            .map(|(name, path)| Panel::from_file(name, path, SECONDS_MAX));
         self.draw(&[input?, style, output?])
     }
 
-    /// Draws the panels and gives the file its name.
+    /// Draws the panels and writes the file.
     ///
     /// # Errors
     /// If the disk is full.
@@ -199,7 +199,7 @@ impl Canvas {
         self.write(&label(picture, panels)?)
     }
 
-    /// Writes a picture and gives the file its name.
+    /// Writes a picture to the path.
     ///
     /// # Errors
     /// If the disk is full.
@@ -212,7 +212,7 @@ impl Canvas {
     }
 }
 
-/// Temporary files are the user's alone by default; a picture is as readable as any new file.
+/// By default, only the user can read temporary files. A picture has the permissions of a new file.
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -270,7 +270,7 @@ mod tests {
         let audio =
             Audio { sample_rate_hz: 44_100, channels: vec![(0..88_200).map(tone).collect()] };
         encode(&path, &audio, SampleFormat::Int24).expect("written");
-        let panel = Panel::of_file("tone", &path, 2.0).expect("drawn");
+        let panel = Panel::from_file("tone", &path, 2.0).expect("drawn");
         assert!(panel.columns_db.len().abs_diff(WIDTH) <= 12, "{} columns", panel.columns_db.len());
         let peak = |column: usize| {
             let db = panel.columns_db[column * panel.columns_db.len() / 100];

@@ -1,11 +1,11 @@
-//! The progress bar of everything that makes audio.
+//! The progress bar of the commands that generate audio.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Seconds of audio done, with the real-time factor so far. Draws nothing where standard error is
-/// no terminal.
+/// Shows the processed seconds of audio and the current real-time factor. It is invisible if
+/// standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
     start: Instant,
@@ -13,7 +13,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar of `frames` samples a channel; `None` where the length is not known before the end.
+    /// A bar for `frames` samples per channel; `None` if the length is not declared.
     pub fn new(frames: Option<u64>, sample_rate_hz: u32) -> Self {
         let sample_rate_hz = f64::from(sample_rate_hz);
         let bar = frames.map_or_else(ProgressBar::no_length, ProgressBar::new);
@@ -27,7 +27,7 @@ impl Progress {
         Self { bar, start: Instant::now(), sample_rate_hz }
     }
 
-    /// `frames` samples a channel are done.
+    /// Sets the number of processed samples per channel.
     pub fn set_position(&self, frames: u64) {
         let seconds = frames as f64 / self.sample_rate_hz;
         if seconds > 0.0 {
@@ -37,7 +37,7 @@ impl Progress {
         self.bar.set_position(frames);
     }
 
-    /// Removes the bar; the time since it was made.
+    /// Removes the bar. Returns the time since its creation.
     pub fn finish(&self) -> Duration {
         self.bar.finish_and_clear();
         self.start.elapsed()

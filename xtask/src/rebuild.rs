@@ -1,4 +1,5 @@
-//! Commands that need a feature of this program: cargo builds it with the feature, and runs it.
+//! Commands that need a feature of this program. Cargo builds the program with the feature and runs
+//! it.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace;
 
-/// Arguments that the program with the feature reads.
+/// Arguments for the program with the feature.
 #[derive(clap::Args)]
 pub struct Args {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -19,13 +20,13 @@ pub struct Args {
 /// # Errors
 /// If cargo cannot be started.
 pub fn run(feature: &str) -> Result<ExitCode> {
-    // In the caller's folder: paths on the command line are relative to it.
+    // The working directory does not change: paths on the command line are relative to it.
     let mut cargo = Command::new(workspace::cargo_program());
     cargo.args(["run", "--quiet", "--release", "--manifest-path"]);
     cargo.arg(workspace::root().join("xtask").join("Cargo.toml"));
     cargo.args(["--bin", "xtask_full", "--no-default-features", "--features", feature, "--"]);
     cargo.args(std::env::args_os().skip(1));
-    eprintln!("note: cargo builds the tools with `{feature}` first");
+    eprintln!("note: cargo first builds the tools with the feature `{feature}`");
     let status = cargo
         .status()
         .with_context(|| format!("`{}` could not be started", workspace::shown(&cargo)))?;

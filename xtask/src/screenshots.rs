@@ -1,5 +1,4 @@
-//! `cargo xtask screenshots`: pictures of the plugin's editor in every state, drawn without a
-//! screen.
+//! `cargo xtask screenshots`: draws the plugin's editor in every state, without a screen.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +15,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Has the editor's own test keep what it looked at.
+/// Runs the editor's test, which writes its pictures to the folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let folder =
         std::path::absolute(&args.out).with_context(|| format!("--out {}", args.out.display()))?;

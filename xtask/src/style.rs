@@ -1,4 +1,4 @@
-//! What a `--style` means: a recording, or a style that was saved.
+//! Resolves `--style`: a shipped style, a recording or a saved style.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use engine::style::{SavedStyle, file};
 use crate::model::FileModel;
 use crate::workspace;
 
-/// The names of the styles that are shipped.
+/// Names of the shipped styles, sorted.
 pub fn names() -> Vec<String> {
     let entries = std::fs::read_dir(workspace::presets("styles")).into_iter().flatten().flatten();
     let name = |path: PathBuf| {
@@ -21,17 +21,17 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// The file that a style stands for: the recording of a shipped name, or a file of the user's.
+/// Path of a style: the recording of a shipped style, or a user's file.
 ///
 /// # Errors
-/// One sentence that lists the names when it is neither.
+/// If it is neither. The error lists the shipped styles.
 pub fn path(style: &str) -> Result<PathBuf> {
     let names = names();
     if names.iter().any(|name| name == style) {
         return Ok(workspace::presets("styles").join(format!("{style}.flac")));
     }
     let path = Path::new(style);
-    // What looks like a file's name is the reader's to judge.
+    // The reader checks everything that looks like a file name.
     if path.is_file() || path.extension().is_some() || path.components().count() > 1 {
         return Ok(path.to_path_buf());
     }
@@ -43,15 +43,15 @@ pub fn path(style: &str) -> Result<PathBuf> {
 
 fn list(names: &[String]) -> String {
     if names.is_empty() {
-        "a shipped style (there is none in presets/styles)".into()
+        "a shipped style (presets/styles has none)".into()
     } else {
         names.join(", ")
     }
 }
 
-/// What a style is read from, before there is a model to read it.
+/// The source of a style, before a model computes its tokens.
 pub enum Reference {
-    /// As much of a recording as a style is read from.
+    /// The part of a recording from which the style is computed.
     Recording(Audio),
     /// A style that the plugin or `cargo xtask style` saved.
     Saved(SavedStyle),
@@ -61,7 +61,7 @@ impl Reference {
     /// Reads the file.
     ///
     /// # Errors
-    /// As reading the file, or if a recording is silent.
+    /// If the file cannot be read, or a recording is silent.
     pub fn read(path: &Path) -> Result<Self> {
         if file::is_style(path) {
             return Ok(Self::Saved(file::read(path)?));
@@ -70,13 +70,13 @@ impl Reference {
         Ok(Self::Recording(engine::reference::read(reader, &path.display().to_string())?))
     }
 
-    /// The style as the file_model's model hears it; `path` is where it came from.
+    /// Computes the style with a model. `path` is its source.
     ///
     /// # Errors
-    /// If the model hears nothing in it, or cannot read what another model saved.
+    /// If the recording is silent, or the model cannot use the saved style.
     pub fn style(&self, file_model: &FileModel, path: &Path) -> Result<SavedStyle> {
         let style = match self {
-            Self::Recording(recording) => file_model.keep(path, recording),
+            Self::Recording(recording) => file_model.saved_style(path, recording),
             Self::Saved(style) => file_model.reencode(style),
         };
         style.with_context(|| path.display().to_string())

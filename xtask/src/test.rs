@@ -1,5 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, with one line for each thing that this machine
-//! lacks.
+//! `cargo xtask test`: runs every test of the workspace. Each skipped test prints one line.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -8,10 +7,10 @@ use anyhow::{Context, Result};
 
 use crate::workspace;
 
-/// Run every test of the workspace; needs no GPU, Python, screen or network
+/// Run every test of the workspace. The tests need no GPU, Python, screen or network
 #[derive(clap::Args)]
 pub struct Args {
-    /// Passed to the test programs, for example a part of a test's name
+    /// Arguments for the test programs, for example a part of a test's name
     #[arg(last = true)]
     filter: Vec<String>,
 }
@@ -25,8 +24,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(if passes(&mut command)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs `cargo test -- --show-output` and prints all of its output but what passing tests wrote; of
-/// that, the lines that say what they skipped or measured.
+/// Runs `cargo test -- --show-output` and prints its output. From the output of passed tests, it
+/// prints only the lines that start with `skipped:` or `measured:`. Returns whether all passed.
 pub fn passes(command: &mut Command) -> Result<bool> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -43,10 +42,10 @@ pub fn passes(command: &mut Command) -> Result<bool> {
     Ok(child.wait().context("cargo")?.success())
 }
 
-/// Which lines of the test harness's output are worth showing.
+/// Selects the printed lines of the test harness's output.
 #[derive(Default)]
 struct Filter {
-    /// Inside the section of what passing tests wrote.
+    /// Inside the section with the output of passed tests.
     in_successes: bool,
 }
 
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passing_tests_wrote_is_hidden_but_for_what_they_skipped_or_measured() {
+    fn output_of_passed_tests_is_hidden_except_skips_and_measurements() {
         let output = "\
 running 2 tests
 test a ... ok

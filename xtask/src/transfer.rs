@@ -1,4 +1,4 @@
-//! `cargo xtask transfer`: a recording in, the same notes on another instrument out.
+//! `cargo xtask transfer`: turns the instrument of a recording into another instrument.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,20 +21,19 @@ use crate::progress::Progress;
 use crate::sidechain::Sidechain;
 use crate::style::{self, Reference};
 
-/// Turn the instrument of a recording into another one
+/// Turn the instrument of a recording into another instrument
 #[derive(clap::Args)]
 pub struct Args {
-    /// WAV, FLAC, MP3 or OGG of any length, mono or stereo
+    /// Input file: WAV, FLAC, MP3 or OGG, mono or stereo, of any length
     input: PathBuf,
-    /// A shipped style (piano, violin, flute and others), a recording to take the style from, or a
-    /// saved style (.luthier)
+    /// A shipped style (piano, violin, flute and others), a recording, or a saved style (.luthier)
     #[arg(long, required_unless_present = "sidechain")]
     style: Option<String>,
-    /// A recording that plays beside the input, as in the plugin's sidechain: the style follows
-    /// its last 12 seconds
+    /// A recording as the sidechain. The style of each window is computed from its latest 12 s of
+    /// sound
     #[arg(long, value_name = "FILE", conflicts_with = "style")]
     sidechain: Option<PathBuf>,
-    /// .wav or .flac to write; has the input's sample rate, channels and length
+    /// Output file, .wav or .flac, with the input's sample rate, channels and length
     #[arg(long)]
     out: PathBuf,
     /// Write 32-bit float samples instead of 24-bit integers (.wav only)
@@ -49,17 +48,18 @@ pub struct Args {
     blend: Blend,
 }
 
-/// Peaks below this (-90 dBFS) are nothing to transfer.
+/// Audio with peaks up to this level (-90 dBFS) is refused as silent.
 const SILENT_PEAK: f32 = 3e-5;
 
-/// What a transfer did.
-struct Done {
+/// Figures of a finished transfer.
+struct Outcome {
+    /// Duration of the audio.
     seconds: f64,
-    taken: Duration,
+    elapsed: Duration,
     clipped_samples: u64,
 }
 
-/// Transfers the file and says how long it took.
+/// Transfers the file and prints the computing time.
 pub fn run(args: &Args) -> Result<ExitCode> {
     #[cfg(not(feature = "pictures"))]
     if args.picture.is_some() {
@@ -75,8 +75,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let reader = Reader::open(&args.input)?;
     let sidechain =
         args.sidechain.as_deref().map(|path| Sidechain::open(path, &reader)).transpose()?;
-    // Created before the work, so that a path which cannot be written is known before anybody
-    // waits.
+    // Created first, so that an error of the path is reported before the computation.
     let format = if args.float { SampleFormat::Float32 } else { SampleFormat::Int24 };
     let writer = Writer::create(&args.out, reader.sample_rate_hz(), reader.channels(), format)?;
     #[cfg(feature = "pictures")]
@@ -95,27 +94,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     let pipelines = (0..model::threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
-    let done = stream(args, (reader, sidechain), writer, pipelines, &settings)?;
+    let outcome = stream(args, (reader, sidechain), writer, pipelines, &settings)?;
     #[cfg(feature = "pictures")]
     if let Some(canvas) = picture {
         canvas.draw_transfer(&args.input, &style_path, &args.out)?;
     }
-    if done.clipped_samples > 0 {
-        eprintln!("note: {} samples were clipped, --float keeps them", done.clipped_samples);
+    if outcome.clipped_samples > 0 {
+        eprintln!("note: {} samples were clipped; --float keeps them", outcome.clipped_samples);
     }
-    println!("{}", summary(&done, &file_model.device(), settings.seed));
+    println!("{}", summary(&outcome, &file_model.device(), settings.seed));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Moves the file through the engine's stream in blocks, so that memory does not grow with its
-/// length.
+/// Processes the file in blocks, so that memory does not grow with its length.
 fn stream(
     args: &Args,
     (mut reader, mut sidechain): (Reader, Option<Sidechain>),
     mut writer: Writer,
     pipelines: Vec<Pipeline>,
     settings: &Settings,
-) -> Result<Done> {
+) -> Result<Outcome> {
     let (rate_hz, channels) = (reader.sample_rate_hz(), reader.channels());
     let grid = pipelines[0].grid().clone();
     let processors =
@@ -132,17 +130,17 @@ fn stream(
         interrupt::check()?;
         peak = block.iter().flatten().fold(peak, |peak, x| peak.max(x.abs()));
         let block: Vec<&[f32]> = block.iter().map(Vec::as_slice).collect();
-        let beside = match &mut sidechain {
+        let side = match &mut sidechain {
             Some(sidechain) => sidechain.next(block.first().map_or(0, |channel| channel.len()))?,
             None => Vec::new(),
         };
-        let beside: Vec<&[f32]> = beside.iter().map(Vec::as_slice).collect();
-        uninterrupted(stream.push_with_sidechain(&block, &beside, &mut wet))?;
+        let side: Vec<&[f32]> = side.iter().map(Vec::as_slice).collect();
+        uninterrupted(stream.push_with_sidechain(&block, &side, &mut wet))?;
         write(&mut writer, &mut wet)?;
     }
     ensure!(
         peak > SILENT_PEAK,
-        "{}: expected audio that sounds, found silence",
+        "{}: expected an audible recording, found silence",
         args.input.display()
     );
     let report = uninterrupted(stream.finish(&mut wet))?;
@@ -151,16 +149,16 @@ fn stream(
     let clipped_samples = writer.clipped_samples();
     writer.finish()?;
     let seconds = report.samples as f64 / f64::from(rate_hz);
-    Ok(Done { seconds, taken: progress.finish(), clipped_samples })
+    Ok(Outcome { seconds, elapsed: progress.finish(), clipped_samples })
 }
 
-/// What the stream says, unless a signal came: that is said then.
-fn uninterrupted<T>(done: engine::Result<T>) -> Result<T> {
+/// The result, or the error of an interruption, which has priority.
+fn uninterrupted<T>(result: engine::Result<T>) -> Result<T> {
     interrupt::check()?;
-    Ok(done?)
+    Ok(result?)
 }
 
-/// Hands finished samples to the file and forgets them.
+/// Writes finished samples to the file and clears them.
 fn write(writer: &mut Writer, wet: &mut [Vec<f32>]) -> Result<()> {
     let block: Vec<&[f32]> = wet.iter().map(Vec::as_slice).collect();
     writer.push(&block)?;
@@ -168,8 +166,8 @@ fn write(writer: &mut Writer, wet: &mut [Vec<f32>]) -> Result<()> {
     Ok(())
 }
 
-/// A plugin plays on without a window that failed; a file with a hole in it would be a wrong
-/// answer.
+/// Returns an error if a window failed. The plugin outputs the dry signal instead, but a file must
+/// be complete.
 fn refuse_failures(report: &Report) -> Result<()> {
     if let Some(error) = &report.first_error {
         bail!(
@@ -181,20 +179,20 @@ fn refuse_failures(report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// What is read must not be what is written: it would be lost.
+/// Refuses an output path that is also an input: the input would be lost.
 pub fn refuse_same_file(output: &Path, inputs: &[&Path]) -> Result<()> {
     let Ok(written) = output.canonicalize() else { return Ok(()) };
     let same = inputs.iter().any(|input| input.canonicalize().is_ok_and(|read| read == written));
-    ensure!(!same, "{}: expected another file to write than those that are read", output.display());
+    ensure!(!same, "{}: expected an output path that differs from the inputs", output.display());
     Ok(())
 }
 
-/// The line that a transfer ends with.
-fn summary(done: &Done, device: &str, seed: u64) -> String {
-    let taken = done.taken.as_secs_f64();
-    let factor = taken / done.seconds;
+/// The last printed line of a transfer.
+fn summary(outcome: &Outcome, device: &str, seed: u64) -> String {
+    let elapsed = outcome.elapsed.as_secs_f64();
+    let factor = elapsed / outcome.seconds;
     format!(
-        "{:.2} s of audio in {taken:.2} s, real-time factor {factor:.3}, {device}, seed {seed}",
-        done.seconds
+        "{:.2} s of audio in {elapsed:.2} s, real-time factor {factor:.3}, {device}, seed {seed}",
+        outcome.seconds
     )
 }

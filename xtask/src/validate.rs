@@ -1,4 +1,4 @@
-//! `cargo xtask validate`: the plugin in every host that is here.
+//! `cargo xtask validate`: checks the plugin in every available host.
 
 use std::process::{Command, ExitCode};
 
@@ -7,25 +7,25 @@ use anyhow::Result;
 use crate::bundle::{self, Bundles};
 use crate::{test, workspace};
 
-/// Check the plugin in our own hosts, and in the public validators that are on the PATH
+/// Check the plugin in the project's own hosts and in the public validators on the PATH
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// Shortens the model's windows (README): the validators listen for less than the 5 seconds of
-/// latency.
+/// Shortens the model's windows (docs/validation.md): the validators process less audio than the
+/// plugin's full latency.
 const SHORT_WINDOWS: (&str, &str) = ("LUTHIER_WINDOW_FRAMES", "16");
 
-/// Builds, bundles and checks; every host has its say, whatever the one before said.
+/// Builds the bundles and checks them in every host, also after a failure.
 pub fn run(_: &Args) -> Result<ExitCode> {
     let bundles = bundle::make()?;
-    println!("== our own hosts");
+    println!("== the project's own hosts");
     let mut own = workspace::cargo();
     own.args(["test", "--release", "--workspace", "--test", "plugin", "--", "--show-output"]);
     let mut passed = test::passes(&mut own)?;
     for mut validator in public(&bundles) {
         let name = validator.get_program().to_string_lossy().into_owned();
         if !is_on_path(&name) {
-            println!("skipped: {name}: it is not on the PATH");
+            println!("skipped: {name}: not on the PATH");
             continue;
         }
         println!("== {}", workspace::shown(&validator));
@@ -37,7 +37,7 @@ pub fn run(_: &Args) -> Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The public validators' command lines: the free CLAP validator, Steinberg's, and Tracktion's.
+/// Command lines of the public validators: clap-validator, Steinberg's and Tracktion's.
 fn public(bundles: &Bundles) -> [Command; 3] {
     let mut clap = Command::new("clap-validator");
     clap.arg("validate").arg(&bundles.clap);

@@ -1,4 +1,4 @@
-//! Where things lie, and how other programs are run.
+//! Paths of the workspace, and functions that run other programs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// The top of the repository this command was built from.
+/// The root of the repository from which this program was built.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace")
 }
 
 /// `presets/` or a path in it.
@@ -16,7 +16,7 @@ pub fn presets(path: &str) -> PathBuf {
     root().join("presets").join(path)
 }
 
-/// Where build artefacts go, as cargo decides it.
+/// Cargo's folder of build artefacts.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -33,7 +33,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// The command line as one would type it.
+/// The command line as a user types it.
 pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_stem()
@@ -44,7 +44,7 @@ pub fn shown(command: &Command) -> String {
     std::iter::once(program).chain(args).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs a command with its output on the screen; true if it succeeded.
+/// Runs a command and prints its output. Returns whether it succeeded.
 pub fn succeeds(command: &mut Command) -> Result<bool> {
     let status =
         command.status().with_context(|| format!("`{}` could not be started", shown(command)))?;

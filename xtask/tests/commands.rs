@@ -1,4 +1,4 @@
-//! The commands as a user meets them: what they write, and how they refuse.
+//! The commands as users run them: their outputs and their error messages.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use engine::models::model::Model;
 use engine::nn::candle::{Candle, ParamStore};
 use tempfile::TempDir;
 
-/// A folder with inputs that are made once: nothing in it may change but what a test names.
+/// A temporary folder with input files. Only the files that a test names may change.
 struct Bench {
     folder: TempDir,
 }
@@ -24,7 +24,7 @@ fn golden(name: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// A model with random weights, small enough to play in milliseconds.
+/// A model with random weights that processes a window in milliseconds.
 fn tiny_model() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
@@ -77,7 +77,7 @@ impl Bench {
         std::fs::write(bench.path("model.safetensors"), tiny_model()).expect("written");
         std::fs::write(bench.path("cut.safetensors"), &tiny_model()[..tiny_model().len() / 2])
             .expect("written");
-        std::fs::create_dir(bench.path("folder.wav")).expect("made");
+        std::fs::create_dir(bench.path("folder.wav")).expect("created");
         bench
     }
 
@@ -92,7 +92,7 @@ impl Bench {
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask_full"));
-        // No library that this machine may have, but an empty folder for it.
+        // A CUDA library of this machine must not be found: the target folder is empty.
         command.env_remove(PATH_VARIABLE).env("CARGO_TARGET_DIR", self.folder.path());
         command.current_dir(self.folder.path()).args(line.split_whitespace());
         command
@@ -102,27 +102,27 @@ impl Bench {
         self.command(line).output().expect("xtask runs")
     }
 
-    /// One sentence that contains `part`, exit code 2, and nothing left behind.
+    /// Asserts one line of error that contains `part`, exit code 2, and no new file.
     fn refuses(&self, line: &str, part: &str) {
         let before = self.names();
         let output = self.run(line);
         let (out, err) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(2), "`{line}` said: {out}{err}");
+        assert_eq!(output.status.code(), Some(2), "`{line}` printed: {out}{err}");
         assert!(
             err.trim_end().lines().count() == 1 && err.starts_with("error: "),
-            "`{line}` said: {err}"
+            "`{line}` printed: {err}"
         );
-        assert!(err.contains(part), "`{line}` said: {err}, without: {part}");
-        assert!(out.is_empty(), "`{line}` printed {out}");
-        assert_eq!(before, self.names(), "`{line}` left something behind");
+        assert!(err.contains(part), "`{line}` printed: {err}, without: {part}");
+        assert!(out.is_empty(), "`{line}` printed: {out}");
+        assert_eq!(before, self.names(), "`{line}` left a file");
     }
 
-    /// Success; what it printed.
+    /// Asserts success. Returns the standard output.
     fn does(&self, line: &str) -> String {
         let output = self.run(line);
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "`{line}` said: {err}");
+        assert_eq!(output.status.code(), Some(0), "`{line}` printed: {err}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
@@ -174,14 +174,16 @@ fn every_bad_option_is_one_sentence() {
 }
 
 #[test]
-fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
+fn without_a_gpu_cuda_fails_in_one_sentence_and_auto_uses_the_cpu() {
     let bench = Bench::new();
     let rest = "in.wav --style mono.flac --out out.wav --model model.safetensors";
-    bench
-        .refuses(&format!("transfer {rest} --device cuda"), "`cargo xtask bundle --cuda` makes it");
+    bench.refuses(
+        &format!("transfer {rest} --device cuda"),
+        "`cargo xtask bundle --cuda` builds it",
+    );
     bench.does(&format!("transfer {rest} --device cpu"));
-    let expected = std::fs::read(bench.path("out.wav")).expect("the CPU's");
-    // A library that was built without CUDA, and a file that is none.
+    let expected = std::fs::read(bench.path("out.wav")).expect("written");
+    // A library that was built without CUDA, and a file that is not a library.
     let built = format!(
         "{}luthier_engine_cuda{}",
         std::env::consts::DLL_PREFIX,
@@ -193,7 +195,7 @@ fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
         [(built, "built without CUDA"), (bench.path("text.wav"), "cannot be opened")]
     {
         let refused = bench.command(&format!("transfer {rest} --device cuda"));
-        let (status, _, err) = said(refused, Some(&library));
+        let (status, _, err) = output_of(refused, Some(&library));
         assert!(
             status == Some(2) && err.starts_with("error: --device cuda: ") && err.contains(reason),
             "{err}"
@@ -202,23 +204,24 @@ fn a_gpu_is_used_where_there_is_one_and_missed_in_one_sentence() {
         auto.push((Some(library), reason));
     }
     for (library, reason) in auto {
-        let plays = bench.command(&format!("transfer {rest} --device auto"));
-        let (status, out, err) = said(plays, library.as_deref());
+        let command = bench.command(&format!("transfer {rest} --device auto"));
+        let (status, out, err) = output_of(command, library.as_deref());
         assert!(status == Some(0) && out.contains(", cpu ("), "{out}{err}");
-        let note = err.lines().find(|line| line.starts_with("note: CUDA does not play"));
+        let note =
+            err.lines().find(|line| line.starts_with("note: CUDA is not available, using the CPU"));
         assert!(
             note.is_some() == library.is_some() && note.unwrap_or_default().contains(reason),
             "{err}"
         );
         assert!(
             std::fs::read(bench.path("out.wav")).expect("written") == expected,
-            "the CPU's, to the bit"
+            "the file differs from the CPU's"
         );
     }
 }
 
-/// How a command ends, and what it prints, with this library.
-fn said(mut command: Command, library: Option<&Path>) -> (Option<i32>, String, String) {
+/// Exit code, standard output and standard error of a command with this CUDA library.
+fn output_of(mut command: Command, library: Option<&Path>) -> (Option<i32>, String, String) {
     if let Some(library) = library {
         command.env(PATH_VARIABLE, library);
     }
@@ -257,8 +260,8 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
         ("folder.wav", "found a folder"),
         ("out.mp3", "ends in .wav or .flac"),
         ("out", "ends in .wav or .flac"),
-        ("in.wav", "another file to write"),
-        ("mono.flac", "another file to write"),
+        ("in.wav", "differs from the inputs"),
+        ("mono.flac", "differs from the inputs"),
     ] {
         bench.refuses(
             &format!("transfer in.wav --style mono.flac --out {out} --model model.safetensors"),
@@ -272,27 +275,28 @@ fn every_path_that_cannot_be_written_is_one_sentence() {
 }
 
 #[test]
-fn nothing_that_is_read_is_overwritten() {
+fn an_input_file_is_never_overwritten() {
     let bench = Bench::new();
     let before = std::fs::read(bench.path("mono.flac")).expect("read");
     for line in [
         "transfer in.wav --sidechain mono.flac --out mono.flac --model model.safetensors",
         "generate --style mono.flac --seconds 1 --out mono.flac --model model.safetensors",
     ] {
-        bench.refuses(line, "another file to write");
+        bench.refuses(line, "differs from the inputs");
     }
     assert_eq!(std::fs::read(bench.path("mono.flac")).expect("read"), before);
 }
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_transfer_leaves_nothing_behind() {
+fn an_interrupted_transfer_leaves_no_file() {
     let bench = Bench::new();
     encode(bench.path("long.wav"), &melody(44_100, 4_410_000, 2), SampleFormat::Int24)
         .expect("written");
     let before = bench.names();
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let line = "transfer long.wav --style in.wav --steps 1000 --out out.wav --picture out.png --model model.safetensors";
+    let line = "transfer long.wav --style in.wav --steps 1000 --out out.wav --picture out.png \
+                --model model.safetensors";
     command
         .current_dir(bench.folder.path())
         .args(line.split_whitespace())
@@ -308,7 +312,7 @@ fn an_interrupted_transfer_leaves_nothing_behind() {
     let output = child.wait_with_output().expect("ended");
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
-    assert!(err.contains("interrupted: nothing was written"), "{err}");
+    assert!(err.contains("interrupted: no file was written"), "{err}");
     assert_eq!(bench.names(), before);
 }
 
@@ -359,10 +363,11 @@ fn a_transfer_has_the_inputs_shape_in_every_format() {
         ("mono.flac", "c.flac"),
         (&mp3, "d.wav"),
     ] {
-        let said = bench.does(&format!(
-            "transfer {input} --style mono.flac --steps 2 --out {out} --model model.safetensors --picture a.png"
+        let printed = bench.does(&format!(
+            "transfer {input} --style mono.flac --steps 2 --out {out} --model model.safetensors \
+             --picture a.png"
         ));
-        assert!(said.contains("real-time factor") && said.ends_with("seed 0\n"), "{said}");
+        assert!(printed.contains("real-time factor") && printed.ends_with("seed 0\n"), "{printed}");
         let (before, after) = (
             decode(bench.folder.path().join(input)).expect("input"),
             decode(bench.path(out)).expect("output"),
@@ -380,12 +385,13 @@ fn a_transfer_repeats_bit_for_bit_and_follows_its_seed() {
     let bench = Bench::new();
     let transfer = |out: &str, options: &str| {
         bench.does(&format!(
-            "transfer in.wav --style mono.flac --steps 2 --out {out} --model model.safetensors {options}"
+            "transfer in.wav --style mono.flac --steps 2 --out {out} --model model.safetensors \
+             {options}"
         ));
         std::fs::read(bench.path(out)).expect("output")
     };
     let first = transfer("a.wav", "--temperature 1");
-    assert!(first == transfer("b.wav", "--temperature 1"), "the same command gave another file");
+    assert!(first == transfer("b.wav", "--temperature 1"), "the same command wrote another file");
     assert!(first != transfer("c.wav", "--temperature 1 --seed 1"), "the seed changed nothing");
     let dry = transfer("d.wav", "--mix 0");
     assert!(
@@ -395,7 +401,7 @@ fn a_transfer_repeats_bit_for_bit_and_follows_its_seed() {
 }
 
 #[test]
-fn generate_and_inspect_tell_what_they_made() {
+fn generate_and_inspect_report_their_results() {
     let bench = Bench::new();
     bench.does(
         "generate --style mono.flac --seconds 4.5 --steps 2 --out g.wav --model model.safetensors",
@@ -413,22 +419,22 @@ fn generate_and_inspect_tell_what_they_made() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_leaves_ends_a_command_without_a_panic() {
+fn a_closed_pipe_ends_a_command_without_a_panic() {
     use std::os::unix::process::ExitStatusExt;
     const SIGPIPE: i32 = 13;
     let bench = Bench::new();
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    // Nobody reads from here on.
     drop(reader);
-    let left = bench.command("inspect model.safetensors").stdout(writer).output().expect("started");
+    let output =
+        bench.command("inspect model.safetensors").stdout(writer).output().expect("started");
     assert_eq!(
-        (String::from_utf8_lossy(&left.stderr).as_ref(), left.status.signal()),
+        (String::from_utf8_lossy(&output.stderr).as_ref(), output.status.signal()),
         ("", Some(SIGPIPE))
     );
 }
 
 #[test]
-fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
+fn a_transfer_follows_a_sidechain_from_the_first_window() {
     let bench = Bench::new();
     let (rate_hz, frames) = (22_050, 5 * 22_050);
     encode(bench.path("long.wav"), &melody(rate_hz, frames, 1), SampleFormat::Int24)
@@ -438,14 +444,15 @@ fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
     encode(bench.path("saw.wav"), &saw, SampleFormat::Int24).expect("written");
     let transfer = |sidechain: &str, out: &str| {
         bench.does(&format!(
-            "transfer long.wav --sidechain {sidechain} --steps 2 --out {out} --model model.safetensors"
+            "transfer long.wav --sidechain {sidechain} --steps 2 --out {out} \
+             --model model.safetensors"
         ));
         decode(bench.path(out)).expect("output").channels
     };
     let input = decode(bench.path("long.wav")).expect("input").channels;
     let (saw, own) = (transfer("saw.wav", "a.wav"), transfer("long.wav", "b.wav"));
     assert!(saw != input && own != input, "the first window has a style");
-    assert!(transfer("mono.flac", "c.wav") == input, "too short to be imitated");
+    assert!(transfer("mono.flac", "c.wav") == input, "the sidechain is too short for a style");
     bench.refuses(
         "transfer in.wav --sidechain saw.wav --out d.wav --model model.safetensors",
         "expected the input's sample rate of 44100 Hz, found 22050 Hz",
@@ -454,18 +461,18 @@ fn a_transfer_follows_a_sidechain_from_its_first_window_on() {
 }
 
 #[test]
-fn a_saved_style_plays_as_its_recording_does() {
+fn a_saved_style_renders_like_its_recording() {
     let bench = Bench::new();
     let bytes = |name: &str| std::fs::read(bench.path(name)).expect("written");
-    let said = bench.does("style in.wav --out mine.luthier --model model.safetensors");
-    assert!(said.contains("mine.luthier: ") && said.contains("style tokens"), "{said}");
+    let printed = bench.does("style in.wav --out mine.luthier --model model.safetensors");
+    assert!(printed.contains("mine.luthier: ") && printed.contains("style tokens"), "{printed}");
     let transfer = "transfer mono.flac --float --model model.safetensors";
     bench.does(&format!("{transfer} --style in.wav --out recording.wav"));
     bench.does(&format!("{transfer} --style mine.luthier --out saved.wav --picture saved.png"));
     assert_eq!(bytes("recording.wav"), bytes("saved.wav"));
     assert!(image::open(bench.path("saved.png")).is_ok());
 
-    // The shipped model reads from what was heard, in 8 bits.
+    // The shipped model computes its own tokens from the 8-bit spectrograms in the file.
     bench.does("transfer mono.flac --style in.wav --float --out recording.wav");
     bench.does("transfer mono.flac --style mine.luthier --float --out saved.wav");
     let [recording, saved] =

@@ -2,6 +2,25 @@
 //!
 //! Notation, after Salimans and Ho 2022: `x_t = alpha_t x_0 + sigma_t epsilon`, with `alpha_t =
 //! sqrt(alpha_bar_t)` and `sigma_t = sqrt(1 - alpha_bar_t)`.
+//!
+//! ```
+//! use engine::config::{DiffusionConfig, Prediction};
+//! use engine::diffusion::ddim::DdimSampler;
+//! use engine::diffusion::schedule::NoiseSchedule;
+//!
+//! let schedule = NoiseSchedule::new(&DiffusionConfig::default())?;
+//! let sampler = DdimSampler::new(&schedule, Prediction::V, 4)?;
+//! // A toy denoiser: its prediction of `v` always implies the clean value 0.25.
+//! let mut denoise = |x_t: &[f32], t: usize| {
+//!     let (alpha, sigma) = schedule.signal_and_noise(t);
+//!     let v = |&x: &f32| ((alpha * f64::from(x) - 0.25) / sigma) as f32;
+//!     Ok(x_t.iter().map(v).collect())
+//! };
+//! let mut latent = [1.5, -0.5];
+//! sampler.sample(&mut latent, &mut denoise, None)?;
+//! assert!(latent.iter().all(|x: &f32| (x - 0.25).abs() < 1e-5));
+//! # Ok::<(), engine::Error>(())
+//! ```
 
 use super::prefix::Prefix;
 use super::schedule::NoiseSchedule;
@@ -95,7 +114,7 @@ impl DdimSampler {
             let output = denoise(x_t, t)?;
             if output.len() != x_t.len() {
                 let (found, expected) = (output.len(), x_t.len());
-                let reason = format!("expected {expected} values of the denoiser, found {found}");
+                let reason = format!("expected {expected} values from the denoiser, found {found}");
                 return Err(Error::Compute(reason));
             }
             step(self.prediction, levels[0], levels[1], x_t, &output);
@@ -109,8 +128,8 @@ impl DdimSampler {
 
 /// One step from `x_t` to `x_s`, in place, for the network's output at `x_t`.
 ///
-/// `x_s = alpha_s x_0 + sigma_s epsilon` (Song et al. 2021, equation 12 without fresh noise) for the
-/// `x_0` and `epsilon` that the output stands for.
+/// `x_s = alpha_s x_0 + sigma_s epsilon` (Song et al. 2021, equation 12 without fresh noise). `x_0`
+/// and `epsilon` follow from the output.
 fn step(prediction: Prediction, t: NoiseLevel, s: NoiseLevel, x: &mut [f32], output: &[f32]) {
     let x_0_and_epsilon = match prediction {
         Prediction::Epsilon => from_epsilon,
@@ -144,11 +163,11 @@ fn timesteps(len: usize, steps: usize, strength: f32) -> Vec<usize> {
     trailing_timesteps(first, count as usize)
 }
 
-/// `round(arange(T, 0, -T / steps)) - 1` (Lin et al. 2024, table 2, "trailing") for `first = T`, as
-/// numpy computes it: the increment is rounded once, halves are rounded to even.
+/// `round(arange(T, 0, -T / steps)) - 1` for `first = T` (Lin et al. 2024, table 2, "trailing"), as
+/// numpy computes it. The increment is rounded once, and halves are rounded to even.
 ///
-/// Where `T / steps` is not exact, numpy's `arange` can return one element too many (61 steps of
-/// 1000), which diffusers uses as timestep -1. This function always returns `steps` elements.
+/// If `T / steps` is not exact, numpy's `arange` can return one element too many (61 steps of
+/// 1000). Diffusers uses it as timestep -1. This function always returns `steps` elements.
 fn trailing_timesteps(first: f64, steps: usize) -> Vec<usize> {
     let increment = (first - first / steps as f64) - first;
     (0..steps).map(|i| (first + i as f64 * increment).round_ties_even() as usize - 1).collect()

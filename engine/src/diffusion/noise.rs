@@ -4,8 +4,8 @@
 //! windows therefore have equal noise in their common columns, and every bounce is the same.
 //!
 //! It is also the same on every machine. Uniform bits are computed by integer hashing. The normal
-//! quantile uses only `+ - * /` and `sqrt`, which IEEE 754 defines to the bit, and not the
-//! platform's `ln` and `cos`.
+//! quantile uses only `+ - * /` and `sqrt`, because IEEE 754 defines their bits. The platform's
+//! `ln` and `cos` may differ.
 //!
 //! ```
 //! use engine::diffusion::noise;
@@ -52,7 +52,7 @@ pub fn window(
     values
 }
 
-/// A seed whose noise is independent of the noise of `seed`, one for each `index`.
+/// A seed with noise independent of that of `seed`, one for each `index`.
 pub fn independent_seed(seed: u64, index: usize) -> u64 {
     mix(mix(seed ^ SEED_DOMAIN).wrapping_add((index as u64).wrapping_mul(GOLDEN)))
 }

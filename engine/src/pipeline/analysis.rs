@@ -1,4 +1,4 @@
-//! What comes in: one continuous stream at two rates, its level, and the content image of a window.
+//! Input analysis: the stream at two rates, its level, and the content image of a window.
 
 use crate::config::ModelConfig;
 use crate::dsp::level::Level;
@@ -8,11 +8,10 @@ use crate::image::MelImage;
 use crate::stream::{Grid, History, WindowInput};
 use crate::{Error, Result};
 
-/// How much of the past at the host's rate a window may ask for before its segment, in seconds of
-/// the model's FFT.
+/// Host samples kept before a window's segment, in lengths of the model's FFT.
 const HOST_PAST_FFTS: u64 = 4;
 
-/// The stream so far, as far as a window may still look back.
+/// The input stream, without the samples that no later window needs.
 pub(super) struct Analysis {
     grid: Grid,
     frames: usize,
@@ -24,12 +23,11 @@ pub(super) struct Analysis {
     /// The stream at the model's rate, for the mel front end and the level.
     audio: History,
     level: Level,
-    /// Model samples before this one have been heard by the level.
-    levelled: u64,
+    /// The level includes the model samples before this one.
+    level_end: u64,
     front_end: MelFrontEnd,
-    /// The host position from which on the stream is known: 0, or where it went on after an
-    /// interruption.
-    known_from: u64,
+    /// The first host position with real input: 0, or the position after an interruption.
+    valid_from: u64,
 }
 
 impl Analysis {
@@ -44,55 +42,53 @@ impl Analysis {
             host: History::new(channels),
             audio: History::new(channels),
             level: Level::new(grid.model_rate_hz()),
-            levelled: 0,
+            level_end: 0,
             front_end: MelFrontEnd::new(&config.mel),
-            known_from: 0,
+            valid_from: 0,
             grid,
         })
     }
 
-    /// Before the first sample.
+    /// Returns to the state before the first sample.
     pub fn reset(&mut self) {
         self.restart(0);
         self.level.reset();
     }
 
-    /// The host samples from [`History::start`] on.
+    /// The kept samples at the host's rate.
     pub fn host(&self) -> &History {
         &self.host
     }
 
-    /// Takes a window's new samples in and forgets what no later window asks for.
-    pub fn take(&mut self, window: &WindowInput) {
+    /// Appends a window's new samples and discards those that no later window needs.
+    pub fn push_window(&mut self, window: &WindowInput) {
         if window.first_sample != self.host.end() {
             self.restart(window.first_sample);
         }
         self.push(&window.main);
-        self.listen(window.index);
+        self.update_level(window.index);
         let first = self.grid.first_model_sample(window.index).max(0) as u64;
-        self.audio.forget_before(first.saturating_sub(self.n_fft as u64 / 2).min(self.levelled));
+        self.audio.forget_before(first.saturating_sub(self.n_fft as u64 / 2).min(self.level_end));
         let past_model_samples = HOST_PAST_FFTS * self.n_fft as u64;
         let past = past_model_samples * u64::from(self.grid.host_rate_hz())
             / u64::from(self.grid.model_rate_hz());
         self.host.forget_before(window.segment.start.saturating_sub(past));
     }
 
-    /// The window's content image and the gain at which it was analysed.
+    /// The window's content image, and the gain that was applied before its analysis.
     ///
     /// # Errors
-    /// If the stream was interrupted inside of the window.
+    /// If the stream was interrupted within the window, or model samples are missing.
     pub fn content(&mut self, index: u64) -> Result<(MelImage, f32)> {
         let first_centre = self.grid.first_model_sample(index);
         let begins = (first_centre - self.n_fft as i64 / 2).max(0) as u64;
-        let known_from = u64::from(self.grid.model_rate_hz()) * self.known_from;
-        if begins * u64::from(self.grid.host_rate_hz()) < known_from {
-            return Err(Error::Compute("the stream was interrupted inside of this window".into()));
+        let valid_from = u64::from(self.grid.model_rate_hz()) * self.valid_from;
+        if begins * u64::from(self.grid.host_rate_hz()) < valid_from {
+            return Err(Error::Compute("the stream was interrupted within this window".into()));
         }
         if self.audio.end() < self.grid.model_samples(index) {
             let found = format!("{} of {}", self.audio.end(), self.grid.model_samples(index));
-            return Err(Error::Compute(format!(
-                "the resampler is behind its look-ahead: {found} samples"
-            )));
+            return Err(Error::Compute(format!("the resampler has produced only {found} samples")));
         }
         let gain = self.level.gain();
         let offset = first_centre - self.audio.start() as i64;
@@ -100,14 +96,14 @@ impl Analysis {
         Ok((image, gain))
     }
 
-    /// The input itself from a host position on.
+    /// Writes the input from a host position on to `out`.
     ///
     /// # Errors
-    /// If it is not kept any more.
+    /// If these samples are no longer kept.
     pub fn dry(&self, position: u64, out: &mut [Vec<f32>]) -> Result<()> {
         for (c, channel) in out.iter_mut().enumerate() {
             let read = self.host.read(c, position as i64, channel);
-            read.ok_or_else(|| Error::Compute("the window's own input is gone".into()))?;
+            read.ok_or_else(|| Error::Compute("the window's input is no longer kept".into()))?;
         }
         Ok(())
     }
@@ -119,23 +115,24 @@ impl Analysis {
         }
     }
 
-    /// Lets the level hear up to the end of the window's last frame, exactly as training does.
-    fn listen(&mut self, index: u64) {
+    /// Updates the level up to the end of the window's last frame, as in training.
+    fn update_level(&mut self, index: u64) {
         let end = self.grid.first_model_sample(index) + (self.frames * self.hop_length) as i64;
         let end = (end.max(0) as u64).min(self.audio.end());
-        if end <= self.levelled {
+        if end <= self.level_end {
             return;
         }
         let range =
-            (self.levelled - self.audio.start()) as usize..(end - self.audio.start()) as usize;
-        let news: Vec<&[f32]> =
+            (self.level_end - self.audio.start()) as usize..(end - self.audio.start()) as usize;
+        let new: Vec<&[f32]> =
             self.audio.slices().iter().map(|channel| &channel[range.clone()]).collect();
-        self.level.push(&news);
-        self.levelled = end;
+        self.level.push(&new);
+        self.level_end = end;
     }
 
-    /// Goes on at a host position as if silence had been before. The resampler begins where a host
-    /// sample and a model sample fall together, so that the model's samples stay on their grid.
+    /// Continues at a host position as if the input before it were silent. The resampler starts
+    /// where a host sample and a model sample coincide, so that the model's samples stay on their
+    /// grid.
     fn restart(&mut self, position: u64) {
         let (host, model) =
             (u64::from(self.grid.host_rate_hz()), u64::from(self.grid.model_rate_hz()));
@@ -144,8 +141,8 @@ impl Analysis {
         self.resamplers.iter_mut().for_each(Resampler::reset);
         self.host.restart(aligned);
         self.audio.restart(aligned / period * (model / gcd(host, model)));
-        self.levelled = self.audio.start();
-        self.known_from = position;
+        self.level_end = self.audio.start();
+        self.valid_from = position;
         self.push(&vec![vec![0.0; (position - aligned) as usize]; self.resamplers.len()]);
     }
 }

@@ -1,4 +1,4 @@
-//! A model on one of this program's backends.
+//! A model that runs on one of the engine's backends.
 
 use std::sync::Arc;
 
@@ -12,8 +12,7 @@ use crate::models::unet::StyleKv;
 use crate::nn::Backend;
 use crate::style::StyleTokens;
 
-/// A model together with the backend that runs it. Streams share the model; each has a backend of
-/// its own.
+/// A model and the backend that runs it. Streams share the model; each stream has its own backend.
 pub struct BackendModel<B: Backend> {
     model: Arc<Model<B>>,
     ops: B,
@@ -27,14 +26,14 @@ impl<B: Backend> BackendModel<B> {
         Self { model, ops, mode: LatencyMode::Quality, styles: None }
     }
 
-    /// The same in another mode.
+    /// Sets the latency mode.
     pub fn in_mode(self, mode: LatencyMode) -> Self {
         Self { mode, ..self }
     }
 }
 
-/// The styles of the last call and their keys and values in the denoiser. A style stays the same
-/// from step to step, and mostly from window to window.
+/// The styles of the last call and their keys and values in the denoiser. A style is constant
+/// across steps, and usually across windows.
 struct StyleCache<B: Backend> {
     styles: Vec<Option<StyleTokens>>,
     kv: StyleKv<B>,

@@ -1,4 +1,4 @@
-//! A style that follows the sidechain: the last seconds of it that sounded.
+//! A style computed from the last sounding seconds of the sidechain.
 
 use std::sync::Arc;
 
@@ -11,39 +11,38 @@ use crate::inference_model::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE, window_images
 use crate::stream::WindowInput;
 use crate::style::StyleTokens;
 
-/// Silence is found block by block, in model samples (23 ms at 22.05 kHz).
+/// Block length of the silence gate, in model samples (23 ms at 22.05 kHz).
 const GATE_BLOCK_SAMPLES: usize = 512;
-/// So many blocks after the last one that sounded still belong to it: its decay, and the pause
-/// between two notes.
+/// Blocks kept after the last sounding block: a note's decay and the pause between two notes.
 const GATE_HOLD_BLOCKS: usize = 8;
-/// How much must have been heard anew before a style is read again. Windows bring more than that,
-/// but for those that move by little: they have no time to read up to 12 s each.
+/// New audio before the style is computed again, in seconds. Modes with short hops have no time to
+/// encode up to 12 s for every window.
 const REFRESH_SECONDS: f32 = 1.0;
 
-/// Listens to the sidechain. What it hears depends on the samples since reset alone.
+/// Computes the style of the sidechain. The reference depends only on the samples since reset.
 pub struct RollingStyle {
     config: ModelConfig,
     resamplers: Vec<Resampler>,
-    /// Sounding samples at the model's rate, the last [`REFERENCE_SECONDS_MAX`] at most.
-    heard: Vec<Vec<f32>>,
-    /// Samples that do not fill a block yet.
+    /// Sounding samples at the model's rate, at most the last [`REFERENCE_SECONDS_MAX`] seconds.
+    sounding: Vec<Vec<f32>>,
+    /// Samples of an incomplete block.
     pending: Vec<Vec<f32>>,
-    /// Blocks for which the gate stays open.
+    /// Number of blocks for which the gate stays open.
     open_blocks: usize,
-    /// What the style is read from: the newest whole windows of what was heard when it was chosen.
+    /// The newest whole windows of `sounding` at the last refresh. The style is computed from them.
     reference: Vec<Vec<f32>>,
-    /// Samples that were heard since then.
-    unread_samples: usize,
-    /// Whether nobody has asked for its style yet.
-    unread: bool,
-    /// The reference's style; none where it says nothing.
+    /// Sounding samples since the last refresh.
+    new_samples: usize,
+    /// Whether the reference's style must still be computed.
+    stale: bool,
+    /// The reference's style. `None` if the reference is silent.
     tokens: Option<Arc<StyleTokens>>,
-    /// What the last style was read from.
+    /// The images of the last computed style.
     images: Vec<MelImage>,
 }
 
 impl RollingStyle {
-    /// Hears nothing yet.
+    /// Starts without a reference.
     ///
     /// # Errors
     /// If the rates cannot be converted.
@@ -52,46 +51,46 @@ impl RollingStyle {
         Ok(Self {
             resamplers: (0..channels).map(|_| resampler()).collect::<Result<_>>()?,
             config: config.clone(),
-            heard: vec![Vec::new(); channels],
+            sounding: vec![Vec::new(); channels],
             pending: vec![Vec::new(); channels],
             open_blocks: 0,
             reference: Vec::new(),
-            unread_samples: 0,
-            unread: false,
+            new_samples: 0,
+            stale: false,
             tokens: None,
             images: Vec::new(),
         })
     }
 
-    /// How much has been heard, 0 to [`REFERENCE_SECONDS_MAX`].
+    /// Length of the sounding audio, 0 to [`REFERENCE_SECONDS_MAX`] seconds.
     pub fn seconds(&self) -> f32 {
-        self.heard.first().map_or(0, Vec::len) as f32 / self.config.mel.sample_rate_hz as f32
+        self.sounding.first().map_or(0, Vec::len) as f32 / self.config.mel.sample_rate_hz as f32
     }
 
-    /// What the style that [`RollingStyle::tokens`] gave last was read from.
+    /// The images of the style that [`RollingStyle::tokens`] computed last.
     pub fn images(&self) -> &[MelImage] {
         &self.images
     }
 
-    /// The reference's style, read when it is first asked for; `None` before what was heard fills a
-    /// window, and where it says nothing.
+    /// The reference's style, computed at the first call after a refresh. `None` before a whole
+    /// window has sounded, or if the reference is silent.
     ///
     /// # Errors
     /// If the model's executor fails.
     pub fn tokens(&mut self, model: &mut impl TransferModel) -> Result<Option<Arc<StyleTokens>>> {
-        if self.unread {
+        if self.stale {
             let channels: Vec<&[f32]> = self.reference.iter().map(Vec::as_slice).collect();
             let images = window_images(&self.config, &channels);
             if !images.is_empty() {
                 self.tokens = Some(Arc::new(model.style_tokens(&images)?));
                 self.images = images;
             }
-            self.unread = false;
+            self.stale = false;
         }
         Ok(self.tokens.clone())
     }
 
-    /// Takes in the sidechain's next samples, channels x samples at the host's rate.
+    /// Appends the sidechain's next samples, channels x samples at the host's rate.
     pub fn push(&mut self, sidechain: &[Vec<f32>]) {
         for ((resampler, samples), pending) in
             self.resamplers.iter_mut().zip(sidechain).zip(&mut self.pending)
@@ -99,42 +98,41 @@ impl RollingStyle {
             resampler.push(samples, pending);
         }
         self.gate();
-        self.forget();
-        self.choose();
+        self.trim();
+        self.refresh();
     }
 
-    /// The next style is computed by another model.
+    /// Discards the style, because another model computes the next one.
     pub fn model_changed(&mut self) {
-        self.unread = !self.reference.is_empty();
+        self.stale = !self.reference.is_empty();
         self.tokens = None;
     }
 
-    /// Back to the state after construction.
+    /// Returns to the state after construction.
     pub fn reset(&mut self) {
         self.resamplers.iter_mut().for_each(Resampler::reset);
-        self.heard.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
+        self.sounding.iter_mut().chain(&mut self.pending).for_each(Vec::clear);
         self.reference.clear();
-        (self.open_blocks, self.unread_samples, self.unread, self.tokens) = (0, 0, false, None);
+        (self.open_blocks, self.new_samples, self.stale, self.tokens) = (0, 0, false, None);
     }
 
-    /// Chooses what the style is read from anew where enough was heard. That is settled with every
-    /// window that is listened to, whether or not anybody asks for its style: so a style does not
-    /// depend on which windows were played.
-    fn choose(&mut self) {
+    /// Selects a new reference after [`REFRESH_SECONDS`] of new audio. Runs for every window, also
+    /// if no style is requested. So a style does not depend on which windows are computed.
+    fn refresh(&mut self) {
         let window_samples = self.config.window.frames * self.config.mel.hop_length;
-        let len = self.heard.first().map_or(0, Vec::len);
+        let len = self.sounding.first().map_or(0, Vec::len);
         let whole = len / window_samples * window_samples;
         let refresh_samples = (REFRESH_SECONDS * self.config.mel.sample_rate_hz as f32) as usize;
-        let due = self.reference.is_empty() || self.unread_samples >= refresh_samples;
+        let due = self.reference.is_empty() || self.new_samples >= refresh_samples;
         if whole > 0 && due {
-            // What is left over is the oldest.
+            // The remainder at the oldest end is dropped.
             self.reference =
-                self.heard.iter().map(|channel| channel[len - whole..].to_vec()).collect();
-            (self.unread_samples, self.unread, self.tokens) = (0, true, None);
+                self.sounding.iter().map(|channel| channel[len - whole..].to_vec()).collect();
+            (self.new_samples, self.stale, self.tokens) = (0, true, None);
         }
     }
 
-    /// Lets the gate judge every whole block that is pending.
+    /// Applies the gate to every whole block in `pending`.
     fn gate(&mut self) {
         let whole =
             self.pending.first().map_or(0, Vec::len) / GATE_BLOCK_SAMPLES * GATE_BLOCK_SAMPLES;
@@ -147,18 +145,18 @@ impl RollingStyle {
             }
             if self.open_blocks > 0 {
                 self.open_blocks -= 1;
-                self.unread_samples += GATE_BLOCK_SAMPLES;
-                for (heard, pending) in self.heard.iter_mut().zip(&self.pending) {
-                    heard.extend_from_slice(&pending[block.clone()]);
+                self.new_samples += GATE_BLOCK_SAMPLES;
+                for (sounding, pending) in self.sounding.iter_mut().zip(&self.pending) {
+                    sounding.extend_from_slice(&pending[block.clone()]);
                 }
             }
         }
         self.pending.iter_mut().for_each(|channel| drop(channel.drain(..whole)));
     }
 
-    fn forget(&mut self) {
+    fn trim(&mut self) {
         let longest = (REFERENCE_SECONDS_MAX * f64::from(self.config.mel.sample_rate_hz)) as usize;
-        for channel in &mut self.heard {
+        for channel in &mut self.sounding {
             let excess = channel.len().saturating_sub(longest);
             channel.drain(..excess);
         }

@@ -1,4 +1,4 @@
-//! Where a window's style comes from.
+//! Sources of the style of a window.
 
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use crate::style::StyleTokens;
 
 /// Supplies the style of every window. Runs on the worker.
 ///
-/// `M` is the model of the pipeline. A source that needs more of it than its networks (which file
-/// it is, for example) names the type.
+/// `M` is the pipeline's model. A source that needs more than the networks (the file's identity,
+/// for example) names the type.
 pub trait StyleSource<M>: Send {
-    /// Takes in what a window brings beside its content. Comes once for every window, in order,
-    /// before [`Self::style`], and for windows that are skipped too. `model` is there where there
-    /// is one and time for it.
+    /// Receives a window's sidechain. Called once for every window, in order, before
+    /// [`Self::style`], and for skipped windows too. `model` is `None` without a model or for a
+    /// skipped window.
     fn listen(&mut self, window: &WindowInput, model: Option<&mut M>);
 
-    /// The style of the window that was listened to last; `None` while there is nothing to imitate,
-    /// and the window plays dry. `model` computes tokens where they are not at hand.
+    /// The style of the window last passed to [`Self::listen`]. `None` without a style: the
+    /// window's output is then dry. `model` computes tokens that are not cached.
     ///
     /// # Errors
-    /// The window then fails and plays dry.
+    /// If the style cannot be computed. The window then fails, and its output is dry.
     fn style(&mut self, window: &WindowInput, model: &mut M) -> Result<Option<Arc<StyleTokens>>>;
 
-    /// Another model plays from now on: tokens of the one before mean nothing to it.
+    /// Called when the pipeline has a new model. Tokens of the previous model are invalid.
     fn model_changed(&mut self) {}
 
-    /// Back to the state after construction: the next window is the first of a new stream.
+    /// Returns to the state after construction: the next window is the first of a new stream.
     fn reset(&mut self);
 }
 
-/// One style for all windows, exchangeable while they play. Locks: not for the audio thread.
+/// One style for all windows, replaceable while the stream runs. Locks: not for the audio thread.
 #[derive(Clone, Debug)]
 pub struct SharedStyle(Arc<Mutex<Arc<StyleTokens>>>);
 
 impl SharedStyle {
-    /// Windows that begin from now on sound like `style`.
+    /// Uses `style` from the next window on.
     pub fn set(&self, style: StyleTokens) {
         *self.0.lock() = Arc::new(style);
     }

@@ -1,4 +1,4 @@
-//! From wet image to the wet segment at the host's rate.
+//! Synthesis of the wet segment from the wet image, at the host's rate.
 
 use super::analysis::{Analysis, gcd};
 use crate::config::MelConfig;
@@ -11,22 +11,22 @@ use crate::vocoder::guided::{GuidedVocoder, VocoderRequest};
 use crate::vocoder::mel_inverse::mel_to_magnitude;
 use crate::{Error, Result};
 
-/// Iterations of plain Griffin-Lim: the reports'.
+/// Iterations of plain Griffin-Lim, as in the reports.
 const GRIFFIN_LIM_ITERATIONS: usize = 32;
 
-/// What is to be played.
+/// The images and parameters of one window.
 pub(super) struct SynthesisRequest<'a> {
-    /// The content's image.
+    /// The content image.
     pub content: &'a MelImage,
     /// The wet image.
     pub target: &'a MelImage,
-    /// The level gain that both are relative to.
+    /// The level gain of both images.
     pub gain: f32,
     /// Griffin-Lim iterations of the guided vocoder.
     pub iterations: usize,
 }
 
-/// Both vocoders.
+/// The guided vocoder and Griffin-Lim.
 pub(super) struct Synthesis {
     mel: MelConfig,
     grid: Grid,
@@ -37,7 +37,7 @@ pub(super) struct Synthesis {
 }
 
 impl Synthesis {
-    /// Plans both for the grid's host rate.
+    /// Plans both vocoders for the grid's host rate.
     pub fn new(mel: &MelConfig, grid: Grid) -> Result<Self> {
         Ok(Self {
             guided: GuidedVocoder::new(grid.host_rate_hz(), mel),
@@ -48,56 +48,56 @@ impl Synthesis {
         })
     }
 
-    /// The mel spectrogram that both read.
+    /// The mel spectrogram of the images.
     pub fn mel(&self) -> &MelConfig {
         &self.mel
     }
 
     /// Writes the window's segment to `wet` (channels x `window.segment.len()`).
-    pub fn play(
+    pub fn render(
         &mut self,
-        performance: &SynthesisRequest,
+        request: &SynthesisRequest,
         analysis: &Analysis,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {
         match window.settings.vocoder {
-            VocoderKind::Guided => self.play_guided(performance, analysis, window, wet),
-            VocoderKind::GriffinLim => self.play_griffin_lim(performance, window, wet),
+            VocoderKind::Guided => self.render_guided(request, analysis, window, wet),
+            VocoderKind::GriffinLim => self.render_griffin_lim(request, window, wet),
         }
     }
 
-    fn play_guided(
+    fn render_guided(
         &mut self,
-        performance: &SynthesisRequest,
+        request: &SynthesisRequest,
         analysis: &Analysis,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {
-        // The vocoder's edges reach one FFT in, and weakly a second one.
+        // The vocoder's edge errors extend over one FFT, and weakly over a second one.
         let margin = 2 * self.guided.n_fft() as u64;
         let host = analysis.host();
         let origin = window.segment.start.saturating_sub(margin).max(host.start());
         let end = (window.segment.end + margin).min(host.end());
         if end < window.segment.end || origin > window.segment.start {
-            return Err(Error::Compute("the vocoder lacks its content".into()));
+            return Err(Error::Compute("the vocoder's input samples are not kept".into()));
         }
         let span = (origin - host.start()) as usize..(end - host.start()) as usize;
         let channels: Vec<&[f32]> =
             host.slices().iter().map(|channel| &channel[span.clone()]).collect();
         let model_to_host =
             f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
-        let request = VocoderRequest {
+        let vocoder_request = VocoderRequest {
             channels: &channels,
             origin: origin as i64,
             first_frame_position_samples: self.grid.first_model_sample(window.index) as f64
                 * model_to_host,
-            gain: performance.gain,
-            content: performance.content,
-            target: performance.target,
-            iterations: performance.iterations,
+            gain: request.gain,
+            content: request.content,
+            target: request.target,
+            iterations: request.iterations,
         };
-        self.guided.render(&request, &mut self.rendered);
+        self.guided.render(&vocoder_request, &mut self.rendered);
         let start = (window.segment.start - origin) as usize;
         for (wet, rendered) in wet.iter_mut().zip(&self.rendered) {
             let end = start + wet.len();
@@ -106,15 +106,15 @@ impl Synthesis {
         Ok(())
     }
 
-    /// The reports' way: from the image alone, so mono, at the model's bandwidth, with phases of
-    /// its own.
-    fn play_griffin_lim(
+    /// The reports' vocoder. It uses only the image: mono, at the model's bandwidth, with estimated
+    /// phases.
+    fn render_griffin_lim(
         &mut self,
-        performance: &SynthesisRequest,
+        request: &SynthesisRequest,
         window: &WindowInput,
         wet: &mut [Vec<f32>],
     ) -> Result<()> {
-        let (mel, image) = (&self.mel, performance.target);
+        let (mel, image) = (&self.mel, request.target);
         let len = image.frames * mel.hop_length;
         let magnitude = mel_to_magnitude(image, mel);
         let seed = window.settings.seed.wrapping_add(window.index);
@@ -127,9 +127,9 @@ impl Synthesis {
             len,
             seed,
         );
-        // What was raised for the model goes back to the input's level.
-        audio.iter_mut().for_each(|sample| *sample /= performance.gain);
-        let (first, host) = self.at_host_rate(&audio, self.grid.first_model_sample(window.index));
+        // The level gain was applied for the model only.
+        audio.iter_mut().for_each(|sample| *sample /= request.gain);
+        let (first, host) = self.to_host_rate(&audio, self.grid.first_model_sample(window.index));
         for channel in wet.iter_mut() {
             let offset = window.segment.start as i64 - first;
             for (n, sample) in channel.iter_mut().enumerate() {
@@ -140,10 +140,10 @@ impl Synthesis {
         Ok(())
     }
 
-    /// A piece of audio that begins at a model sample, at the host's rate, and the host position
-    /// where that begins: before it, silence leads in from where samples of both rates fall
-    /// together.
-    fn at_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
+    /// Resamples audio that begins at a model sample to the host's rate. Returns it with the host
+    /// position of its first sample. Leading silence starts it where samples of both rates
+    /// coincide.
+    fn to_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
         let (host, model) =
             (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
         let common = gcd(host as u64, model as u64) as i64;

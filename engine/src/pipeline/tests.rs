@@ -8,7 +8,7 @@ use crate::settings::{Settings, VocoderKind};
 use crate::stream::{OfflineStream, render, sample};
 use crate::style::StyleTokens;
 
-/// What the denoiser was asked.
+/// One call of the denoiser.
 #[derive(Clone, Debug, PartialEq)]
 struct Call {
     conditionings: usize,
@@ -16,9 +16,8 @@ struct Call {
     noisy: Vec<f32>,
 }
 
-/// A model that can be computed by hand: the latent is the image in blocks (nothing is lost),
-/// shifted by `lift` of brightness in decoding; the denoiser knows that the clean latent is the
-/// content.
+/// A model with a closed form. The latent contains the image in blocks, without loss. Decoding adds
+/// `lift` to the brightness. The denoiser predicts the content as the clean latent.
 struct Analytic {
     config: ModelConfig,
     lift: f32,
@@ -34,7 +33,7 @@ impl Analytic {
         Self { config, lift, calls: Arc::default() }
     }
 
-    /// Where pixel `(mel, frame)` lies in the latent.
+    /// The index of pixel `(mel, frame)` in the latent.
     fn place(dims: LatentDims, mel: usize, frame: usize) -> usize {
         ((mel / 8) * dims[1] + frame / 8) * 64 + (mel % 8) * 8 + frame % 8
     }
@@ -131,10 +130,10 @@ fn error_db(found: &[f32], expected: &[f32]) -> f32 {
     10.0 * (power(&error) / power(expected)).log10()
 }
 
-/// With a model that changes nothing, the whole chain (resampler, level, diffusion, vocoder,
-/// crossfades) must return the input: any error of position or level would be seen here.
+/// An identity model must return the input through all stages (resampler, level, diffusion,
+/// vocoder, crossfades). This detects any error of position or level.
 #[test]
-fn a_model_that_changes_nothing_returns_the_input() {
+fn an_identity_model_returns_the_input() {
     for rate in [22_050, 44_100, 48_000] {
         let signal = vec![melody(rate, 3.0), melody(rate, 3.0).iter().map(|x| -0.5 * x).collect()];
         let out = run(Analytic::new(0.0), rate, &signal, &Settings::default());
@@ -146,7 +145,7 @@ fn a_model_that_changes_nothing_returns_the_input() {
     }
 }
 
-/// The model's brightness is the output's level, whatever the gain that was between.
+/// The brightness of the wet image sets the output's level, at any level gain.
 #[test]
 fn a_lift_of_the_image_is_a_lift_of_the_level() {
     let quiet: Vec<f32> = melody(44_100, 4.0).iter().map(|x| 0.05 * x).collect();
@@ -161,9 +160,9 @@ fn a_lift_of_the_image_is_a_lift_of_the_level() {
     assert!((-7.0..-5.0).contains(&change_db), "{change_db}");
 }
 
-/// As much as the strength leaves to the model; the content itself is never raised.
+/// The makeup gain is proportional to the strength. The content itself is never amplified.
 #[test]
-fn a_makeup_raises_what_the_model_plays() {
+fn the_makeup_gain_amplifies_the_models_output() {
     let signal = vec![melody(22_050, 2.0)];
     for (vocoder, strength) in [
         (VocoderKind::Guided, 1.0),
@@ -172,12 +171,12 @@ fn a_makeup_raises_what_the_model_plays() {
         (VocoderKind::GriffinLim, 1.0),
     ] {
         let settings = Settings { strength, vocoder, ..Settings::default() };
-        let play = |makeup_db: f32| {
+        let output = |makeup_db: f32| {
             let mut model = Analytic::new(0.0);
             model.config.makeup_db = makeup_db;
             run(model, 22_050, &signal, &settings)
         };
-        let raised_db = 10.0 * (power(&play(6.0)[0]) / power(&play(0.0)[0])).log10();
+        let raised_db = 10.0 * (power(&output(6.0)[0]) / power(&output(0.0)[0])).log10();
         assert!(
             (raised_db - 6.0 * strength).abs() < 0.05,
             "{vocoder:?}, strength {strength}: {raised_db} dB"
@@ -186,7 +185,7 @@ fn a_makeup_raises_what_the_model_plays() {
 }
 
 #[test]
-fn silence_stays_silent_and_asks_no_network() {
+fn silence_stays_silent_and_calls_no_network() {
     let model = Analytic::new(0.3);
     let calls = Arc::clone(&model.calls);
     let out = run(model, 44_100, &[vec![0.0; 100_000]], &Settings::default());
@@ -197,40 +196,44 @@ fn silence_stays_silent_and_asks_no_network() {
 #[test]
 fn steps_guidance_and_strength_reach_the_denoiser() {
     let signal = vec![melody(22_050, 1.5)];
-    let ask = |settings: &Settings| {
+    let calls_with = |settings: &Settings| {
         let model = Analytic::new(0.0);
         let calls = Arc::clone(&model.calls);
         run(model, 22_050, &signal, settings);
         calls.lock().expect("calls").clone()
     };
-    let calls = ask(&Settings { steps: 4, ..Settings::default() });
+    let calls = calls_with(&Settings { steps: 4, ..Settings::default() });
     assert_eq!(
         calls.iter().take(4).map(|call| call.timestep).collect::<Vec<_>>(),
         [999, 749, 499, 249]
     );
     assert!(calls.iter().all(|call| call.conditionings == 1));
-    let calls =
-        ask(&Settings { steps: 4, guidance_scale: 2.0, strength: 0.5, ..Settings::default() });
+    let calls = calls_with(&Settings {
+        steps: 4,
+        guidance_scale: 2.0,
+        strength: 0.5,
+        ..Settings::default()
+    });
     assert_eq!(calls.iter().take(3).map(|call| call.timestep).collect::<Vec<_>>(), [499, 249, 499]);
     assert!(calls.iter().all(|call| call.conditionings == 2));
-    assert!(ask(&Settings { strength: 0.0, ..Settings::default() }).is_empty());
+    assert!(calls_with(&Settings { strength: 0.0, ..Settings::default() }).is_empty());
 }
 
-/// Windows that overlap start from the same noise in their common columns, and the seed and
-/// temperature decide it.
+/// Overlapping windows start from the same noise in their common columns. The seed and the
+/// temperature determine it.
 #[test]
-fn noise_belongs_to_places_on_the_stream() {
+fn noise_depends_on_the_position_in_the_stream() {
     let signal = vec![melody(22_050, 1.5)];
-    // A window past the end may have been begun or not when the render calls it off.
+    // The render cancels windows past the end, which may have started.
     let grid = grid(&Analytic::new(0.0).config, 22_050).expect("a grid");
-    let heard = (0..).take_while(|&k| grid.segment(k).start < signal[0].len() as u64).count();
+    let audible = (0..).take_while(|&k| grid.segment(k).start < signal[0].len() as u64).count();
     let first_noisy = |settings: &Settings| {
         let model = Analytic::new(0.0);
         let calls = Arc::clone(&model.calls);
         run(model, 22_050, &signal, settings);
         let calls = calls.lock().expect("calls");
         let first = calls.iter().filter(|call| call.timestep == 999).map(|call| call.noisy.clone());
-        first.take(heard).collect::<Vec<_>>()
+        first.take(audible).collect::<Vec<_>>()
     };
     let settings = Settings { steps: 1, temperature: 1.0, ..Settings::default() };
     let windows = first_noisy(&settings);
@@ -248,7 +251,7 @@ fn noise_belongs_to_places_on_the_stream() {
 }
 
 #[test]
-fn griffin_lim_has_the_inputs_level_and_place() {
+fn griffin_lim_has_the_inputs_level_and_position() {
     for rate in [22_050, 48_000] {
         let mut signal = vec![0.0; rate as usize / 2];
         signal.extend(melody(rate, 2.0).iter().map(|x| 0.1 * x));
@@ -264,7 +267,7 @@ fn griffin_lim_has_the_inputs_level_and_place() {
 /// A restart in the middle keeps the model's grid: after it, the output is that of an uninterrupted
 /// stream.
 #[test]
-fn an_interruption_heals() {
+fn an_interruption_affects_only_the_windows_that_overlap_it() {
     struct Gap {
         inner: Pipeline,
         failed: Arc<Mutex<Vec<u64>>>,
@@ -300,14 +303,14 @@ fn an_interruption_heals() {
     let gap = Gap { inner, failed: Arc::clone(&failed) };
     let (out, report) =
         render(grid, &signal, Box::new(gap), &Settings::default(), &mut |_| ()).expect("rendered");
-    assert_eq!(*failed.lock().expect("failed"), [4, 5], "the windows that reach back into the gap");
+    assert_eq!(*failed.lock().expect("failed"), [4, 5], "the windows that overlap the gap");
     assert_eq!(report.stats.failed, 3);
     assert!(error_db(&out[0], &signal[0]) < -30.0);
 }
 
-/// Same input, other blocks: the same bits, through the real chain.
+/// Other block sizes produce the same bits through all stages.
 #[test]
-fn the_block_size_is_not_heard() {
+fn the_output_does_not_depend_on_the_block_size() {
     let signal = melody(44_100, 2.0);
     let blocks = |size: usize| {
         let pipeline =
@@ -329,9 +332,9 @@ fn the_block_size_is_not_heard() {
     }
 }
 
-/// Whatever a host hands over, the output is finite and bounded, and the music after it is played.
+/// The output is finite and bounded for any input sample, and the audio after it is processed.
 #[test]
-fn any_sample_gives_numbers() {
+fn any_sample_produces_finite_output() {
     let clean = melody(44_100, 3.0);
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 4.0] {
         let mut signal = vec![clean.clone()];

@@ -56,13 +56,13 @@ impl<M: TransferModel> Transfer<M> {
         &self.model
     }
 
-    /// The model, to compute with.
+    /// The model, mutable.
     pub fn model_mut(&mut self) -> &mut M {
         &mut self.model
     }
 
-    /// The linear gain of what the model plays, [`crate::config::ModelConfig::makeup_db`]: less where less is left
-    /// to the model, none at strength 0.
+    /// The linear makeup gain: [`makeup_db`](crate::config::ModelConfig::makeup_db) times
+    /// `strength`, so 1 at strength 0.
     pub fn makeup(&self, settings: &Settings) -> f32 {
         10f32.powf(self.model.config().makeup_db * settings.strength / 20.0)
     }
@@ -80,18 +80,22 @@ impl<M: TransferModel> Transfer<M> {
     /// Latent -> image.
     ///
     /// # Errors
-    /// If a network fails or returns NaN or infinity, which would play as silence.
+    /// If a network fails or returns NaN or infinity.
     pub fn decode(&mut self, latent: &[f32]) -> Result<MelImage> {
         let image = self.model.decode(latent, self.dims)?;
+        // The vocoder would turn values that are not finite into silence.
         require_finite(&image.data)?;
         Ok(image)
     }
 
-    /// The clean latent of a window whose first frame since reset is `first_frame`.
+    /// The clean latent of a window. `first_frame` is its first frame since reset.
     ///
-    /// `strength` below 1 starts from the noised content, 0 is the content itself. Noise belongs to
-    /// places on the stream: overlapping windows see the same in their common columns, and where
-    /// they move by less than a column, nearly so.
+    /// A `strength` below 1 starts from the noised content; 0 returns the content. Noise depends on
+    /// the position in the stream: overlapping windows have equal noise in their common columns. If
+    /// the hop is shorter than a column, this holds approximately.
+    ///
+    /// # Errors
+    /// On cancellation, or if a network fails.
     pub fn denoise(
         &mut self,
         content: &[f32],
@@ -102,8 +106,7 @@ impl<M: TransferModel> Transfer<M> {
     ) -> Result<Vec<f32>> {
         let dims @ [height, width, channels] = self.dims;
         let schedule = self.diffusion.schedule();
-        // A schedule shorter than the wish has that many steps; a short latency has no time for
-        // more than a few.
+        // The schedule's length and the latency mode limit the number of steps.
         let steps = settings.steps.min(schedule.len()).min(self.steps_max);
         let strength = settings.strength;
         let sampler = DdimSampler::from_strength(schedule, self.prediction, steps, strength)?;

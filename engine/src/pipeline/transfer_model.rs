@@ -1,4 +1,4 @@
-//! The networks as the pipeline sees them.
+//! The pipeline's interface to the networks of a model.
 
 use crate::config::ModelConfig;
 use crate::diffusion::guidance;
@@ -10,10 +10,10 @@ use crate::{Error, Result};
 
 /// The networks of a model on any device. Latents are standardised, row-major `(H, W, C)`.
 pub trait TransferModel: Send {
-    /// What the model was built from.
+    /// The config of the model.
     fn config(&self) -> &ModelConfig;
 
-    /// The latency mode that the model plays in.
+    /// The latency mode of the windows.
     fn mode(&self) -> LatencyMode {
         LatencyMode::Quality
     }
@@ -48,8 +48,8 @@ pub trait TransferModel: Send {
         conditionings: &[Conditioning],
     ) -> Result<Vec<Vec<f32>>>;
 
-    /// The prediction with classifier-free guidance towards the style of `conditioning`. At a scale
-    /// of 1 the denoiser runs once, otherwise with the style and without it.
+    /// The prediction with classifier-free guidance towards the style of `conditioning`. At scale 1
+    /// the denoiser runs once, otherwise with and without the style.
     ///
     /// # Errors
     /// As [`TransferModel::denoise`].
@@ -103,11 +103,11 @@ impl<M: TransferModel + ?Sized> TransferModel for Box<M> {
     }
 }
 
-/// Refuses NaN and infinity in the output of a network.
+/// Rejects NaN and infinity in the output of a network.
 pub(crate) fn require_finite(values: &[f32]) -> Result<()> {
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => {
-            Err(Error::Compute(format!("expected finite values of a network, found {value}")))
+            Err(Error::Compute(format!("expected finite values from a network, found {value}")))
         }
         None => Ok(()),
     }

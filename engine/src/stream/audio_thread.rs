@@ -1,4 +1,4 @@
-//! The audio thread's side of a stream: blocks in, blocks out, never late itself.
+//! The audio thread's half of a stream: blocks in, blocks out, without waiting.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// The largest piece of a block that is processed at once. Blocks have any length; the buffers of
-/// the audio thread have this one.
+/// The largest piece of a block that is processed at once, in samples. The audio thread's buffers
+/// have this length; a block can have any length.
 pub(super) const MAX_PIECE_SAMPLES: usize = 512;
-/// How often an offline render looks whether the worker is ready.
+/// How often an offline render polls the worker.
 const OFFLINE_POLL: Duration = Duration::from_micros(200);
 
-/// Opens a stream with a thread of its own to run `processor`. Allocates everything.
+/// Opens a stream with its own thread for `processor`. Allocates all memory.
 ///
 /// # Errors
-/// If the width is not 1 or 2, or the system gives no thread.
+/// As [`open_on`], or if the thread cannot be created.
 pub fn open(
     config: &StreamConfig,
     processor: Box<dyn WindowProcessor>,
@@ -42,10 +42,10 @@ pub fn open(
     open_on(&Arc::new(Pool::new(1)?), config, processor, settings)
 }
 
-/// Opens a stream whose `processor` runs on a pool, beside those of other streams.
+/// Opens a stream that shares the threads of a pool with other streams.
 ///
 /// # Errors
-/// If the width is not 1 or 2, or a setting is out of range.
+/// If the number of channels is not 1 or 2, or a setting is out of range.
 pub fn open_on(
     pool: &Arc<Pool>,
     config: &StreamConfig,
@@ -91,7 +91,7 @@ pub fn open_on(
     Ok((audio, work))
 }
 
-/// The half of a stream that lives on the audio thread.
+/// The half of a stream that runs on the audio thread.
 ///
 /// ```text
 /// block -> pieces -> clean -> input gain -> Windower ----> worker
@@ -101,11 +101,11 @@ pub fn open_on(
 /// block <- clean <- bypass <- output gain
 /// ```
 ///
-/// This is the one place that cuts blocks into pieces and the one place that cleans samples: all
-/// behind it has buffers for [`MAX_PIECE_SAMPLES`] and finite samples of bounded size.
+/// Only this type splits blocks into pieces and cleans samples. The later stages have buffers for
+/// one piece and receive finite samples of bounded size.
 ///
-/// [`AudioThread::process`] never allocates, frees, locks, fails or waits, except that it waits for
-/// the worker where [`AudioThread::set_offline`] allows it.
+/// [`AudioThread::process`] never allocates, frees, locks, fails or waits. It waits for the worker
+/// only after [`AudioThread::set_offline`].
 #[derive(Debug)]
 pub struct AudioThread {
     windower: Windower,
@@ -133,13 +133,13 @@ impl AudioThread {
         self.latency
     }
 
-    /// The input sample that the next output sample belongs to, in samples since reset; negative
-    /// while the latency passes.
+    /// The input position of the next output sample, in samples since reset. Negative during the
+    /// initial latency.
     pub fn position(&self) -> i64 {
         self.overlap_add.position()
     }
 
-    /// Counters, first error and timings; may be kept by an editor.
+    /// Counters, first error and timings. An editor may keep them.
     pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
     }
@@ -154,22 +154,22 @@ impl AudioThread {
         std::mem::take(&mut self.peaks)
     }
 
-    /// Whether `process` may wait for the worker. Then no window is late, and the output depends on
-    /// the input alone.
+    /// Sets whether `process` may wait for the worker. Then no window is late, and the output
+    /// depends only on the input.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
         self.windower.set_waited_for(offline);
     }
 
-    /// Settings for the windows that are completed from now on, and the mix for the samples that
-    /// are played from now on. The caller has validated them.
+    /// Sets the settings of the windows completed from now on, and the mix of the next output
+    /// samples. The caller has validated them.
     pub fn set_settings(&mut self, settings: &Settings) {
         self.windower.set_settings(settings);
         self.overlap_add.set_mix(settings.mix);
     }
 
-    /// Gains and bypass from the next sample on: with a ramp, or at once where that is the first
-    /// sample of a stream.
+    /// Sets gains and bypass from the next sample on. They change with a ramp, or immediately at
+    /// the first sample of a stream.
     pub fn set_controls(&mut self, controls: &Controls) {
         self.input_gain.set(controls.input_gain);
         self.output_gain.set(controls.output_gain);
@@ -181,19 +181,19 @@ impl AudioThread {
         }
     }
 
-    /// A new stream begins with the next block (transport jump, host reset).
+    /// Starts a new stream with the next block (transport jump, host reset).
     pub fn reset(&mut self) {
         self.epoch += 1;
         self.status.epoch.store(self.epoch, Release);
-        self.status.playing.store(0, Relaxed);
+        self.status.output_position.store(0, Relaxed);
         let windower = &mut self.windower;
-        self.overlap_add.reset(|job| windower.take_home(job));
+        self.overlap_add.reset(|job| windower.recycle(job));
         self.windower.reset(self.epoch);
         self.bypass.reset();
     }
 
-    /// Replaces one block, channels x samples of any number, by the output of `latency_samples`
-    /// ago. The sidechain may have fewer channels or samples than the block: the rest is silence.
+    /// Replaces one block (channels x samples of any number) by the output, `latency_samples` late.
+    /// Missing channels or samples of the sidechain are silent.
     pub fn process(&mut self, io: &mut [&mut [f32]], sidechain: &[&[f32]]) {
         let len = io.iter().map(|channel| channel.len()).min().unwrap_or(0);
         for piece in pieces(len) {
@@ -206,8 +206,8 @@ impl AudioThread {
         }
     }
 
-    /// The same for `len` samples of an input that stays as it is. `sink` receives the output piece
-    /// by piece, channels x samples.
+    /// Like [`Self::process`], for `len` samples of a separate input. `sink` receives the output in
+    /// pieces, channels x samples.
     pub(super) fn process_into(
         &mut self,
         len: usize,
@@ -223,7 +223,7 @@ impl AudioThread {
         }
     }
 
-    /// From `main` and `sidechain` to `output`.
+    /// Processes one piece from `main` and `sidechain` into `output`.
     fn process_piece(&mut self, len: usize) {
         raise(&mut self.peaks.input, &self.main);
         raise(&mut self.peaks.sidechain, &self.sidechain);
@@ -237,47 +237,46 @@ impl AudioThread {
         raise(&mut self.peaks.output, &self.output);
     }
 
-    /// Sends windows to the worker and joins what has returned.
+    /// Sends complete windows to the worker and joins the results.
     fn render_piece(&mut self, len: usize) {
         self.overlap_add.write(&self.main);
         self.windower.push(&self.main, &self.sidechain);
         self.collect();
         let end = self.overlap_add.position() + len as i64;
-        while self.offline && self.overlap_add.awaits(end) && self.work_is_under_way() {
+        while self.offline && self.overlap_add.needs_results(end) && self.is_worker_busy() {
             std::thread::sleep(OFFLINE_POLL);
             self.collect();
         }
         self.output.iter_mut().for_each(|piece| piece.resize(len, 0.0));
         let windower = &mut self.windower;
-        self.overlap_add.render(&mut self.output, |job| windower.take_home(job));
-        self.status.playing.store(self.overlap_add.position().max(0) as u64, Relaxed);
+        self.overlap_add.render(&mut self.output, |job| windower.recycle(job));
+        self.status.output_position.store(self.overlap_add.position().max(0) as u64, Relaxed);
     }
 
-    /// Whether waiting makes sense: something is with a living worker.
-    fn work_is_under_way(&self) -> bool {
-        self.windower.away() > 0 && self.status.worker_alive.load(Acquire)
+    /// Whether waiting can succeed: a running worker has jobs.
+    fn is_worker_busy(&self) -> bool {
+        self.windower.in_flight() > 0 && self.status.worker_alive.load(Acquire)
     }
 
-    /// Takes everything that came back.
+    /// Receives all results of the worker.
     fn collect(&mut self) {
         while let Ok(job) = self.results.pop() {
             self.windower.returned();
             let spent =
                 if job.epoch == self.epoch { self.overlap_add.accept(job) } else { Some(job) };
             if let Some(job) = spent {
-                self.windower.take_home(job);
+                self.windower.recycle(job);
             }
         }
     }
 }
 
-/// Cuts a block of `len` samples.
+/// The pieces of a block of `len` samples.
 fn pieces(len: usize) -> impl Iterator<Item = Range<usize>> {
     (0..len).step_by(MAX_PIECE_SAMPLES).map(move |start| start..len.min(start + MAX_PIECE_SAMPLES))
 }
 
-/// Copies one piece of a block, cleaned, within the capacity of `into`. What the block lacks is
-/// silence.
+/// Copies one piece of a block, cleaned, within the capacity of `into`. Missing samples are silent.
 fn read<C: AsRef<[f32]>>(into: &mut [Vec<f32>], block: &[C], piece: &Range<usize>) {
     for (c, into) in into.iter_mut().enumerate() {
         let channel = block.get(c).map_or(&[][..], C::as_ref);

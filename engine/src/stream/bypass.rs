@@ -1,13 +1,13 @@
-//! The bypass: the input of the stream, delayed by the latency, in the place of the output.
+//! The bypass: replaces the output by the input, delayed by the latency.
 
 use super::delay_line::DelayLine;
 use super::ramp::Ramp;
 
 /// Fades between the output and the delayed input.
 ///
-/// Its delay line holds the input before the input gain. The dry signal of
-/// [`super::overlap_add::OverlapAdd`] is delayed after that gain, which may change at any sample, so
-/// neither line can be derived from the other.
+/// Its delay line contains the input before the input gain. The dry signal of
+/// [`super::overlap_add::OverlapAdd`] is delayed after that gain. The gain may change at any
+/// sample, so neither line can be derived from the other.
 #[derive(Debug)]
 pub(super) struct Bypass {
     input: DelayLine,
@@ -17,7 +17,7 @@ pub(super) struct Bypass {
 }
 
 impl Bypass {
-    /// Room for the latency and a piece of at most `max_piece` samples. The bypass is off.
+    /// A bypass for `latency` and pieces of at most `max_piece` samples, switched off.
     pub fn new(channels: usize, latency: u64, max_piece: usize, sample_rate_hz: f32) -> Self {
         Self {
             input: DelayLine::new(channels, latency as usize + max_piece),
@@ -26,7 +26,7 @@ impl Bypass {
         }
     }
 
-    /// Forgets the input.
+    /// Clears the delay line.
     pub fn reset(&mut self) {
         self.input.reset();
     }

@@ -1,19 +1,19 @@
-//! What a stream is opened with.
+//! Parameters of a new stream.
 
 use super::grid::Grid;
 use super::latency::latency_samples;
 
-/// What a stream is opened with.
+/// Parameters of a new stream.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
-    /// Where windows lie.
+    /// The positions of the windows.
     pub grid: Grid,
     /// Channels of the main signal, 1 or 2.
     pub channels: usize,
-    /// Whether a sidechain (of equally many channels) is collected too.
+    /// Whether the stream has a sidechain, with the same number of channels.
     pub sidechain: bool,
-    /// What the worker may take for a window, in host samples; part of the latency. 0 where the
-    /// caller always waits.
+    /// Time for the computation of a window, in host samples. Part of the latency. 0 if the caller
+    /// always waits.
     pub deadline_samples: u64,
 }
 
@@ -23,12 +23,12 @@ impl StreamConfig {
         latency_samples(&self.grid, self.deadline_samples)
     }
 
-    /// How many jobs travel: one collects for a hop, is computed for at most a deadline, waits
-    /// as long at most, plays for a hop and an overlap; three more bridge a worker that falls
-    /// behind.
+    /// Number of jobs in use. A job collects samples for a hop, is computed within a deadline and
+    /// waits at most as long. Its output lasts a hop and an overlap. Three more jobs cover a slow
+    /// worker.
     pub(super) fn jobs(&self) -> usize {
         let hop = self.grid.hop_samples();
-        let journey = 2 * hop + self.grid.fade_samples() + 2 * self.deadline_samples;
-        journey.div_ceil(hop) as usize + 3
+        let cycle = 2 * hop + self.grid.fade_samples() + 2 * self.deadline_samples;
+        cycle.div_ceil(hop) as usize + 3
     }
 }

@@ -1,4 +1,4 @@
-//! What the audio thread applies to samples, apart from the windows' settings.
+//! Controls that the audio thread applies to samples. Settings of windows are separate.
 
 /// Gains and bypass of a stream. Changes take effect with a short ramp.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,19 +1,19 @@
-//! Crossfade of equal power whatever the correlation of the two signals.
+//! Crossfade with constant power at any correlation of the two signals.
 //!
-//! Weights `cos` and `sin` keep the power of uncorrelated signals and lift equal ones by 3 dB;
-//! linear weights keep equal ones and dip the others. Dividing `cos` and `sin` by `sqrt(1 + 2 rho
-//! cos sin)` is right for every `rho` in between: the sum's power is `cos^2 + sin^2 + 2 rho cos
-//! sin` times that of either.
+//! The weights `cos` and `sin` keep the power of uncorrelated signals, but raise equal signals by 3
+//! dB. Linear weights keep equal signals, but attenuate uncorrelated ones. The relative power of
+//! the sum is `cos^2 + sin^2 + 2 rho cos sin`. Dividing `cos` and `sin` by its root, `sqrt(1 + 2
+//! rho cos sin)`, is exact for every `rho`.
 
 use std::f32::consts::FRAC_PI_2;
 
-/// Below this the two signals cancel and no weight can help without lifting what does not cancel by
-/// more than 5 dB.
+/// Lowest correlation that the weights compensate. Below it, the two signals cancel. Compensation
+/// would amplify the remainder by more than 5 dB.
 const MIN_CORRELATION: f32 = -0.7;
 
-/// The correlation of two signals of equal shape (channels x samples), `-0.7..=1`, all channels
-/// together so that one weight serves them all and the stereo image stays. Two silent signals are
-/// equal (1); one of them silent: 0.
+/// The correlation of two signals of equal shape (channels x samples), -0.7 to 1. All channels
+/// share one value: one weight for all keeps the stereo image. The correlation is 1 for two silent
+/// signals, and 0 if only one is silent.
 pub fn correlation<'a>(pairs: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f32 {
     let (mut aa, mut bb, mut ab) = (0.0f64, 0.0f64, 0.0f64);
     for (a, b) in pairs.flat_map(|(a, b)| a.iter().zip(b)) {
@@ -31,8 +31,8 @@ pub fn correlation<'a>(pairs: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f
 
 /// One step of a crossfade: `gain * (a + (b - a) * blend)`.
 ///
-/// The same weights as `(cos a + sin b) / sqrt(1 + 2 rho cos sin)`, written so that two equal
-/// samples of equal signals come out bit for bit.
+/// The same weights as `(cos a + sin b) / sqrt(1 + 2 rho cos sin)`. In this form, equal samples of
+/// equal signals are returned bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weight {
     gain: f32,
@@ -48,7 +48,7 @@ impl Weight {
         Self { gain: ((1.0 + product) / (1.0 + rho * product)).sqrt(), blend: sin / (sin + cos) }
     }
 
-    /// The faded sample: `a` goes, `b` comes.
+    /// The sum: `a` fades out and `b` fades in.
     pub fn apply(self, a: f32, b: f32) -> f32 {
         self.gain * (a + (b - a) * self.blend)
     }
@@ -58,7 +58,7 @@ impl Weight {
 mod tests {
     use super::*;
 
-    /// Two noises of the wanted correlation.
+    /// Two noise signals of correlation `rho`.
     fn noises(rho: f32, len: usize) -> (Vec<f32>, Vec<f32>) {
         let mut state = 1u64;
         let mut white = || {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn power_is_level_at_every_correlation() {
+    fn power_is_constant_at_every_correlation() {
         let len = 1 << 18;
         for rho in [-0.5, 0.0, 0.3, 0.8, 1.0] {
             let (a, b) = noises(rho, len);

@@ -1,4 +1,4 @@
-//! The dry signal, kept until its wet counterpart is due.
+//! The delay line of the dry signal.
 
 /// A ring of the last samples of every channel, read by absolute position.
 #[derive(Debug)]
@@ -8,12 +8,13 @@ pub struct DelayLine {
 }
 
 impl DelayLine {
-    /// Remembers the last `capacity_samples` of each of `channels`.
+    /// Keeps the last `capacity_samples` of each of `channels`.
     pub fn new(channels: usize, capacity_samples: usize) -> Self {
         Self { channels: vec![vec![0.0; capacity_samples.max(1)]; channels], written: 0 }
     }
 
-    /// Forgets everything, without touching the memory: positions not yet written read as silence.
+    /// Empties the line without clearing its memory. Positions before the next sample read as
+    /// silence.
     pub fn reset(&mut self) {
         self.written = 0;
     }
@@ -30,7 +31,7 @@ impl DelayLine {
         self.written += len as u64;
     }
 
-    /// `len` samples from `position` on, in the two pieces in which the ring holds them.
+    /// `len` samples from `position` on, as two parts of the ring.
     pub fn slices(&self, channel: usize, position: u64, len: usize) -> (&[f32], &[f32]) {
         let ring = &self.channels[channel];
         let start = (position % ring.len() as u64) as usize;

@@ -1,25 +1,23 @@
-//! Where windows lie: exact positions of frames, windows and wet segments in host samples.
+//! The grid of windows: exact positions of frames, windows and wet segments in host samples.
 //!
-//! Model sample `m` sounds at host sample `m * host_rate / model_rate`; every position is that
-//! fraction of whole numbers, rounded once, never a sum of rounded steps. A day into the stream the
-//! grid is as exact as at its start.
+//! Model sample `m` is at host sample `m * host_rate / model_rate`. Every position is this fraction
+//! of integers, rounded once. Rounded steps are never summed, so positions do not drift.
 
 use std::ops::Range;
 
 use crate::config::ModelConfig;
 use crate::{Error, Result};
 
-/// Frames over which two windows are crossfaded, at most (186 ms at the default hop length).
+/// Maximum length of a crossfade between two windows, in frames (186 ms at the default hop length).
 const MAX_OVERLAP_FRAMES: usize = 8;
-/// Frames that a window computes beyond its last wet sample, at most: there the networks' padding
-/// and the vocoder's edges are heard.
+/// Maximum number of frames after a window's last wet sample. Padding in the networks and the
+/// vocoder's edges cause errors in them.
 const MAX_MARGIN_FRAMES: usize = 4;
 
-/// The windows' grid for one host rate.
+/// The grid of the windows at one host rate.
 ///
-/// Window `k` reads frames `k * hop_frames - lead_frames ..` and yields the host samples
-/// [`Grid::segment`]; two neighbours share [`Grid::overlap`]: of what both have computed, what lies
-/// nearest to the earlier one's end.
+/// Window `k` reads frames `k * hop_frames - lead_frames ..` and produces the host samples
+/// [`Grid::segment`]. Two neighbours share [`Grid::overlap`], near the end of the earlier window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     host_rate_hz: u32,
@@ -38,9 +36,9 @@ impl Grid {
     /// The grid of `config` at `host_rate_hz`; `resampler_samples` is the resampler's look-ahead in
     /// host samples.
     ///
-    /// Crossfades lie near the *end* of what two windows share, so a short hop has a short latency,
-    /// however long the window. For the same reason such a grid starts `lead_frames` before the
-    /// stream (in silence); with the default window that number is 0 and window `k` starts at model
+    /// Crossfades are near the *end* of the frames that two windows share. A short hop therefore
+    /// has a short latency at any window length. Such a grid starts `lead_frames` before the
+    /// stream, in silence. With the default window the lead is 0, and window `k` starts at model
     /// sample `k * hop`.
     ///
     /// # Errors
@@ -88,34 +86,34 @@ impl Grid {
         self.model_rate_hz
     }
 
-    /// Frames a window.
+    /// Frames per window.
     pub fn frames(&self) -> usize {
         self.frames as usize
     }
 
-    /// The first frame of window `k`; negative only where the grid leads into the stream.
+    /// The first frame of window `k`. Negative only before the start of the stream.
     pub fn first_frame(&self, k: u64) -> i64 {
         (k * self.hop_frames) as i64 - self.lead_frames as i64
     }
 
-    /// The model sample on which frame 0 of window `k` is centred.
+    /// The model sample at the centre of frame 0 of window `k`.
     pub fn first_model_sample(&self, k: u64) -> i64 {
         self.first_frame(k) * self.hop_length as i64
     }
 
-    /// How many model samples must exist before window `k` can be computed: its last frame reads
-    /// `n_fft / 2` beyond its centre.
+    /// The number of model samples that window `k` needs. Its last frame reads `n_fft / 2` beyond
+    /// its centre.
     pub fn model_samples(&self, k: u64) -> u64 {
         let last_centre = self.first_model_sample(k) + ((self.frames - 1) * self.hop_length) as i64;
         last_centre.max(0) as u64 + self.n_fft / 2
     }
 
-    /// How many host samples must have arrived before window `k` can be computed.
+    /// The number of host samples that window `k` needs before it can be computed.
     pub fn need(&self, k: u64) -> u64 {
         self.host_ceil(self.model_samples(k)) + self.resampler_samples
     }
 
-    /// The host samples that window `k` yields.
+    /// The host samples that window `k` produces.
     pub fn segment(&self, k: u64) -> Range<u64> {
         let start = if k == 0 {
             0
@@ -133,44 +131,44 @@ impl Grid {
         }
     }
 
-    /// The longest overlap in host samples; also the length of a fade that no overlap dictates.
+    /// The longest overlap in host samples. Also the length of fades outside overlaps.
     pub fn fade_samples(&self) -> u64 {
         self.host_ceil((self.fade_end_frames - self.fade_start_frames) * self.hop_length)
     }
 
-    /// How long a fade into window `k` takes that starts now: its overlap, or as much as any where
-    /// the window is late.
+    /// Length of a fade into window `k` from `now` on, in host samples. It is the window's overlap,
+    /// or [`Self::fade_samples`] if the window is late.
     pub fn fade_in_samples(&self, k: u64, now: u64) -> u64 {
         let overlap = self.overlap(k);
         if now <= overlap.start { overlap.end - overlap.start } else { self.fade_samples() }
     }
 
-    /// Host samples from one window to the next, rounded up.
+    /// Host samples between two windows, rounded up.
     pub fn hop_samples(&self) -> u64 {
         self.host_ceil(self.hop_frames * self.hop_length)
     }
 
-    /// The most new host samples that any window brings.
+    /// The largest number of new host samples of a window.
     pub fn max_input_samples(&self) -> usize {
         self.need(0).max(self.hop_samples() + 1) as usize
     }
 
-    /// The most host samples that any window yields.
+    /// The largest number of host samples that a window produces.
     pub fn max_segment_samples(&self) -> usize {
         let first = self.segment(0).end;
         let frames = self.hop_frames + self.fade_end_frames - self.fade_start_frames;
         first.max(self.host_ceil(frames * self.hop_length) + 1) as usize
     }
 
-    /// Host samples from a window's first wet sample to the last sample that it needs, at most over
-    /// all windows.
+    /// Host samples from a window's first wet sample to the last input sample that it needs. The
+    /// maximum over all windows.
     pub fn reach_samples(&self) -> u64 {
         let model = (self.frames - 1 - self.fade_start_frames) * self.hop_length + self.n_fft / 2;
         // ceil(a) - floor(b) exceeds ceil(a - b) by 1 at most.
         self.need(0).max(self.host_ceil(model) + 1 + self.resampler_samples)
     }
 
-    /// The host sample of a frame of the fade grid (counted with the lead), rounded down.
+    /// The host sample of a frame, counted with the lead and rounded down.
     fn frame_position(&self, frame: u64) -> u64 {
         let model = u128::from((frame - self.lead_frames) * self.hop_length);
         (model * u128::from(self.host_rate_hz) / u128::from(self.model_rate_hz)) as u64

@@ -1,4 +1,4 @@
-//! The stream's recent samples by absolute position: what a processor keeps of the windows before.
+//! Recent samples of a stream by absolute position, which a processor keeps between windows.
 
 /// The last samples of every channel.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ impl History {
         Self { channels: vec![Vec::new(); channels], start: 0 }
     }
 
-    /// Forgets everything; the next sample pushed has `position`.
+    /// Discards all samples. The next sample pushed has `position`.
     pub fn restart(&mut self, position: u64) {
         self.start = position;
         self.channels.iter_mut().for_each(Vec::clear);
@@ -36,12 +36,12 @@ impl History {
         }
     }
 
-    /// One channel's storage, to append to; every channel must get equally many samples.
+    /// The storage of one channel, for appending. All channels must receive equally many samples.
     pub fn channel_mut(&mut self, channel: usize) -> &mut Vec<f32> {
         &mut self.channels[channel]
     }
 
-    /// Lets go of what lies before `position`.
+    /// Discards the samples before `position`.
     pub fn forget_before(&mut self, position: u64) {
         let drop = position.min(self.end()).saturating_sub(self.start);
         for channel in &mut self.channels {
@@ -55,8 +55,8 @@ impl History {
         self.channels.iter().map(|channel| &channel[..]).collect()
     }
 
-    /// `out.len()` samples of a channel from `position` on; silence before the stream's start
-    /// (position 0). `None` where samples are asked that are gone, or have not come.
+    /// Writes a channel's samples from `position` on to `out`, with silence before position 0.
+    /// `None` if a sample is not kept, or not pushed yet.
     pub fn read(&self, channel: usize, position: i64, out: &mut [f32]) -> Option<()> {
         let silent = (-position).clamp(0, out.len() as i64) as usize;
         let (before, out) = out.split_at_mut(silent);

@@ -1,13 +1,13 @@
-//! How late the output is: one sum, asked by everybody who reports, compensates or tests latency.
+//! The latency of a stream, for reports, compensation and tests.
 
 use super::grid::Grid;
 
 /// The latency of a stream in host samples: constant for a grid and a deadline, exact to the
 /// sample.
 ///
-/// Wet sample `n` leaves with input sample `n + latency`: the last moment at which the first sample
-/// of *every* window's segment is still certain to have been computed `deadline_samples` after that
-/// window's input was complete.
+/// Wet sample `n` is output with input sample `n + latency`. Every window then has at least
+/// `deadline_samples` for its computation. This time is from its last input sample to its first
+/// output sample.
 pub fn latency_samples(grid: &Grid, deadline_samples: u64) -> u64 {
     grid.reach_samples() + deadline_samples
 }

@@ -1,5 +1,4 @@
-//! The same stream for files: latency removed, exactly as long as the input, every window waited
-//! for.
+//! The stream for files: no latency, output as long as the input, no late windows.
 
 use std::sync::Arc;
 
@@ -16,14 +15,14 @@ use crate::{Error, Result};
 /// Samples of a block in [`render`], which reports progress after each.
 const BLOCK_SAMPLES: usize = 4096;
 
-/// What a render did.
+/// The result of a render.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Samples rendered, each channel.
     pub samples: u64,
-    /// Windows wet, late (never, offline) and failed.
+    /// Numbers of wet, late (0 offline) and failed windows.
     pub stats: Stats,
-    /// The first failure as a sentence; the windows that failed are dry in the output.
+    /// The first failure as a sentence. Failed windows are dry in the output.
     pub first_error: Option<String>,
     /// Time per stage, summed over all windows.
     pub timings: Timings,
@@ -32,19 +31,19 @@ pub struct Report {
 /// A stream that waits for its worker. Memory does not grow with the length of the input.
 #[derive(Debug)]
 pub struct OfflineStream {
-    // The worker goes last: jobs of the audio half may still be with it.
+    // Dropped last: the worker may still have jobs of the audio half.
     audio: AudioThread,
     worker: Work,
     status: Arc<StreamStatus>,
     channels: usize,
-    /// Output samples that are still latency.
+    /// Output samples to discard as latency.
     to_drop: u64,
     pushed: u64,
     delivered: u64,
 }
 
 impl OfflineStream {
-    /// Opens the stream; the deadline is 0, and there is no sidechain.
+    /// Opens a stream without a sidechain. The deadline is 0.
     pub fn new(
         grid: Grid,
         channels: usize,
@@ -54,7 +53,7 @@ impl OfflineStream {
         Self::open(grid, channels, false, processor, settings)
     }
 
-    /// Opens a stream with a sidechain of as many channels.
+    /// Opens a stream with a sidechain, with the same number of channels.
     pub fn with_sidechain(
         grid: Grid,
         channels: usize,
@@ -79,7 +78,8 @@ impl OfflineStream {
         Ok(Self { audio, worker, status, channels, to_drop, pushed: 0, delivered: 0 })
     }
 
-    /// Takes one block (channels x samples of any number) and appends what is ready to `output`.
+    /// Processes one block (channels x samples of any number). Appends the available output to
+    /// `output`.
     ///
     /// # Errors
     /// If the block's shape is not the stream's.
@@ -87,7 +87,7 @@ impl OfflineStream {
         self.push_with_sidechain(block, &[], output)
     }
 
-    /// The same with what the sidechain plays meanwhile; where it is shorter, it is silent.
+    /// Like [`Self::push`], with a sidechain. Its missing samples are silent.
     ///
     /// # Errors
     /// If the block's shape is not the stream's.
@@ -103,10 +103,9 @@ impl OfflineStream {
         Ok(())
     }
 
-    /// Brings out the rest, so that the output is exactly as long as the input, and closes the
-    /// stream.
+    /// Appends the remaining output, up to the input's length, and closes the stream.
     pub fn finish(mut self, output: &mut [Vec<f32>]) -> Result<Report> {
-        // Silence brings out the last windows.
+        // Silence completes the last windows.
         let missing = self.pushed - self.delivered;
         if missing > 0 {
             let len = usize::try_from(missing + self.to_drop).unwrap_or(usize::MAX);
@@ -131,7 +130,7 @@ impl OfflineStream {
         self.delivered
     }
 
-    /// Processes `len` samples and appends what is not latency any more to `output`.
+    /// Processes `len` samples and appends the result, without the latency, to `output`.
     fn process(
         &mut self,
         len: usize,
@@ -155,7 +154,7 @@ impl OfflineStream {
 /// Samples of each channel of a block.
 ///
 /// # Errors
-/// If it has not `channels` channels of equal length.
+/// If it does not have `channels` channels of equal length.
 pub(super) fn block_len(block: &[&[f32]], channels: usize) -> Result<usize> {
     let len = block.first().map_or(0, |channel| channel.len());
     if block.len() != channels || block.iter().any(|channel| channel.len() != len) {
@@ -166,11 +165,12 @@ pub(super) fn block_len(block: &[&[f32]], channels: usize) -> Result<usize> {
     Ok(len)
 }
 
-/// Renders a whole signal, channels x samples; `progress` hears of the samples delivered so far.
+/// Renders a whole signal, channels x samples. `progress` receives the number of samples delivered
+/// so far.
 ///
 /// # Errors
-/// If the signal's or the settings' shape is not usable. Windows that fail play dry and are told in
-/// the [`Report`].
+/// If the shape of the signal or a setting is invalid. Failed windows are dry, and the [`Report`]
+/// counts them.
 pub fn render(
     grid: Grid,
     signal: &[Vec<f32>],

@@ -1,5 +1,4 @@
-//! Audio thread, second half: plays wet segments where they belong and the delayed dry signal
-//! everywhere else.
+//! Output stage of the audio thread: places wet segments, and the delayed dry signal elsewhere.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,10 +10,10 @@ use super::grid::Grid;
 use super::shared::StreamStatus;
 use super::window_job::{Outcome, WindowJob};
 
-/// How long a change of the mix takes.
+/// Duration of a change of the mix.
 const MIX_RAMP_MS: f32 = 20.0;
 
-/// What is heard.
+/// A source of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     /// The delayed input.
@@ -32,26 +31,26 @@ struct Fade {
     rho: f32,
 }
 
-/// Joins wet segments, the delayed dry signal and the mix. Nothing here allocates, locks or waits.
+/// Combines wet segments, the delayed dry signal and the mix. Does not allocate, lock or wait.
 ///
-/// All decisions are made at absolute positions: where a segment starts, where an overlap starts,
-/// where a fade ends. So the output does not depend on how the host cuts its blocks. Only a window
-/// that comes late is faded in where it comes.
+/// All decisions depend on absolute positions: starts of segments, starts of overlaps, ends of
+/// fades. So the output does not depend on the host's block sizes. Only a late window fades in at
+/// the position of its arrival.
 #[derive(Debug)]
 pub(super) struct OverlapAdd {
     grid: Grid,
     status: Arc<StreamStatus>,
     latency: u64,
     dry: DelayLine,
-    /// The host position that is played next; negative while the latency passes.
+    /// The host position of the next output sample. Negative during the initial latency.
     position: i64,
-    /// Wet segments in hand, in order.
+    /// Wet segments, in order.
     ready: Vec<WindowJob>,
     source: Source,
     fade: Option<Fade>,
-    /// Windows before this one have been answered, one way or another.
-    answered: u64,
-    /// Windows before this one have started in the output.
+    /// The worker has returned the windows before this one, with any outcome.
+    returned: u64,
+    /// The segments before this one have started in the output.
     due: u64,
     mix: f32,
     mix_target: f32,
@@ -61,7 +60,7 @@ pub(super) struct OverlapAdd {
 }
 
 impl OverlapAdd {
-    /// An overlap_add whose output is `latency` host samples late, with room for `jobs` segments.
+    /// Output delayed by `latency` host samples, with space for `jobs` segments.
     pub fn new(
         grid: Grid,
         channels: usize,
@@ -78,7 +77,7 @@ impl OverlapAdd {
             ready: Vec::with_capacity(jobs),
             source: Source::Dry,
             fade: None,
-            answered: 0,
+            returned: 0,
             due: 0,
             mix: 1.0,
             mix_target: 1.0,
@@ -89,8 +88,8 @@ impl OverlapAdd {
         }
     }
 
-    /// 0 (delayed dry) to 1 (wet); reached by a short ramp, or at once while nothing has been heard
-    /// yet.
+    /// Sets the mix, 0 (delayed dry) to 1 (wet). It changes with a short ramp, or immediately
+    /// before the first output sample.
     pub fn set_mix(&mut self, mix: f32) {
         self.mix_target = mix;
         if self.is_fresh() {
@@ -98,13 +97,13 @@ impl OverlapAdd {
         }
     }
 
-    /// A new stream begins.
-    pub fn reset(&mut self, mut home: impl FnMut(WindowJob)) {
-        self.ready.drain(..).for_each(&mut home);
+    /// Starts a new stream. `recycle` receives the unused segments.
+    pub fn reset(&mut self, mut recycle: impl FnMut(WindowJob)) {
+        self.ready.drain(..).for_each(&mut recycle);
         self.dry.reset();
         self.position = -(self.latency as i64);
         (self.source, self.fade) = (Source::Dry, None);
-        (self.answered, self.due) = (0, 0);
+        (self.returned, self.due) = (0, 0);
         self.mix = self.mix_target;
     }
 
@@ -113,19 +112,19 @@ impl OverlapAdd {
         self.position == -(self.latency as i64)
     }
 
-    /// The host position that is played next.
+    /// The host position of the next output sample.
     pub fn position(&self) -> i64 {
         self.position
     }
 
-    /// Whether playing up to `end` needs an answer that has not come.
-    pub fn awaits(&self, end: i64) -> bool {
-        (self.grid.segment(self.answered).start as i64) < end
+    /// Whether the output up to `end` needs a window that the worker has not returned.
+    pub fn needs_results(&self, end: i64) -> bool {
+        (self.grid.segment(self.returned).start as i64) < end
     }
 
-    /// Takes a job that came back; gives it back if there is nothing in it to play.
+    /// Accepts a returned job. Returns it if it contains no wet audio.
     pub fn accept(&mut self, job: WindowJob) -> Option<WindowJob> {
-        self.answered = job.input.index + 1;
+        self.returned = job.input.index + 1;
         if job.outcome == Outcome::Wet {
             self.ready.push(job);
             return None;
@@ -133,45 +132,45 @@ impl OverlapAdd {
         Some(job)
     }
 
-    /// Takes one input block of at most [`MAX_PIECE_SAMPLES`] into the delay line. Comes before
+    /// Appends one input block of at most [`MAX_PIECE_SAMPLES`] to the delay line. Must precede
     /// [`Self::render`].
     pub fn write(&mut self, block: &[Vec<f32>]) {
         self.dry.write(block);
     }
 
-    /// Writes as many samples as the last input block had to every channel of `out`; segments that
-    /// have been played go `home`.
-    pub fn render(&mut self, out: &mut [Vec<f32>], mut home: impl FnMut(WindowJob)) {
+    /// Writes the output for the last input block to every channel of `out`. `recycle` receives
+    /// finished segments.
+    pub fn render(&mut self, out: &mut [Vec<f32>], mut recycle: impl FnMut(WindowJob)) {
         let len = out.first().map_or(0, Vec::len);
         let mut done = 0;
         while done < len {
-            let boundary = self.advance(&mut home);
+            let boundary = self.advance(&mut recycle);
             let run =
                 (len - done).min(usize::try_from(boundary - self.position).unwrap_or(usize::MAX));
             self.ramp_mix(run);
             for (c, channel) in out.iter_mut().enumerate() {
-                self.play(c, &mut channel[done..done + run]);
+                self.render_channel(c, &mut channel[done..done + run]);
             }
             self.position += run as i64;
             done += run;
         }
     }
 
-    /// Makes the decisions of this position and returns the position of the next ones.
-    fn advance(&mut self, home: &mut impl FnMut(WindowJob)) -> i64 {
+    /// Applies the decisions at this position. Returns the position of the next ones.
+    fn advance(&mut self, recycle: &mut impl FnMut(WindowJob)) -> i64 {
         let Ok(now) = u64::try_from(self.position) else { return 0 };
         if let Some(fade) = self.fade.filter(|fade| now >= fade.start + fade.len) {
             (self.source, self.fade) = (fade.to, None);
         }
         while now >= self.grid.segment(self.due).start {
-            if self.answered <= self.due {
+            if self.returned <= self.due {
                 self.status.late.fetch_add(1, Relaxed);
             }
             self.due += 1;
         }
         if self.fade.is_none() {
-            self.release(now, home);
-            self.choose(now);
+            self.release(now, recycle);
+            self.start_due_fade(now);
         }
         let due = self.grid.segment(self.due).start;
         let next = match (self.fade, self.source) {
@@ -182,12 +181,12 @@ impl OverlapAdd {
         next.min(due) as i64
     }
 
-    /// Sends home the segments that cannot be heard any more.
-    fn release(&mut self, now: u64, home: &mut impl FnMut(WindowJob)) {
+    /// Recycles the segments that the output no longer needs.
+    fn release(&mut self, now: u64, recycle: &mut impl FnMut(WindowJob)) {
         while let Some(first) = self.ready.first() {
             let k = first.input.index;
             let spent = match self.source {
-                Source::Wet(playing) => k < playing,
+                Source::Wet(current) => k < current,
                 Source::Dry => {
                     now + self.grid.fade_in_samples(k, now) > self.grid.segment(k + 1).start
                 }
@@ -195,12 +194,12 @@ impl OverlapAdd {
             if !spent {
                 break;
             }
-            home(self.ready.remove(0));
+            recycle(self.ready.remove(0));
         }
     }
 
-    /// Starts a fade where one is due.
-    fn choose(&mut self, now: u64) {
+    /// Starts a fade if one is due.
+    fn start_due_fade(&mut self, now: u64) {
         match self.source {
             Source::Wet(k) => {
                 let overlap = self.grid.overlap(k + 1);
@@ -231,8 +230,8 @@ impl OverlapAdd {
         }
     }
 
-    /// The correlation of window `k` with the dry signal over a fade. Some thousand products on the
-    /// audio thread, but only where a window is missing.
+    /// The correlation of window `k` with the dry signal over a fade. Needs some thousand products
+    /// on the audio thread, but only at missing windows.
     fn dry_correlation(&self, k: u64, start: u64, len: u64) -> f32 {
         let Some(job) = self.ready.iter().find(|job| job.input.index == k) else {
             return 0.0;
@@ -254,8 +253,8 @@ impl OverlapAdd {
         }
     }
 
-    /// One channel from the current position on, up to the next decision at most.
-    fn play(&mut self, channel: usize, out: &mut [f32]) {
+    /// Renders one channel from the current position on, at most to the next decision.
+    fn render_channel(&mut self, channel: usize, out: &mut [f32]) {
         let run = out.len();
         let mut dry_piece = std::mem::take(&mut self.dry_piece);
         let dry = &mut dry_piece[..run];
@@ -277,7 +276,7 @@ impl OverlapAdd {
         self.dry_piece = dry_piece;
     }
 
-    /// The next `run` samples of a source; `None` for the dry one.
+    /// The next `run` samples of a source. `None` for the dry signal.
     fn samples(&self, source: Source, channel: usize, run: usize) -> Option<&[f32]> {
         let Source::Wet(k) = source else { return None };
         let job = self.ready.iter().find(|job| job.input.index == k)?;

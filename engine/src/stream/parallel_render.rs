@@ -1,10 +1,10 @@
-//! A file on several threads: streams side by side, each of which computes some spans of windows
-//! and passes over the others'.
+//! File rendering on several threads. Parallel streams each compute some spans of windows and skip
+//! the others.
 //!
-//! Every stream takes all samples in, so its level, its sidechain and its grid are those of one
-//! stream alone; and windows know nothing of each other but where they are crossfaded. So what a
-//! stream plays inside of its own spans is, to the bit, what one stream alone plays, and the output
-//! does not depend on how many there are.
+//! Every stream receives all samples, so its level, its sidechain and its grid equal those of a
+//! single stream. Windows are independent except for their crossfades. Within its own spans, a
+//! stream's output therefore equals that of a single stream, to the bit. The output does not depend
+//! on the number of streams. See `docs/decisions/034-parallel-spans.md`.
 
 use std::ops::Range;
 use std::thread;
@@ -20,42 +20,41 @@ use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// Windows of a span, at most. Each span costs a window more, which is computed for the crossfade
-/// into the span.
+/// Maximum number of windows in a span. Each span needs an additional window for the crossfade into
+/// it.
 const SPAN_WINDOWS_MAX: u64 = 12;
-/// With one, every stream would compute every window.
+/// Minimum number of windows in a span. With 1, two streams would compute every window.
 const SPAN_WINDOWS_MIN: u64 = 2;
-/// Samples after which a stream drops what it has delivered outside of its spans, and reports its
-/// progress.
+/// A stream discards its output outside its spans, and reports progress, after this many samples.
 const KEEP_EVERY_SAMPLES: usize = 1 << 16;
 
-/// Which windows belong to which stream.
+/// The assignment of windows to streams.
 #[derive(Clone, Debug)]
 struct Spans {
     grid: Grid,
-    /// Windows of a span.
+    /// Windows per span.
     windows: u64,
     streams: u64,
 }
 
 impl Spans {
-    /// The stream that plays window `k`.
+    /// The stream that outputs window `k`.
     fn owner(&self, k: u64) -> u64 {
         k / self.windows % self.streams
     }
 
-    /// The host sample at which a span begins: where its first window is faded in.
+    /// The first host sample of a span: the start of its first window's fade-in.
     fn start(&self, span: u64) -> u64 {
         self.grid.segment(span * self.windows).start
     }
 
-    /// The spans of a stretch of the output, with their streams.
-    fn parts(&self, stretch: Range<u64>) -> Vec<(u64, Range<u64>)> {
-        let (mut parts, mut at) = (Vec::new(), stretch.start);
-        // At or before the right one: a hop is rounded up, and fades lie behind the hops.
+    /// The spans within a range of the output, with their streams.
+    fn parts(&self, range: Range<u64>) -> Vec<(u64, Range<u64>)> {
+        let (mut parts, mut at) = (Vec::new(), range.start);
+        // Not after the first span: a hop is rounded up, and fades follow the hops.
         let mut span = (at / (self.windows * self.grid.hop_samples())).saturating_sub(1);
-        while at < stretch.end {
-            let end = self.start(span + 1).min(stretch.end);
+        while at < range.end {
+            let end = self.start(span + 1).min(range.end);
             if end > at {
                 parts.push((span % self.streams, at..end));
                 at = end;
@@ -66,7 +65,7 @@ impl Spans {
     }
 }
 
-/// A stream's processor: it computes the stream's own windows, and those that are faded out into
+/// The processor of one stream. It computes the stream's own windows, and those that fade into
 /// them.
 struct SpanProcessor {
     processor: Box<dyn WindowProcessor>,
@@ -99,20 +98,20 @@ impl WindowProcessor for SpanProcessor {
     }
 }
 
-/// What a stream delivers, and what of it is its own.
+/// The output of one stream.
 #[derive(Debug)]
 struct LaneOutput {
     number: u64,
-    /// What the stream has just delivered.
+    /// The stream's new output.
     delivered: Vec<Vec<f32>>,
-    /// Where that begins.
+    /// The position of its first sample.
     position: u64,
-    /// Samples of the stream's own spans, span after span.
+    /// Samples in the stream's own spans, span after span.
     own: Vec<Vec<f32>>,
 }
 
 impl LaneOutput {
-    /// Keeps the stream's own of what it has delivered.
+    /// Moves the samples in the stream's own spans from `delivered` to `own`.
     fn keep(&mut self, spans: &Spans) {
         let end = self.position + self.delivered.first().map_or(0, Vec::len) as u64;
         let parts = spans.parts(self.position..end);
@@ -127,7 +126,7 @@ impl LaneOutput {
     }
 }
 
-/// One of the streams.
+/// One stream and its output.
 #[derive(Debug)]
 struct Lane {
     stream: OfflineStream,
@@ -135,11 +134,11 @@ struct Lane {
 }
 
 impl Lane {
-    /// Takes samples in, the sidechain's beside them.
+    /// Processes samples with their sidechain.
     fn push(
         &mut self,
         main: &[Vec<f32>],
-        beside: &[Vec<f32>],
+        sidechain: &[Vec<f32>],
         spans: &Spans,
         watch: &Watch,
     ) -> Result<()> {
@@ -147,25 +146,25 @@ impl Lane {
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(KEEP_EVERY_SAMPLES) {
             let end = len.min(start + KEEP_EVERY_SAMPLES);
-            let [main, beside] = [main, beside].map(|channels| {
+            let [main, sidechain] = [main, sidechain].map(|channels| {
                 channels.iter().map(|channel| &channel[start..end]).collect::<Vec<_>>()
             });
-            self.stream.push_with_sidechain(&main, &beside, &mut self.output.delivered)?;
+            self.stream.push_with_sidechain(&main, &sidechain, &mut self.output.delivered)?;
             self.output.keep(spans);
             watch.pass(self.output.number, self.output.position)?;
         }
         Ok(())
     }
 
-    /// Takes the last samples in and brings out the rest.
+    /// Processes the last samples and closes the stream.
     fn finish(
         mut self,
         main: &[Vec<f32>],
-        beside: &[Vec<f32>],
+        sidechain: &[Vec<f32>],
         spans: &Spans,
         watch: &Watch,
     ) -> Result<(LaneOutput, Report)> {
-        self.push(main, beside, spans, watch)?;
+        self.push(main, sidechain, spans, watch)?;
         let report = self.stream.finish(&mut self.output.delivered)?;
         self.output.keep(spans);
         watch.pass(self.output.number, self.output.position)?;
@@ -173,26 +172,26 @@ impl Lane {
     }
 }
 
-/// [`OfflineStream`] on several threads: the same samples, later and in larger pieces.
+/// [`OfflineStream`] on several threads. The output has the same samples, but larger pieces and a
+/// longer delay.
 ///
-/// Memory does not grow with the length of the input: a span of every stream is kept at a time.
+/// Memory does not grow with the length of the input: one span per stream is kept.
 #[derive(Debug)]
 pub struct ParallelRender {
     spans: Spans,
     lanes: Vec<Lane>,
     channels: usize,
-    /// Input that no stream has been given yet.
+    /// Input that no stream has received yet.
     main: Vec<Vec<f32>>,
-    /// The sidechain's; no channels without one.
-    beside: Vec<Vec<f32>>,
+    /// The same for the sidechain. No channels without a sidechain.
+    sidechain: Vec<Vec<f32>>,
     delivered: u64,
     watch: Watch,
 }
 
 impl ParallelRender {
-    /// Opens a stream for each of the processors, which must all compute the same, with a sidechain
-    /// of as many channels if wanted. Where it is known how many samples will come, a short input
-    /// is divided as well.
+    /// Opens one stream per processor. All processors must compute the same. A sidechain has the
+    /// same number of channels. With `expected_samples`, a short input is also divided evenly.
     ///
     /// # Errors
     /// If there is no processor, or as [`OfflineStream::new`].
@@ -225,24 +224,25 @@ impl ParallelRender {
             lanes: processors.into_iter().enumerate().map(lane).collect::<Result<_>>()?,
             channels,
             main: vec![Vec::new(); channels],
-            beside: vec![Vec::new(); if sidechain { channels } else { 0 }],
+            sidechain: vec![Vec::new(); if sidechain { channels } else { 0 }],
             delivered: 0,
             watch: Watch::new(streams as usize, Cancel::default(), |_| ()),
             spans,
         })
     }
 
-    /// From now on `told` hears, on any thread, how many samples all streams have passed, and once
-    /// `cancel` is raised they stop and what is asked next ends with [`Error::Cancelled`].
-    pub fn watch(&mut self, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) {
-        self.watch = Watch::new(self.lanes.len(), cancel, told);
+    /// Sets progress and cancellation. `on_progress` receives, on any thread, the number of samples
+    /// that all streams have passed. After `cancel`, the streams stop, and the next call returns
+    /// [`Error::Cancelled`].
+    pub fn watch(&mut self, cancel: Cancel, on_progress: impl Fn(u64) + Send + Sync + 'static) {
+        self.watch = Watch::new(self.lanes.len(), cancel, on_progress);
     }
 
-    /// Takes one block (channels x samples of any number) and what the sidechain plays meanwhile,
-    /// silent where it is shorter, and appends what is ready to `output`.
+    /// Processes one block (channels x samples of any number) with its sidechain. Missing sidechain
+    /// samples are silent. Appends the available output to `output`.
     ///
     /// # Errors
-    /// If the block's shape is not the stream's, or the render is called off.
+    /// If the block's shape differs from the stream's, or the render is cancelled.
     pub fn push_with_sidechain(
         &mut self,
         block: &[&[f32]],
@@ -251,35 +251,35 @@ impl ParallelRender {
     ) -> Result<()> {
         let len = block_len(block, self.channels)?;
         self.main.iter_mut().zip(block).for_each(|(main, block)| main.extend_from_slice(block));
-        let waiting = self.main.first().map_or(0, Vec::len);
-        for (c, beside) in self.beside.iter_mut().enumerate() {
-            let played = sidechain.get(c).copied().unwrap_or(&[]);
-            beside.extend_from_slice(&played[..played.len().min(len)]);
-            beside.resize(waiting, 0.0);
+        let pending = self.main.first().map_or(0, Vec::len);
+        for (c, collected) in self.sidechain.iter_mut().enumerate() {
+            let new = sidechain.get(c).copied().unwrap_or(&[]);
+            collected.extend_from_slice(&new[..new.len().min(len)]);
+            collected.resize(pending, 0.0);
         }
-        // One span of every stream: all of them have as much to compute.
-        if waiting as u64 >= self.spans.grid.hop_samples() * self.spans.windows * self.spans.streams
+        // One span per stream is an equal share of work for each.
+        if pending as u64 >= self.spans.grid.hop_samples() * self.spans.windows * self.spans.streams
         {
             self.compute(output)?;
         }
         Ok(())
     }
 
-    /// Brings out the rest, so that the output is exactly as long as the input, and closes the
-    /// streams.
+    /// Appends the remaining output, up to the input's length, and closes the streams.
     ///
     /// # Errors
-    /// If a stream fails or the render is called off; windows that fail play dry and are told in
-    /// the [`Report`].
+    /// If a stream fails or the render is cancelled. Failed windows are dry, and the [`Report`]
+    /// counts them.
     pub fn finish(self, output: &mut [Vec<f32>]) -> Result<Report> {
-        let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
-        let done = parallel_render(self.lanes.into_iter(), |lane| {
-            lane.finish(main, beside, spans, watch)
+        let (main, sidechain, spans, watch) =
+            (&self.main, &self.sidechain, &self.spans, &self.watch);
+        let done = run_parallel(self.lanes.into_iter(), |lane| {
+            lane.finish(main, sidechain, spans, watch)
         })?;
-        let (mut harvests, reports): (Vec<LaneOutput>, Vec<Report>) = done.into_iter().unzip();
-        let mut own: Vec<_> = harvests.iter_mut().collect();
+        let (mut outputs, reports): (Vec<LaneOutput>, Vec<Report>) = done.into_iter().unzip();
+        let mut own: Vec<_> = outputs.iter_mut().collect();
         let samples = join(&mut own, spans, self.delivered, output);
-        Ok(Report { samples, ..together(&reports) })
+        Ok(Report { samples, ..sum_reports(&reports) })
     }
 
     /// Samples delivered so far, each channel.
@@ -287,49 +287,45 @@ impl ParallelRender {
         self.delivered
     }
 
-    /// Hands what waits to all streams at once.
+    /// Passes the collected input to all streams at once.
     fn compute(&mut self, output: &mut [Vec<f32>]) -> Result<()> {
-        let (main, beside, spans, watch) = (&self.main, &self.beside, &self.spans, &self.watch);
-        parallel_render(self.lanes.iter_mut(), |lane| lane.push(main, beside, spans, watch))?;
-        self.main.iter_mut().chain(&mut self.beside).for_each(Vec::clear);
+        let (main, sidechain, spans, watch) =
+            (&self.main, &self.sidechain, &self.spans, &self.watch);
+        run_parallel(self.lanes.iter_mut(), |lane| lane.push(main, sidechain, spans, watch))?;
+        self.main.iter_mut().chain(&mut self.sidechain).for_each(Vec::clear);
         let mut own: Vec<_> = self.lanes.iter_mut().map(|lane| &mut lane.output).collect();
         self.delivered = join(&mut own, &self.spans, self.delivered, output);
         Ok(())
     }
 }
 
-/// Runs `work` on every item, each on a thread of its own.
-fn parallel_render<T: Send, R: Send>(
+/// Runs `work` on every item, with one thread per item.
+fn run_parallel<T: Send, R: Send>(
     items: impl Iterator<Item = T>,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let work = &work;
     thread::scope(|scope| {
         let threads: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        let lost = |_| Err(Error::Compute("a thread of the render is lost".into()));
+        let lost = |_| Err(Error::Compute("a render thread panicked".into()));
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
     })
 }
 
-/// Appends what all streams have delivered, each in its own spans, and says up to where that is.
-fn join(
-    harvests: &mut [&mut LaneOutput],
-    spans: &Spans,
-    from: u64,
-    output: &mut [Vec<f32>],
-) -> u64 {
-    let to = harvests.iter().map(|output| output.position).min().unwrap_or(from);
+/// Appends the output up to the position that all streams have passed, and returns that position.
+fn join(outputs: &mut [&mut LaneOutput], spans: &Spans, from: u64, output: &mut [Vec<f32>]) -> u64 {
+    let to = outputs.iter().map(|output| output.position).min().unwrap_or(from);
     for (owner, part) in spans.parts(from..to) {
         let len = (part.end - part.start) as usize;
-        for (output, own) in output.iter_mut().zip(&mut harvests[owner as usize].own) {
+        for (output, own) in output.iter_mut().zip(&mut outputs[owner as usize].own) {
             output.extend(own.drain(..len));
         }
     }
     to
 }
 
-/// What all streams did. Windows that two of them computed count twice.
-fn together(reports: &[Report]) -> Report {
+/// The sum of the reports. Windows that two streams computed count twice.
+fn sum_reports(reports: &[Report]) -> Report {
     let (mut stats, mut timings) = (Stats::default(), Timings::default());
     for report in reports {
         stats.wet += report.stats.wet;

@@ -1,6 +1,6 @@
 //! Peak levels for meters.
 
-/// Largest magnitudes by channel; full scale is 1. Channels that do not exist have 0.
+/// Largest magnitudes by channel; full scale is 1. Missing channels have 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Peaks {
     /// The main input, before the input gain.

@@ -1,9 +1,8 @@
-//! The threads that compute, shared by many streams: a bounded number, and the most urgent window
-//! comes first.
+//! A pool of threads that computes the windows of many streams, the most urgent window first.
 //!
-//! An audio thread pushes a job into its stream's own ring, where the pool's threads look for
-//! it. It never touches the pool's lock, which only those take who compute, open or close, and it
-//! does not even wake a thread, which is a call of the system's: only an offline render does.
+//! An audio thread pushes a job into its stream's ring, and the pool's threads poll the rings. The
+//! audio thread does not use the pool's lock. It also wakes no thread, because that is a system
+//! call: only an offline render does. See `docs/decisions/022-polling-workers.md`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,11 +18,11 @@ use super::window_job::WindowJob;
 use crate::cancel::Cancel;
 use crate::{Error, Result};
 
-/// How often threads without work look for it while there are streams: little beside the time that
-/// a window may take.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How often idle threads poll while there are streams. Short compared with the deadline of a
+/// window.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// One stream's work: its windows are computed one after another, by whichever thread is free.
+/// One stream's windows. They are computed in order, by any free thread.
 pub(super) struct StreamQueue {
     pub runner: Runner,
     pub jobs: Consumer<WindowJob>,
@@ -31,9 +30,9 @@ pub(super) struct StreamQueue {
 }
 
 impl StreamQueue {
-    /// What is taken first has the least of it; none where there is no window. Offline renders wait
-    /// for those who cannot, and what is late already for what can still be in time: one late
-    /// window would make all others late.
+    /// Scheduling key: real-time before offline, on-time before late, then the earliest deadline.
+    /// `None` if no window is queued. On-time windows precede late ones, because one late window
+    /// would otherwise delay all others.
     fn urgency(&self, now: Instant) -> Option<(bool, bool, Instant)> {
         self.jobs.peek().ok().map(|job| (job.input.waited_for, job.due < now, job.due))
     }
@@ -41,8 +40,8 @@ impl StreamQueue {
     fn run_one(&mut self) {
         if let Ok(mut job) = self.jobs.pop() {
             self.runner.run(&mut job);
-            // There are as many places as jobs; a job that found none would be freed here,
-            // not there.
+            // The ring has a place for every job, so the push succeeds. Otherwise the job would be
+            // freed on this thread.
             let _ = self.results.push(job);
         }
     }
@@ -50,22 +49,21 @@ impl StreamQueue {
 
 struct Entry {
     id: u64,
-    /// None while a thread computes.
+    /// `None` while a thread computes.
     queue: Option<Box<StreamQueue>>,
 }
 
 #[derive(Default)]
 struct Scheduler {
     queues: Mutex<Vec<Entry>>,
-    /// A queue has come back from a thread.
+    /// Notified when a thread returns a queue.
     returned: Condvar,
     stop: AtomicBool,
     last_id: AtomicU64,
 }
 
 impl Scheduler {
-    /// The queue whose window is the most urgent: of those that can still be in time, the one that
-    /// is due first.
+    /// The queue with the most urgent window. See [`StreamQueue::urgency`].
     fn take(&self) -> Option<(u64, Box<StreamQueue>)> {
         let mut queues = self.queues.lock();
         let now = Instant::now();
@@ -90,7 +88,7 @@ impl Scheduler {
         self.queues.lock().is_empty()
     }
 
-    /// Takes a queue out for good, waiting until no thread has it.
+    /// Removes a queue, after a thread that uses it has returned it.
     fn close(&self, id: u64) -> Option<Box<StreamQueue>> {
         let mut queues = self.queues.lock();
         loop {
@@ -103,8 +101,8 @@ impl Scheduler {
     }
 }
 
-/// Threads that compute windows. Dropping it ends and joins them; streams that are still open get
-/// nothing more.
+/// Threads that compute windows. Dropping the pool ends and joins them. Open streams then receive
+/// no further results.
 pub struct Pool {
     scheduler: Arc<Scheduler>,
     threads: Vec<JoinHandle<()>>,
@@ -112,10 +110,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts `threads` threads, at least one.
+    /// Starts `threads` threads, at least 1.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If a thread cannot be created.
     pub fn new(threads: usize) -> Result<Self> {
         let scheduler = Arc::new(Scheduler::default());
         let mut pool = Self { scheduler, threads: Vec::new(), waker: Waker(Arc::new([])) };
@@ -124,9 +122,9 @@ impl Pool {
             let thread = thread::Builder::new()
                 .name("luthier worker".into())
                 .spawn(move || work(&scheduler));
-            pool.threads.push(
-                thread.map_err(|error| Error::Compute(format!("no worker thread: {error}")))?,
-            );
+            pool.threads.push(thread.map_err(|error| {
+                Error::Compute(format!("cannot create a worker thread: {error}"))
+            })?);
         }
         pool.waker = Waker(pool.threads.iter().map(|thread| thread.thread().clone()).collect());
         Ok(pool)
@@ -146,7 +144,7 @@ impl Pool {
         Work { pool: Arc::clone(self), id, cancel, status }
     }
 
-    /// What wakes the threads.
+    /// A handle that wakes the threads.
     pub(super) fn waker(&self) -> Waker {
         self.waker.clone()
     }
@@ -163,18 +161,18 @@ impl Drop for Pool {
     }
 }
 
-/// Wakes a pool's threads: a call of the system's, so not for audio threads that play in real time.
+/// Wakes a pool's threads. This is a system call: not for real-time audio threads.
 #[derive(Clone, Debug)]
 pub(super) struct Waker(Arc<[Thread]>);
 
 impl Waker {
-    /// Something has come.
+    /// Wakes all threads.
     pub fn wake(&self) {
         self.0.iter().for_each(Thread::unpark);
     }
 }
 
-/// A stream's work on a pool. Dropping it calls the work off.
+/// A stream's work on a pool. Dropping it cancels the work.
 pub struct Work {
     pool: Arc<Pool>,
     id: u64,
@@ -183,13 +181,13 @@ pub struct Work {
 }
 
 impl Work {
-    /// Counters, first error and timings; may be kept by an editor.
+    /// Counters, first error and timings. An editor may keep them.
     pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
     }
 
-    /// Calls the work off and waits until no thread is at it: as long as one stage of the processor
-    /// takes. It always waits to the end, because a host may unload our code right after.
+    /// Cancels the work and waits until no thread computes it, at most one stage of the processor.
+    /// It never stops waiting earlier, because a host may unload our code next.
     pub fn stop(&mut self) {
         self.cancel.cancel();
         drop(self.pool.scheduler.close(self.id));
@@ -216,9 +214,9 @@ fn work(scheduler: &Scheduler) {
                 queue.run_one();
                 scheduler.give_back(id, queue);
             }
-            // A wake-up since the last look makes both return at once: none is lost.
+            // A wake-up since the last poll ends both calls immediately, so none is lost.
             None if scheduler.is_empty() => thread::park(),
-            None => thread::park_timeout(LOOK_EVERY),
+            None => thread::park_timeout(POLL_INTERVAL),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! What the worker runs: a window of content in, a segment of wet audio out.
+//! The interface of a window processor: a window of content in, a segment of wet audio out.
 
 use super::window_job::{WindowInput, WindowOutput};
 use crate::Result;
 use crate::cancel::Cancel;
 
-/// Turns one window after another into wet audio. Holds whatever must go on from window to window.
+/// Turns windows into wet audio, in order. Keeps the state between windows.
 ///
-/// Windows come in order. Each brings the samples that are new since the one before; what it needs
-/// of older ones the processor has kept. Where [`WindowInput::first_sample`] is not the sample
-/// after the last window's last one, the stream was interrupted (the worker was too far behind, or
-/// the processor panicked and was reset), and processing starts afresh from there.
+/// Each window contains the samples after the previous window. The processor keeps older samples
+/// that it needs. An interruption is visible in [`WindowInput::first_sample`]: it does not follow
+/// the last sample. The worker was too slow, or the processor panicked and was reset. Processing
+/// then restarts at that sample.
 pub trait WindowProcessor: Send {
-    /// Takes the window's samples in and writes its wet segment to `out.wet`, which holds silence
-    /// of the right shape. Long work asks `cancel` between its stages.
+    /// Processes the window's samples and writes its wet segment to `out.wet`. That buffer contains
+    /// silence of the right shape. Long work checks `cancel` between its stages.
     ///
     /// # Errors
-    /// The window then plays dry. Its samples must have been taken in all the same.
+    /// The window's output is then dry. The processor must have received the samples nevertheless.
     fn process(
         &mut self,
         window: &WindowInput,
@@ -23,9 +23,9 @@ pub trait WindowProcessor: Send {
         cancel: &Cancel,
     ) -> Result<()>;
 
-    /// Takes the window's samples in without computing anything: its time is over. Must be fast.
+    /// Receives the samples of a late window without computing its output. Must be fast.
     fn skip(&mut self, window: &WindowInput);
 
-    /// Back to the state after construction: the next window is the first of a new stream.
+    /// Returns to the state after construction: the next window is the first of a new stream.
     fn reset(&mut self);
 }

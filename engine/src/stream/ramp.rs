@@ -1,4 +1,4 @@
-//! A gain that moves to its target in a straight line.
+//! A gain that moves linearly to its target.
 
 /// Duration of a change.
 const RAMP_MS: f32 = 20.0;
@@ -15,7 +15,7 @@ pub(super) struct Ramp {
 }
 
 impl Ramp {
-    /// A ramp that rests at `value`.
+    /// A ramp at rest at `value`.
     pub fn new(value: f32, sample_rate_hz: f32) -> Self {
         Self { value, target: value, step: 0.0, unit_step: 1000.0 / (RAMP_MS * sample_rate_hz) }
     }
@@ -33,7 +33,7 @@ impl Ramp {
         }
     }
 
-    /// The value, if it rests at its target.
+    /// The value, if it has reached its target.
     pub fn settled(&self) -> Option<f32> {
         (self.value == self.target).then_some(self.value)
     }
@@ -47,7 +47,7 @@ impl Ramp {
         value
     }
 
-    /// Multiplies all channels, which have one length. A gain of 1 leaves the samples untouched.
+    /// Multiplies all channels, which have equal length. A gain of 1 leaves the samples unchanged.
     pub fn apply(&mut self, channels: &mut [Vec<f32>]) {
         match self.settled() {
             Some(1.0) => {}
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_arrives_exactly_and_in_time() {
+    fn it_reaches_the_target_exactly_and_in_time() {
         let mut ramp = Ramp::new(1.0, 48_000.0);
         assert_eq!(ramp.settled(), Some(1.0));
         ramp.set(0.1);

@@ -1,5 +1,4 @@
-//! The worker's part of one window: whatever the processor does, a job with a clear outcome
-//! comes back.
+//! The worker's part of one window: it returns every job with an outcome, also after panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,8 +20,9 @@ pub(super) struct Runner {
     status: Arc<StreamStatus>,
     cancel: Cancel,
     epoch: u64,
-    /// The last wet window's number and its samples in the overlap with the next.
+    /// The index of the last wet window, if the next window can be joined to it.
     tail: Option<u64>,
+    /// That window's samples in the overlap with the next.
     tail_samples: Vec<Vec<f32>>,
 }
 
@@ -38,7 +38,7 @@ impl Runner {
         Self { processor, grid, status, cancel, epoch: 0, tail: None, tail_samples }
     }
 
-    /// Gives the job its outcome.
+    /// Processes a job and sets its outcome.
     pub fn run(&mut self, job: &mut WindowJob) {
         if job.epoch != self.status.epoch.load(Acquire) {
             job.outcome = Outcome::Skipped;
@@ -51,10 +51,10 @@ impl Runner {
         job.outcome = if self.too_late(job) { self.skip(job) } else { self.process(job) };
     }
 
-    /// Whether the next window begins before a crossfade into this one could end. Who waits for a
-    /// window gets it.
+    /// Whether the next window begins before a crossfade into this one could end. Never if the
+    /// caller waits.
     fn too_late(&self, job: &WindowJob) -> bool {
-        let (now, k) = (self.status.playing.load(Relaxed), job.input.index);
+        let (now, k) = (self.status.output_position.load(Relaxed), job.input.index);
         let faded_in = now + self.grid.fade_in_samples(k, now);
         !job.input.waited_for && faded_in > self.grid.segment(k + 1).start
     }
@@ -96,7 +96,7 @@ impl Runner {
                 self.join(job);
                 Outcome::Wet
             }
-            // Somebody closes the stream: nobody waits for this window, and it has not failed.
+            // The stream is being closed: the window has not failed.
             Err(Error::Cancelled) if self.cancel.is_cancelled() => {
                 self.tail = None;
                 Outcome::Skipped
@@ -109,7 +109,7 @@ impl Runner {
         }
     }
 
-    /// Measures the correlation with the window before and keeps the tail for the one after.
+    /// Measures the correlation with the previous window and keeps the overlap with the next one.
     fn join(&mut self, job: &mut WindowJob) {
         let (index, segment) = (job.input.index, job.input.segment.clone());
         let wet = &job.output.wet;
@@ -126,14 +126,14 @@ impl Runner {
         self.tail = Some(index);
     }
 
-    /// A processor that panics even here stays as it is; its windows fail one by one.
+    /// If the reset panics too, the processor keeps its state, and its windows fail one by one.
     fn reset_processor(&mut self) {
         self.tail = None;
         let _ = catch_unwind(AssertUnwindSafe(|| self.processor.reset()));
     }
 }
 
-/// A window that is not of the promised shape, or not all numbers, must not be heard.
+/// Rejects wet audio of the wrong shape, or with values that are not finite.
 fn check_wet(wet: &[Vec<f32>], len: usize) -> Result<()> {
     for channel in wet {
         if channel.len() != len {

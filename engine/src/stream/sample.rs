@@ -1,13 +1,13 @@
-//! What a sample of a stream may be: a finite number of bounded size.
+//! Valid samples of a stream: finite numbers of bounded size.
 
-/// The largest magnitude of a sample, +40 dBFS: louder than any music. More than that is a fault
-/// upstream, and would hurt the listener.
+/// The largest magnitude of a sample, +40 dBFS. No music is louder. A larger value is an error
+/// upstream and could injure the listener.
 pub const MAX_MAGNITUDE: f32 = 100.0;
 
-/// The sample itself where it is usable.
+/// Returns a valid sample unchanged, and clamps or replaces others.
 ///
-/// Infinity and NaN become 0, because they would stay in filters and meters for ever. Subnormal
-/// numbers become 0 too: they are inaudible, slow, and refused by plugin validators.
+/// Infinity and NaN become 0, because they would persist in filters and meters. Subnormal numbers
+/// become 0 too: they are inaudible and slow, and plugin validators reject them.
 pub fn clean(sample: f32) -> f32 {
     if sample.is_normal() { sample.clamp(-MAX_MAGNITUDE, MAX_MAGNITUDE) } else { 0.0 }
 }

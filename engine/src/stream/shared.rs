@@ -1,4 +1,4 @@
-//! The few words that both threads and the editor read: no samples, no locks on the audio thread.
+//! State shared by both threads and the editor: no samples, no locks on the audio thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -6,25 +6,25 @@ use parking_lot::Mutex;
 
 use super::timings::Timings;
 
-/// What the stream has done since it was opened.
+/// Counts of windows since the stream was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Windows that came back wet.
+    /// Windows with wet output.
     pub wet: u64,
-    /// Windows that were not there when their first sample was due (they play dry, wholly or at
-    /// first).
+    /// Windows that were not ready for their first sample. Their output is dry, entirely or at
+    /// first.
     pub late: u64,
-    /// Windows whose processing failed or panicked (they play dry).
+    /// Windows with an error or a panic. Their output is dry.
     pub failed: u64,
 }
 
-/// State shared by audio thread, worker and whoever watches.
+/// State shared by the audio thread, the worker and the editor.
 #[derive(Debug, Default)]
 pub struct StreamStatus {
-    /// The stream's life, counted by resets: jobs of an earlier one are not worth doing.
+    /// Number of resets. Jobs of an earlier epoch are not processed.
     pub(super) epoch: AtomicU64,
-    /// The host position that the audio thread plays next (0 before the latency has passed).
-    pub(super) playing: AtomicU64,
+    /// The host position of the next output sample. 0 during the initial latency.
+    pub(super) output_position: AtomicU64,
     /// Whether the worker runs.
     pub(super) worker_alive: AtomicBool,
     pub(super) wet: AtomicU64,
@@ -55,13 +55,13 @@ impl StreamStatus {
         *self.timings.lock()
     }
 
-    /// The worker's failure.
+    /// Counts a failed window and keeps the first reason.
     pub(super) fn record_failure(&self, reason: impl FnOnce() -> String) {
         self.failed.fetch_add(1, Relaxed);
         self.first_error.lock().get_or_insert_with(reason);
     }
 
-    /// The worker's success.
+    /// Counts a wet window and adds its times.
     pub(super) fn record_wet(&self, timings: &Timings) {
         self.wet.fetch_add(1, Relaxed);
         self.timings.lock().add(timings);

@@ -1,4 +1,4 @@
-//! How long each stage of one window took.
+//! Computation time of each stage.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ impl Stage {
 pub struct Timings([Duration; Stage::ALL.len()]);
 
 impl Timings {
-    /// Runs `work` and books its time on `stage`.
+    /// Runs `work` and adds its time to `stage`.
     pub fn measure<T>(&mut self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = work();

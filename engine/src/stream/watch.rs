@@ -1,4 +1,4 @@
-//! How far a render on several threads is, and how it is called off, while its threads compute.
+//! Progress and cancellation of a render on several threads.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,38 +8,45 @@ use parking_lot::Mutex;
 use crate::Result;
 use crate::cancel::Cancel;
 
-/// Told by every stream after every piece: what waits for a whole span would stand still for
-/// seconds.
+/// Receives the position of every stream after every piece. Reports per span would be seconds
+/// apart.
 pub(super) struct Watch {
     cancel: Cancel,
     /// Samples that each stream has passed.
     passed: Vec<AtomicU64>,
-    /// The most that was told.
-    most: Mutex<u64>,
-    told: Box<dyn Fn(u64) + Send + Sync>,
+    /// The largest number of samples reported.
+    reported: Mutex<u64>,
+    on_progress: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Watch {
-    /// For so many streams; `told` hears, on any of their threads, how many samples all of them
-    /// have passed.
-    pub fn new(streams: usize, cancel: Cancel, told: impl Fn(u64) + Send + Sync + 'static) -> Self {
+    /// A watch for `streams` streams. `on_progress` receives, on any thread, the number of samples
+    /// that all streams have passed.
+    pub fn new(
+        streams: usize,
+        cancel: Cancel,
+        on_progress: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             cancel,
             passed: (0..streams).map(|_| AtomicU64::new(0)).collect(),
-            most: Mutex::new(0),
-            told: Box::new(told),
+            reported: Mutex::new(0),
+            on_progress: Box::new(on_progress),
         }
     }
 
-    /// Tells where a stream is; [`crate::Error::Cancelled`] where it should stop.
+    /// Reports the position of a stream.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`] if the stream should stop.
     pub fn pass(&self, stream: u64, samples: u64) -> Result<()> {
-        let mut most = self.most.lock();
+        let mut reported = self.reported.lock();
         self.passed[stream as usize].store(samples, Ordering::Relaxed);
         let all =
             self.passed.iter().map(|passed| passed.load(Ordering::Relaxed)).min().unwrap_or(0);
-        if all > *most {
-            *most = all;
-            (self.told)(all);
+        if all > *reported {
+            *reported = all;
+            (self.on_progress)(all);
         }
         self.cancel.check()
     }

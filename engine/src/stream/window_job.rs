@@ -1,4 +1,4 @@
-//! One window's samples and its wet audio, in buffers that travel round and come home.
+//! One window's samples and wet audio, in reused buffers.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -7,86 +7,85 @@ use super::grid::Grid;
 use super::timings::Timings;
 use crate::settings::Settings;
 
-/// What a window brings to the worker.
+/// The input of the worker for one window.
 #[derive(Debug)]
 pub struct WindowInput {
-    /// The window's number since the stream's reset.
+    /// The window's index since the stream's reset.
     pub index: u64,
     /// Host position (samples since reset) of the first new sample.
     pub first_sample: u64,
-    /// The samples that are new since the window before: channels x samples, at the host's rate,
-    /// all finite.
+    /// The new samples since the previous window: channels x samples, at the host's rate, all
+    /// finite.
     pub main: Vec<Vec<f32>>,
-    /// The sidechain's samples, of the same shape; no channels where the stream has no sidechain.
+    /// The sidechain's samples, of the same shape. No channels without a sidechain.
     pub sidechain: Vec<Vec<f32>>,
-    /// Whether any sidechain sample of this window is not zero (hosts send zeros where nothing is
-    /// connected).
+    /// Whether any sidechain sample of this window is not 0. Hosts send zeros for unconnected
+    /// inputs.
     pub sidechain_sounds: bool,
-    /// Host positions of the wet samples that the window shall yield.
+    /// Host positions of the wet samples that the window must produce.
     pub segment: Range<u64>,
-    /// The settings when the window was complete.
+    /// The settings at the window's completion.
     pub settings: Settings,
-    /// Whether the caller waits for this window however long it takes (an offline render).
+    /// Whether the caller waits for this window without a time limit (an offline render).
     pub waited_for: bool,
 }
 
 impl WindowInput {
-    /// How many new samples the window brings.
+    /// Number of new samples.
     pub fn len(&self) -> usize {
         self.main.first().map_or(0, Vec::len)
     }
 
-    /// Whether the window brings nothing.
+    /// Whether there are no new samples.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What the worker makes of a window.
+/// The worker's output for one window.
 #[derive(Debug)]
 pub struct WindowOutput {
     /// The wet segment: channels x `segment.len()` samples at the host's rate.
     pub wet: Vec<Vec<f32>>,
-    /// Where the time went.
+    /// Computation time of each stage.
     pub timings: Timings,
-    /// Set where there is nothing wet to play, though nothing has failed: the window plays dry.
+    /// Set if there is no wet audio without an error. The window's output is then dry.
     pub dry: bool,
 }
 
-/// How a window's journey ended.
+/// The result of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Not processed yet.
     Pending,
-    /// The wet audio is there.
+    /// Wet audio is available.
     Wet,
-    /// There was nothing wet to play.
+    /// There is no wet audio, without an error.
     Dry,
-    /// The processor gave an error or panicked; play dry.
+    /// The processor returned an error or panicked. The output is dry.
     Failed,
-    /// Its time was over, or the stream was reset, before the worker came to it.
+    /// The window was too late, the stream was reset, or the work was cancelled.
     Skipped,
 }
 
-/// What travels: one window's buffers for both ways. Allocated when the stream opens, freed when it
-/// closes.
+/// One window's buffers for both directions. Allocated when the stream opens, freed when it closes.
 #[derive(Debug)]
 pub(super) struct WindowJob {
-    /// Which life of the stream (counted by resets) the window belongs to.
+    /// The stream's number of resets when the window began.
     pub epoch: u64,
-    /// When the worker should be done.
+    /// Deadline of the worker.
     pub due: Instant,
-    /// To the worker.
+    /// Input of the worker.
     pub input: WindowInput,
-    /// From the worker.
+    /// Output of the worker.
     pub output: WindowOutput,
-    /// Correlation of the wet audio with its predecessor's in their overlap.
+    /// Correlation of the wet audio with that of the previous window, in their overlap.
     pub rho: f32,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// `channels` empty buffers with room for `capacity` samples. The memory is touched here, so that
+/// `channels` empty buffers with space for `capacity` samples. The memory is written here, so that
 /// the audio thread never waits for its pages.
 pub(super) fn buffers(channels: usize, capacity: usize) -> Vec<Vec<f32>> {
     let buffer = || {
@@ -99,7 +98,7 @@ pub(super) fn buffers(channels: usize, capacity: usize) -> Vec<Vec<f32>> {
 }
 
 impl WindowJob {
-    /// An empty job with room for the largest window of `grid`.
+    /// An empty job with space for the largest window of `grid`.
     pub fn new(grid: &Grid, channels: usize, sidechain_channels: usize) -> Self {
         let input = WindowInput {
             index: 0,
@@ -116,7 +115,7 @@ impl WindowJob {
         Self { epoch: 0, due: Instant::now(), input, output, rho: 1.0, outcome: Outcome::Pending }
     }
 
-    /// Makes the job ready to collect window `index`, whose first new sample is `first_sample`.
+    /// Prepares the job for window `index`, with the first new sample `first_sample`.
     pub fn begin(&mut self, epoch: u64, index: u64, first_sample: u64, segment: Range<u64>) {
         self.epoch = epoch;
         self.outcome = Outcome::Pending;

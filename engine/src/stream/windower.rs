@@ -1,4 +1,4 @@
-//! Audio thread, first half: collects host blocks into windows and sends each when it is complete.
+//! Input stage of the audio thread: collects host blocks into windows and sends complete ones.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,19 @@ use super::pool::Waker;
 use super::window_job::{Outcome, WindowJob};
 use crate::settings::Settings;
 
-/// Collects samples into jobs. Nothing here allocates, locks or waits.
+/// Collects samples into jobs. Does not allocate, lock or wait.
 #[derive(Debug)]
 pub(super) struct Windower {
     grid: Grid,
     jobs: Producer<WindowJob>,
     waker: Waker,
-    /// What the worker may take for a window.
+    /// Time for the computation of a window.
     deadline: Duration,
-    /// Parcels at home.
+    /// Unused jobs.
     free: Vec<WindowJob>,
-    /// The job that collects window `index`; none while all were away when the window began.
+    /// The job that collects window `index`. `None` if no job was free when the window began.
     current: Option<WindowJob>,
-    away: usize,
+    in_flight: usize,
     epoch: u64,
     index: u64,
     arrived: u64,
@@ -30,7 +30,7 @@ pub(super) struct Windower {
 }
 
 impl Windower {
-    /// A windower that owns `free` jobs and sends them through `jobs` (which has room for all).
+    /// A windower that owns the jobs `free` and sends them through `jobs`, which has space for all.
     pub fn new(
         grid: Grid,
         jobs: Producer<WindowJob>,
@@ -46,7 +46,7 @@ impl Windower {
             deadline,
             free,
             current: None,
-            away: 0,
+            in_flight: 0,
             epoch: 0,
             index: 0,
             arrived: 0,
@@ -57,27 +57,27 @@ impl Windower {
         windower
     }
 
-    /// Settings for the windows that are completed from now on.
+    /// Sets the settings of the windows completed from now on.
     pub fn set_settings(&mut self, settings: &Settings) {
         self.settings = settings.clone();
     }
 
-    /// Whether the windows that are completed from now on are waited for.
+    /// Sets whether the caller waits for the windows completed from now on.
     pub fn set_waited_for(&mut self, waited_for: bool) {
         self.waited_for = waited_for;
     }
 
-    /// How many jobs are with the worker, or on the way there or back.
-    pub fn away(&self) -> usize {
-        self.away
+    /// Number of jobs that the worker has or has not returned yet.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
-    /// A job has come back (and may still be played).
+    /// Counts a returned job, which may still be part of the output.
     pub fn returned(&mut self) {
-        self.away -= 1;
+        self.in_flight -= 1;
     }
 
-    /// A new stream begins; what is on its way belongs to the old one.
+    /// Starts a new stream. Jobs in flight belong to the old one.
     pub fn reset(&mut self, epoch: u64) {
         self.epoch = epoch;
         (self.index, self.arrived) = (0, 0);
@@ -85,13 +85,13 @@ impl Windower {
         self.begin_window(0);
     }
 
-    /// Takes a job home.
-    pub fn take_home(&mut self, job: WindowJob) {
+    /// Adds an unused job.
+    pub fn recycle(&mut self, job: WindowJob) {
         self.free.push(job);
     }
 
-    /// Takes one block (channels x samples, all finite; `sidechain` empty or of the same length)
-    /// and sends every window that it completes.
+    /// Appends one block (channels x samples, all finite) and sends every completed window.
+    /// `sidechain` is empty or of the same length.
     pub fn push(&mut self, main: &[Vec<f32>], sidechain: &[Vec<f32>]) {
         let len = main.first().map_or(0, Vec::len);
         let mut from = 0;
@@ -120,7 +120,7 @@ impl Windower {
             job.due = Instant::now() + self.deadline;
             match self.jobs.push(job) {
                 Ok(()) => {
-                    self.away += 1;
+                    self.in_flight += 1;
                     if self.waited_for {
                         self.waker.wake();
                     }
@@ -135,8 +135,8 @@ impl Windower {
         self.begin_window(self.arrived);
     }
 
-    /// Without a job the window is lost: it will be late, and the worker sees the gap by the
-    /// position of the next.
+    /// Without a free job the window is lost and counts as late. The worker detects the gap by the
+    /// position of the next window.
     fn begin_window(&mut self, first_sample: u64) {
         self.current = self.free.pop();
         if let Some(job) = &mut self.current {
@@ -145,12 +145,12 @@ impl Windower {
     }
 }
 
-/// Appends `from..to` of every channel, within the capacity; channels that did not come are silent.
+/// Appends `from..to` of every channel, within the capacity. Missing channels are silent.
 fn copy_range(into: &mut [Vec<f32>], block: &[Vec<f32>], from: usize, to: usize) {
     for (i, channel) in into.iter_mut().enumerate() {
         debug_assert!(
             channel.len() + to - from <= channel.capacity(),
-            "a window outgrew its buffer"
+            "a window exceeds its buffer"
         );
         match block.get(i) {
             Some(samples) => channel.extend_from_slice(&samples[from..to]),

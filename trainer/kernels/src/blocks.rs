@@ -1,66 +1,69 @@
-//! A product, block by block: as many of its sums as a [`kernel`](super::kernel) keeps in
-//! registers.
+//! Operands of a product and its division into blocks. A [`kernel`](super::kernel) keeps the sums
+//! of a block in registers.
 
-/// Columns of a block.
+/// Maximum number of columns of a block.
 pub const WIDTH: usize = 32;
 
-/// Where a stretch of the summed dimension lies: in values of the left operand from a row's start,
-/// in pairs of the right one.
+/// A contiguous part of the summed dimension.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
+    /// Offset in the left operand from the start of a row, in values.
     pub left: usize,
+    /// Offset in the right operand, in pairs.
     pub right: usize,
 }
 
-/// What the blocks of a product have in common: a left operand of rows, and a right one whose
-/// columns lie side by side, the values of two of its rows in each. The sum goes over all pairs of
-/// all runs.
+/// The operands of a product.
+///
+/// The left operand has rows of bf16 values. The right operand has adjacent columns of pairs: each
+/// pair contains the values of two rows. A sum contains all pairs of all runs.
 pub struct Product<'a> {
     pub(super) left: &'a [u16],
     pub(super) right: &'a [u32],
     pub(super) runs: &'a [Run],
-    /// Pairs of a run.
+    /// Pairs in a run.
     pub(super) pairs: usize,
-    /// From one pair of a column to the next.
+    /// Distance between the consecutive pairs of a column, in pairs.
     pub(super) step: usize,
-    /// How far the runs reach from a row's start.
+    /// End of the last run from the start of a row, in values.
     left_reach: usize,
-    /// How far from a block's first column.
+    /// End of the last run from the first column of a block, in pairs.
     right_reach: usize,
 }
 
-/// What sums begin with.
+/// Initial values of the sums.
 #[derive(Clone, Copy)]
 pub enum Start<'a> {
+    /// Zeros.
     Zero,
-    /// The same for every row, one value a column of the result.
+    /// The same values for every row, one per column of the result.
     Row(&'a [f32]),
-    /// What is there.
+    /// The values in the output.
     Result,
 }
 
-/// Some columns.
+/// Adjacent columns of a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Where the first one starts in the right operand.
+    /// Offset of the first column in the right operand, in pairs.
     pub column: usize,
-    /// How many there are, [`WIDTH`] at most.
+    /// Number of columns, at most [`WIDTH`].
     pub columns: usize,
-    /// How far behind a row's place its results lie.
+    /// Offset of the results from the row's place in the output.
     pub offset: usize,
 }
 
-/// RowBlocks of the left operand and where their results go.
+/// Rows of the left operand and the places of their results.
 #[derive(Clone, Copy)]
 pub struct RowBlocks<'a> {
-    /// Where each starts.
+    /// Start of each row in the left operand.
     pub starts: &'a [usize],
-    /// Where each one's results do.
+    /// Start of each row's results in the output.
     pub places: &'a [usize],
 }
 
 impl<'a> RowBlocks<'a> {
-    /// So many at a time.
+    /// Groups of at most `count` rows.
     pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = RowBlocks<'a>> {
         let chunks = self.starts.chunks(count).zip(self.places.chunks(count));
         chunks.map(|(starts, places)| RowBlocks { starts, places })
@@ -68,24 +71,25 @@ impl<'a> RowBlocks<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// Of two operands, along `runs` of so many pairs.
+    /// A product of two operands along `runs` of `pairs` pairs each. `step` is the distance between
+    /// the consecutive pairs of a column.
     pub fn new(
         left: &'a [u16],
         (right, step): (&'a [u32], usize),
         runs: &'a [Run],
         pairs: usize,
     ) -> Self {
-        let furthest = |of: fn(&Run) -> usize| runs.iter().map(of).max().unwrap_or(0);
+        let furthest = |offset: fn(&Run) -> usize| runs.iter().map(offset).max().unwrap_or(0);
         let left_reach = furthest(|run| run.left) + 2 * pairs;
         let right_reach = furthest(|run| run.right) + pairs.saturating_sub(1) * step + WIDTH;
         Self { left, right, runs, pairs, step, left_reach, right_reach }
     }
 
-    /// Checks that `blocks` of `rows` lie inside the operands, and their results inside `out`
+    /// Checks that `blocks` of `rows` are inside the operands, and their results inside `out`
     /// values.
     ///
     /// # Panics
-    /// If they do not.
+    /// If they are not.
     pub(super) fn check(
         &self,
         rows: RowBlocks<'_>,
@@ -93,7 +97,7 @@ impl<'a> Product<'a> {
         start: Start<'_>,
         out: usize,
     ) {
-        let furthest = |of: &[usize]| of.iter().max().copied().unwrap_or(0);
+        let furthest = |values: &[usize]| values.iter().max().copied().unwrap_or(0);
         let (last, place) = (furthest(rows.starts), furthest(rows.places));
         assert!(rows.starts.len() == rows.places.len());
         assert!(last + self.left_reach <= self.left.len(), "the left operand is too short");

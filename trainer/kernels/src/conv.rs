@@ -1,4 +1,4 @@
-//! A convolution, and the gradient of its input, which is a convolution of the output's.
+//! A convolution and the gradient of its input, which is a convolution of the output's gradient.
 
 use std::cell::Cell;
 
@@ -11,36 +11,37 @@ use super::padded::Padded;
 use super::panels::WeightPanels;
 use engine::nn::kernels::ConvShape;
 
-/// Output positions of one task: the lowest resolutions of a small batch (24 images of 4 x 4) are
-/// several.
+/// Minimum number of output positions of one task. At the lowest resolution of a small batch (24
+/// images of 4 x 4), there are still several tasks.
 const ROWS_PER_TASK: usize = 64;
 
 thread_local! {
-    /// Rounded images of a task, in memory that is used again.
+    /// Rounded images of a task. The memory is reused.
     static IMAGES: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
-/// Outputs in lines and columns that all see as many taps of the kernel.
+/// Outputs on a regular grid that use the same taps of the kernel.
 struct Sweep {
     panels: WeightPanels,
-    /// Lines and columns of outputs in an image.
+    /// Lines and columns of outputs per image.
     grid: [usize; 2],
-    /// Where the first tap of the first output lies in the padded image, line and column.
+    /// Line and column of the first output's first tap in the padded image.
     first: [usize; 2],
-    /// Pixels between two outputs' first taps.
+    /// Distance between the first taps of neighbouring outputs, in pixels.
     stride: usize,
-    /// Lines of taps, and values of such a line.
+    /// Number of lines of taps, and values per line.
     taps: [usize; 2],
-    /// Where the first output is written, and how far from it the next line's and the next
-    /// column's.
+    /// Offset of the first output, and the distances to the next line and to the next column.
     out: [usize; 3],
 }
 
-/// `x (batch, H, W, c_in)` to `y`, with weights `[c_out, k, k, c_in]`.
+/// Convolves `x`, shape `(batch, H, W, c_in)`, with weights `[c_out, k, k, c_in]`. Returns
+/// `(batch, H', W', c_out)`.
 pub fn forward(bf16: Bf16, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let (spec, [lines, columns]) = (shape.spec, <[usize; 2]>::from(shape.output()));
     let line = spec.kernel * spec.c_in;
-    let rows = (0..spec.kernel).flat_map(|ky| even(ky * line..(ky + 1) * line)).collect::<Vec<_>>();
+    let rows =
+        (0..spec.kernel).flat_map(|ky| pad_to_even(ky * line..(ky + 1) * line)).collect::<Vec<_>>();
     let sweep = Sweep {
         panels: WeightPanels::pack(bf16, weight, &rows, spec.c_out, shape.patch()),
         grid: [lines, columns],
@@ -51,23 +52,24 @@ pub fn forward(bf16: Bf16, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[
     };
     let input =
         Padded { height: shape.h, width: shape.w, channels: spec.c_in, margin: spec.kernel / 2 };
-    swept(bf16, &[sweep], input, x, shape.positions() * spec.c_out, Some(bias))
+    run_sweeps(bf16, &[sweep], input, x, shape.positions() * spec.c_out, Some(bias))
 }
 
-/// The gradient of `x` for that of `y`.
+/// The gradient of the input for the gradient `dy` of the output.
 ///
-/// With a stride, outputs of `s * s` kinds see different taps of the kernel: each kind is a sweep.
+/// With a stride `s`, there are `s * s` phases of input pixels, which use different taps of the
+/// kernel. Each phase is a sweep.
 pub fn input_gradient(bf16: Bf16, shape: ConvShape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let (spec, (height, width)) = (shape.spec, shape.output());
     let output = Padded { height, width, channels: spec.c_out, margin: spec.kernel / 2 };
     let phases = (0..spec.stride).flat_map(|y| (0..spec.stride).map(move |x| [y, x]));
     let sweeps: Vec<Sweep> =
         phases.filter_map(|phase| phase_of_gradient(bf16, shape, weight, phase)).collect();
-    swept(bf16, &sweeps, output, dy, shape.h * shape.w * spec.c_in, None)
+    run_sweeps(bf16, &sweeps, output, dy, shape.h * shape.w * spec.c_in, None)
 }
 
-/// The sweep over the inputs whose line and column leave these rests on division by the stride;
-/// none where no tap sees them.
+/// The sweep over the inputs with these remainders of line and column modulo the stride. `None`
+/// if no tap uses them.
 fn phase_of_gradient(
     bf16: Bf16,
     shape: ConvShape,
@@ -75,18 +77,18 @@ fn phase_of_gradient(
     phase: [usize; 2],
 ) -> Option<Sweep> {
     let (spec, margin) = (shape.spec, shape.spec.kernel / 2);
-    // Taps see an input from outputs that lie the further down, the nearer to the kernel's
-    // beginning they are.
-    let seen = |rest: usize, tap: usize| {
+    // An input is tap `t` of the output at `(input + margin - t) / stride`, so the taps are in
+    // reverse order of the outputs.
+    let is_used = |rest: usize, tap: usize| {
         (rest + margin + spec.stride * spec.kernel - tap).is_multiple_of(spec.stride)
     };
     let [lines, columns]: [Vec<usize>; 2] =
-        phase.map(|rest| (0..spec.kernel).rev().filter(|tap| seen(rest, *tap)).collect());
+        phase.map(|rest| (0..spec.kernel).rev().filter(|tap| is_used(rest, *tap)).collect());
     let from = |rest: usize, tap: usize| (rest + margin + spec.stride * margin - tap) / spec.stride;
     let first = [from(phase[0], *lines.first()?), from(phase[1], *columns.first()?)];
     let run = |ky: usize| {
         let taps = columns.iter().map(move |kx| (ky * spec.kernel + kx) * spec.c_in);
-        even(taps.flat_map(|tap| (0..spec.c_out).map(move |c| c * shape.patch() + tap)))
+        pad_to_even(taps.flat_map(|tap| (0..spec.c_out).map(move |c| c * shape.patch() + tap)))
     };
     let rows = lines.iter().flat_map(|ky| run(*ky)).collect::<Vec<_>>();
     let pixel = |y: usize, x: usize| (y * shape.w + x) * spec.c_in;
@@ -101,9 +103,9 @@ fn phase_of_gradient(
     })
 }
 
-/// A line of taps, with a row of zeros where the number is odd: pairs do not reach into the next
-/// line.
-fn even(rows: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
+/// Rows of a line of taps. A row of zeros (`None`) follows an odd number, so that no pair contains
+/// values of two lines.
+fn pad_to_even(rows: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
     let mut rows: Vec<_> = rows.map(Some).collect();
     if !rows.len().is_multiple_of(2) {
         rows.push(None);
@@ -111,8 +113,8 @@ fn even(rows: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
     rows
 }
 
-/// What sweeps over rounded images make: `out_len` values an image, with `bias` where there is one.
-fn swept(
+/// Runs sweeps over rounded images. Returns `out_len` values per image, with the bias added.
+fn run_sweeps(
     bf16: Bf16,
     sweeps: &[Sweep],
     input: Padded,
@@ -159,7 +161,7 @@ impl Sweep {
         bf16.multiply(&product, rows, &self.panels.blocks(), start, out);
     }
 
-    /// Where every output's patch starts in the padded images, and where it is written.
+    /// For every output, the start of its patch in the padded images and its place in the output.
     fn positions(&self, input: Padded, images: usize, out_len: usize) -> (Vec<usize>, Vec<usize>) {
         let [lines, columns] = self.grid;
         let mut starts = Vec::with_capacity(images * lines * columns);

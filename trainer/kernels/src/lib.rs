@@ -1,9 +1,8 @@
-//! Convolutions and products of bf16 values, summed in f32 (Kalamkar et al. 2019, arXiv
-//! 1905.12322): on CPUs with AVX512-BF16 at up to twice the rate of f32, on those with AMX-BF16 at
-//! several times that.
+//! Convolutions and matrix products of bf16 values, summed in f32 (Kalamkar et al. 2019, arXiv
+//! 1905.12322), for CPUs with AVX512-BF16 or AMX-BF16. See docs/decisions/045-bf16-kernels.md.
 //!
-//! There is no matrix of patches: images are rounded into a margin of zeros, and products read them
-//! where a patch's lines lie. The gradient of a weight alone has them laid out once for each column
+//! There is no matrix of patches. Images are rounded and padded with zeros, and products read the
+//! lines of a patch in place. Only the gradient of a weight copies the images, once for each column
 //! of the kernel.
 
 mod blocks;
@@ -21,7 +20,7 @@ use engine::nn::kernels::ConvShape;
 pub use kernel::Bf16;
 pub use product::{Part, product};
 
-/// Values are rounded to bf16, sums are f32.
+/// Rounds values to bf16 and sums in f32.
 impl ConvKernel for Bf16 {
     fn forward(&self, shape: ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
         conv::forward(*self, shape, x, weight, bias)
@@ -36,8 +35,8 @@ impl ConvKernel for Bf16 {
     }
 }
 
-/// The nearest bf16, ties to even; what is not a number stays so. `half`'s own does the same and,
-/// with two branches, takes half as long again.
+/// Bits of the nearest bf16, ties to even. NaN remains NaN. Unlike `half`'s rounding, it has no
+/// branches.
 #[inline(always)]
 fn rounded(x: f32) -> u16 {
     let bits = x.to_bits();
@@ -45,7 +44,7 @@ fn rounded(x: f32) -> u16 {
     if x.is_nan() { 0x7fc0 } else { nearest }
 }
 
-/// Two values side by side, as the instruction takes them.
+/// A pair of bf16 values in the instructions' format: `first` in the low half.
 #[inline(always)]
 fn pair(first: f32, second: f32) -> u32 {
     u32::from(rounded(first)) | u32::from(rounded(second)) << 16

@@ -1,4 +1,4 @@
-//! Which products this machine computes faster.
+//! Measures whether bf16 or f32 is faster on this CPU.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,21 @@ use engine::nn::kernels::ConvShape;
 
 use super::Bf16;
 
-/// A convolution of the denoiser's finest resolution: latents, their side, and channels.
+// A convolution of the denoiser at its finest resolution.
+
+/// Number of latents.
 const BATCH: usize = 6;
+/// Height and width of a latent.
 const SIDE: usize = 16;
 const CHANNELS: usize = 64;
-/// Measurements of a kernel; the shortest one counts, the others may have been interrupted.
+/// Measurements of a kernel. The shortest counts, because others may have been interrupted.
 const REPEATS: usize = 4;
 
 impl Bf16 {
-    /// The fastest unit of this machine, if its convolutions are faster than those of f32.
+    /// The fastest unit of this CPU, if its convolutions are faster than those in f32.
     ///
-    /// It is measured by each call, in about 0.1 s: two calls may differ where both are about as
-    /// fast. A training run calls it once and keeps the choice.
+    /// Each call measures both, so the results of two calls can differ. A training run calls this
+    /// once.
     pub fn faster_than_f32() -> Option<Self> {
         let unit = Self::detect()?;
         let convolution = Convolution::new();
@@ -27,6 +30,7 @@ impl Bf16 {
     }
 }
 
+/// A convolution and its inputs.
 struct Convolution {
     shape: ConvShape,
     x: Vec<f32>,
@@ -47,7 +51,7 @@ impl Convolution {
         (0..REPEATS).map(|_| self.time(kernel)).min().unwrap_or(Duration::MAX)
     }
 
-    /// A forward pass and all gradients.
+    /// Duration of a forward pass and all gradients.
     fn time(&self, kernel: &dyn ConvKernel) -> Duration {
         let start = Instant::now();
         let y = kernel.forward(self.shape, &self.x, &self.weight, &self.bias);

@@ -1,47 +1,47 @@
-//! Operands in memory that begins on a line of the cache: a load of 64 bytes then touches one line
-//! and not two.
+//! Memory that is aligned to cache lines: a load of 64 bytes then accesses only one line.
 
-/// A line of the cache.
+/// A cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// Memory of numbers, aligned; it is used again, and what it holds from before is still there.
+/// Aligned, reusable memory for numbers. It keeps its previous content.
 #[derive(Default)]
 pub struct Aligned(Vec<Line>);
 
-/// Numbers of which every pattern of bits is one.
+/// Numbers for which every bit pattern is valid.
 pub trait Plain: Copy {}
 impl Plain for u16 {}
 impl Plain for u32 {}
 
 impl Aligned {
-    /// None yet.
+    /// Empty memory.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Room for so many numbers.
+    /// Memory for `count` numbers, with arbitrary content.
     pub fn slice<T: Plain>(&mut self, count: usize) -> &mut [T] {
         let lines = (count * size_of::<T>()).div_ceil(size_of::<Line>());
         if self.0.len() < lines {
             self.0.resize(lines, Line([0; 64]));
         }
-        // SAFETY: so many lines are there, they are initialised and aligned for every plain number,
-        // and borrowed mutably.
+        // SAFETY: there are enough lines. They are initialised, aligned for every plain number and
+        // borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), count) }
     }
 
-    /// The first numbers.
+    /// The first `count` numbers.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// If the memory is smaller.
     pub fn first<T: Plain>(&self, count: usize) -> &[T] {
         assert!(
             count * size_of::<T>() <= size_of_val(&self.0[..]),
-            "{count} numbers are not there"
+            "the memory has fewer than {count} numbers"
         );
-        // SAFETY: the assert; the lines are initialised and aligned for every plain number.
+        // SAFETY: the assertion checks the size. The lines are initialised and aligned for every
+        // plain number.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), count) }
     }
 }

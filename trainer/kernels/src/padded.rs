@@ -1,11 +1,11 @@
-//! Images, rounded, inside a margin of zeros: what a kernel sees beyond an edge is there.
+//! Rounded images with a margin of zeros, so that kernels need no special case at the edges.
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::memory::Aligned;
 use super::rounded;
 
-/// The shape of one image and its margin.
+/// Shape of one image `(height, width, channels)`, and its margin in pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Padded {
     pub height: usize,
@@ -15,23 +15,23 @@ pub struct Padded {
 }
 
 impl Padded {
-    /// Values of a line with its margin.
+    /// Number of values in a line, including the margin.
     pub fn line(&self) -> usize {
         (self.width + 2 * self.margin) * self.channels
     }
 
-    /// Values of an image with its margin.
+    /// Number of values in an image, including the margin.
     pub fn image(&self) -> usize {
         (self.height + 2 * self.margin) * self.line()
     }
 
-    /// Rounds images into `memory`, which may hold anything before. A value follows the last image,
-    /// so that pairs may begin with its last one.
+    /// Rounds images into `memory` and overwrites its content. One zero follows the last image,
+    /// so that a pair can start at its last value.
     pub fn fill<'m>(&self, images: &[f32], memory: &'m mut Aligned) -> &'m [u16] {
         let count = images.len() / (self.height * self.width * self.channels);
         let out = memory.slice(count * self.image() + 1);
         out[count * self.image()..].fill(0);
-        let (above, beside) = (self.margin * self.line(), self.margin * self.channels);
+        let (above, left) = (self.margin * self.line(), self.margin * self.channels);
         let lines = self.width * self.channels;
         for (image, padded) in
             images.chunks_exact(self.height * lines).zip(out.chunks_exact_mut(self.image()))
@@ -43,9 +43,9 @@ impl Padded {
             for (values, line) in
                 image.chunks_exact(lines).zip(middle.chunks_exact_mut(self.line()))
             {
-                line[..beside].fill(0);
-                Arch::new().dispatch(Round { values, out: &mut line[beside..][..lines] });
-                line[beside + lines..].fill(0);
+                line[..left].fill(0);
+                Arch::new().dispatch(Round { values, out: &mut line[left..][..lines] });
+                line[left + lines..].fill(0);
             }
         }
         out

@@ -1,5 +1,5 @@
-//! The right operand of a product whose rows lie anywhere: weights, and the matrices of a plain
-//! product.
+//! The right operand of a product: packed weights, or a packed matrix. The rows of the source can
+//! be anywhere.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -8,12 +8,12 @@ use super::blocks::{Block, WIDTH};
 use super::memory::Aligned;
 use super::{Bf16, pair};
 
-/// Pairs that are packed of all columns before the next ones: what they are written to stays in the
-/// first-level cache.
+/// Pairs that are packed of all columns before the next pairs, so that the written part stays in
+/// the first-level cache.
 const BLOCK: usize = 16;
 
-/// WeightPanels of [`WIDTH`] columns, in which the values of two rows lie side by side. Zeros fill the
-/// last panel.
+/// Panels of [`WIDTH`] columns. Each pair contains the values of two rows. Zeros fill the last
+/// panel.
 pub struct WeightPanels {
     columns: usize,
     /// Pairs of rows.
@@ -22,8 +22,10 @@ pub struct WeightPanels {
 }
 
 impl WeightPanels {
-    /// Row `k` of so many columns begins at `rows[k]` of `data` (a row of zeros where it is
-    /// `None`), its values `step` apart. There is an even number of rows.
+    /// Packs rows of `columns` values on all threads.
+    ///
+    /// Row `k` starts at `rows[k]` of `data`, and its values are `step` apart. A row of zeros has
+    /// `None`. The number of rows must be even.
     pub fn pack(
         _: Bf16,
         data: &[f32],
@@ -38,7 +40,7 @@ impl WeightPanels {
         panels
     }
 
-    /// The same, on one thread.
+    /// Like [`pack`](Self::pack), on one thread.
     pub fn on_one_thread(
         _: Bf16,
         data: &[f32],
@@ -71,12 +73,12 @@ impl WeightPanels {
         (self.pairs * WIDTH).max(1)
     }
 
-    /// All panels, one after the other.
+    /// All panels, in order.
     pub fn data(&self) -> &[u32] {
         self.data.first(self.len())
     }
 
-    /// All panels' columns; their results lie side by side.
+    /// The blocks of all panels. Their results are adjacent.
     pub fn blocks(&self) -> Vec<Block> {
         let firsts = (0..self.columns).step_by(WIDTH);
         let block = |first: usize| Block {
@@ -97,7 +99,7 @@ struct Pack<'a> {
 }
 
 impl<'a> Pack<'a> {
-    /// Lays out the panel of this number.
+    /// Packs one panel.
     fn panel(
         number: usize,
         data: &'a [f32],

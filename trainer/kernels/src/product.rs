@@ -1,4 +1,4 @@
-//! A product of two matrices.
+//! The product of two matrices.
 
 use std::cell::Cell;
 
@@ -10,25 +10,25 @@ use super::panels::WeightPanels;
 use super::{Bf16, rounded};
 use engine::nn::kernels::Matrix;
 
-/// RowBlocks of which one column is rounded before the next: what they are written to stays in the
+/// Rows that are rounded together, column after column, so that the written part stays in the
 /// first-level cache.
 const ROWS_AT_ONCE: usize = 64;
 
-/// How much of a product is wanted.
+/// The part of a product that is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// All of it.
+    /// All values.
     Whole,
-    /// What lies on and below the diagonal; what lies above is left as it is, or computed.
+    /// The values on and below the diagonal. Those above are unspecified.
     Lower,
 }
 
 thread_local! {
-    /// The left operand, in memory that is used again.
+    /// The left operand. The memory is reused.
     static LEFT: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
-/// `out[m, n] = a[m, k] b[k, n]`, of values rounded to bf16 and summed in f32, on one thread.
+/// Computes `out[m, n] = a[m, k] b[k, n]` on one thread. Values are rounded to bf16, sums are f32.
 ///
 /// # Panics
 /// If an operand or `out` is too short.

@@ -1,4 +1,4 @@
-//! Against sums in f64 of the rounded values, in all geometries and with remainders everywhere.
+//! Compares the kernels with f64 sums of the rounded values, in many geometries.
 
 use super::conv::{forward, input_gradient};
 use super::weight_gradient::weight_gradient;
@@ -14,8 +14,7 @@ fn widened(x: f32) -> f64 {
     f64::from(f32::from_bits(u32::from(rounded(x)) << 16))
 }
 
-/// Calls `visit(output, weight, input)` with the places of all that is multiplied in `batch`
-/// images.
+/// Calls `visit(output, weight, input)` with the indices of every product in `batch` images.
 fn for_each_product(shape: &ConvShape, batch: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let (spec, (height, width)) = (shape.spec, shape.output());
     let (k, margin) = (spec.kernel, spec.kernel / 2);
@@ -38,11 +37,11 @@ fn for_each_product(shape: &ConvShape, batch: usize, mut visit: impl FnMut(usize
     }
 }
 
-fn assert_close(found: &[f32], expected: &[f64], of: &str) {
-    assert_eq!(found.len(), expected.len(), "{of}");
+fn assert_close(found: &[f32], expected: &[f64], name: &str) {
+    assert_eq!(found.len(), expected.len(), "{name}");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let close = (f64::from(*found) - expected).abs() < 2e-4 * (1.0 + expected.abs());
-        assert!(close, "{of} at {i}: {found}, {expected}");
+        assert!(close, "{name} at {i}: {found}, {expected}");
     }
 }
 
@@ -60,11 +59,11 @@ fn a_value_is_rounded_to_the_nearest() {
     assert!(f32::from_bits(u32::from(rounded(f32::from_bits(0x7fff_ffff))) << 16).is_nan());
 }
 
-/// All that this machine has.
+/// All bf16 units of this CPU.
 fn units() -> Vec<Bf16> {
     let units = Bf16::all();
     if units.is_empty() {
-        println!("skipped: this CPU multiplies no bf16");
+        println!("skipped: this CPU has no bf16 instructions");
     }
     units
 }
@@ -103,7 +102,7 @@ fn check_convolutions(bf16: Bf16) {
             dx[from] += widened(weight[by]) * widened(dy[to]);
             dw[by] += widened(x[from]) * widened(dy[to]);
         });
-        // What memory holds from before must not be seen.
+        // Old content of the reused memory must not change the results.
         for images in [batch, batch + 1] {
             let [x, dy] = [&x, &dy].map(|values| vec![f32::NAN; values.len() / batch * images]);
             forward(bf16, shape, &x, &weight, &bias);

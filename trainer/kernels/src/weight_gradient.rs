@@ -1,8 +1,7 @@
 //! The gradients of a convolution's weight and bias.
 //!
-//! The weight's is a product whose summed dimension are the output's positions. Its right operand
-//! is the input, two neighbouring positions of which lie side by side, once for each column of the
-//! kernel.
+//! The weight's gradient is a product that is summed over the output positions. Its right operand
+//! is the input as pairs of neighbouring positions, once for each column of the kernel.
 
 use std::cell::Cell;
 
@@ -14,33 +13,32 @@ use super::memory::Aligned;
 use super::{Bf16, pair};
 use engine::nn::kernels::ConvShape;
 
-/// Positions whose operands are laid out together, at least one image's: as many stay in the
-/// second-level cache while all of the weight's gradient is computed.
+/// Output positions of a group of images, at least those of one image. The group's operands stay in
+/// the second-level cache.
 const POSITIONS: usize = 512;
-/// Shares of the output channels that are tasks.
+/// Number of tasks, which divide the output channels.
 const TASKS: usize = 4;
-/// Pairs between two channels' positions that hold nothing: rows a power of two apart would fall on
-/// the same lines of the cache.
+/// Unused pairs between the rows of two channels. Rows at a distance of a power of two would share
+/// cache lines.
 const GAP: usize = 16;
 
 thread_local! {
-    /// The operands of a batch, in memory that is used again.
+    /// The operands of a batch. The memory is reused.
     static OPERANDS: Cell<[Aligned; 2]> = const { Cell::new([Aligned::new(), Aligned::new()]) };
 }
 
-/// How a group of images is laid out.
+/// Layout of a group of images.
 #[derive(Clone, Copy)]
 struct Layout {
     shape: ConvShape,
     images: usize,
-    /// Pairs of positions in an output's line; the last one's second is zero where their number is
-    /// odd.
+    /// Pairs of positions in a line of the output. With an odd width, the last value is zero.
     pairs: usize,
-    /// Lines of an input that are seen, with its margin.
+    /// Lines of an input that the kernel uses, including the margin.
     lines: usize,
 }
 
-/// Gradients of the weight `[c_out, k, k, c_in]` and of the bias.
+/// Gradients of the weight `[c_out, k, k, c_in]` and of the bias `[c_out]`.
 pub fn weight_gradient(
     bf16: Bf16,
     shape: ConvShape,
@@ -52,7 +50,7 @@ pub fn weight_gradient(
     let batch = x.len() / x_len;
     let layout = Layout {
         shape,
-        // Two groups at least, where there are two images: two threads lay them out.
+        // At least two groups if there are two images, so that two threads can fill them.
         images: POSITIONS.div_ceil(shape.positions()).min(batch.div_ceil(2).max(1)),
         pairs: width.div_ceil(2),
         lines: (height - 1) * spec.stride + spec.kernel,
@@ -105,12 +103,13 @@ impl Layout {
         self.images * self.lines * self.pairs * self.shape.spec.c_in
     }
 
-    /// Tiles may look beyond the last channel.
+    /// Size of the right operand. Tiles can read beyond the last channel.
     fn right_len(&self) -> usize {
         self.shape.spec.kernel * self.copy() + WIDTH
     }
 
-    /// Channels of the output's gradient as rows; their sums.
+    /// Fills the left operand: one row per channel of the output's gradient. Returns the sum of
+    /// each channel.
     fn fill_left(&self, dy: &[f32], out: &mut [u32]) -> Vec<f32> {
         let (c_out, (_, width)) = (self.shape.spec.c_out, self.shape.output());
         let mut sums = vec![0.0; c_out];
@@ -132,7 +131,8 @@ impl Layout {
         sums
     }
 
-    /// Neighbouring positions side by side: `(kernel column, image, line, pair, channel)`.
+    /// Fills the right operand: pairs of neighbouring positions, in the order `(kernel column,
+    /// image, line, pair, channel)`.
     fn fill_right(&self, x: &[f32], out: &mut [u32]) {
         let (spec, margin) = (self.shape.spec, self.shape.spec.kernel / 2);
         let (h, w, c) = (self.shape.h, self.shape.w, spec.c_in);
@@ -167,8 +167,8 @@ impl Layout {
         }
     }
 
-    /// Adds a group's share to some output channels' rows of the weight's gradient, or begins with
-    /// it.
+    /// Computes a group's part of the weight's gradient, for some output channels. With `add`, it
+    /// is added to `dw`.
     fn add_products(
         &self,
         bf16: Bf16,
@@ -198,8 +198,8 @@ impl Layout {
         bf16.multiply(&product, rows, &blocks.collect::<Vec<_>>(), start, dw);
     }
 
-    /// The positions of a group's images: without a stride all of an image's lie side by side in
-    /// both operands, else those of a line.
+    /// The positions of a group's images. Without a stride, all positions of an image are
+    /// contiguous in both operands; otherwise only those of a line.
     fn runs(&self, images: usize) -> Runs {
         let (spec, height) = (self.shape.spec, self.shape.output().0);
         let lines = if spec.stride == 1 { height } else { 1 };
@@ -213,13 +213,13 @@ impl Layout {
     }
 }
 
-/// Where runs begin, and how many pairs each has.
+/// Starts of the runs, and the number of pairs in each.
 struct Runs {
     places: Vec<Run>,
     pairs: usize,
 }
 
-/// Two positions' channels, side by side.
+/// Interleaves the channels of two positions.
 struct Interleave<'a> {
     first: &'a [f32],
     second: &'a [f32],
@@ -236,7 +236,7 @@ impl WithSimd for Interleave<'_> {
     }
 }
 
-/// Two positions' channels into as many rows.
+/// Writes the channels of two positions into one row per channel, and adds them to the sums.
 struct Transpose<'a> {
     first: &'a [f32],
     second: &'a [f32],

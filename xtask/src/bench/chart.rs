@@ -1,4 +1,4 @@
-//! The table of the stages as a picture: a bar an executor, on a logarithmic axis.
+//! Draws the table of the stages: one bar per executor, on a logarithmic axis.
 
 use anyhow::Result;
 use image::RgbImage;
@@ -6,10 +6,11 @@ use plot::{Area, font};
 use plotters::prelude::*;
 
 const WIDTH: u32 = 1000;
-/// Space for the stages' names at the left, and for a bar's own figure behind the longest one.
+/// Space for the names of the stages on the left, in pixels.
 const LEFT: i32 = 250;
+/// Space for the figure after the longest bar, in pixels.
 const RIGHT: i32 = 70;
-/// Space for the executors' names above.
+/// Space for the names of the executors at the top, in pixels.
 const TOP: i32 = 40;
 const BOTTOM: i32 = 30;
 const BAR: i32 = 13;
@@ -18,14 +19,14 @@ const GAP: i32 = 12;
 const COLOURS: [RGBColor; 4] =
     [RGBColor(1, 115, 178), RGBColor(222, 143, 5), RGBColor(2, 158, 115), RGBColor(204, 120, 188)];
 
-/// Milliseconds, a row a stage and a column an executor.
+/// Times in milliseconds. Rows are stages, columns are executors.
 pub struct Chart {
     pub executors: Vec<String>,
     pub rows: Vec<(String, Vec<f64>)>,
 }
 
 impl Chart {
-    /// Draws it.
+    /// Draws the chart.
     ///
     /// # Errors
     /// If the font cannot be read.
@@ -38,7 +39,7 @@ impl Chart {
         self.executors.len() as i32 * BAR + GAP
     }
 
-    /// Where the axis begins and ends, as powers of ten of milliseconds.
+    /// Decimal logarithms of the ends of the axis, which is in milliseconds.
     fn decades(&self) -> (f64, f64) {
         let values = self.rows.iter().flat_map(|(_, values)| values);
         let (low, high) =

@@ -1,5 +1,4 @@
-//! PyTorch and ONNX Runtime, by a Python that has them: `tests/bench/frameworks.py` says what it
-//! times.
+//! Measures PyTorch and ONNX Runtime with `tests/bench/frameworks.py`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -17,130 +16,134 @@ use super::Args;
 use super::stage::{Stage, StageInputs};
 use crate::workspace;
 
-/// How far a framework's value may lie from ours before it is another network that is timed.
+/// Maximum difference between a framework's values and ours. Beyond it, the networks differ.
 const TOLERANCE: f64 = 1e-3;
 const SCRIPT: &str = "tests/bench/frameworks.py";
 const REQUIREMENTS: &str = "tests/bench/requirements.txt";
 
-/// The running script: it is asked line by line, and ends when nobody can ask any more.
+/// The running script. Each request and each response is one line of JSON. The script ends when its
+/// input is closed.
 pub struct Frameworks {
     script: Child,
-    found: Vec<Found>,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    frameworks: Vec<Framework>,
+    requests: ChildStdin,
+    responses: BufReader<ChildStdout>,
 }
 
-/// What the script says first.
+/// The first line of the script.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Greeting {
-    /// The import that failed.
+enum Startup {
+    /// The message of the failed import.
     Missing(String),
-    Frameworks(Vec<Found>),
+    Frameworks(Vec<Framework>),
 }
 
 #[derive(Deserialize)]
-struct Found {
+struct Framework {
     name: String,
-    /// Largest difference from one of our values.
+    /// Largest absolute difference from our values.
     furthest: f64,
 }
 
 impl Frameworks {
-    /// Starts them, or says on the screen why not.
+    /// Starts the script. If it cannot run, prints the reason and returns `None`.
     ///
     /// # Errors
-    /// If one of them does not compute what we compute.
+    /// If the values of a framework differ from ours by more than the tolerance.
     pub fn open(
         args: &Args,
         file: &Path,
         model: &Model<Packed>,
-        given: &StageInputs,
+        inputs: &StageInputs,
     ) -> Result<Option<Self>> {
         let skipped = |why: &str| println!("PyTorch and ONNX Runtime are skipped: {why}.\n");
         let Some(python) = &args.python else {
-            skipped(&format!("no --python that has what {REQUIREMENTS} lists"));
+            skipped(&format!("--python is not set (it needs the packages of {REQUIREMENTS})"));
             return Ok(None);
         };
-        // The script has read the file when it says its first line.
+        // The script reads the file before it writes its first line, so the folder can be
+        // temporary.
         let folder = tempfile::tempdir()?;
-        let path = folder.path().join("given.safetensors");
-        write(&path, inputs(given).iter().chain(&outputs(model, given)?))?;
+        let path = folder.path().join("stages.safetensors");
+        write(&path, input_tensors(inputs).iter().chain(&output_tensors(model, inputs)?))?;
         let mut script = start(args, python, file, &path)?;
-        let questions = script.stdin.take().context("the script's input")?;
-        let mut answers = BufReader::new(script.stdout.take().context("the script's output")?);
-        let found = match read(&mut answers)? {
-            Greeting::Frameworks(found) => found,
-            Greeting::Missing(what) => {
+        let requests = script.stdin.take().context("the script's input")?;
+        let mut responses = BufReader::new(script.stdout.take().context("the script's output")?);
+        let frameworks = match read(&mut responses)? {
+            Startup::Frameworks(frameworks) => frameworks,
+            Startup::Missing(what) => {
                 let install = format!("`{} -m pip install -r {REQUIREMENTS}`", python.display());
-                skipped(&format!("{what} ({install} installs what is needed)"));
+                skipped(&format!("{what} ({install} installs the packages)"));
                 return Ok(None);
             }
         };
-        for Found { name, furthest } in &found {
+        for Framework { name, furthest } in &frameworks {
             ensure!(
                 *furthest <= TOLERANCE,
-                "{name}: expected our values within {TOLERANCE}, found {furthest}"
+                "{name}: expected a difference of at most {TOLERANCE}, found {furthest}"
             );
-            println!("{name} differs from the packed engine by {furthest:.1e} at most.\n");
+            println!("{name} differs from the packed executor by at most {furthest:.1e}.\n");
         }
-        Ok(Some(Self { script, found, questions, answers }))
+        Ok(Some(Self { script, frameworks, requests, responses }))
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.found.iter().map(|found| found.name.as_str())
+        self.frameworks.iter().map(|framework| framework.name.as_str())
     }
 
-    /// Each one's median time of the stages, one after the other.
+    /// Median time of the sequence of stages, in ms, for each framework.
     pub fn medians_ms(&mut self, stages: &[Stage]) -> Result<Vec<f64>> {
         let names: Vec<&str> = stages.iter().map(|stage| stage.name()).collect();
-        // A question to nobody would end us without a word.
+        // Writing to a closed pipe would end this program without a message.
         let ended = self.script.try_wait().context(SCRIPT)?;
-        ensure!(ended.is_none(), "{SCRIPT} ended early (its message is above)");
-        writeln!(self.questions, "{}", serde_json::to_string(&names)?).context(SCRIPT)?;
-        read(&mut self.answers)
+        ensure!(ended.is_none(), "{SCRIPT} ended early (see its message above)");
+        writeln!(self.requests, "{}", serde_json::to_string(&names)?).context(SCRIPT)?;
+        read(&mut self.responses)
     }
 
-    /// Waits until the script has gone, so that it takes no time from what comes after.
+    /// Waits for the end of the script, so that it does not disturb the next measurements.
     pub fn close(mut self) -> Result<()> {
-        drop(self.questions);
+        drop(self.requests);
         self.script.wait().map(drop).context(SCRIPT)
     }
 }
 
-fn start(args: &Args, python: &Path, file: &Path, given: &Path) -> Result<Child> {
+fn start(args: &Args, python: &Path, file: &Path, tensors: &Path) -> Result<Child> {
     let mut script = Command::new(python);
-    script.arg(workspace::root().join(SCRIPT)).arg(file).arg(given);
+    script.arg(workspace::root().join(SCRIPT)).arg(file).arg(tensors);
     script.args([args.repeats, args.threads].map(|number| number.to_string()));
     script.stdin(Stdio::piped()).stdout(Stdio::piped());
     script.spawn().with_context(|| format!("{} could not be started", python.display()))
 }
 
-fn read<T: DeserializeOwned>(answers: &mut impl BufRead) -> Result<T> {
+fn read<T: DeserializeOwned>(responses: &mut impl BufRead) -> Result<T> {
     let mut line = String::new();
-    answers.read_line(&mut line)?;
-    ensure!(!line.is_empty(), "{SCRIPT} failed (its message is above)");
-    serde_json::from_str(&line).with_context(|| format!("{SCRIPT} answered `{}`", line.trim()))
+    responses.read_line(&mut line)?;
+    ensure!(!line.is_empty(), "{SCRIPT} failed (see its message above)");
+    serde_json::from_str(&line)
+        .with_context(|| format!("{SCRIPT}: unexpected response `{}`", line.trim()))
 }
 
-/// A tensor as a file keeps it.
-struct Kept {
+/// A tensor for a safetensors file.
+struct NamedTensor {
     name: String,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl Kept {
+impl NamedTensor {
     fn new(name: String, shape: &[usize], data: &[f32]) -> Self {
         let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self { name, shape: shape.to_vec(), bytes }
     }
 }
 
-fn inputs(given: &StageInputs) -> Vec<Kept> {
-    let StageInputs { image, noisy, content, dims, timestep, style } = given;
-    let input =
-        |name: &str, shape: &[usize], data: &[f32]| Kept::new(format!("in/{name}"), shape, data);
+fn input_tensors(inputs: &StageInputs) -> Vec<NamedTensor> {
+    let StageInputs { image, noisy, content, dims, timestep, style } = inputs;
+    let input = |name: &str, shape: &[usize], data: &[f32]| {
+        NamedTensor::new(format!("in/{name}"), shape, data)
+    };
     vec![
         input("image", &[image.n_mels, image.frames], &image.data),
         input("noisy", dims, noisy),
@@ -152,33 +155,32 @@ fn inputs(given: &StageInputs) -> Vec<Kept> {
     ]
 }
 
-/// What each stage makes, one value after the other. That a style is read well is seen in the
-/// steps.
-fn outputs(model: &Model<Packed>, given: &StageInputs) -> Result<Vec<Kept>> {
-    let (ops, conditionings) = (&mut Packed::default(), given.conditionings());
-    let StageInputs { image, noisy, content, dims, timestep, .. } = given;
+/// The flat output of each stage. The precomputed style has none; the steps depend on it.
+fn output_tensors(model: &Model<Packed>, inputs: &StageInputs) -> Result<Vec<NamedTensor>> {
+    let (ops, conditionings) = (&mut Packed::default(), inputs.conditionings());
+    let StageInputs { image, noisy, content, dims, timestep, .. } = inputs;
     let style = model.style_tokens(ops, std::slice::from_ref(image))?;
-    let made = |stage: Stage, data: &[f32]| {
-        Kept::new(format!("out/{}", stage.name()), &[data.len()], data)
+    let output = |stage: Stage, data: &[f32]| {
+        NamedTensor::new(format!("out/{}", stage.name()), &[data.len()], data)
     };
     Ok(vec![
-        made(Stage::Encode, content),
-        made(Stage::StyleTokens, &[style.tokens, style.pooled, style.instruments].concat()),
-        made(
+        output(Stage::Encode, content),
+        output(Stage::StyleTokens, &[style.tokens, style.pooled, style.instruments].concat()),
+        output(
             Stage::Step,
             &model.denoise(ops, noisy, *dims, *timestep, &conditionings[..1])?.concat(),
         ),
-        made(
+        output(
             Stage::GuidedStep,
             &model.denoise(ops, noisy, *dims, *timestep, &conditionings)?.concat(),
         ),
-        made(Stage::Decode, &model.decode(ops, content, *dims)?.data),
+        output(Stage::Decode, &model.decode(ops, content, *dims)?.data),
     ])
 }
 
-fn write<'a>(path: &Path, kept: impl Iterator<Item = &'a Kept>) -> Result<()> {
-    let views = kept
-        .map(|Kept { name, shape, bytes }| {
+fn write<'a>(path: &Path, tensors: impl Iterator<Item = &'a NamedTensor>) -> Result<()> {
+    let views = tensors
+        .map(|NamedTensor { name, shape, bytes }| {
             Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?))
         })
         .collect::<Result<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! What a file costs by its length: time, memory, and what is there before the first window.
+//! Time and memory of a transfer by the length of the file.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,17 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use engine::audio_file::{Audio, SampleFormat, Writer};
 
-/// How often the system is asked for a program's memory.
+/// Interval between two measurements of the program's memory.
 const POLL: Duration = Duration::from_millis(20);
-/// Samples that are written at once.
+/// Samples per written block.
 const BLOCK: usize = 1 << 16;
 
-/// Plays the clip, over and over, for each of the `lengths` through `cargo xtask transfer`, a
-/// program of its own each time.
+/// Measures `cargo xtask transfer` for each length, in its own process. The input repeats the clip.
 pub fn print(clip: &Audio, lengths_s: &[f64]) -> Result<()> {
-    println!(
-        "\n`cargo xtask transfer`, from its start to its end (a model is opened, a style read):\n"
-    );
+    println!("\n`cargo xtask transfer`, the whole process (including model and style):\n");
     println!("| audio, s | s | real-time factor | peak memory, MB |");
     println!("|---|---|---|---|");
     let folder = tempfile::tempdir()?;
@@ -31,7 +28,7 @@ pub fn print(clip: &Audio, lengths_s: &[f64]) -> Result<()> {
     Ok(())
 }
 
-/// A recording of a length, never whole in memory.
+/// Writes a recording of a length in blocks.
 fn write(clip: &Audio, length_s: f64, path: &Path) -> Result<()> {
     let mut writer =
         Writer::create(path, clip.sample_rate_hz, clip.channels.len(), SampleFormat::Int24)?;
@@ -47,7 +44,7 @@ fn write(clip: &Audio, length_s: f64, path: &Path) -> Result<()> {
     Ok(writer.finish()?)
 }
 
-/// How long the command took, and the most memory that it held.
+/// Duration of the command in seconds, and its peak memory in kB.
 fn transfer(input: &Path, output: &Path) -> Result<(f64, Option<u64>)> {
     let start = Instant::now();
     let mut command = Command::new(std::env::current_exe()?);
@@ -61,16 +58,16 @@ fn transfer(input: &Path, output: &Path) -> Result<(f64, Option<u64>)> {
         std::thread::sleep(POLL);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let done = child.wait_with_output()?;
+    let output = child.wait_with_output()?;
     ensure!(
-        done.status.success(),
+        output.status.success(),
         "`cargo xtask transfer`: {}",
-        String::from_utf8_lossy(&done.stderr).trim()
+        String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok((seconds, peak_kb))
 }
 
-/// The most memory that a running program held so far; none where the system does not tell.
+/// Peak memory of a running process in kB; `None` if the system has no `/proc`.
 fn peak_kb(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,6 +1,8 @@
-//! `cargo xtask bench`: the packed engine against stock candle and, where Python has them, PyTorch
-//! and ONNX Runtime, in one run, on the same weights; what a training's products take; and what the
-//! plugin costs a host's audio thread.
+//! `cargo xtask bench`: measures the packed executor, stock candle and, with `--python`, PyTorch
+//! and ONNX Runtime with the same weights.
+//!
+//! It also measures the matrix products of training, and the plugin's load on a host's audio
+//! thread.
 
 mod chart;
 mod frameworks;
@@ -29,41 +31,42 @@ use stage::StageInputs;
 use stages::Executor;
 use whole_chain::WholeChain;
 
-/// Time every stage and the whole chain, the packed engine against other frameworks; and the
+/// Measure the speed of every stage and of the whole chain, of other frameworks, and of the
 /// plugin's audio thread
 #[derive(clap::Args)]
 pub struct Args {
-    /// Model file [default: the shipped one]
+    /// Model file [default: the shipped model]
     #[arg(long)]
     model: Option<PathBuf>,
     /// Recording for the whole chain
     #[arg(long, default_value = "presets/demo/piano.flac")]
     clip: PathBuf,
-    /// Times each stage is measured; the median counts
+    /// Measurements of each stage; the median counts
     #[arg(long, default_value_t = 7)]
     repeats: usize,
-    /// Threads of the other frameworks; the packed engine computes a window on one
+    /// Threads of the other frameworks; the packed executor computes a window on one thread
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Lengths in seconds of the files that `transfer` is timed on; none: not timed
+    /// Lengths of the files for `transfer`, in seconds; without values, it is not measured
     #[arg(long, num_args = 0.., default_values_t = [1.0, 10.0, 60.0, 600.0])]
     lengths: Vec<f64>,
-    /// Seconds that the plugin plays with the shortest latency
+    /// Length of the plugin's real-time run in Live, in seconds
     #[arg(long, default_value_t = 60)]
     live_seconds: usize,
-    /// Python with what tests/bench/requirements.txt lists: times PyTorch and ONNX Runtime too
+    /// Also measure PyTorch and ONNX Runtime, with a Python that has
+    /// tests/bench/requirements.txt
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Draw the stages' times
+    /// Draw the times of the stages
     #[arg(long, value_name = "FILE.png")]
     plot: Option<PathBuf>,
 }
 
 const STEPS: [usize; 3] = [2, 10, 50];
-/// Longest file that is made to be timed; a WAV file ends at 4 GB.
+/// Maximum length of a file. A WAV file has at most 4 GB.
 const LENGTH_MAX_S: f64 = 10_800.0;
 
-/// Measures and prints tables in Markdown.
+/// Measures, and prints Markdown tables.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(args.repeats > 0, "repeats: expected at least 1, found 0");
     ensure!(args.threads > 0, "threads: expected at least 1, found 0");
@@ -72,8 +75,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         odd.is_none(),
         "lengths: expected seconds above 0, at most {LENGTH_MAX_S}, found {odd:?}"
     );
-    bound_candle(args.threads);
-    // Before the work, so that a path which cannot be written is known before anybody waits.
+    limit_candle(args.threads);
+    // Created first, so that an error of the path is reported before the measurements.
     let plot = args.plot.as_deref().map(Canvas::create).transpose()?;
     let path = model::path(args.model.as_deref());
     let checkpoint = model::read(&path)?;
@@ -89,31 +92,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .with_context(|| path.display().to_string())?;
     let style = packed.style(&mut Packed::default(), &reference)?;
     let (packed, stock) = (packed.model(), stock.model());
-    let given = StageInputs::new(&packed, &reference, style)?;
-    let mut frameworks = Frameworks::open(args, &path, &packed, &given)?;
+    let inputs = StageInputs::new(&packed, &reference, style)?;
+    let mut frameworks = Frameworks::open(args, &path, &packed, &inputs)?;
     heading(&checkpoint, args.threads);
-    let mut ours = Executor::new(&packed, Packed::default(), &given)?;
-    let mut candle = Executor::new(&stock, Candle::stock(Device::Cpu), &given)?;
+    let mut ours = Executor::new(&packed, Packed::default(), &inputs)?;
+    let mut candle = Executor::new(&stock, Candle::stock(Device::Cpu), &inputs)?;
     let chart = stages::print(&mut ours, &mut candle, &mut frameworks, args.repeats)?;
     plot.map(|canvas| canvas.write(&chart.picture()?)).transpose()?;
     frameworks.map_or(Ok(()), Frameworks::close)?;
-    operations::print(packed.config(), &mut ours, &given, args.repeats)?;
-    WholeChain { audio: &audio, style: &given.style }.print(&packed, &stock)?;
+    operations::print(packed.config(), &mut ours, &inputs, args.repeats)?;
+    WholeChain { audio: &audio, style: &inputs.style }.print(&packed, &stock)?;
     length::print(&audio, &args.lengths)?;
     training::print(packed.config(), args.threads, args.repeats)?;
     println!();
     real_time(args.live_seconds)
 }
 
-/// candle asks nothing but the environment how many threads it may have; it starts one a core
-/// otherwise, and they wait for each other.
-fn bound_candle(threads: usize) {
-    // SAFETY: no other thread is there yet to read the environment meanwhile.
+/// Limits candle's threads. candle reads only this environment variable. Its default is one thread
+/// per core, and the threads wait for each other.
+fn limit_candle(threads: usize) {
+    // SAFETY: no other thread exists yet, so none reads the environment.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
 }
 
-/// The plugin in a host of ours: a program of its own, so that this one is built without the
-/// plugin.
+/// Measures the plugin in a test host. The host is another program, so that this one is built
+/// without the plugin.
 fn real_time(live_seconds: usize) -> Result<ExitCode> {
     let mut bench = workspace::cargo();
     bench.args(["bench", "--quiet", "--bench", "real_time"]);
@@ -125,7 +128,7 @@ fn real_time(live_seconds: usize) -> Result<ExitCode> {
 fn heading(checkpoint: &Checkpoint, threads: usize) {
     let parameters: usize = checkpoint.parts().iter().map(|(_, count)| count).sum();
     println!(
-        "{:.2} M parameters, one window, medians; packed on one thread, the others on {threads}:\n",
+        "{:.2} M parameters, one window, medians. Threads: packed 1, others {threads}.\n",
         parameters as f64 * 1e-6
     );
 }

@@ -1,4 +1,4 @@
-//! How much of what the matrix product can do a denoising step does.
+//! Compares the speed of a denoising step with the speed of one large matrix product.
 
 use anyhow::Result;
 use engine::config::ModelConfig;
@@ -10,23 +10,24 @@ use engine::nn::{Backend, ConvSpec};
 use super::stage::{Stage, StageInputs};
 use super::stages::{Executor, median_ms};
 
-/// Rows and columns of the product that stands for all that `gemm` can do: it fills the
-/// second-level cache, not more.
+/// Rows and columns of the product that measures the peak speed of `gemm`. Its operands fit into
+/// the second-level cache.
 const PEAK: usize = 512;
 
-/// Prints the speed of a step's products and that of one large product, on one thread.
+/// Prints the speed of a denoising step and of one large product, on one thread.
 pub fn print(
     config: &ModelConfig,
     ours: &mut Executor<Packed>,
-    given: &StageInputs,
+    inputs: &StageInputs,
     repeats: usize,
 ) -> Result<()> {
-    let operations = batch_for_step(config, given)? as f64;
+    let operations = operations_per_step(config, inputs)? as f64;
     let speed = operations / ours.median_ms(&[Stage::Step], repeats)? * 1e-6;
     let peak = 2.0 * (PEAK as f64).powi(3) / product_ms(repeats)? * 1e-6;
     println!(
-        "\nThe matrix products of a step are {:.2} GFLOP, what Winograd's convolutions save counted too: with all that is between \
-         them, {speed:.1} GFLOP/s, {:.0} % of the {peak:.1} GFLOP/s of `gemm` on {PEAK} x {PEAK} x {PEAK}, one thread.",
+        "\nThe matrix products of a step need {:.2} GFLOP, counted without Winograd's savings. The \
+         whole step reaches {speed:.1} GFLOP/s. This is {:.0} % of the {peak:.1} GFLOP/s of \
+         `gemm` ({PEAK} x {PEAK} x {PEAK}, one thread).",
         operations * 1e-9,
         100.0 * speed / peak
     );
@@ -42,26 +43,26 @@ fn product_ms(repeats: usize) -> Result<f64> {
     })
 }
 
-/// The network's own text, run by an executor that counts.
-fn batch_for_step(config: &ModelConfig, given: &StageInputs) -> Result<u64> {
-    let (mean, std) = (vec![0.0; given.dims[2]], vec![1.0; given.dims[2]]);
+/// Floating-point operations of a step, counted by an executor that runs the network's code.
+fn operations_per_step(config: &ModelConfig, inputs: &StageInputs) -> Result<u64> {
+    let (mean, std) = (vec![0.0; inputs.dims[2]], vec![1.0; inputs.dims[2]]);
     let model = Model::<Counter>::load(&mut (), config.clone(), mean, std)?;
-    let conditionings = &given.conditionings()[..1];
+    let conditionings = &inputs.conditionings()[..1];
     let style = model.precompute_style(&mut Counter::default(), conditionings)?;
     let mut counter = Counter::default();
     model.denoise_with_style(
         &mut counter,
-        &given.noisy,
-        given.dims,
-        given.timestep,
+        &inputs.noisy,
+        inputs.dims,
+        inputs.timestep,
         conditionings,
         &style,
     )?;
     Ok(counter.operations)
 }
 
-/// Computes nothing; counts what the matrix products of direct convolutions (upsampled ones in
-/// their four phases) add and multiply.
+/// Counts the additions and multiplications of matrix products, without computing them.
+/// Convolutions are direct; upsampled ones are counted in their four phases.
 #[derive(Default)]
 struct Counter {
     operations: u64,
@@ -101,7 +102,8 @@ impl Backend for Counter {
 
     fn conv(&mut self, &[b, h, w, _]: &[usize; 4], spec: &ConvSpec) -> engine::Result<[usize; 4]> {
         let (height, width) = (spec.output(h), spec.output(w));
-        // Of a doubled image the packed engine sees 2 x 2 pixels where the layer has 3 x 3 weights.
+        // In each phase of an upsampled image, the packed executor multiplies 2 x 2 pixels where
+        // the layer has 3 x 3 weights.
         let kernel = if spec.upsampled { 2 } else { spec.kernel };
         self.product([b * height * width, spec.c_out, kernel * kernel * spec.c_in]);
         Ok([b, height, width, spec.c_out])
@@ -138,8 +140,7 @@ impl Backend for Counter {
         _: usize,
     ) -> engine::Result<[usize; 4]> {
         let [b, h, w, c] = *q;
-        // Of the queries with the keys, and of the weights with the values; heads share the
-        // channels.
+        // Queries times keys, then weights times values. The heads share the channels.
         self.product([b * h * w, k[2], c]);
         self.product([b * h * w, k[2], c]);
         Ok(*q)

@@ -1,4 +1,4 @@
-//! The stages of a window and their inputs.
+//! The measured stages of a window and their inputs.
 
 use anyhow::{Context, Result};
 use engine::audio_file::Audio;
@@ -15,7 +15,7 @@ pub enum Stage {
     Encode,
     StyleTokens,
     /// The keys and values of the style, computed once for all steps.
-    ReadStyle,
+    PrecomputeStyle,
     Step,
     GuidedStep,
     Decode,
@@ -25,7 +25,7 @@ impl Stage {
     pub const ALL: [Self; 6] = [
         Self::Encode,
         Self::StyleTokens,
-        Self::ReadStyle,
+        Self::PrecomputeStyle,
         Self::Step,
         Self::GuidedStep,
         Self::Decode,
@@ -34,8 +34,8 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Encode => "encode",
-            Self::StyleTokens => "style tokens of one window",
-            Self::ReadStyle => "read a style, once for all steps",
+            Self::StyleTokens => "compute the style tokens of one window",
+            Self::PrecomputeStyle => "precompute a style, once for all steps",
             Self::Step => "denoise, one step",
             Self::GuidedStep => "denoise, one guided step",
             Self::Decode => "decode",
@@ -54,7 +54,7 @@ pub struct StageInputs {
 }
 
 impl StageInputs {
-    /// A window of the reference and noise of the first timestep.
+    /// Inputs from the first window of the reference, with the noise of the first timestep.
     pub fn new(model: &Model<Packed>, reference: &Audio, style: StyleTokens) -> Result<Self> {
         let images = reference_images(model.config(), reference)?;
         let image = images.into_iter().next().context("a window of the reference")?;
@@ -69,7 +69,7 @@ impl StageInputs {
         })
     }
 
-    /// Conditionings with and without style. A step without guidance only uses the first.
+    /// Conditionings with and without style. A step without guidance uses only the first.
     pub fn conditionings(&self) -> [Conditioning<'_>; 2] {
         let styled = Conditioning {
             content: Some(&self.content),

@@ -1,4 +1,4 @@
-//! The networks on one window, stage by stage.
+//! Measures the networks on one window, stage by stage.
 
 use std::time::Instant;
 
@@ -13,35 +13,35 @@ use super::chart::Chart;
 use super::frameworks::Frameworks;
 use super::stage::{Stage, StageInputs};
 
-/// The networks' own text on one executor.
+/// The networks on one executor.
 pub struct Executor<'a, B: Backend> {
     model: &'a Model<B>,
     ops: B,
-    given: &'a StageInputs,
+    inputs: &'a StageInputs,
     style: StyleKv<B>,
     guided_style: StyleKv<B>,
 }
 
 impl<'a, B: Backend> Executor<'a, B> {
-    pub fn new(model: &'a Model<B>, mut ops: B, given: &'a StageInputs) -> Result<Self> {
-        let conditionings = given.conditionings();
+    pub fn new(model: &'a Model<B>, mut ops: B, inputs: &'a StageInputs) -> Result<Self> {
+        let conditionings = inputs.conditionings();
         let style = model.precompute_style(&mut ops, &conditionings[..1])?;
         let guided_style = model.precompute_style(&mut ops, &conditionings)?;
-        Ok(Self { model, ops, given, style, guided_style })
+        Ok(Self { model, ops, inputs, style, guided_style })
     }
 
-    /// Median time of the stages, one after the other.
+    /// Median time of the sequence of stages, in ms.
     pub fn median_ms(&mut self, stages: &[Stage], repeats: usize) -> Result<f64> {
-        median_ms(repeats, || stages.iter().try_for_each(|stage| self.work(*stage)))
+        median_ms(repeats, || stages.iter().try_for_each(|stage| self.run(*stage)))
     }
 
-    fn work(&mut self, stage: Stage) -> Result<()> {
-        let StageInputs { image, noisy, content, dims, timestep, .. } = self.given;
-        let (model, ops, conditionings) = (self.model, &mut self.ops, self.given.conditionings());
+    fn run(&mut self, stage: Stage) -> Result<()> {
+        let StageInputs { image, noisy, content, dims, timestep, .. } = self.inputs;
+        let (model, ops, conditionings) = (self.model, &mut self.ops, self.inputs.conditionings());
         match stage {
             Stage::Encode => model.encode(ops, image).map(drop),
             Stage::StyleTokens => model.style_tokens(ops, std::slice::from_ref(image)).map(drop),
-            Stage::ReadStyle => model.precompute_style(ops, &conditionings[..1]).map(drop),
+            Stage::PrecomputeStyle => model.precompute_style(ops, &conditionings[..1]).map(drop),
             Stage::Step => {
                 let conditionings = &conditionings[..1];
                 model
@@ -64,32 +64,33 @@ impl<'a, B: Backend> Executor<'a, B> {
     }
 }
 
-/// Median of the repeats after one more, which finds memory and caches as none after it does.
+/// Median duration in ms. A first run fills memory and caches, and is not measured.
 pub fn median_ms(repeats: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     work()?;
-    let mut taken = Vec::with_capacity(repeats);
+    let mut times_ms = Vec::with_capacity(repeats);
     for _ in 0..repeats {
         let start = Instant::now();
         work()?;
-        taken.push(start.elapsed().as_secs_f64() * 1e3);
+        times_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    taken.sort_by(f64::total_cmp);
-    Ok(taken[repeats / 2])
+    times_ms.sort_by(f64::total_cmp);
+    Ok(times_ms[repeats / 2])
 }
 
-/// Every stage alone, and whole windows with the style already read.
+/// Every single stage, and whole windows with a precomputed style.
 fn rows() -> impl Iterator<Item = (String, Vec<Stage>)> {
-    let alone = Stage::ALL.into_iter().map(|stage| (stage.name().to_string(), vec![stage]));
+    let single = Stage::ALL.into_iter().map(|stage| (stage.name().to_string(), vec![stage]));
     let windows = STEPS.into_iter().map(|steps| {
         let stages = [vec![Stage::Encode], vec![Stage::Step; steps], vec![Stage::Decode]].concat();
         (format!("encode, {steps} steps, decode"), stages)
     });
-    alone.chain(windows)
+    single.chain(windows)
 }
 
-/// Prints a table of all and returns it as a chart. They take turns at every row, so that a machine
-/// that slows down slows all of them; each but the first stands beside how many times as long as
-/// the first it takes.
+/// Prints the table and returns it as a chart.
+///
+/// The executors alternate at every row, so that a slower machine affects all of them. The ratio is
+/// the time of an executor divided by the time of the packed one.
 pub fn print<B: Backend>(
     ours: &mut Executor<Packed>,
     stock: &mut Executor<B>,

@@ -1,4 +1,4 @@
-//! What a training's convolutions take, by what multiplies.
+//! Measures a convolution in training, for each kernel.
 
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
@@ -9,21 +9,23 @@ use training_kernels::Bf16;
 
 use super::stages::median_ms;
 
-/// Images of a step.
+/// Images of a training step.
 const BATCH: usize = 24;
 
 /// Prints the time of one convolution of the denoiser at its finest resolution, forward and with
-/// all gradients, of f32 and of all that the machine multiplies bf16 with.
+/// all gradients. The kernels are f32 and all bf16 units of this machine.
 pub fn print(config: &ModelConfig, threads: usize, repeats: usize) -> Result<()> {
     let channels = config.unet.channels[0];
     let spec = ConvSpec::conv(channels, channels, 3, 1);
     let side = config.mel.n_mels / config.autoencoder.reduction();
     let once = 2.0 * (BATCH * side * side * channels * channels * 9) as f64;
     println!(
-        "\nTraining: a convolution of {channels} to {channels} channels on {BATCH} latents of {side} x {side}, threads: {threads}:\n"
+        "\nTraining: a convolution of {channels} to {channels} channels on {BATCH} latents of \
+         {side} x {side}. Threads: {threads}.\n"
     );
     println!(
-        "| products of | forward, ms | GFLOP/s | with gradients, ms | GFLOP/s | ratio |\n|---|---|---|---|---|---|"
+        "| products | forward, ms | GFLOP/s | with gradients, ms | GFLOP/s | ratio |\n\
+         |---|---|---|---|---|---|"
     );
     let plain = Candle::new(Device::Cpu);
     let rounded =
@@ -42,7 +44,7 @@ pub fn print(config: &ModelConfig, threads: usize, repeats: usize) -> Result<()>
     Ok(())
 }
 
-/// Milliseconds of a forward pass, and of one with the gradients of input and weights.
+/// Milliseconds of a forward pass, and of a forward and backward pass.
 fn times(ops: &mut Candle, spec: ConvSpec, side: usize, repeats: usize) -> Result<[f64; 2]> {
     let mut store = ParamStore::new(&Device::Cpu, 1);
     let conv = Candle::load_conv(&mut &mut store, "conv", spec)?;

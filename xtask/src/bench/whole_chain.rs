@@ -1,4 +1,4 @@
-//! A recording from samples to samples.
+//! Measures the transfer of a recording, from samples to samples.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,14 +16,14 @@ use engine::style::StyleTokens;
 
 use super::STEPS;
 
-/// What is turned into what.
+/// The recording and the style of the transfer.
 pub struct WholeChain<'a> {
     pub audio: &'a Audio,
     pub style: &'a StyleTokens,
 }
 
 impl WholeChain<'_> {
-    /// Measures both executors and prints tables.
+    /// Measures both executors and prints the tables.
     pub fn print(&self, packed: &Arc<Model<Packed>>, stock: &Arc<Model<Candle>>) -> Result<()> {
         println!(
             "\nWhole chain on {:.1} s of {} Hz audio, {} channel(s):\n",
@@ -59,7 +59,7 @@ impl WholeChain<'_> {
         Ok(())
     }
 
-    /// Seconds that it takes.
+    /// Transfers the recording. Returns the seconds and the stream's report.
     fn render(&self, model: Box<dyn TransferModel>, steps: usize) -> Result<(f64, Report)> {
         let settings = Settings { steps, ..Settings::default() };
         let (rate, channels) = (self.audio.sample_rate_hz, &self.audio.channels);
@@ -72,11 +72,11 @@ impl WholeChain<'_> {
     }
 }
 
-/// Where the packed engine's time goes with the default settings.
+/// Prints the packed executor's time for each stage, with the default settings.
 fn print_shares(report: &Report) {
     let windows = report.stats.wet.max(1) as f64;
-    println!("\nThe packed engine's {} windows with the default settings:\n", report.stats.wet);
-    println!("| stage | ms a window | share |");
+    println!("\nThe packed executor's {} windows with the default settings:\n", report.stats.wet);
+    println!("| stage | ms per window | share |");
     println!("|---|---|---|");
     let total = report.timings.total().as_secs_f64();
     for stage in Stage::ALL {

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the commands that need the engine alone, so that the first one is built soon.
+//! `cargo xtask`: the commands that need only the engine. It builds faster than `xtask_full`.
 
 fn main() -> std::process::ExitCode {
     xtask::main()

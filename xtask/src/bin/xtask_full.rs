@@ -1,4 +1,4 @@
-//! The commands with `bench` and pictures.
+//! All commands, including `bench` and pictures.
 
 fn main() -> std::process::ExitCode {
     xtask::main()

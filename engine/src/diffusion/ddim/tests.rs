@@ -11,7 +11,7 @@ fn sampler(process: &ForwardDiffusion, steps: usize) -> DdimSampler {
     DdimSampler::new(process.schedule(), process.prediction(), steps).unwrap()
 }
 
-/// A denoiser that knows the answer `x0` says, from any `x_t`, the prediction that means `x0`.
+/// A denoiser with a fixed answer: its prediction at any `x_t` implies the clean latent `x0`.
 fn oracle(process: &ForwardDiffusion, x0: &[f32]) -> impl FnMut(&[f32], usize) -> Result<Vec<f32>> {
     let (process, x0) = (process.clone(), x0.to_vec());
     move |x_t, t| {
@@ -28,7 +28,7 @@ fn oracle(process: &ForwardDiffusion, x0: &[f32]) -> impl FnMut(&[f32], usize) -
 }
 
 #[test]
-fn a_denoiser_that_knows_the_answer_is_followed_to_it() {
+fn an_exact_denoiser_leads_to_its_clean_latent() {
     let x0 = gaussian(5, 0, 8, 4);
     for (schedule, prediction, allowed) in [
         (ScheduleKind::CosineZeroSnr, Prediction::V, 1e-5),
@@ -60,7 +60,7 @@ fn one_step_at_zero_snr_is_the_negated_prediction() {
 }
 
 #[test]
-fn timesteps_trail_and_never_run_out() {
+fn timesteps_are_trailing_and_strictly_decreasing() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     for steps in 1..=1000 {
         let sampler = sampler(&process, steps);
@@ -79,7 +79,7 @@ fn timesteps(process: &ForwardDiffusion, steps: usize, strength: f32) -> Vec<usi
 }
 
 #[test]
-fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
+fn strength_selects_the_first_timestep_and_the_number_of_steps() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let all = timesteps(&process, 10, 1.0);
     assert_eq!(all, sampler(&process, 10).timesteps());
@@ -105,28 +105,28 @@ fn strength_chooses_where_to_begin_and_how_many_steps_are_left() {
 }
 
 #[test]
-fn no_strength_leaves_the_latent_alone_and_some_starts_where_it_says() {
+fn strength_0_keeps_the_latent_and_others_start_at_their_timestep() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
-    let of = |strength| {
+    let sampler = |strength| {
         DdimSampler::from_strength(process.schedule(), process.prediction(), 10, strength).unwrap()
     };
     let content = gaussian(1, 0, 4, 4);
     let mut latent = content.clone();
     let mut never = |_: &[f32], _: usize| -> Result<Vec<f32>> { unreachable!() };
-    of(0.0).sample(&mut latent, &mut never, None).unwrap();
+    sampler(0.0).sample(&mut latent, &mut never, None).unwrap();
     assert_eq!(latent, content);
 
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     let mut denoise = |x: &[f32], t: usize| {
-        asked.push(t);
+        requested.push(t);
         Ok(vec![0.0; x.len()])
     };
-    of(0.3).sample(&mut latent, &mut denoise, None).unwrap();
-    assert_eq!(asked, [299, 199, 99]);
+    sampler(0.3).sample(&mut latent, &mut denoise, None).unwrap();
+    assert_eq!(requested, [299, 199, 99]);
 }
 
 #[test]
-fn known_columns_are_clean_at_every_call_and_in_the_result() {
+fn prefix_columns_are_clean_at_every_call_and_in_the_result() {
     let (height, width, channels, columns) = (4, 6, 3, 2);
     let clean = gaussian(9, 0, height, columns * channels);
     let prefix = Prefix::columns(&clean, columns, [height, width, channels]).unwrap();
@@ -157,10 +157,10 @@ fn known_columns_are_clean_at_every_call_and_in_the_result() {
     assert_eq!(prefix.fixed.iter().filter(|&&fixed| fixed).count(), clean.len());
 }
 
-/// A prefix must not disturb what is free: with a denoiser that looks at each place alone, the rest
-/// is the same.
+/// A prefix must not change the free columns. This denoiser has no context, so the other values
+/// must be equal with and without the prefix.
 #[test]
-fn a_prefix_changes_only_what_is_known() {
+fn a_prefix_changes_only_its_own_columns() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let sampler = sampler(&process, 4);
     let mut denoise =
@@ -175,7 +175,7 @@ fn a_prefix_changes_only_what_is_known() {
 /// The exact denoiser of independent Gaussian data is linear: the samples have the deviation of the
 /// data.
 #[test]
-fn the_spread_of_gaussian_data_survives() {
+fn the_deviation_of_gaussian_data_is_preserved() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let (deviation, count) = (0.6f64, 4096);
     let mut latent = gaussian(1, 0, 64, 64);
@@ -192,7 +192,7 @@ fn the_spread_of_gaussian_data_survives() {
 }
 
 #[test]
-fn cancelling_and_wrong_answers_end_the_sampling() {
+fn cancellation_and_wrong_sizes_end_the_sampling() {
     let process = process(ScheduleKind::CosineZeroSnr, Prediction::V);
     let sampler = sampler(&process, 4);
     let mut calls = 0;
@@ -210,7 +210,7 @@ fn cancelling_and_wrong_answers_end_the_sampling() {
 }
 
 #[test]
-fn bad_settings_are_named() {
+fn errors_name_the_invalid_setting() {
     let schedule = process(ScheduleKind::CosineZeroSnr, Prediction::V).schedule().clone();
     let refused = |prediction, steps, name: &str| {
         let error = DdimSampler::new(&schedule, prediction, steps).unwrap_err().to_string();

@@ -6,12 +6,12 @@ use super::ConvKernel;
 use crate::nn::backend::ConvSpec;
 use crate::nn::kernels::{ConvShape, Matrix, matmul};
 
-/// Rows of the patch matrix that one task multiplies: enough to pay for packing the weights, few
-/// enough that the lowest resolutions of a small batch (24 images of 4 x 4) are more than one task.
+/// Rows of the patch matrix per task: enough to amortise packing the weights. At the lowest
+/// resolution of a small batch (24 images of 4 x 4), there is still more than one task.
 const ROWS_PER_TASK: usize = 256;
 
-/// Partial weight gradients; a fixed number, so that their sum never depends on the number of
-/// threads.
+/// Number of partial weight gradients. It is fixed, so that their sum does not depend on the number
+/// of threads.
 const GRADIENT_PARTS: usize = 4;
 
 /// Computes convolutions and their gradients in f32.
@@ -38,7 +38,7 @@ struct Patches {
     shape: ConvShape,
 }
 
-/// One task's share of the batch.
+/// The images of one task.
 struct Group<'a> {
     x: &'a [f32],
     images: usize,
@@ -61,7 +61,8 @@ impl Patches {
         self.shape.input_len()
     }
 
-    /// The patch matrix of a group, in `scratch` unless the input already is it.
+    /// The patch matrix of a group, shape `(images * positions, patch)`. A pointwise convolution
+    /// uses the input itself, others `scratch`.
     fn patches<'a>(&self, group: &Group<'a>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         if self.shape.spec.is_pointwise() {
             return group.x;
@@ -94,7 +95,7 @@ impl Patches {
         y
     }
 
-    /// Gradient of the input.
+    /// Gradient of the input `(batch, H, W, c_in)`.
     fn input_gradient(&self, dy: &[f32], weight: &[f32]) -> Vec<f32> {
         let (positions, c_out, patch) =
             (self.shape.positions(), self.spec().c_out, self.shape.patch());
@@ -121,7 +122,7 @@ impl Patches {
         dx
     }
 
-    /// Gradients of weight `[c_out, k, k, c_in]` and bias.
+    /// Gradients of the weight `[c_out, k, k, c_in]` and of the bias `[c_out]`.
     fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (positions, c_out, patch) =
             (self.shape.positions(), self.spec().c_out, self.shape.patch());

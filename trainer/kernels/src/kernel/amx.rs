@@ -1,10 +1,9 @@
-//! The kernel of AMX-BF16: tiles of 16 rows of 64 bytes, 16 x 16 sums of 32 products an instruction
-//! (Intel's Architecture Instruction Set Extensions reference, chapter 3). The language has no
-//! stable names for the instructions, so they are written in assembly.
+//! The kernel for AMX-BF16. A tile has 16 rows of 64 bytes. One instruction adds 32 products to
+//! each of 16 x 16 sums (Intel's Architecture Instruction Set Extensions reference, chapter 3).
+//! Rust has no stable intrinsics for the instructions, so they are written in assembly.
 //!
-//! Two tiles of rows times two of columns: every tile that is loaded is multiplied twice. RowBlocks that
-//! lie as far from each other as their neighbours are loaded where they lie; others are first laid
-//! side by side, once for all blocks of columns.
+//! Two tiles of rows are multiplied by two tiles of columns, so every loaded tile is used twice.
+//! Rows at equal distances are loaded in place. Other rows are first copied, once for all blocks.
 
 use std::arch::asm;
 use std::cell::Cell;
@@ -12,9 +11,9 @@ use std::cell::Cell;
 use crate::blocks::{Block, Product, RowBlocks, Run, Start, WIDTH};
 use crate::memory::Aligned;
 
-/// RowBlocks of a tile, and columns of sums.
+/// Rows of a tile, and columns of its sums.
 const TILE: usize = 16;
-/// RowBlocks that are multiplied together.
+/// Rows that are multiplied together.
 const HEIGHT: usize = 2 * TILE;
 /// Pairs of values in a row of a tile.
 const PAIRS: usize = 16;
@@ -24,31 +23,31 @@ const BYTES: usize = 4;
 const ROW: usize = PAIRS * BYTES;
 
 thread_local! {
-    /// RowBlocks side by side, in memory that is used again.
-    static SIDE_BY_SIDE: Cell<Aligned> = const { Cell::new(Aligned::new()) };
+    /// Copied rows. The memory is reused.
+    static COPIED_ROWS: Cell<Aligned> = const { Cell::new(Aligned::new()) };
 }
 
-/// Whether the machine has the instructions, and the system lets this process use their registers:
-/// it has to be asked.
-pub fn is_there() -> bool {
+/// Whether the CPU has the instructions, and the system permits this process to use their
+/// registers.
+pub fn is_available() -> bool {
     use std::arch::x86_64::__cpuid_count;
     const BF16: u32 = 1 << 22;
     const TILES: u32 = 1 << 24;
-    // RowBlocks are laid side by side by AVX-512, which comes with them.
-    let lays = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+    // The function that copies rows uses AVX-512. Every CPU with AMX has it.
+    let has_avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
     let features = if __cpuid_count(0, 0).eax >= 7 { __cpuid_count(7, 0).edx } else { 0 };
-    lays && features & BF16 != 0 && features & TILES != 0 && allowed()
+    has_avx512 && features & BF16 != 0 && features & TILES != 0 && request_permission()
 }
 
-/// Asks for the tiles' registers, for all threads.
-fn allowed() -> bool {
+/// Requests the tile registers for all threads of the process. Returns whether this is permitted.
+fn request_permission() -> bool {
     const REQUEST: libc::c_long = 0x1023;
     const TILE_DATA: libc::c_long = 18;
-    // SAFETY: the call changes nothing but what this process may use.
+    // SAFETY: the call changes only the permissions of this process.
     unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, TILE_DATA) == 0 }
 }
 
-/// The sizes of all tiles, as the instruction reads them.
+/// The sizes of all tiles, in the format of `ldtilecfg`.
 #[repr(C, align(64))]
 struct Sizes {
     palette: u8,
@@ -59,7 +58,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Tiles 0 to 3 are sums, 4 and 5 rows, 6 and 7 columns; so many pairs are multiplied at once.
+    /// Tiles 0 to 3 contain sums, 4 and 5 rows, 6 and 7 columns. One instruction multiplies `pairs`
+    /// pairs.
     fn for_pairs(pairs: usize) -> Self {
         let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
         row_bytes[..8].fill(ROW as u16);
@@ -70,7 +70,8 @@ impl Sizes {
     }
 }
 
-/// What one instruction multiplies: bytes from a row's start and from a block's first column.
+/// Operands of one instruction: offsets from the start of a row and from the first column of a
+/// block, in bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Step {
@@ -78,16 +79,16 @@ struct Step {
     right: usize,
 }
 
-/// All steps of as many pairs.
+/// All steps with the same number of pairs.
 struct Pass {
     pairs: usize,
-    /// Where the rows lie.
+    /// Steps for rows in place.
     in_place: Vec<Step>,
-    /// With rows that were laid side by side.
-    parallel_render: Vec<Step>,
+    /// Steps for copied rows.
+    copied: Vec<Step>,
 }
 
-/// The summed dimension: whole tiles, then what is left of each run.
+/// Divides the summed dimension: first whole tiles, then the remainder of each run.
 fn passes(product: &Product<'_>) -> Vec<Pass> {
     let at = |run: &Run, pair: usize| Step {
         left: 2 * run.left + pair * BYTES,
@@ -98,10 +99,9 @@ fn passes(product: &Product<'_>) -> Vec<Pass> {
     let rests = product.runs.iter().map(|run| at(run, whole * PAIRS));
     let mut before = 0;
     let pass = |(pairs, in_place): (usize, Vec<Step>)| {
-        let parallel_render = in_place.iter().enumerate();
-        let parallel_render =
-            parallel_render.map(|(i, step)| Step { left: (before + i) * 2 * TILE * ROW, ..*step });
-        let pass = Pass { pairs, parallel_render: parallel_render.collect(), in_place };
+        let copied = in_place.iter().enumerate();
+        let copied = copied.map(|(i, step)| Step { left: (before + i) * 2 * TILE * ROW, ..*step });
+        let pass = Pass { pairs, copied: copied.collect(), in_place };
         before += pass.in_place.len();
         pass
     };
@@ -109,7 +109,7 @@ fn passes(product: &Product<'_>) -> Vec<Pass> {
     all.into_iter().filter(|(pairs, steps)| *pairs > 0 && !steps.is_empty()).map(pass).collect()
 }
 
-/// Two tiles of rows: where they start, and bytes from one row to the next.
+/// Two tiles of rows: their starts, and the distance between rows in bytes.
 #[derive(Clone, Copy)]
 struct Left {
     tiles: [*const u8; 2],
@@ -117,7 +117,7 @@ struct Left {
 }
 
 impl Left {
-    /// Of rows that lie at one distance from each other, the first tile's and the second's.
+    /// Rows in place. `None` if the rows of a tile are not at equal distances.
     fn in_place(product: &Product<'_>, starts: &[usize]) -> Option<Self> {
         let (tiles, stride) = (starts.chunks_exact(TILE), starts.get(1)?.checked_sub(starts[0])?);
         let even = |tile: &[usize]| {
@@ -129,12 +129,12 @@ impl Left {
         })
     }
 
-    /// Lays rows side by side, a pair of tiles a step.
+    /// Copies rows into `memory`, two tiles per step.
     ///
     /// # Safety
-    /// The machine has the instructions, and all that the steps touch lies inside the left operand.
+    /// The CPU must have the instructions, and all steps must be inside the left operand.
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn parallel_render(
+    unsafe fn copied(
         product: &Product<'_>,
         passes: &[Pass],
         starts: &[usize],
@@ -148,10 +148,10 @@ impl Left {
         });
         for pass in passes {
             let bytes = pass.pairs * BYTES;
-            for (from, to) in pass.in_place.iter().zip(&pass.parallel_render) {
+            for (from, to) in pass.in_place.iter().zip(&pass.copied) {
                 for (i, row) in rows.iter().enumerate() {
-                    // SAFETY: as promised by the caller; the memory holds two tiles for each step
-                    // of all passes.
+                    // SAFETY: the caller ensures it. The memory has two tiles for each step of all
+                    // passes.
                     unsafe {
                         let (from, to) = (row.add(from.left), base.add(to.left + i * ROW));
                         match bytes {
@@ -166,11 +166,12 @@ impl Left {
     }
 }
 
-/// 32 x 32 sums, row by row.
+/// 32 x 32 sums, in rows.
 #[repr(C, align(64))]
 struct Sums([[f32; WIDTH]; HEIGHT]);
 
 impl Sums {
+    /// Sets the initial values of a block's sums.
     fn begin(&mut self, places: &[usize], block: &Block, start: Start<'_>, out: &[f32]) {
         match start {
             Start::Zero => self.0.fill([0.0; WIDTH]),
@@ -187,6 +188,7 @@ impl Sums {
         }
     }
 
+    /// Writes a block's sums to the output.
     fn write(&self, places: &[usize], block: &Block, out: &mut [f32]) {
         for (sums, place) in self.0.iter().zip(places) {
             copy(&sums[..block.columns], &mut out[place + block.offset..][..block.columns]);
@@ -196,7 +198,8 @@ impl Sums {
     /// Adds the products of all steps.
     ///
     /// # Safety
-    /// The tiles' registers may be used, and what the steps touch lies inside its slice.
+    /// The process must be permitted to use the tile registers, and all steps must be inside their
+    /// slices.
     unsafe fn add(
         &mut self,
         sizes: &Sizes,
@@ -204,7 +207,7 @@ impl Sums {
         (right, stride): (*const u8, usize),
         steps: &[Step],
     ) {
-        // SAFETY: as promised by the caller; the registers are named.
+        // SAFETY: the caller ensures it. All changed registers are declared.
         unsafe {
             asm!("ldtilecfg [{sizes}]", sizes = in(reg) sizes, options(nostack, readonly));
             asm!(
@@ -253,7 +256,7 @@ impl Sums {
     }
 }
 
-/// Copies the first values: all of a whole row at once, without a call.
+/// Copies `from` to the start of `to`. A whole row is copied without a function call.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
     match (<&[f32; WIDTH]>::try_from(from), <&mut [f32; WIDTH]>::try_from(&mut *to)) {
@@ -265,7 +268,7 @@ fn copy(from: &[f32], to: &mut [f32]) {
 /// See [`Bf16::multiply`](super::Bf16::multiply).
 ///
 /// # Safety
-/// [`is_there`], and all that rows and blocks touch lies inside its slice.
+/// [`is_available`] must be true, and all accesses of rows and blocks must be inside their slices.
 pub unsafe fn multiply(
     product: &Product<'_>,
     rows: RowBlocks<'_>,
@@ -274,28 +277,26 @@ pub unsafe fn multiply(
     out: &mut [f32],
 ) {
     let passes = passes(product);
-    let mut memory = SIDE_BY_SIDE.take();
+    let mut memory = COPIED_ROWS.take();
     let mut sums = Sums([[0.0; WIDTH]; HEIGHT]);
     let sizes: Vec<Sizes> = passes.iter().map(|pass| Sizes::for_pairs(pass.pairs)).collect();
     for rows in rows.chunks(HEIGHT) {
         let in_place = Left::in_place(product, rows.starts);
-        // SAFETY: as promised by the caller.
-        let left = in_place.unwrap_or_else(|| unsafe {
-            Left::parallel_render(product, &passes, rows.starts, &mut memory)
-        });
+        // SAFETY: the caller ensures it.
+        let left = in_place
+            .unwrap_or_else(|| unsafe { Left::copied(product, &passes, rows.starts, &mut memory) });
         for block in blocks {
             sums.begin(rows.places, block, start, out);
             let right = product.right.as_ptr().wrapping_add(block.column).cast();
             for (pass, sizes) in passes.iter().zip(&sizes) {
-                let steps = if in_place.is_some() { &pass.in_place } else { &pass.parallel_render };
-                // SAFETY: as promised by the caller.
+                let steps = if in_place.is_some() { &pass.in_place } else { &pass.copied };
+                // SAFETY: the caller ensures it.
                 unsafe { sums.add(sizes, left, (right, product.step * BYTES), steps) }
             }
             sums.write(rows.places, block, out);
         }
     }
-    // SAFETY: nothing reads the registers any more, and the system need not keep them for this
-    // thread.
+    // SAFETY: the registers are no longer used. Their release saves the system from saving them.
     unsafe { asm!("tilerelease", options(nostack, nomem)) }
-    SIDE_BY_SIDE.set(memory);
+    COPIED_ROWS.set(memory);
 }

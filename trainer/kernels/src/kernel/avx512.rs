@@ -1,22 +1,22 @@
-//! The kernel of AVX512-BF16: pairs of values, 16 sums an instruction.
+//! The kernel for AVX512-BF16. One instruction adds 16 products of pairs to 16 sums.
 
 use std::arch::x86_64::*;
 
 use crate::blocks::{Block, Product, RowBlocks, Start, WIDTH};
 
-/// RowBlocks of a kernel's call: with [`WIDTH`] columns sixteen registers of sums, enough to hide an
-/// addition's latency.
+/// Rows per kernel call. With [`WIDTH`] columns, the sums need sixteen registers, which hides the
+/// latency of an addition.
 const HEIGHT: usize = 8;
 
-/// Whether the machine has the instructions.
-pub fn is_there() -> bool {
+/// Whether the CPU has the instructions.
+pub fn is_available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
 }
 
 /// See [`Bf16::multiply`](super::Bf16::multiply).
 ///
 /// # Safety
-/// [`is_there`], and all that rows and blocks touch lies inside its slice.
+/// [`is_available`] must be true, and all accesses of rows and blocks must be inside their slices.
 pub unsafe fn multiply(
     product: &Product<'_>,
     rows: RowBlocks<'_>,
@@ -24,16 +24,17 @@ pub unsafe fn multiply(
     start: Start<'_>,
     out: &mut [f32],
 ) {
-    // A block's columns stay in the first-level cache while all rows pass.
+    // Blocks are the outer loop, so that a block's columns stay in the first-level cache.
     for block in blocks {
         for rows in rows.chunks(HEIGHT) {
-            // SAFETY: as promised by the caller.
+            // SAFETY: the caller ensures it.
             unsafe { kernel(product, rows, block, start, out.as_mut_ptr()) }
         }
     }
 }
 
-/// A kernel with fewer rows computes its last one again, and does not store it.
+/// Computes one block of at most [`HEIGHT`] rows. If there are fewer, the last row is computed
+/// repeatedly and stored once.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn kernel(
     product: &Product<'_>,
@@ -50,8 +51,7 @@ unsafe fn kernel(
         let columns = block.columns.saturating_sub(half * WIDTH / 2).min(WIDTH / 2);
         ((1u32 << columns) - 1) as __mmask16
     });
-    // SAFETY: as promised by the caller; the masks keep loads and stores within the block's
-    // columns.
+    // SAFETY: the caller ensures it. The masks limit loads and stores to the block's columns.
     unsafe {
         let at = |row: usize, half: usize| out.wrapping_add(places[row] + half * WIDTH / 2);
         let mut sums = [[_mm512_setzero_ps(); 2]; HEIGHT];
@@ -88,9 +88,9 @@ unsafe fn kernel(
     }
 }
 
-/// The same bits.
+/// Reinterprets the bits.
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn as_bf16(bits: __m512i) -> __m512bh {
-    // SAFETY: both are 512 bits, and every bit pattern is a value of both.
+    // SAFETY: both types have 512 bits, and every bit pattern is valid for both.
     unsafe { std::mem::transmute(bits) }
 }

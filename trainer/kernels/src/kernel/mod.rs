@@ -1,20 +1,20 @@
-//! What multiplies: the kernels that machines have.
+//! The kernels, and the choice of one for this CPU.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-#[path = "elsewhere.rs"]
+#[path = "unavailable.rs"]
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(not(target_arch = "x86_64"))]
-#[path = "elsewhere.rs"]
+#[path = "unavailable.rs"]
 mod avx512;
 
 use super::blocks::{Block, Product, RowBlocks, Start};
 
-/// That this machine multiplies bf16, and by what. Without one there are no panels, and nothing is
-/// multiplied here.
+/// A bf16 unit of this CPU. A value exists only if the CPU has the instructions, so the functions
+/// that need one can use them.
 #[derive(Clone, Copy, Debug)]
 pub struct Bf16(Unit);
 
@@ -25,18 +25,18 @@ enum Unit {
 }
 
 impl Bf16 {
-    /// The fastest that there is; none where the CPU has none.
+    /// The fastest unit, or `None` if the CPU has none.
     pub fn detect() -> Option<Self> {
         Self::all().pop()
     }
 
-    /// All that there are, the fastest last.
+    /// All units of this CPU. The fastest is last.
     pub fn all() -> Vec<Self> {
-        let units = [(Unit::Avx512, avx512::is_there()), (Unit::Amx, amx::is_there())];
-        units.into_iter().filter(|(_, there)| *there).map(|(unit, _)| Self(unit)).collect()
+        let units = [(Unit::Avx512, avx512::is_available()), (Unit::Amx, amx::is_available())];
+        units.into_iter().filter(|(_, available)| *available).map(|(unit, _)| Self(unit)).collect()
     }
 
-    /// What it is called.
+    /// The unit's name, for tables.
     pub fn name(self) -> &'static str {
         match self.0 {
             Unit::Avx512 => "bf16, AVX512-BF16",
@@ -44,8 +44,8 @@ impl Bf16 {
         }
     }
 
-    /// Whether it does so many times as fast as f32: what is not worth rounding for twice the speed
-    /// may be worth it then.
+    /// Whether the unit is AMX. Some products are rounded only with this fastest unit:
+    /// docs/decisions/045-bf16-kernels.md.
     pub fn has_tiles(self) -> bool {
         self.0 == Unit::Amx
     }
@@ -66,8 +66,8 @@ impl Bf16 {
             return;
         }
         product.check(rows, blocks, start, out.len());
-        // SAFETY: every touched value is inside its slice, as was checked, and only a machine with
-        // the instructions has a `Bf16` of them.
+        // SAFETY: the check above ensures that every access is inside its slice. A `Bf16` exists
+        // only on a CPU with its instructions.
         unsafe {
             match self.0 {
                 Unit::Avx512 => avx512::multiply(product, rows, blocks, start, out),

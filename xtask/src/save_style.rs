@@ -1,4 +1,4 @@
-//! `cargo xtask style`: a recording's style as a file, for the plugin and for other people.
+//! `cargo xtask style`: saves the style of a recording as a `.luthier` file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,20 +11,20 @@ use crate::model::FileModel;
 use crate::style::{self, Reference};
 use crate::transfer::refuse_same_file;
 
-/// Save a recording's style as a file that holds none of its audio
+/// Save the style of a recording as a file without audio
 #[derive(clap::Args)]
 pub struct Args {
-    /// WAV, FLAC, MP3 or OGG; its first 12 seconds of sound are heard
+    /// WAV, FLAC, MP3 or OGG. The style is computed from its first 12 s of sound
     recording: String,
-    /// .luthier to write; the plugin lists those in its own folder under *My styles*
+    /// Output file, .luthier. The plugin lists the files of its own folder under *My styles*
     #[arg(long)]
     out: PathBuf,
-    /// Model file to read the style with; any other can read it again
+    /// Model that computes the style; other models can use the file too
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 }
 
-/// Reads the style and writes it.
+/// Computes the style and writes the file.
 pub fn run(args: &Args) -> Result<ExitCode> {
     ensure!(
         file::is_style(&args.out),
@@ -35,8 +35,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     refuse_same_file(&args.out, &[&path])?;
     let reference = Reference::read(&path)?;
     let file_model = FileModel::open(args.model.as_deref(), Device::Cpu)?;
-    let kept = reference.style(&file_model, &path)?;
-    file::write(&kept, &args.out)?;
-    println!("{}: {} style tokens", args.out.display(), kept.tokens.count());
+    let saved = reference.style(&file_model, &path)?;
+    file::write(&saved, &args.out)?;
+    println!("{}: {} style tokens", args.out.display(), saved.tokens.count());
     Ok(ExitCode::SUCCESS)
 }
