@@ -129,7 +129,7 @@ impl Synthesis {
         );
         // The level gain was applied for the model only.
         audio.iter_mut().for_each(|sample| *sample /= request.gain);
-        let (first, host) = self.to_host_rate(&audio, self.grid.first_model_sample(window.index));
+        let (first, host) = self.resample_to_host(&audio, self.grid.first_model_sample(window.index));
         for channel in wet.iter_mut() {
             let offset = window.segment.start as i64 - first;
             for (n, sample) in channel.iter_mut().enumerate() {
@@ -143,7 +143,7 @@ impl Synthesis {
     /// Resamples audio that begins at a model sample to the host's rate. Returns it with the host
     /// position of its first sample. Leading silence starts it where samples of both rates
     /// coincide.
-    fn to_host_rate(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
+    fn resample_to_host(&mut self, audio: &[f32], first_model_sample: i64) -> (i64, Vec<f32>) {
         let (host, model) =
             (i64::from(self.grid.host_rate_hz()), i64::from(self.grid.model_rate_hz()));
         let common = gcd(host as u64, model as u64) as i64;
