@@ -5,12 +5,12 @@
 //!                block <- OverlapAdd <-------- results
 //! ```
 //!
-//! [`grid`] defines the samples that each window reads and writes, and [`latency`] the resulting
+//! `grid` defines the samples that each window reads and writes, and [`latency`] the resulting
 //! latency. A `WindowJob` carries one window's samples to the worker and its wet audio back. Jobs
 //! are reused: the audio thread allocates and frees no memory.
 //!
-//! [`offline`] runs the same stream for files. It waits for late windows, where the audio thread
-//! would output the delayed dry signal. [`parallel_render`] runs several streams over one file.
+//! `offline` runs the same stream for files. It waits for late windows, where the audio thread
+//! would output the delayed dry signal. `parallel_render` runs several streams over one file.
 //!
 //! ```
 //! use engine::Result;
