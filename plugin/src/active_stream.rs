@@ -1,6 +1,7 @@
 //! The audio thread's part of an instance between `activate` and `deactivate`.
 //!
-//! [`ActiveStream::process`] neither allocates, frees, locks, waits (but offline) nor fails.
+//! [`ActiveStream::process`] is real-time safe: it does not allocate, free, lock or fail. It waits
+//! only in offline renders.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,52 +12,52 @@ use nice_plug::util::db_to_gain;
 use crate::params::{LuthierParams, number};
 use crate::shared::{AtomicLevel, Shared};
 
-/// The engine's stream under the plugin's parameters and meters.
+/// The engine's stream, connected to the plugin's parameters and meters.
 pub struct ActiveStream {
     audio: AudioThread,
-    // Called off and joined when this goes.
+    // Dropping it cancels the stream's windows and waits for the worker.
     _work: Work,
 }
 
 impl ActiveStream {
-    /// Connects a stream.
+    /// Connects both halves of a stream.
     pub fn new(audio: AudioThread, work: Work) -> Self {
         Self { audio, _work: work }
     }
 
-    /// Host samples from input to output.
+    /// Latency in host samples.
     pub fn latency_samples(&self) -> u32 {
         u32::try_from(self.audio.latency_samples()).unwrap_or(u32::MAX)
     }
 
-    /// Whether `process` may wait for the worker.
+    /// Sets whether `process` may wait for the worker.
     pub fn set_offline(&mut self, offline: bool) {
         self.audio.set_offline(offline);
     }
 
-    /// A new stream begins.
+    /// Starts a new stream.
     pub fn reset(&mut self) {
         self.audio.reset();
     }
 
-    /// Replaces one block by the output of the input `latency_samples` ago. A new stream begins
-    /// before the sample `begins`, where there is one.
+    /// Processes one block in place. The output is delayed by `latency_samples`. If `start` is set,
+    /// a new stream starts before this sample of the block.
     pub fn process(
         &mut self,
         io: &mut [&mut [f32]],
         sidechain: &[&[f32]; 2],
-        begins: Option<usize>,
+        start: Option<usize>,
         params: &LuthierParams,
         shared: &Shared,
     ) {
         let len = io.iter().map(|channel| channel.len()).min().unwrap_or(0);
-        let begins = begins.filter(|&begins| begins < len);
+        let start = start.filter(|&start| start < len);
         self.set_parameters(params);
-        self.process_range(io, sidechain, 0..begins.unwrap_or(len));
-        if let Some(begins) = begins {
+        self.process_range(io, sidechain, 0..start.unwrap_or(len));
+        if let Some(start) = start {
             self.reset();
             self.set_parameters(params);
-            self.process_range(io, sidechain, begins..len);
+            self.process_range(io, sidechain, start..len);
         }
         self.report(shared);
     }

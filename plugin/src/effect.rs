@@ -1,4 +1,4 @@
-//! The effect itself, as nice-plug drives it.
+//! The effect that nice-plug calls.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
 use crate::params::LuthierParams;
-use crate::plugin_model::heard;
+use crate::plugin_model::effective_config;
 use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
 use crate::registry::Registry;
@@ -28,27 +28,27 @@ use crate::shared::{Request, Severity};
 use crate::shared_resources::SharedResources;
 use crate::style_slot::FACTORY;
 
-/// How long an activation waits for a model whose windows it must know.
+/// Maximum time that an activation waits for the model's config, which determines the latency.
 const MODEL_WAIT: Duration = Duration::from_secs(10);
 
-/// One instance.
+/// One instance of the plugin.
 pub struct Luthier {
     params: Arc<LuthierParams>,
     instance: Arc<Instance>,
     window: SharedExtent,
-    /// Between `activate` and `deactivate`.
-    playing: Option<ActiveStream>,
+    /// Set between `activate` and `deactivate`.
+    stream: Option<ActiveStream>,
     render: RenderStart,
-    /// What the guard knows of the host.
+    /// Data that the guard has received from the host.
     host_link: Arc<HostLink>,
-    // Goes last: the stream's work has ended before the shared_resources closes.
+    // Declared last, because fields are dropped in order and the stream uses the worker pool.
     shared_resources: Arc<SharedResources>,
 }
 
 impl Default for Luthier {
     fn default() -> Self {
         let instance = Arc::new(Instance::default());
-        let shared_resources = SharedResources::enter();
+        let shared_resources = SharedResources::open();
         listen_for_states(&instance, &shared_resources);
         listen_for_requests(&instance, &shared_resources);
         let params = Arc::new(LuthierParams::new(Arc::clone(&instance.project)));
@@ -58,24 +58,24 @@ impl Default for Luthier {
             params,
             instance,
             window: window::extent(),
-            playing: None,
+            stream: None,
             shared_resources,
         }
     }
 }
 
-/// A loaded state may name another model.
+/// Reloads the model when the host loads a state, because the state can name another model.
 fn listen_for_states(instance: &Arc<Instance>, shared_resources: &SharedResources) {
     let (weak, loader, registry) =
         (Arc::downgrade(instance), shared_resources.loader(), shared_resources.registry());
     instance.project.set_listener(Box::new(move || {
         let Some(instance) = weak.upgrade() else { return };
-        // At once, so that an offline render that begins now waits for it.
+        // Set here and not in the task, so that an offline render that starts now waits for it.
         instance.model.set(ModelState::Loading);
         let (weak, registry) = (weak.clone(), Arc::clone(&registry));
         loader.send(move || {
             if let Some(instance) = weak.upgrade() {
-                instance.settle_model(&registry);
+                instance.load_project_model(&registry);
             }
         });
     }));
@@ -88,27 +88,27 @@ fn listen_for_requests(instance: &Arc<Instance>, shared_resources: &SharedResour
         let (weak, registry) = (weak.clone(), Arc::clone(&registry));
         loader.send(move || {
             if let Some(instance) = weak.upgrade() {
-                fulfil(&instance, &registry, request);
+                handle_request(&instance, &registry, request);
             }
         });
     }));
 }
 
-fn fulfil(instance: &Instance, registry: &Registry, request: Request) {
+fn handle_request(instance: &Instance, registry: &Registry, request: Request) {
     match request {
         Request::LoadModel(path) => instance.load_model(registry, &path),
         Request::LoadShippedModel => {
             instance.project.set_model(ModelChoice::Shipped);
-            instance.settle_model(registry);
+            instance.load_project_model(registry);
         }
         Request::LoadStyle(path) => instance.load_style(registry, &path),
-        Request::SaveStyle(keep, path) => instance.save_style(keep, &path),
+        Request::SaveStyle(kind, path) => instance.save_style(kind, &path),
         Request::Capture => instance.capture.store(true, Relaxed),
     }
 }
 
 impl Luthier {
-    /// The config of the model that will play: its windows decide the latency.
+    /// The config of the project's model. Its windows determine the latency.
     fn config(&self) -> ModelConfig {
         let shipped = self.instance.project.model() == ModelChoice::Shipped;
         if !shipped {
@@ -116,33 +116,33 @@ impl Luthier {
         }
         match self.instance.model.get() {
             (_, ModelState::Ready(model)) if !shipped => model.config().clone(),
-            _ => heard(factory::model_config().clone()),
+            _ => effective_config(factory::model_config().clone()),
         }
     }
 
-    /// Has the model loaded, where it is not.
-    fn fetch_model(&self) {
+    /// Requests the model from the loader if it is not loaded.
+    fn request_model(&self) {
         let (instance, registry) =
             (Arc::downgrade(&self.instance), self.shared_resources.registry());
         self.shared_resources.loader().send(move || {
             if let Some(instance) = instance.upgrade()
                 && matches!(instance.model.get(), (_, ModelState::Loading))
             {
-                instance.settle_model(&registry);
+                instance.load_project_model(&registry);
             }
         });
     }
 
-    /// Has the factory's styles read before anybody asks for one: a window of a short latency has
-    /// no time for that.
-    fn fetch_styles(&self) {
+    /// Computes the factory styles on the loader's thread. At a short latency, a window has no time
+    /// to compute one.
+    fn precompute_factory_styles(&self) {
         for index in 0..FACTORY.len() {
             let instance = Arc::downgrade(&self.instance);
             self.shared_resources.loader().send(move || {
                 if let Some(instance) = instance.upgrade()
                     && let (_, ModelState::Ready(model)) = instance.model.get()
                 {
-                    // What cannot be read is told to who plays it.
+                    // The worker reports an error when the style is used.
                     let _ = model.factory_style(index);
                 }
             });
@@ -159,7 +159,7 @@ impl Luthier {
         let plugin_processor =
             PluginProcessor::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = plugin_processor.grid().clone();
-        // A window that is complete at a block's beginning cannot be there before its end.
+        // A window that is complete at the start of a block is ready at its end at the earliest.
         let deadline_samples = deadline_samples(mode, &grid).max(block);
         let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
         let (audio, work) = open_on(
@@ -172,7 +172,7 @@ impl Luthier {
     }
 }
 
-/// What a window may take to compute, in host samples; a part of the latency.
+/// Maximum computing time of a window in host samples. It is a part of the latency.
 pub(crate) fn deadline_samples(mode: LatencyMode, grid: &Grid) -> u64 {
     (grid.hop_samples() as f64 * mode.deadline_of_hop()) as u64
 }
@@ -184,12 +184,13 @@ impl Plugin for Luthier {
     const EMAIL: &'static str = "";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
-    // `PortNames::main_input` would rename the output as well.
+    // No `PortNames::main_input`, because it would rename the output as well.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[layout(2, "Stereo"), layout(1, "Mono")];
 
     type Editor = LuthierEditor;
     type SysExMessage = ();
-    // Not used: nice-plug has one such thread for all instances, and it may end with the host.
+    // Not used: nice-plug runs these tasks on one thread for all instances, which can end with the
+    // host.
     type BackgroundTask = ();
 
     fn params(&self) -> Arc<dyn Params> {
@@ -207,21 +208,22 @@ impl Plugin for Luthier {
         config: &BufferConfig,
         context: &mut impl ActivateContext<Self>,
     ) -> bool {
-        self.playing = None;
+        self.stream = None;
         self.render = RenderStart::default();
         self.instance.shared.restart.activated(self.params.latency.value());
-        self.fetch_model();
-        self.fetch_styles();
+        self.request_model();
+        self.precompute_factory_styles();
         let sample_rate_hz = config.sample_rate.round() as u32;
         let channels = layout.main_output_channels.map_or(0, NonZeroU32::get) as usize;
         match self.open(sample_rate_hz, channels, config.max_buffer_size.into()) {
-            Ok(playing) => self.playing = Some(playing),
-            // The host goes on, and hears its own input.
+            Ok(stream) => self.stream = Some(stream),
+            // Not an activation error: the host continues, and the output is the input.
             Err(error) => {
-                self.instance.shared.notify(Severity::Warning, format!("Passing through: {error}."))
+                let text = format!("The plugin cannot start: {error}. The input passes unchanged.");
+                self.instance.shared.notify(Severity::Warning, text);
             }
         }
-        let latency = self.playing.as_ref().map_or(0, ActiveStream::latency_samples);
+        let latency = self.stream.as_ref().map_or(0, ActiveStream::latency_samples);
         let status = &self.instance.shared.status;
         status.channels.store(channels as u32, Relaxed);
         status.sample_rate_hz.store(sample_rate_hz, Relaxed);
@@ -234,13 +236,13 @@ impl Plugin for Luthier {
 
     fn reset(&mut self) {
         self.render = RenderStart::default();
-        if let Some(playing) = &mut self.playing {
-            playing.reset();
+        if let Some(stream) = &mut self.stream {
+            stream.reset();
         }
     }
 
     fn deactivate(&mut self) {
-        self.playing = None;
+        self.stream = None;
         self.instance.shared.restart.deactivated();
         self.instance.shared.status.active.store(false, Relaxed);
     }
@@ -251,15 +253,16 @@ impl Plugin for Luthier {
         aux: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let Some(playing) = &mut self.playing else {
+        let Some(stream) = &mut self.stream else {
             let channels = buffer.as_slice().iter_mut();
             channels.flat_map(|c| c.iter_mut()).for_each(|sample| *sample = clean(*sample));
             return ProcessStatus::Normal;
         };
         let offline = self.host_link.is_offline();
-        playing.set_offline(offline);
+        stream.set_offline(offline);
         self.instance.shared.status.offline.store(offline, Relaxed);
-        // A VST3 host may be asked on its main thread alone: the editor and the guard do.
+        // VST3 allows the request on the main thread only, where the editor and the guard send it.
+        // See `docs/decisions/050-restart-requests.md`.
         if context.plugin_api() == PluginApi::Clap && self.host_link.restart_is_due() {
             context.request_restart();
         }
@@ -270,13 +273,13 @@ impl Plugin for Luthier {
             }
         }
         let (transport, latency, len) =
-            (context.transport(), playing.latency_samples(), buffer.samples());
+            (context.transport(), stream.latency_samples(), buffer.samples());
         let io = buffer.as_slice();
         let rolls = offline && transport.playing;
         let sound = || first_sound(io.iter().map(|channel| &**channel).chain(sidechain));
-        let begins = self.render.within(rolls, transport.pos_samples(), latency, sound, len);
-        playing.process(io, &sidechain, begins, &self.params, &self.instance.shared);
-        ProcessStatus::Tail(playing.latency_samples())
+        let start = self.render.find_start(rolls, transport.pos_samples(), latency, sound, len);
+        stream.process(io, &sidechain, start, &self.params, &self.instance.shared);
+        ProcessStatus::Tail(stream.latency_samples())
     }
 }
 
@@ -287,7 +290,7 @@ fn first_sound<'a>(channels: impl Iterator<Item = &'a [f32]>) -> Option<usize> {
 
 impl Drop for Luthier {
     fn drop(&mut self) {
-        self.playing = None;
+        self.stream = None;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is shipped inside the plugin: the model and the factory styles' recordings.
+//! The files that the plugin contains: the shipped model and the recordings of the factory styles.
 
 use std::sync::OnceLock;
 
@@ -30,14 +30,14 @@ static RECORDINGS: [&[u8]; FACTORY.len()] = [
     include_bytes!("../../presets/styles/electric-piano.flac"),
 ];
 
-/// SHA-256 of the shipped model in lower-case hex. Takes a moment the first time: not for the audio
-/// thread.
+/// SHA-256 of the shipped model in lower-case hex. The first call computes it, so the audio thread
+/// must not call this.
 pub fn model_sha256() -> &'static str {
     static SHA256: OnceLock<String> = OnceLock::new();
     SHA256.get_or_init(|| sha256_hex(MODEL))
 }
 
-/// The shipped model's config; the default one where its file describes none.
+/// The config of the shipped model, or the default config if the file contains none.
 pub fn model_config() -> &'static ModelConfig {
     static CONFIG: OnceLock<ModelConfig> = OnceLock::new();
     CONFIG.get_or_init(|| {
@@ -47,10 +47,10 @@ pub fn model_config() -> &'static ModelConfig {
     })
 }
 
-/// The beginning of a factory style's recording.
+/// The recording of factory style `index`, at most as long as a reference.
 ///
 /// # Errors
-/// If the plugin was built with a recording that cannot be read.
+/// If the built-in recording cannot be decoded or is silent.
 pub fn recording(index: usize) -> Result<Audio> {
     let name = FACTORY[index];
     engine::reference::read(Reader::from_bytes(format!("{name}.flac"), RECORDINGS[index])?, name)

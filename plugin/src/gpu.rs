@@ -1,4 +1,4 @@
-//! The GPU beside the CPU: whether a model plays on it, and why it does not.
+//! The optional GPU: whether a model runs on it, and the reason if it does not.
 
 use std::sync::OnceLock;
 
@@ -11,10 +11,12 @@ use engine::pipeline::TransferModel;
 
 use crate::guard::own_folder::own_folder;
 
-/// The library that is shipped beside the plugin, or why it does not open; none where none is.
+/// The GPU library in the plugin's folder, or the reason why it cannot be opened. `None` without a
+/// library.
 type Shipped = Option<Result<Library, String>>;
 
-/// Opened with the first model, by the loader, for as long as the process lives.
+/// The GPU library. The first call opens it on the loader's thread. It stays open until the process
+/// ends.
 pub fn shipped() -> &'static Shipped {
     static SHIPPED: OnceLock<Shipped> = OnceLock::new();
     SHIPPED.get_or_init(|| {
@@ -23,11 +25,11 @@ pub fn shipped() -> &'static Shipped {
     })
 }
 
-/// What a model may play on beside the CPU; none where no library is shipped.
+/// One model on the GPU, or the reason why it does not run there. `None` without a GPU library.
 pub struct Gpu(Option<Result<Accelerator, String>>);
 
 impl Gpu {
-    /// Puts a model on the library's GPU. Takes its time: for the loader.
+    /// Loads a model onto the GPU of `library`. Slow, so only the loader calls it.
     pub fn open(library: &Shipped, checkpoint: &Checkpoint, cpu: &InferenceModel<Packed>) -> Self {
         Self(library.as_ref().map(|library| {
             let library = library.as_ref().map_err(Clone::clone)?;
@@ -35,8 +37,8 @@ impl Gpu {
         }))
     }
 
-    /// The networks for one stream: on the GPU if it plays, and on the CPU where it does not, or no
-    /// longer.
+    /// The networks for one stream. They run on the GPU if it works, and on the CPU otherwise or
+    /// after a GPU error.
     pub fn networks(
         &self,
         cpu: &InferenceModel<Packed>,
@@ -46,14 +48,14 @@ impl Gpu {
         Accelerator::networks(gpu, cpu, mode)
     }
 
-    /// Whether it plays.
-    pub fn plays(&self) -> bool {
+    /// Whether the model runs on the GPU.
+    pub fn is_in_use(&self) -> bool {
         matches!(&self.0, Some(Ok(gpu)) if gpu.fault().is_none())
     }
 
-    /// Why it does not play, in one sentence without its end; nothing where it does, or is not
-    /// asked for.
-    pub fn trouble(&self) -> &str {
+    /// The reason why the GPU is not used, without a final full stop. Empty if the GPU is used or
+    /// the plugin has no GPU library.
+    pub fn problem(&self) -> &str {
         match &self.0 {
             Some(Ok(gpu)) => gpu.fault().unwrap_or_default(),
             Some(Err(reason)) => reason,
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
     use crate::factory;
 
-    /// The library of this build, which has no CUDA, beside the test programs.
+    /// The GPU library of this build, without CUDA, from the folder of the test programs.
     fn built(device: Device) -> Shipped {
         let name = format!(
             "{}luthier_engine_cuda{}",
@@ -84,7 +86,7 @@ mod tests {
 
     fn encoded(library: &Shipped) -> (Gpu, Vec<f32>) {
         let checkpoint = Checkpoint::from_bytes(factory::MODEL).expect("the model");
-        let cpu = InferenceModel::packed(&checkpoint).expect("playable");
+        let cpu = InferenceModel::packed(&checkpoint).expect("an inference model");
         let gpu = Gpu::open(library, &checkpoint, &cpu);
         let image = MelImage::filled(128, 16, 0.5);
         let latent = gpu.networks(&cpu, LatencyMode::Live).encode(&image).expect("a latent");
@@ -92,26 +94,29 @@ mod tests {
     }
 
     #[test]
-    fn without_a_library_the_cpu_plays_and_nothing_is_said() {
+    fn without_a_library_the_cpu_is_used_and_no_problem_is_reported() {
         let (gpu, _) = encoded(&None);
-        assert!(!gpu.plays() && gpu.trouble().is_empty());
+        assert!(!gpu.is_in_use() && gpu.problem().is_empty());
     }
 
     #[test]
-    fn a_library_that_does_not_open_and_a_gpu_that_is_not_there_are_told_and_the_cpu_plays() {
+    fn a_missing_library_or_gpu_is_reported_and_the_cpu_is_used() {
         let (_, expected) = encoded(&None);
-        let (gpu, latent) = encoded(&Some(Err("libcuda.so.1 is not there".into())));
-        assert!(!gpu.plays() && gpu.trouble() == "libcuda.so.1 is not there" && latent == expected);
+        let (gpu, latent) = encoded(&Some(Err("libcuda.so.1 is missing".into())));
+        assert!(
+            !gpu.is_in_use() && gpu.problem() == "libcuda.so.1 is missing" && latent == expected
+        );
         let (gpu, latent) = encoded(&built(Device::Cuda));
-        assert!(!gpu.plays() && !gpu.trouble().is_empty() && latent == expected);
+        assert!(!gpu.is_in_use() && !gpu.problem().is_empty() && latent == expected);
     }
 
     #[test]
-    fn a_device_that_agrees_with_the_cpu_plays() {
+    fn a_device_that_agrees_with_the_cpu_is_used() {
         let (_, expected) = encoded(&None);
         let (gpu, latent) = encoded(&built(Device::Cpu));
-        assert!(gpu.plays() && gpu.trouble().is_empty());
-        let apart = latent.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(apart <= library::TOLERANCE && latent.len() == expected.len(), "{apart}");
+        assert!(gpu.is_in_use() && gpu.problem().is_empty());
+        let difference =
+            latent.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(difference <= library::TOLERANCE && latent.len() == expected.len(), "{difference}");
     }
 }

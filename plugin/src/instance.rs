@@ -1,4 +1,4 @@
-//! One instance as its worker and the loader know it.
+//! The data of one instance that its worker and the loader use.
 
 #[cfg(test)]
 mod tests;
@@ -12,31 +12,31 @@ use engine::style::{SavedStyle, file};
 
 use crate::model_slot::{ModelSlot, ModelState};
 use crate::plugin_model::PluginModel;
-use crate::project::{Keep, ModelChoice, Project};
+use crate::project::{ModelChoice, Project, ProjectStyle};
 use crate::registry::Registry;
 use crate::shared::{Severity, Shared};
 use crate::shared_resources::SharedResources;
 
-/// What a user must know whose project may sound different now.
+/// Warning for a project whose sound can have changed.
 const OUTDATED: &str =
-    "This project was made with the model of another Luthier version. It plays this version's.";
+    "This project was saved with the shipped model of another version. The sound can differ.";
 
-/// What the threads of one instance share beside the stream.
+/// The data that the threads of one instance share, in addition to the stream.
 #[derive(Default)]
 pub struct Instance {
-    /// For the editor.
+    /// Data for the editor.
     pub shared: Arc<Shared>,
-    /// What the project keeps.
+    /// The state of the project.
     pub project: Arc<Project>,
     /// The model.
     pub model: ModelSlot,
-    /// Somebody wants the sidechain's style to be captured.
+    /// Whether the editor requested a capture of the sidechain's style.
     pub capture: AtomicBool,
 }
 
 impl Instance {
-    /// Loads the model that the project asks for. For the loader.
-    pub fn settle_model(&self, registry: &Registry) {
+    /// Loads the project's model. Only the loader calls it.
+    pub fn load_project_model(&self, registry: &Registry) {
         let chosen = match self.project.model() {
             ModelChoice::Shipped => registry.shipped().map_err(|error| error.to_string()),
             ModelChoice::File { name, sha256, path } => reopen(registry, &name, &sha256, &path),
@@ -46,18 +46,21 @@ impl Instance {
                 if self.project.outdated() {
                     self.shared.notify(Severity::Warning, OUTDATED);
                 }
-                self.play(model);
+                self.use_model(model);
             }
             Err(reason) => {
-                self.shared.words.lock().model.clear();
-                self.shared.notify(Severity::Warning, format!("Playing dry: {reason}."));
+                self.shared.texts.lock().model.clear();
+                self.shared.notify(
+                    Severity::Warning,
+                    format!("Dry output: {reason}. Choose another model."),
+                );
                 self.model.set(ModelState::Missing);
             }
         }
     }
 
-    /// Loads a model file that the user chose; the present model plays on if it is none. For the
-    /// loader.
+    /// Loads a model file that the user chose. After an error, the previous model stays in use.
+    /// Only the loader calls it.
     pub fn load_model(&self, registry: &Registry, path: &Path) {
         match registry.open(path) {
             Ok(model) => {
@@ -66,80 +69,93 @@ impl Instance {
                     sha256: model.sha256().into(),
                     path: path.to_path_buf(),
                 });
-                self.play(model);
+                self.use_model(model);
             }
-            Err(error) => self.shared.notify(Severity::Warning, format!("{error}.")),
+            Err(error) => {
+                let text = format!("Cannot load the model: {error}. Choose another file.");
+                self.shared.notify(Severity::Warning, text);
+            }
         }
     }
 
-    /// Reads the File style from a recording or a saved style that the user chose. For the loader.
+    /// Computes or reads the File style from a file that the user chose. Only the loader calls it.
     pub fn load_style(&self, registry: &Registry, path: &Path) {
         if matches!(self.model.get(), (_, ModelState::Loading)) {
-            self.settle_model(registry);
+            self.load_project_model(registry);
         }
         let (_, ModelState::Ready(model)) = self.model.get() else {
-            return self
-                .shared
-                .notify(Severity::Warning, "A style is read by a model, and there is none.");
+            let text = "A style requires a model. Choose a model first.";
+            return self.shared.notify(Severity::Warning, text);
         };
         match read_style(&model, path) {
             Ok(style) => {
-                self.shared
-                    .notify(Severity::Note, format!("The style is read from {}.", file_name(path)));
-                self.shared.words.lock().style_file = style.name.clone();
-                self.project.keep(Keep::File, Some(style));
+                let text = format!("Style loaded from {}.", file_name(path));
+                self.shared.notify(Severity::Note, text);
+                self.shared.texts.lock().style_file = style.name.clone();
+                self.project.set_style(ProjectStyle::File, Some(style));
                 self.shared.status.files.fetch_add(1, Relaxed);
             }
-            Err(reason) => self.shared.notify(Severity::Warning, format!("{reason}.")),
+            Err(error) => {
+                let text = format!("Cannot load the style: {error}. Choose another file.");
+                self.shared.notify(Severity::Warning, text);
+            }
         }
     }
 
-    /// Saves one of the project's styles as a file. For the loader.
-    pub fn save_style(&self, keep: Keep, path: &Path) {
-        let Some(style) = self.project.style(keep) else {
-            return self.shared.notify(Severity::Warning, "There is no style to save yet.");
+    /// Saves a style of the project as a file. Only the loader calls it.
+    pub fn save_style(&self, kind: ProjectStyle, path: &Path) {
+        let Some(style) = self.project.style(kind) else {
+            let text = "No style to save yet. Choose a recording or connect a sidechain first.";
+            return self.shared.notify(Severity::Warning, text);
         };
         match file::write(&style, path) {
-            Ok(()) => self
-                .shared
-                .notify(Severity::Note, format!("The style is saved as {}.", path.display())),
-            Err(reason) => self.shared.notify(Severity::Warning, format!("{reason}.")),
+            Ok(()) => {
+                let text = format!("Style saved as {}.", path.display());
+                self.shared.notify(Severity::Note, text);
+            }
+            Err(error) => {
+                let text = format!("Cannot save the style: {error}. Choose another folder.");
+                self.shared.notify(Severity::Warning, text);
+            }
         }
     }
 
-    fn play(&self, model: Arc<PluginModel>) {
-        self.read_styles_again(&model);
-        self.shared.words.lock().model = model.name().into();
-        self.tell_device(&model);
+    fn use_model(&self, model: Arc<PluginModel>) {
+        self.recompute_styles(&model);
+        self.shared.texts.lock().model = model.name().into();
+        self.update_device(&model);
         self.model.set(ModelState::Ready(model));
     }
 
-    /// Says what a model plays on; true if its GPU is in trouble, and was not before.
-    pub fn tell_device(&self, model: &PluginModel) -> bool {
-        let (mut words, trouble) = (self.shared.words.lock(), model.gpu().trouble());
-        // Asked after every window: the device is another one only where the trouble is.
-        if words.gpu_trouble == trouble && !words.device.is_empty() {
+    /// Updates the displayed device. Returns whether the GPU has a new problem.
+    pub fn update_device(&self, model: &PluginModel) -> bool {
+        let (mut texts, problem) = (self.shared.texts.lock(), model.gpu().problem());
+        // Called after every window, so return early: only a new problem changes the device.
+        if texts.gpu_problem == problem && !texts.device.is_empty() {
             return false;
         }
-        words.device = SharedResources::device(model.gpu());
-        words.gpu_trouble = trouble.into();
-        !trouble.is_empty()
+        texts.device = SharedResources::device(model.gpu());
+        texts.gpu_problem = problem.into();
+        !problem.is_empty()
     }
 
-    /// The project's styles as another model hears them.
-    fn read_styles_again(&self, model: &PluginModel) {
-        for keep in Keep::ALL {
-            let old = self.project.style(keep);
-            if keep == Keep::File {
-                self.shared.words.lock().style_file =
+    /// Computes the project's styles with a new model.
+    fn recompute_styles(&self, model: &PluginModel) {
+        for kind in ProjectStyle::ALL {
+            let old = self.project.style(kind);
+            if kind == ProjectStyle::File {
+                self.shared.texts.lock().style_file =
                     old.as_ref().map_or_else(String::new, |old| old.name.clone());
             }
             let Some(old) = old else { continue };
             match model.reencode(&old) {
-                Ok(new) => self.project.replace(keep, &old, new),
-                Err(error) => {
-                    let text =
-                        format!("The style {} was made with another model: {error}.", old.name);
+                Ok(new) => self.project.replace_style(kind, &old, new),
+                // The error would print two mel configs, which do not help the user.
+                Err(_) => {
+                    let text = format!(
+                        "Cannot use the style {} with this model. Open or capture it again.",
+                        old.name
+                    );
                     self.shared.notify(Severity::Warning, text);
                 }
             }
@@ -152,14 +168,17 @@ fn read_style(model: &PluginModel, path: &Path) -> engine::Result<SavedStyle> {
         return model.reencode(&file::read(path)?);
     }
     let recording = engine::reference::read(Reader::open(path)?, &path.display().to_string())?;
-    model.keep(file_name(path), path, &recording)
+    model.saved_style(file_name(path), path, &recording)
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The project's own model, at the place where it was.
+/// Opens the model file of a project and compares its hash.
+///
+/// # Errors
+/// If the file cannot be read, is not a model, or has another hash.
 fn reopen(
     registry: &Registry,
     name: &str,
@@ -168,10 +187,7 @@ fn reopen(
 ) -> Result<Arc<PluginModel>, String> {
     match registry.open(path) {
         Ok(model) if model.sha256() == sha256 => Ok(model),
-        Ok(_) => Err(format!(
-            "{} is not the model `{name}` that this project was made with",
-            path.display()
-        )),
-        Err(error) => Err(format!("the model `{name}` of this project cannot be opened ({error})")),
+        Ok(_) => Err(format!("the project's model `{name}` was replaced at {}", path.display())),
+        Err(error) => Err(format!("cannot open the project's model `{name}` ({error})")),
     }
 }

@@ -1,15 +1,15 @@
-//! Luthier as a VST3 and CLAP effect: host to engine. Decides nothing about sound.
+//! Luthier as a VST3 and CLAP effect. It connects the host to the engine, which computes the sound.
 //!
 //! ```text
-//! host -> guard (accepts what a host may hand over) -> nice-plug -> Luthier (effect)
-//!           audio thread: engine::stream's half, gains, bypass        -> Shared (meters, counters)
-//!           worker:       PluginProcessor { engine::pipeline }              -> Shared (pictures, messages)
-//!           loader:       model and style files, for all instances    -> ModelSlot, Project
-//!           editor:       reads Shared, sets LuthierParams, asks by Request
+//! host -> guard (checks every host call) -> nice-plug -> Luthier (effect)
+//!     audio thread: engine::stream::AudioThread         -> Shared (meters, counters)
+//!     worker:       PluginProcessor (engine::pipeline)  -> Shared (pictures, messages)
+//!     loader:       model and style files               -> ModelSlot, Project
+//!     editor:       reads Shared, sets LuthierParams, sends Request
 //! ```
 //!
-//! [`params::LuthierParams`] is what a host automates and a project keeps; [`shared::Shared`] is
-//! what the editor sees.
+//! [`params::LuthierParams`] contains the parameters of the host and the state of the project.
+//! [`shared::Shared`] contains the data that the editor displays.
 
 mod active_stream;
 pub mod editor;

@@ -1,34 +1,33 @@
-//! The thread that reads files, for all instances: nothing that takes its time runs where a host
-//! waits.
+//! The thread that reads files for all instances, so that no thread of the host waits for them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-/// Something to do, soon.
+/// A task for the loader.
 type Task = Box<dyn FnOnce() + Send>;
 
-enum Order {
-    Do(Task),
+enum Command {
+    Run(Task),
     Stop,
 }
 
-/// Hands tasks to the loader; may outlive it, when the instances that the tasks were for are gone.
+/// Sends tasks to the loader. A handle can outlive the loader.
 #[derive(Clone)]
-pub struct LoaderHandle(Sender<Order>);
+pub struct LoaderHandle(Sender<Command>);
 
 impl LoaderHandle {
-    /// Has `task` done after those before it; at once and here, where the system gave no thread.
-    /// Not for the audio thread.
+    /// Runs `task` after all earlier tasks. Without a loader thread, `task` runs at once on the
+    /// calling thread. The audio thread must not call this.
     pub fn send(&self, task: impl FnOnce() + Send + 'static) {
-        if let Err(SendError(Order::Do(task))) = self.0.send(Order::Do(Box::new(task))) {
+        if let Err(SendError(Command::Run(task))) = self.0.send(Command::Run(Box::new(task))) {
             task();
         }
     }
 }
 
-/// The thread. Dropping it waits for the tasks that were sent; those of instances that are gone
-/// have nothing to do.
+/// The loader thread. Dropping it waits for all sent tasks. Tasks of dropped instances return at
+/// once.
 pub struct Loader {
     handle: LoaderHandle,
     thread: Option<JoinHandle<()>>,
@@ -37,13 +36,13 @@ pub struct Loader {
 impl Loader {
     /// Starts the thread.
     pub fn spawn() -> Self {
-        let (sender, orders) = channel();
+        let (sender, commands) = channel();
         let thread =
-            thread::Builder::new().name("luthier loader".into()).spawn(move || work(&orders));
+            thread::Builder::new().name("luthier loader".into()).spawn(move || work(&commands));
         Self { handle: LoaderHandle(sender), thread: thread.ok() }
     }
 
-    /// A handle to send tasks by.
+    /// A handle that sends tasks.
     pub fn handle(&self) -> LoaderHandle {
         self.handle.clone()
     }
@@ -51,7 +50,7 @@ impl Loader {
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        let _ = self.handle.0.send(Order::Stop);
+        let _ = self.handle.0.send(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // Panics of tasks are caught before they reach the thread.
             let _ = thread.join();
@@ -59,8 +58,8 @@ impl Drop for Loader {
     }
 }
 
-fn work(orders: &Receiver<Order>) {
-    while let Ok(Order::Do(task)) = orders.recv() {
+fn work(commands: &Receiver<Command>) {
+    while let Ok(Command::Run(task)) = commands.recv() {
         let _ = catch_unwind(AssertUnwindSafe(task));
     }
 }

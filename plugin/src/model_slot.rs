@@ -1,4 +1,4 @@
-//! Which model an instance plays, and whether it is there yet.
+//! The model of one instance and its loading state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,21 +10,21 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::plugin_model::PluginModel;
 
-/// How often somebody who waits looks whether the wait was called off.
+/// Interval at which a waiting thread checks for cancellation.
 const POLL: Duration = Duration::from_millis(5);
 
-/// How far a model has come.
+/// Loading state of a model.
 #[derive(Clone)]
 pub enum ModelState {
-    /// The loader is at it, or will be.
+    /// The loader loads it now or will load it.
     Loading,
-    /// It plays.
+    /// The model is in use.
     Ready(Arc<PluginModel>),
-    /// There is none: windows play dry.
+    /// There is no model, so windows play dry.
     Missing,
 }
 
-/// One instance's model. Locks: not for the audio thread.
+/// The model of one instance. Its methods lock, so the audio thread must not call them.
 pub struct ModelSlot {
     state: Mutex<ModelState>,
     changed: Condvar,
@@ -39,13 +39,13 @@ impl Default for ModelSlot {
 }
 
 impl ModelSlot {
-    /// The state and its generation, which changes with it.
+    /// The generation and the state.
     pub fn get(&self) -> (u64, ModelState) {
         let state = self.state.lock();
         (self.generation.load(Ordering::Acquire), state.clone())
     }
 
-    /// Changes with every change of the state; never 0.
+    /// A counter that increases with every change of the state. It is never 0.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -57,10 +57,10 @@ impl ModelSlot {
         self.changed.notify_all();
     }
 
-    /// Waits until the loader is done.
+    /// Waits until the loader has finished.
     ///
     /// # Errors
-    /// If the wait is called off.
+    /// If `cancel` is set.
     pub fn wait(&self, cancel: &Cancel) -> Result<()> {
         let mut state = self.state.lock();
         while matches!(*state, ModelState::Loading) {
@@ -70,7 +70,7 @@ impl ModelSlot {
         Ok(())
     }
 
-    /// Waits until the loader is done, but not for ever.
+    /// Waits until the loader has finished, at most until `end`.
     pub fn wait_until(&self, end: Instant) {
         let mut state = self.state.lock();
         while matches!(*state, ModelState::Loading) {

@@ -122,7 +122,7 @@ impl LuthierParams {
             style: style(),
             strength: percentage("Strength", 1.0),
             guidance: FloatParam::new("Guidance", 1.0, FloatRange::Linear { min: 0.0, max: 10.0 })
-                // Without a step, a 1 that a host has converted may come back as another number.
+                // Without a step, the value 1 could change when a host converts it.
                 .with_step_size(0.1)
                 .with_value_to_string(formatters::v2s_f32_rounded(1)),
             steps: EnumParam::new("Steps", Steps::Two),

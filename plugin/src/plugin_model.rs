@@ -1,4 +1,4 @@
-//! A model with its identity: what every stream, style and device of it shares.
+//! A model with its name and hash, shared by all streams that use it.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -19,12 +19,13 @@ use crate::factory;
 use crate::gpu::{self, Gpu};
 use crate::style_slot::FACTORY;
 
-/// Shortens the model's windows to so many frames (a multiple of 16, at least 16), with every
-/// second half for the crossfade: hosts that test plugins listen for less than three seconds. Worse
-/// in sound, and for tests alone.
+/// Environment variable that shortens the model's windows to this number of frames, a multiple of
+/// 16. Hop and overlap are half a window.
+///
+/// For tests only, because it reduces the quality: some test hosts process less than three seconds.
 pub const WINDOW_FRAMES_VARIABLE: &str = "LUTHIER_WINDOW_FRAMES";
 
-/// A model that plays, with the factory styles as it hears them.
+/// A loaded model and the factory styles that it computed.
 pub struct PluginModel {
     name: String,
     cpu: InferenceModel<Packed>,
@@ -33,50 +34,52 @@ pub struct PluginModel {
 }
 
 impl PluginModel {
-    /// Checks a model file and puts it on the devices.
+    /// Loads a model onto the CPU and, if present, the GPU.
     ///
     /// # Errors
-    /// If the file holds no transfer model, or a tensor is missing or of another shape.
+    /// If the file contains no transfer model, or a tensor is missing or has another shape.
     pub fn new(name: String, mut checkpoint: Checkpoint) -> Result<Self> {
-        let config = heard(checkpoint.model_config()?);
-        checkpoint.config = serde_json::to_value(config)
-            .map_err(|error| Error::checkpoint("config", "a value that JSON can hold", error))?;
+        let config = effective_config(checkpoint.model_config()?);
+        checkpoint.config = serde_json::to_value(config).map_err(|error| {
+            Error::checkpoint("config", "a value that JSON can represent", error)
+        })?;
         let cpu = InferenceModel::packed(&checkpoint)?;
         let gpu = Gpu::open(gpu::shipped(), &checkpoint, &cpu);
         Ok(Self { name, cpu, gpu, factory: Default::default() })
     }
 
-    /// What the editor calls it.
+    /// The displayed name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// SHA-256 of its file in lower-case hex.
+    /// SHA-256 of the model file in lower-case hex.
     pub fn sha256(&self) -> &str {
         self.cpu.sha256()
     }
 
-    /// Whether it made a style.
-    pub fn made(&self, style: &StyleTokens) -> bool {
+    /// Whether this model computed `style` completely.
+    pub fn computed(&self, style: &StyleTokens) -> bool {
         self.cpu.made(style)
     }
 
-    /// What it was built from.
+    /// The model's config.
     pub fn config(&self) -> &ModelConfig {
         self.cpu.config()
     }
 
-    /// The networks with an executor of their own, for one stream.
+    /// Networks with their own executor, for one stream.
     fn networks(&self, mode: LatencyMode) -> Box<dyn TransferModel> {
         self.gpu.networks(&self.cpu, mode)
     }
 
-    /// The GPU that it plays on, or why it does not.
+    /// The GPU on which the model runs, or the reason why it does not.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
     }
 
-    /// The style of a recording. The CPU reads styles: they are the same on every device.
+    /// Computes the style of a recording. It always runs on the CPU, so that styles are the same on
+    /// every device.
     ///
     /// # Errors
     /// If the recording is silent.
@@ -84,26 +87,26 @@ impl PluginModel {
         self.cpu.style(&mut Packed::default(), recording)
     }
 
-    /// The style of a recording, to be kept.
+    /// Computes the style of a recording together with the data that the project stores.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn keep(&self, name: String, path: &Path, recording: &Audio) -> Result<SavedStyle> {
+    pub fn saved_style(&self, name: String, path: &Path, recording: &Audio) -> Result<SavedStyle> {
         self.cpu.saved_style(&mut Packed::default(), name, path, recording)
     }
 
-    /// A kept style as this model hears it, whichever model made it.
+    /// Computes a saved style with this model from its stored mel images.
     ///
     /// # Errors
-    /// If it was kept without what was heard, or by a model with other ears.
+    /// If the style has no mel images, or they were computed with another mel config.
     pub fn reencode(&self, style: &SavedStyle) -> Result<SavedStyle> {
         self.cpu.reencode(&mut Packed::default(), style)
     }
 
-    /// A factory style; computed when it is first asked for.
+    /// The factory style `index`. The first call computes it.
     ///
     /// # Errors
-    /// If the plugin was built with a recording that cannot be read.
+    /// If the built-in recording cannot be decoded or is silent.
     pub fn factory_style(&self, index: usize) -> std::result::Result<Arc<StyleTokens>, &Error> {
         let tokens = self.factory[index].get_or_init(|| {
             let recording = factory::recording(index)?;
@@ -113,21 +116,21 @@ impl PluginModel {
     }
 }
 
-/// A model in one stream: the model with its identity, and networks that only this stream uses.
+/// A model in one stream: the shared model and the networks of this stream.
 ///
-/// The pipeline holds it and passes it to whatever computes a style.
+/// The pipeline owns it and passes it to the code that computes styles.
 pub struct StreamModel {
     model: Arc<PluginModel>,
     networks: Box<dyn TransferModel>,
 }
 
 impl StreamModel {
-    /// The model for one more stream, which plays it in `mode`.
+    /// Creates the networks of a stream with latency mode `mode`.
     pub fn new(model: Arc<PluginModel>, mode: LatencyMode) -> Self {
         Self { networks: model.networks(mode), model }
     }
 
-    /// The model with its identity.
+    /// The shared model.
     pub fn model(&self) -> &PluginModel {
         &self.model
     }
@@ -166,8 +169,8 @@ impl TransferModel for StreamModel {
     }
 }
 
-/// A model's config as it is played: shortened where [`WINDOW_FRAMES_VARIABLE`] asks for it.
-pub fn heard(config: ModelConfig) -> ModelConfig {
+/// The config in use. [`WINDOW_FRAMES_VARIABLE`] can shorten the windows.
+pub fn effective_config(config: ModelConfig) -> ModelConfig {
     let frames = std::env::var(WINDOW_FRAMES_VARIABLE).ok().and_then(|value| value.parse().ok());
     match frames {
         Some(frames) if frames >= 16 && frames % 16 == 0 && frames < config.window.frames => {

@@ -1,5 +1,5 @@
-//! The worker's side of an instance: a pipeline that is given its model and its style when they are
-//! there.
+//! The worker's part of an instance: a pipeline that receives its model and style when they are
+//! loaded.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,21 +17,21 @@ use crate::plugin_model::StreamModel;
 use crate::shared::Severity;
 use crate::styles::Styles;
 
-/// Plays one stream.
+/// Processes the windows of one stream.
 pub struct PluginProcessor {
     instance: Arc<Instance>,
     pipeline: Pipeline<StreamModel>,
-    /// The generation of the model slot that was looked at last.
+    /// Generation of the model slot at the last update.
     generation: u64,
     mode: LatencyMode,
     hop_seconds: f32,
 }
 
 impl PluginProcessor {
-    /// A plugin_processor for models with the windows of `config`, played in a mode.
+    /// Creates a processor for models with the windows of `config`, in latency mode `mode`.
     ///
     /// # Errors
-    /// If the rate is not 8 to 192 kHz.
+    /// If the sample rate is not 8 to 192 kHz.
     pub fn new(
         instance: Arc<Instance>,
         config: &ModelConfig,
@@ -41,23 +41,26 @@ impl PluginProcessor {
     ) -> Result<Self> {
         let rolling = RollingStyle::new(config, host_rate_hz, channels)?;
         let styles = Styles::new(Arc::clone(&instance), rolling);
-        let played = mode.configure(config);
+        let stream_config = mode.configure(config);
         let mut pipeline =
-            Pipeline::without_model(&played, host_rate_hz, channels, Box::new(styles))?;
+            Pipeline::without_model(&stream_config, host_rate_hz, channels, Box::new(styles))?;
         let shared = Arc::clone(&instance.shared);
         pipeline.observe(Box::new(move |view| shared.pictures.lock().push(view)));
         let hop_seconds = pipeline.grid().hop_samples() as f32 / host_rate_hz as f32;
         Ok(Self { instance, pipeline, generation: 0, mode, hop_seconds })
     }
 
-    /// Where the windows lie.
+    /// The positions of the windows.
     pub fn grid(&self) -> &Grid {
         self.pipeline.grid()
     }
 
-    /// Takes the instance's model where it has changed. Only an offline render waits for one that
-    /// is loading.
-    fn take_model(&mut self, wait: bool, cancel: &Cancel) -> Result<()> {
+    /// Passes a changed model to the pipeline. With `wait`, in offline renders, it waits for a
+    /// loading model.
+    ///
+    /// # Errors
+    /// If `cancel` is set.
+    fn update_model(&mut self, wait: bool, cancel: &Cancel) -> Result<()> {
         if wait {
             self.instance.model.wait(cancel)?;
         }
@@ -66,11 +69,12 @@ impl PluginProcessor {
         }
         let (generation, state) = self.instance.model.get();
         match state {
-            // What plays plays on.
+            // The previous model stays in use until the next one is loaded.
             ModelState::Loading => {}
             ModelState::Ready(model) => {
                 if self.pipeline.set_model(StreamModel::new(model, self.mode)).is_err() {
-                    let text = "The model has windows of another length: it plays when the host restarts the plugin.";
+                    let text = "The model requires a restart of the plugin. \
+                                If the host does not restart it, disable and re-enable the plugin.";
                     self.instance.shared.notify(Severity::Warning, text);
                     self.instance.shared.restart.window_mismatch();
                 }
@@ -89,23 +93,24 @@ impl WindowProcessor for PluginProcessor {
         out: &mut WindowOutput,
         cancel: &Cancel,
     ) -> Result<()> {
-        self.take_model(window.waited_for, cancel)?;
+        self.update_model(window.waited_for, cancel)?;
         let start = Instant::now();
         let result = self.pipeline.process(window, out, cancel);
         let factor = start.elapsed().as_secs_f32() / self.hop_seconds;
         let shared = &self.instance.shared;
         shared.status.real_time_factor.set(factor);
         if let Some(model) = self.pipeline.model().map(StreamModel::model)
-            && self.instance.tell_device(model)
+            && self.instance.update_device(model)
         {
-            let text = format!("The GPU gave up, the CPU plays on: {}.", model.gpu().trouble());
+            let text = format!("GPU error: {}. Continuing on the CPU.", model.gpu().problem());
             shared.notify(Severity::Warning, text);
         }
         match &result {
             Err(error) if !matches!(error, Error::Cancelled) => {
-                shared.notify(Severity::Warning, format!("A window plays dry: {error}."));
+                shared
+                    .notify(Severity::Warning, format!("A window failed and plays dry: {error}."));
             }
-            Ok(()) if out.dry => shared.words.lock().style.clear(),
+            Ok(()) if out.dry => shared.texts.lock().style.clear(),
             _ => {}
         }
         result

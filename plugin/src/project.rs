@@ -1,8 +1,8 @@
-//! What a project keeps beside the parameters: which model, and the styles that are not in the
-//! factory.
+//! The state of a project without the parameters: the model choice, and all styles that are not
+//! factory styles.
 //!
-//! The host keeps it as JSON inside of the plugin's state. A state of a newer version is refused
-//! before it comes here ([`crate::guard`]); what is damaged in one of ours is left out.
+//! The host stores it as JSON inside the plugin's state. The guard rejects states of newer versions
+//! ([`crate::guard`]). Damaged styles are ignored.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,27 +14,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::factory;
 
-/// The version of the state that this build writes, and the newest that it reads.
+/// The version of the state that this build writes, and the newest version that it reads.
 pub const VERSION: u32 = 1;
 
-/// Which model plays.
+/// The model that a project uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ModelChoice {
-    /// The one that is shipped with this build.
+    /// The shipped model of this build.
     #[default]
     Shipped,
-    /// A file of the user's.
+    /// A model file that the user opened.
     File {
-        /// What the editor calls it.
+        /// The displayed name.
         name: String,
-        /// SHA-256 of the file in lower-case hex; another file at its place is not the same model.
+        /// SHA-256 of the file in lower-case hex. It detects a replaced file.
         sha256: String,
-        /// Where it was.
+        /// The location when the project was saved.
         path: PathBuf,
     },
 }
 
-/// How a model choice is written: always by hash, so that a project knows its model in every build.
+/// The stored form of a model choice. It always contains the hash, so that every build can identify
+/// the model.
 #[derive(Serialize, Deserialize)]
 struct WrittenModel {
     name: String,
@@ -42,7 +43,7 @@ struct WrittenModel {
     path: PathBuf,
 }
 
-/// A project's content as it is written.
+/// The stored form of a project.
 #[derive(Serialize, Deserialize)]
 pub struct Written {
     version: u32,
@@ -51,39 +52,39 @@ pub struct Written {
     captured: Option<WrittenStyle>,
     #[serde(default)]
     file: Option<WrittenStyle>,
-    #[serde(default)]
-    held: Option<WrittenStyle>,
+    #[serde(default, rename = "held")]
+    frozen: Option<WrittenStyle>,
 }
 
-/// A style that is not in the factory.
+/// The styles that a project stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// What was captured from the sidechain.
+pub enum ProjectStyle {
+    /// The style that was captured from the sidechain.
     Captured,
-    /// A recording of the user's.
+    /// The style of a file that the user opened.
     File,
-    /// What Freeze holds of the sidechain's style.
-    Held,
+    /// The style of the sidechain that Freeze preserves.
+    Frozen,
 }
 
-impl Keep {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Captured, Self::File, Self::Held];
+impl ProjectStyle {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Captured, Self::File, Self::Frozen];
 }
 
 #[derive(Clone, Default)]
 struct Content {
     model: ModelChoice,
-    /// The shipped model was another one when the project was saved.
+    /// Whether the project was saved with another shipped model.
     outdated: bool,
-    /// By [`Keep`].
+    /// Indexed by [`ProjectStyle`].
     styles: [Option<SavedStyle>; 3],
 }
 
-/// Called when a host has loaded a state.
+/// Called after a host has loaded a state.
 type ChangeCallback = Box<dyn Fn() + Send + Sync>;
 
-/// One instance's part of the project.
+/// The project state of one instance.
 #[derive(Default)]
 pub struct Project {
     content: Mutex<Content>,
@@ -91,46 +92,46 @@ pub struct Project {
 }
 
 impl Project {
-    /// Which model plays.
+    /// The model that the project uses.
     pub fn model(&self) -> ModelChoice {
         self.content.lock().model.clone()
     }
 
-    /// Chooses another model.
+    /// Sets the model.
     pub fn set_model(&self, model: ModelChoice) {
         let mut content = self.content.lock();
         (content.model, content.outdated) = (model, false);
     }
 
-    /// Whether the project was made with the shipped model of another version.
+    /// Whether the project was saved with the shipped model of another version.
     pub fn outdated(&self) -> bool {
         self.content.lock().outdated
     }
 
-    /// One of its styles.
-    pub fn style(&self, keep: Keep) -> Option<SavedStyle> {
-        self.content.lock().styles[keep as usize].clone()
+    /// The style of a kind.
+    pub fn style(&self, kind: ProjectStyle) -> Option<SavedStyle> {
+        self.content.lock().styles[kind as usize].clone()
     }
 
-    /// Whether there is such a style.
-    pub fn has(&self, keep: Keep) -> bool {
-        self.content.lock().styles[keep as usize].is_some()
+    /// Whether the project has a style of this kind.
+    pub fn has_style(&self, kind: ProjectStyle) -> bool {
+        self.content.lock().styles[kind as usize].is_some()
     }
 
-    /// Keeps a style, or lets go of it.
-    pub fn keep(&self, keep: Keep, style: Option<SavedStyle>) {
-        self.content.lock().styles[keep as usize] = style;
+    /// Sets or removes a style.
+    pub fn set_style(&self, kind: ProjectStyle, style: Option<SavedStyle>) {
+        self.content.lock().styles[kind as usize] = style;
     }
 
-    /// Keeps `new` in the place of `old`, unless somebody has put another there meanwhile.
-    pub fn replace(&self, keep: Keep, old: &SavedStyle, new: SavedStyle) {
-        let place = &mut self.content.lock().styles[keep as usize];
-        if place.as_ref().is_some_and(|present| Arc::ptr_eq(&present.tokens, &old.tokens)) {
-            *place = Some(new);
+    /// Replaces `old` by `new`, unless another thread has set another style in the meantime.
+    pub fn replace_style(&self, kind: ProjectStyle, old: &SavedStyle, new: SavedStyle) {
+        let stored = &mut self.content.lock().styles[kind as usize];
+        if stored.as_ref().is_some_and(|present| Arc::ptr_eq(&present.tokens, &old.tokens)) {
+            *stored = Some(new);
         }
     }
 
-    /// `listener` hears of every state that a host loads.
+    /// `listener` is called for every state that a host loads.
     pub(crate) fn set_listener(&self, listener: ChangeCallback) {
         *self.listener.lock() = Some(listener);
     }
@@ -145,28 +146,28 @@ impl Project {
             },
             ModelChoice::File { name, sha256, path } => WrittenModel { name, sha256, path },
         };
-        let [captured, file, held] = styles.map(|style| style.as_ref().map(SavedStyle::write));
-        Written { version: VERSION, model, captured, file, held }
+        let [captured, file, frozen] = styles.map(|style| style.as_ref().map(SavedStyle::write));
+        Written { version: VERSION, model, captured, file, frozen }
     }
 
     fn read(&self, written: Written) {
         let WrittenModel { name, sha256, path } = written.model;
-        // The shipped model has no path, whichever version it was.
-        let ours = sha256 == factory::model_sha256();
-        let shipped = ours || path.as_os_str().is_empty();
+        // Shipped models of all versions have an empty path.
+        let current = sha256 == factory::model_sha256();
+        let shipped = current || path.as_os_str().is_empty();
         let model =
             if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
-        let styles = [written.captured, written.file, written.held];
+        let styles = [written.captured, written.file, written.frozen];
         let styles = styles.map(|style| style.and_then(SavedStyle::read));
-        *self.content.lock() = Content { model, outdated: shipped && !ours, styles };
+        *self.content.lock() = Content { model, outdated: shipped && !current, styles };
         if let Some(listener) = &*self.listener.lock() {
             listener();
         }
     }
 }
 
-/// The project among the parameters. nice-plug does not activate again after a state was loaded:
-/// whoever depends on it listens.
+/// The project as a field of the parameters. nice-plug does not reactivate the plugin after
+/// loading a state. So the listener of [`Project`] reports the change.
 pub struct ProjectField(pub Arc<Project>);
 
 impl PersistentField<'_, Written> for ProjectField {

@@ -1,48 +1,53 @@
-//! Whether the host should activate the plugin anew.
+//! Decides when to request a restart of the plugin from the host.
+//!
+//! See `docs/decisions/050-restart-requests.md`.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use crate::params::Latency;
 
-/// Nothing is active.
+/// Code of an inactive plugin.
 const INACTIVE: u32 = 0;
 
-/// What an activation has fixed for as long as it lasts, its latency mode and the length of its
-/// windows, against what is wanted now. Nothing here locks or allocates.
+/// Compares the latency mode and window length of the activation with the required ones. Its
+/// methods do not lock or allocate.
 #[derive(Debug, Default)]
 pub struct Restart {
-    /// Of the activation; [`INACTIVE`] without one.
-    fixed: AtomicU32,
-    /// What was wanted when [`Self::is_due`] was last called.
-    asked: AtomicU32,
-    /// A model has come that has windows of another length.
+    /// Code of the activation, or [`INACTIVE`].
+    active: AtomicU32,
+    /// Required code at the last call of [`Self::is_due`].
+    required: AtomicU32,
+    /// Whether the model has windows of another length than the activation.
     window_mismatch: AtomicBool,
 }
 
 impl Restart {
-    /// An activation begins, in this mode, with the windows of the present model.
+    /// Stores the latency mode of a new activation, which uses the windows of the current model.
     pub fn activated(&self, latency: Latency) {
-        let fixed = code(latency, false);
+        let active = code(latency, false);
         self.window_mismatch.store(false, Relaxed);
-        self.asked.store(fixed, Relaxed);
-        self.fixed.store(fixed, Relaxed);
+        self.required.store(active, Relaxed);
+        self.active.store(active, Relaxed);
     }
 
-    /// The activation is over: the next one takes what is wanted then.
+    /// Ends the activation.
     pub fn deactivated(&self) {
-        self.fixed.store(INACTIVE, Relaxed);
+        self.active.store(INACTIVE, Relaxed);
     }
 
-    /// A model has come that cannot play before the next activation.
+    /// Reports a model whose windows require a new activation.
     pub fn window_mismatch(&self) {
         self.window_mismatch.store(true, Relaxed);
     }
 
-    /// Whether the host is to be asked now, for `latency` is what is wanted; once for every change.
+    /// Whether to request a restart now, for latency mode `latency`. Returns true once for each
+    /// change.
     pub fn is_due(&self, latency: Latency) -> bool {
-        let (fixed, wanted) =
-            (self.fixed.load(Relaxed), code(latency, self.window_mismatch.load(Relaxed)));
-        fixed != INACTIVE && self.asked.swap(wanted, Relaxed) != wanted && wanted != fixed
+        let (active, required) =
+            (self.active.load(Relaxed), code(latency, self.window_mismatch.load(Relaxed)));
+        active != INACTIVE
+            && self.required.swap(required, Relaxed) != required
+            && required != active
     }
 }
 
@@ -55,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_asked_once_for_every_change() {
+    fn a_restart_is_requested_once_for_every_change() {
         let restart = Restart::default();
-        assert!(!restart.is_due(Latency::Live), "nothing is active");
+        assert!(!restart.is_due(Latency::Live), "not active");
         restart.activated(Latency::Quality);
         assert!(!restart.is_due(Latency::Quality));
         assert!(restart.is_due(Latency::Live));
-        assert!(!restart.is_due(Latency::Live), "asked");
-        assert!(!restart.is_due(Latency::Quality), "as it is");
+        assert!(!restart.is_due(Latency::Live), "already requested");
+        assert!(!restart.is_due(Latency::Quality), "same as the activation");
         assert!(restart.is_due(Latency::Live));
         restart.window_mismatch();
         assert!(restart.is_due(Latency::Live));

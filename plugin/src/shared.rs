@@ -1,15 +1,15 @@
-//! What the editor sees of a running instance, and how it asks for something.
+//! The data that a running instance shares with its editor, and the editor's requests.
 //!
 //! | Field | Written by | Read by |
 //! |---|---|---|
 //! | [`Shared::meters`] | audio thread (atomics) | editor, which takes the peaks |
 //! | [`Shared::status`] | audio thread, worker, `activate` (atomics) | editor |
-//! | `Shared::restart` | worker, `activate` (atomics) | audio thread, editor, host's thread: whoever may ask the host |
-//! | [`Shared::words`] | worker, loader, `activate` (a short lock) | editor |
+//! | `Shared::restart` | worker, `activate` (atomics) | audio thread, editor, host's main thread |
+//! | [`Shared::texts`] | worker, loader, `activate` (a short lock) | editor |
 //! | [`Shared::pictures`] | worker (a short lock, once a window) | editor |
 //! | [`Shared::request`] | editor | loader or worker |
 //!
-//! The audio thread touches atomics alone. Nothing here ever waits for it.
+//! The audio thread accesses only atomics. No other thread waits for it here.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -19,21 +19,20 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::R
 use engine::pipeline::WindowView;
 use parking_lot::Mutex;
 
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 use crate::restart::Restart;
 
-/// How many windows [`Pictures`] remembers: what is heard, what is coming, and what has just gone
-/// by.
+/// Windows in [`Pictures`]: the current one, the next ones and the last ones.
 const PICTURES: usize = 6;
 
-/// A non-negative `f32` that threads share.
+/// An atomic, non-negative `f32`.
 #[derive(Debug, Default)]
 pub struct AtomicLevel(AtomicU32);
 
 impl AtomicLevel {
-    /// Keeps the larger of the two. `level` is not negative.
+    /// Sets the maximum of the value and `level`, which must not be negative.
     pub fn raise(&self, level: f32) {
-        // The bits of non-negative floats are ordered as the floats are.
+        // Non-negative floats have the same order as their bits.
         self.0.fetch_max(level.to_bits(), Relaxed);
     }
 
@@ -47,14 +46,14 @@ impl AtomicLevel {
         f32::from_bits(self.0.load(Relaxed))
     }
 
-    /// The value, leaving 0.
+    /// Returns the value and resets it to 0.
     pub fn take(&self) -> f32 {
         f32::from_bits(self.0.swap(0, Relaxed))
     }
 }
 
-/// Peaks since they were last taken, left and right, full scale is 1; a mono signal has the left
-/// one alone.
+/// Peaks, left and right, since the editor last took them. Full scale is 1. A mono signal uses only
+/// the left one.
 #[derive(Debug, Default)]
 pub struct Meters {
     /// The main input, before the input gain.
@@ -65,7 +64,7 @@ pub struct Meters {
     pub output: [AtomicLevel; 2],
 }
 
-/// Numbers about the running stream.
+/// State of the running stream.
 #[derive(Debug, Default)]
 pub struct Status {
     /// Whether the host has activated the plugin.
@@ -76,103 +75,97 @@ pub struct Status {
     pub channels: AtomicU32,
     /// The host's sample rate; 0 before the first activation.
     pub sample_rate_hz: AtomicU32,
-    /// What the host was told, in samples.
+    /// The reported latency in samples.
     pub latency_samples: AtomicU32,
-    /// Samples played since the last reset, minus the latency: the place of the input that is
-    /// heard now.
+    /// Samples since the last reset, minus the latency: the input position of the current output.
     pub position: AtomicI64,
-    /// Computing time over audio time, of the last window.
+    /// Computing time of the last window, divided by the duration of its audio.
     pub real_time_factor: AtomicLevel,
-    /// Seconds of the sidechain that a style could be read from now, 0 to 12.
+    /// Seconds of sidechain audio that are available for a style, 0 to 12.
     pub sidechain_seconds: AtomicLevel,
-    /// Windows played wet since activation.
+    /// Wet windows since activation.
     pub wet: AtomicU64,
-    /// Windows that were not there in time since activation; they play dry, wholly or at first.
+    /// Late windows since activation. They play dry, completely or until they are ready.
     pub late: AtomicU64,
-    /// Windows that failed since activation; they play dry.
+    /// Failed windows since activation. They play dry.
     pub failed: AtomicU64,
-    /// Counts captures that have been made: the editor may choose the Captured style when it
-    /// changes.
+    /// Counts captured styles. After a change, the editor selects the Captured style.
     pub captures: AtomicU64,
-    /// Counts style files that have been read: the editor may choose the File style when it
-    /// changes.
+    /// Counts loaded style files. After a change, the editor selects the File style.
     pub files: AtomicU64,
 }
 
-/// How grave a message is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Something was done.
+    /// An action succeeded.
     Note,
-    /// Something is missing: the plugin plays dry, or not as the project says.
+    /// Something failed or is missing: the output is dry or differs from the project.
     Warning,
 }
 
-/// One sentence for the user.
+/// A message for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// How grave it is.
+    /// Its kind.
     pub severity: Severity,
-    /// The sentence.
+    /// One or two sentences.
     pub text: String,
 }
 
-/// Words about the instance.
+/// Texts for the editor.
 #[derive(Clone, Debug, Default)]
-pub struct Words {
-    /// Where the networks run, for example `CPU, 4 threads`; empty before there is a model.
+pub struct Texts {
+    /// The device in use, for example `CPU, 4 threads`. Empty until a model is loaded.
     pub device: String,
-    /// Why the GPU that the plugin could play on does not play; empty where it does, and where
-    /// there is no library for it.
-    pub gpu_trouble: String,
-    /// The model's name; empty while it loads or where there is none.
+    /// The reason why the GPU is not used. Empty if it is used or the plugin has no GPU library.
+    pub gpu_problem: String,
+    /// The model's name. Empty while it loads or without a model.
     pub model: String,
-    /// The style that the last window was played with; empty where it was dry.
+    /// The style of the last window. Empty if the window was dry.
     pub style: String,
-    /// The recording behind the File style; empty where there is none.
+    /// The file name of the File style. Empty without one.
     pub style_file: String,
-    /// The last message, until the editor clears it.
+    /// The last message. The editor clears it when the user closes it.
     pub message: Option<Message>,
 }
 
-/// One window's mel spectrograms, before and after.
+/// The mel spectrograms of one window: input and output.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Host position (as [`Status::position`]) on which frame 0 is centred; negative before the
-    /// stream.
+    /// Position of the centre of frame 0 (as [`Status::position`]). Negative before the stream.
     pub first_frame_position: i64,
-    /// Host samples from frame to frame.
+    /// Host samples between neighbouring frames.
     pub frame_samples: f64,
-    /// The host positions that this window plays; where two windows overlap, they are crossfaded.
+    /// The positions of this window's output. Overlapping windows are crossfaded.
     pub segment: Range<u64>,
-    /// Mel bands, lowest first.
+    /// Number of mel bands. Band 0 is the lowest.
     pub n_mels: usize,
-    /// Frames.
+    /// Number of frames.
     pub frames: usize,
-    /// The input, `[0, 1]` over 80 dB, band after band: band `m` of frame `t` is at `m * frames +
-    /// t`.
+    /// The input, `[n_mels, frames]`, in [0, 1] over 80 dB.
     pub before: Vec<f32>,
-    /// The output, of the same shape.
+    /// The output, in the same format.
     pub after: Vec<f32>,
 }
 
-/// The last windows' spectrograms.
+/// The spectrograms of the last windows.
 #[derive(Debug, Default)]
 pub struct Pictures {
-    /// In the order of time.
+    /// In temporal order.
     pub windows: VecDeque<Picture>,
-    /// Changes with every change of `windows`.
+    /// A counter that increases with every change of `windows`.
     pub generation: u64,
 }
 
 impl Pictures {
-    /// Forgets all: a new stream.
+    /// Removes all windows at the start of a new stream.
     pub fn clear(&mut self) {
         self.windows.clear();
         self.generation += 1;
     }
 
-    /// Takes a window's images, and lets go of the oldest.
+    /// Adds a window and removes the oldest one.
     pub fn push(&mut self, view: &WindowView) {
         if self.windows.len() == PICTURES {
             self.windows.pop_front();
@@ -190,35 +183,35 @@ impl Pictures {
     }
 }
 
-/// What an editor may ask for. Answers come as [`Words::message`] and in [`Status`].
+/// A request of the editor. The result is a [`Texts::message`] or a change of [`Status`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Keep what the sidechain plays now as the Captured style.
+    /// Store the current style of the sidechain as the Captured style.
     Capture,
-    /// Read a style from a recording (WAV, FLAC, MP3, OGG) or a saved style: the File style.
+    /// Load the File style from a recording (WAV, FLAC, MP3, OGG) or a saved style.
     LoadStyle(PathBuf),
-    /// Save one of the project's styles as a file.
-    SaveStyle(Keep, PathBuf),
-    /// Play another model file.
+    /// Save a style of the project as a file.
+    SaveStyle(ProjectStyle, PathBuf),
+    /// Load a model file.
     LoadModel(PathBuf),
-    /// Play the model that is shipped with the plugin.
+    /// Load the shipped model.
     LoadShippedModel,
 }
 
-/// Carries requests to whoever fulfils them.
+/// Forwards requests to the loader.
 type Handler = Box<dyn Fn(Request) + Send + Sync>;
 
-/// The meeting place of one instance's threads and its editor.
+/// The data that the threads of one instance share with its editor.
 pub struct Shared {
-    /// Peaks.
+    /// Peak levels.
     pub meters: Meters,
-    /// Numbers.
+    /// State of the stream.
     pub status: Status,
-    /// Whether the host should activate the plugin anew.
+    /// Whether to request a restart of the plugin.
     pub(crate) restart: Restart,
-    /// Words; lock briefly.
-    pub words: Mutex<Words>,
-    /// Spectrograms; lock briefly.
+    /// Texts. Lock briefly.
+    pub texts: Mutex<Texts>,
+    /// Spectrograms. Lock briefly.
     pub pictures: Mutex<Pictures>,
     handler: Mutex<Option<Handler>>,
 }
@@ -229,7 +222,7 @@ impl Default for Shared {
             meters: Meters::default(),
             status: Status::default(),
             restart: Restart::default(),
-            words: Mutex::default(),
+            texts: Mutex::default(),
             pictures: Mutex::default(),
             handler: Mutex::new(None),
         }
@@ -237,24 +230,24 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Asks for something. Returns at once; not for the audio thread.
+    /// Sends a request and returns at once. It locks, so the audio thread must not call it.
     pub fn request(&self, request: Request) {
         if let Some(handler) = &*self.handler.lock() {
             handler(request);
         }
     }
 
-    /// Requests go to `handler` from now on.
+    /// Sets the handler of all later requests.
     pub(crate) fn set_handler(&self, handler: Handler) {
         *self.handler.lock() = Some(handler);
     }
 
-    /// Tells the user something.
+    /// Shows a message to the user.
     pub(crate) fn notify(&self, severity: Severity, text: impl Into<String>) {
         let message = Message { severity, text: text.into() };
-        let mut words = self.words.lock();
-        if words.message.as_ref() != Some(&message) {
-            words.message = Some(message);
+        let mut texts = self.texts.lock();
+        if texts.message.as_ref() != Some(&message) {
+            texts.message = Some(message);
         }
     }
 }

@@ -1,5 +1,7 @@
-//! What all instances of one process share. The first one opens it, the last one closes it: nothing
-//! of ours runs when a host unloads the plugin.
+//! The threads and models that all instances of one process share.
+//!
+//! The first instance creates them and the last one drops them. So no thread of the plugin runs
+//! when a host unloads it.
 
 use std::sync::{Arc, Weak};
 
@@ -12,20 +14,21 @@ use crate::gpu::Gpu;
 use crate::loader::{Loader, LoaderHandle};
 use crate::registry::Registry;
 
-/// More threads than this are of no use: windows of one stream follow each other.
+/// Maximum number of workers. The windows of one stream are computed in order, so more workers
+/// would not help.
 const MAX_THREADS: usize = 8;
 
-/// The threads and the models.
+/// The shared threads and models.
 pub struct SharedResources {
     loader: Loader,
     registry: Arc<Registry>,
-    /// None where the system gave no thread.
+    /// `None` if the system could not start a thread.
     pool: Option<Arc<Pool>>,
-    /// The last to go: what reads files resamples them.
+    /// Declared last, because fields are dropped in order and the loader uses resamplers.
     _idle: IdleResamplers,
 }
 
-/// Resamplers that wait to be used again, until nobody is there.
+/// Frees the unused resamplers when it is dropped.
 struct IdleResamplers;
 
 impl Drop for IdleResamplers {
@@ -35,8 +38,9 @@ impl Drop for IdleResamplers {
 }
 
 impl SharedResources {
-    /// The process's shared_resources; opens it for the first instance. Instances hold it, and nobody else.
-    pub fn enter() -> Arc<Self> {
+    /// The shared resources of the process. The first instance creates them. Only instances may
+    /// hold the returned `Arc`.
+    pub fn open() -> Arc<Self> {
         static OPEN: Mutex<Weak<SharedResources>> = Mutex::new(Weak::new());
         let mut open = OPEN.lock();
         open.upgrade().unwrap_or_else(|| {
@@ -52,27 +56,27 @@ impl SharedResources {
         })
     }
 
-    /// The threads that compute, for all instances.
+    /// The worker pool of all instances.
     ///
     /// # Errors
-    /// If the system gave none.
+    /// If the system could not start a thread.
     pub fn pool(&self) -> Result<&Arc<Pool>> {
-        self.pool.as_ref().ok_or_else(|| Error::Compute("the system gives no thread".into()))
+        self.pool.as_ref().ok_or_else(|| Error::Compute("the system cannot start a thread".into()))
     }
 
-    /// Where a model's networks run, as the editor says it.
+    /// The device on which a model runs, as the editor displays it.
     pub fn device(gpu: &Gpu) -> String {
-        if gpu.plays() {
+        if gpu.is_in_use() {
             return "CUDA".into();
         }
-        let without = if gpu.trouble().is_empty() { "" } else { ", not CUDA" };
+        let without = if gpu.problem().is_empty() { "" } else { ", not CUDA" };
         match threads() {
             1 => format!("CPU, 1 thread{without}"),
             threads => format!("CPU, {threads} threads{without}"),
         }
     }
 
-    /// Sends tasks to the thread that reads files.
+    /// A handle that sends tasks to the loader.
     pub fn loader(&self) -> LoaderHandle {
         self.loader.handle()
     }
@@ -83,7 +87,8 @@ impl SharedResources {
     }
 }
 
-/// One for each core: they compute in bursts, and the system lets a host's audio threads go first.
+/// One worker for each core, at most [`MAX_THREADS`]. No core is left to the host, because the
+/// system schedules audio threads first. See `docs/decisions/023-worker-per-core.md`.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_THREADS)
 }

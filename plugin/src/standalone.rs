@@ -1,5 +1,5 @@
-//! The plugin without a host: between an input and an output of the system, by JACK or the system's
-//! own audio.
+//! The plugin without a host. It processes audio from the system's input to its output, through
+//! JACK or the system's audio interface.
 
 use std::process::ExitCode;
 

@@ -1,16 +1,16 @@
-//! The places of the Style parameter. Their numbers are kept in projects and automation: a place is
-//! never given another meaning, and the range never changes.
+//! The values of the Style parameter, called slots. Projects and automation store the numbers, so
+//! neither the meaning of a slot nor the range may change.
 
-/// Places of the Style parameter.
+/// Number of slots.
 pub const COUNT: i32 = 64;
-/// Follows what the sidechain plays.
+/// The current style of the sidechain.
 pub const SIDECHAIN: i32 = 60;
-/// What was captured from the sidechain; kept in the project.
+/// The style that was captured from the sidechain. The project stores it.
 pub const CAPTURED: i32 = 61;
-/// A recording that the user opened; kept in the project.
+/// The style of a file that the user opened. The project stores it.
 pub const FILE: i32 = 62;
 
-/// The factory styles: place `n` of the parameter is the `n`th.
+/// Names of the factory styles. Slot `n` is the style at index `n`.
 pub const FACTORY: [&str; 12] = [
     "Piano",
     "Guitar",
@@ -26,18 +26,18 @@ pub const FACTORY: [&str; 12] = [
     "E-Piano",
 ];
 
-/// What a place of the Style parameter means.
+/// The meaning of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StyleSlot {
-    /// A factory style, by its place in [`FACTORY`].
+    /// A factory style, as an index into [`FACTORY`].
     Factory(usize),
-    /// What the sidechain plays.
+    /// The current style of the sidechain.
     Sidechain,
-    /// What was captured from the sidechain.
+    /// The style that was captured from the sidechain.
     Captured,
-    /// A recording of the user's.
+    /// The style of a file that the user opened.
     File,
-    /// Kept free for instruments to come; plays dry.
+    /// Reserved for future factory styles. Windows play dry.
     Reserved,
 }
 
@@ -56,7 +56,7 @@ impl StyleSlot {
     }
 }
 
-/// What a place is called.
+/// The displayed name of a slot.
 pub fn name(slot: i32) -> String {
     match StyleSlot::from_index(slot) {
         StyleSlot::Factory(index) => FACTORY[index].into(),
@@ -67,7 +67,7 @@ pub fn name(slot: i32) -> String {
     }
 }
 
-/// The place of that name, or of that number counted from 1.
+/// Parses a slot from its name (case is ignored) or its number, counted from 1.
 pub fn parse(text: &str) -> Option<i32> {
     let text = text.trim();
     let named = (0..COUNT).find(|&slot| name(slot).eq_ignore_ascii_case(text));
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_is_found_by_its_name() {
+    fn every_slot_is_parsed_from_its_name() {
         for slot in 0..COUNT {
             assert_eq!(parse(&name(slot)), Some(slot));
         }

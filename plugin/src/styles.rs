@@ -1,4 +1,4 @@
-//! The style that the Style parameter asks for, window by window. Runs on the worker.
+//! Selects the style of each window by the Style parameter. It runs on the worker.
 
 #[cfg(test)]
 mod tests;
@@ -14,26 +14,26 @@ use engine::{Error, Result};
 
 use crate::instance::Instance;
 use crate::plugin_model::{PluginModel, StreamModel};
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 use crate::shared::Severity;
 use crate::style_slot::{self, StyleSlot};
 
-/// The answer to "which style": none plays dry.
-type Answer = Result<Option<Arc<StyleTokens>>>;
+/// The style of a window. Without one, the window plays dry.
+type Selection = Result<Option<Arc<StyleTokens>>>;
 
-/// Chooses among the factory's, the project's and the sidechain's styles.
+/// The factory styles, the project's styles and the style of the sidechain.
 pub struct Styles {
     instance: Arc<Instance>,
     rolling: RollingStyle,
 }
 
 impl Styles {
-    /// The styles of one stream.
+    /// Creates the styles of one stream.
     pub fn new(instance: Arc<Instance>, rolling: RollingStyle) -> Self {
         Self { instance, rolling }
     }
 
-    fn choose(&mut self, window: &WindowInput, model: &mut StreamModel) -> Answer {
+    fn select(&mut self, window: &WindowInput, model: &mut StreamModel) -> Selection {
         let project = &self.instance.project;
         match StyleSlot::from_index(i32::from(window.settings.style_slot)) {
             StyleSlot::Factory(index) => {
@@ -41,63 +41,68 @@ impl Styles {
                 tokens.map(Some).map_err(|error| Error::Compute(error.to_string()))
             }
             StyleSlot::Sidechain => self.sidechain(window.settings.style_held, model),
-            StyleSlot::Captured => Ok(self.kept(
-                project.style(Keep::Captured),
+            StyleSlot::Captured => Ok(self.project_style(
+                project.style(ProjectStyle::Captured),
                 model.model(),
-                "nothing has been captured yet",
+                "no captured style yet. Capture the sidechain first",
             )),
-            StyleSlot::File => Ok(self.kept(
-                project.style(Keep::File),
+            StyleSlot::File => Ok(self.project_style(
+                project.style(ProjectStyle::File),
                 model.model(),
-                "no recording has been opened as a style yet",
+                "no style file yet. Open a recording or a saved style first",
             )),
             StyleSlot::Reserved => {
-                self.instance
-                    .shared
-                    .notify(Severity::Warning, "Playing dry: this place has no style yet.");
+                let text = "Dry output: this style is reserved. Choose another style.";
+                self.instance.shared.notify(Severity::Warning, text);
                 Ok(None)
             }
         }
     }
 
-    /// A style of the project's, if there is one that this model understands.
-    fn kept(
+    /// A style of the project, if this model computed it. Otherwise the user is notified. `missing`
+    /// is the message for a style that does not exist.
+    fn project_style(
         &self,
         style: Option<SavedStyle>,
         model: &PluginModel,
         missing: &str,
     ) -> Option<Arc<StyleTokens>> {
         let reason = match style {
-            Some(style) if model.made(&style.tokens) => return Some(style.tokens),
-            Some(style) => format!("the style {} was made with another model", style.name),
+            Some(style) if model.computed(&style.tokens) => return Some(style.tokens),
+            Some(style) => format!(
+                "the style {} was computed by another model. Open or capture it again",
+                style.name
+            ),
             None => missing.into(),
         };
-        self.instance.shared.notify(Severity::Warning, format!("Playing dry: {reason}."));
+        self.instance.shared.notify(Severity::Warning, format!("Dry output: {reason}."));
         None
     }
 
-    /// What the sidechain plays; with `hold`, what it played when that began.
-    fn sidechain(&mut self, hold: bool, model: &mut StreamModel) -> Answer {
+    /// The style of the sidechain. With `freeze`, the style at the time when Freeze was switched
+    /// on.
+    fn sidechain(&mut self, freeze: bool, model: &mut StreamModel) -> Selection {
         let project = Arc::clone(&self.instance.project);
-        let held =
-            project.style(Keep::Held).filter(|held| hold && model.model().made(&held.tokens));
-        if let Some(held) = held {
-            return Ok(Some(held.tokens));
+        let frozen = project
+            .style(ProjectStyle::Frozen)
+            .filter(|frozen| freeze && model.model().computed(&frozen.tokens));
+        if let Some(frozen) = frozen {
+            return Ok(Some(frozen.tokens));
         }
-        let style = self.heard(model)?;
+        let style = self.current_sidechain(model)?;
         match &style {
-            Some(_) if hold => project.keep(Keep::Held, style.clone()),
+            Some(_) if freeze => project.set_style(ProjectStyle::Frozen, style.clone()),
             Some(_) => {}
             None => self.instance.shared.notify(
                 Severity::Warning,
-                "Playing dry: the sidechain has not been heard for long enough yet.",
+                "Dry output: the sidechain has not sounded long enough. Route a track to it.",
             ),
         }
         Ok(style.map(|style| style.tokens))
     }
 
-    /// The sidechain's present style.
-    fn heard(&mut self, model: &mut StreamModel) -> Result<Option<SavedStyle>> {
+    /// Computes the current style of the sidechain, if it has sounded long enough.
+    fn current_sidechain(&mut self, model: &mut StreamModel) -> Result<Option<SavedStyle>> {
         let tokens = self.rolling.tokens(model)?;
         Ok(tokens.map(|tokens| SavedStyle {
             name: "Sidechain".into(),
@@ -112,20 +117,20 @@ impl Styles {
 
     fn capture(&mut self, model: &mut StreamModel) {
         let shared = Arc::clone(&self.instance.shared);
-        match self.heard(model) {
+        match self.current_sidechain(model) {
             Ok(style @ Some(_)) => {
-                self.instance.project.keep(Keep::Captured, style);
+                self.instance.project.set_style(ProjectStyle::Captured, style);
                 shared.status.captures.fetch_add(1, Relaxed);
-                shared.notify(
-                    Severity::Note,
-                    "The sidechain's style is captured and kept in the project.",
-                );
+                let text = "Style captured from the sidechain and stored in the project.";
+                shared.notify(Severity::Note, text);
             }
             Ok(None) => shared.notify(
                 Severity::Warning,
-                "Nothing captured: the sidechain has not been heard for long enough yet.",
+                "No style captured: the sidechain has not sounded long enough. Try again later.",
             ),
-            Err(error) => shared.notify(Severity::Warning, format!("Nothing captured: {error}.")),
+            Err(error) => {
+                shared.notify(Severity::Warning, format!("No style captured: {error}. Try again."))
+            }
         }
     }
 }
@@ -134,10 +139,11 @@ impl StyleSource<StreamModel> for Styles {
     fn listen(&mut self, window: &WindowInput, model: Option<&mut StreamModel>) {
         self.rolling.push(&window.sidechain);
         self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
-        // In every window, one that asks for no style too: what Freeze holds next is what is heard
-        // then.
-        if !window.settings.style_held && self.instance.project.style(Keep::Held).is_some() {
-            self.instance.project.keep(Keep::Held, None);
+        // In every window, whichever style it uses. So the next Freeze preserves a new style.
+        if !window.settings.style_held
+            && self.instance.project.style(ProjectStyle::Frozen).is_some()
+        {
+            self.instance.project.set_style(ProjectStyle::Frozen, None);
         }
         if let Some(model) = model
             && self.instance.capture.swap(false, Relaxed)
@@ -146,12 +152,12 @@ impl StyleSource<StreamModel> for Styles {
         }
     }
 
-    fn style(&mut self, window: &WindowInput, model: &mut StreamModel) -> Answer {
-        let tokens = self.choose(window, model)?;
-        let mut words = self.instance.shared.words.lock();
-        words.style.clear();
+    fn style(&mut self, window: &WindowInput, model: &mut StreamModel) -> Selection {
+        let tokens = self.select(window, model)?;
+        let mut texts = self.instance.shared.texts.lock();
+        texts.style.clear();
         if tokens.is_some() {
-            words.style = style_slot::name(i32::from(window.settings.style_slot));
+            texts.style = style_slot::name(i32::from(window.settings.style_slot));
         }
         Ok(tokens)
     }

@@ -7,7 +7,7 @@ use egui::{Align, Key, Layout, RichText, ScrollArea, TextEdit, Ui};
 use engine::style::file;
 
 use super::theme;
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 use crate::shared::Request;
 
 /// What the chosen file is for.
@@ -18,7 +18,7 @@ pub enum Purpose {
     /// Open a model file.
     OpenModel,
     /// Save one of the project's styles.
-    SaveStyle(Keep),
+    SaveStyle(ProjectStyle),
 }
 
 impl Purpose {
@@ -250,7 +250,8 @@ mod tests {
     fn a_style_is_saved_under_the_right_name() {
         let temporary = tempfile::tempdir().expect("a folder");
         let (folder, styles) = (temporary.path().to_path_buf(), temporary.path().join("styles"));
-        let mut browser = FileBrowser::new(Purpose::SaveStyle(Keep::File), folder, styles.clone());
+        let mut browser =
+            FileBrowser::new(Purpose::SaveStyle(ProjectStyle::File), folder, styles.clone());
         assert_eq!(browser.folder(), styles, "a missing folder is created");
         assert_eq!(browser.typed, styles.join("My style.luthier").display().to_string());
         for typed in ["Cello no. 2", "Cello no. 2.luthier"] {

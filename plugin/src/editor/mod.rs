@@ -171,14 +171,14 @@ impl EditorApp {
     }
 
     fn message(&self, ui: &mut Ui) {
-        let Some(message) = self.shared.words.lock().message.clone() else { return };
+        let Some(message) = self.shared.texts.lock().message.clone() else { return };
         let color = match message.severity {
             Severity::Note => theme::TEXT,
             Severity::Warning => theme::WARNING,
         };
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             if ui.small_button("\u{d7}").on_hover_text("Close this message.").clicked() {
-                self.shared.words.lock().message = None;
+                self.shared.texts.lock().message = None;
             }
             let text = RichText::new(&message.text).font(theme::SMALL).color(color);
             ui.add(egui::Label::new(text).wrap()).on_hover_text(&message.text);
@@ -202,7 +202,7 @@ impl EditorApp {
     fn spectrograms(&mut self, ui: &mut Ui, rect: Rect) {
         let status = &self.shared.status;
         let (position, rate) = (status.position.load(Relaxed), status.sample_rate_hz.load(Relaxed));
-        let style = self.shared.words.lock().style.clone();
+        let style = self.shared.texts.lock().style.clone();
         let pictures = self.shared.pictures.lock();
         let after = match style.as_str() {
             _ if pictures.windows.is_empty() => "After".to_string(),

@@ -50,17 +50,17 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
 }
 
 fn items(shared: &Shared) -> Vec<Item> {
-    let (status, words) = (&shared.status, shared.words.lock().clone());
-    let mut items = vec![match words.model.as_str() {
+    let (status, texts) = (&shared.status, shared.texts.lock().clone());
+    let mut items = vec![match texts.model.as_str() {
         "" => Item::new("No model", "The plugin plays dry until a model is loaded."),
         model => Item::new(model, "The model in use."),
     }];
-    if !words.device.is_empty() {
-        let tooltip = match words.gpu_trouble.as_str() {
+    if !texts.device.is_empty() {
+        let tooltip = match texts.gpu_problem.as_str() {
             "" => "The device that runs the model.".into(),
             trouble => format!("The device that runs the model. The GPU is not used: {trouble}."),
         };
-        items.push(Item::new(words.device, tooltip));
+        items.push(Item::new(texts.device, tooltip));
     }
     if !status.active.load(Relaxed) {
         let tooltip = "The host has not activated the plugin. Enable it in the host.";
@@ -121,10 +121,10 @@ mod tests {
             items(&shared).iter().all(|item| !item.tooltip.contains("GPU")),
             "no model, no device"
         );
-        shared.words.lock().device = "CPU, 7 threads".into();
+        shared.texts.lock().device = "CPU, 7 threads".into();
         let device = |shared: &Shared| items(shared).swap_remove(1);
         assert_eq!(device(&shared).tooltip, "The device that runs the model.");
-        shared.words.lock().gpu_trouble = "out of memory".into();
+        shared.texts.lock().gpu_problem = "out of memory".into();
         let item = device(&shared);
         assert_eq!(item.text, "CPU, 7 threads");
         let tooltip = "The device that runs the model. The GPU is not used: out of memory.";

@@ -8,7 +8,7 @@ use super::meter::Meter;
 use super::thumbnail::Thumbnails;
 use super::{gesture, switch, theme};
 use crate::params::LuthierParams;
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 use crate::shared::{Request, Shared};
 use crate::style_slot::{CAPTURED, FACTORY, FILE, SIDECHAIN};
 
@@ -117,17 +117,17 @@ impl StylePicker<'_> {
     }
 
     fn captured(&self, ui: &mut Ui, rect: Rect) -> Option<Purpose> {
-        let stored = self.params.project.0.has(Keep::Captured);
+        let stored = self.params.project.0.has_style(ProjectStyle::Captured);
         caption(ui, rect, if stored { "In the project" } else { "Empty" });
         let tooltip = "Store the current style of the sidechain in this project.";
         if switch::action(ui, upper(rect), "Capture", tooltip) {
             self.shared.request(Request::Capture);
         }
-        save(ui, rect, Keep::Captured, stored)
+        save(ui, rect, ProjectStyle::Captured, stored)
     }
 
     fn file(&self, ui: &mut Ui, rect: Rect) -> Option<Purpose> {
-        let file = self.shared.words.lock().style_file.clone();
+        let file = self.shared.texts.lock().style_file.clone();
         let text =
             if file.is_empty() { "No file".to_string() } else { shortened(&file, FILE_NAME_MAX) };
         caption(ui, rect, &text);
@@ -135,7 +135,12 @@ impl StylePicker<'_> {
                        The project stores the style, not the audio.";
         let open =
             switch::action(ui, upper(rect), "Open\u{2026}", tooltip).then_some(Purpose::OpenStyle);
-        open.or(save(ui, rect, Keep::File, self.params.project.0.has(Keep::File)))
+        open.or(save(
+            ui,
+            rect,
+            ProjectStyle::File,
+            self.params.project.0.has_style(ProjectStyle::File),
+        ))
     }
 }
 
@@ -171,10 +176,10 @@ fn caption(ui: &Ui, rect: Rect, text: &str) {
 }
 
 /// Draws the button that saves a style, if the project stores one.
-fn save(ui: &mut Ui, rect: Rect, keep: Keep, stored: bool) -> Option<Purpose> {
+fn save(ui: &mut Ui, rect: Rect, kind: ProjectStyle, stored: bool) -> Option<Purpose> {
     let tooltip = "Save this style as a .luthier file for use in other projects.";
     let name = "Save\u{2026}";
-    (stored && switch::action(ui, lower(rect), name, tooltip)).then_some(Purpose::SaveStyle(keep))
+    (stored && switch::action(ui, lower(rect), name, tooltip)).then_some(Purpose::SaveStyle(kind))
 }
 
 /// Place of the button at the bottom of a picture.

@@ -7,16 +7,16 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::factory;
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 
-/// An instance beside a folder of the user's files.
-struct TestEditor {
+/// An instance and a folder with the user's files.
+struct TestInstance {
     instance: Instance,
     registry: Registry,
     folder: TempDir,
 }
 
-impl TestEditor {
+impl TestInstance {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { instance: Instance::default(), registry: Registry::default(), folder }
@@ -26,14 +26,14 @@ impl TestEditor {
         self.folder.path().join(name)
     }
 
-    /// The shipped violin as a recording of the user's.
+    /// The recording of the factory style Violin as a file of the user.
     fn recording(&self) -> PathBuf {
         let path = self.file("fiddle.flac");
         fs::write(&path, include_bytes!("../../../presets/styles/violin.flac")).expect("written");
         path
     }
 
-    /// A model that hears and plays a little differently.
+    /// A model file with slightly different weights.
     fn other_model(&self) -> PathBuf {
         let mut checkpoint = Checkpoint::from_bytes(factory::MODEL).expect("the model");
         let tensors = checkpoint.tensors.values_mut();
@@ -51,13 +51,13 @@ impl TestEditor {
     }
 
     fn style(&self) -> SavedStyle {
-        self.instance.project.style(Keep::File).expect("a style")
+        self.instance.project.style(ProjectStyle::File).expect("a style")
     }
 
     fn message(&self) -> String {
         self.instance
             .shared
-            .words
+            .texts
             .lock()
             .message
             .take()
@@ -68,82 +68,84 @@ impl TestEditor {
 
 #[test]
 fn a_recording_becomes_the_file_style() {
-    let desk = TestEditor::new();
-    desk.instance.load_style(&desk.registry, &desk.recording());
-    assert!(desk.message().contains("fiddle.flac"));
-    assert_eq!(desk.instance.shared.status.files.load(Relaxed), 1);
-    let expected = desk.model().factory_style(3).expect("the violin");
-    assert_eq!(desk.style().tokens, expected, "the same recording, the same style");
+    let test = TestInstance::new();
+    test.instance.load_style(&test.registry, &test.recording());
+    assert!(test.message().contains("Style loaded from fiddle.flac"));
+    assert_eq!(test.instance.shared.status.files.load(Relaxed), 1);
+    let expected = test.model().factory_style(3).expect("the violin");
+    assert_eq!(test.style().tokens, expected, "the same recording, the same style");
     for (name, content) in
         [("silent.wav", None), ("text.wav", Some("text")), ("text.luthier", Some("text"))]
     {
-        let path = desk.file(name);
+        let path = test.file(name);
         content.map_or(Ok(()), |content| fs::write(&path, content)).expect("written");
-        desk.instance.load_style(&desk.registry, &path);
-        assert!(desk.message().contains(name));
+        test.instance.load_style(&test.registry, &path);
+        assert!(test.message().contains(name));
     }
-    assert_eq!(desk.style().tokens, expected, "what cannot be read changes nothing");
+    assert_eq!(test.style().tokens, expected, "an unreadable file does not change the style");
 }
 
 #[test]
-fn another_model_plays_and_reads_the_projects_styles_again() {
-    let desk = TestEditor::new();
-    let recording = desk.recording();
-    desk.instance.load_style(&desk.registry, &recording);
-    let before = desk.style();
+fn another_model_computes_the_projects_styles_again() {
+    let test = TestInstance::new();
+    let recording = test.recording();
+    test.instance.load_style(&test.registry, &recording);
+    let before = test.style();
     fs::remove_file(recording).expect("removed");
-    let generation = desk.instance.model.generation();
-    let path = desk.other_model();
-    desk.instance.load_model(&desk.registry, &path);
-    assert!(desk.instance.model.generation() > generation);
-    assert_eq!(desk.model().name(), "orchestra");
-    assert!(
-        matches!(desk.instance.project.model(), ModelChoice::File { path: chosen, .. } if chosen == path)
-    );
-    let after = desk.style();
-    assert_eq!(after.tokens.model, desk.model().sha256());
+    let generation = test.instance.model.generation();
+    let path = test.other_model();
+    test.instance.load_model(&test.registry, &path);
+    assert!(test.instance.model.generation() > generation);
+    assert_eq!(test.model().name(), "orchestra");
+    let chosen = test.instance.project.model();
+    assert!(matches!(chosen, ModelChoice::File { path: file, .. } if file == path));
+    let after = test.style();
+    assert_eq!(after.tokens.model, test.model().sha256());
     assert!(after.tokens.tokens != before.tokens.tokens);
-    // Nothing was lost on the way but 8 bits' worth.
+    // The stored mel images have 8 bits, so the styles differ slightly.
     let change =
         |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    let fresh = desk.model().style(&factory::recording(3).expect("the violin")).expect("a style");
-    let (from_levels, whole) =
+    let fresh = test.model().style(&factory::recording(3).expect("the violin")).expect("a style");
+    let (from_stored, between_models) =
         (change(&after.tokens.tokens, &fresh.tokens), change(&fresh.tokens, &before.tokens.tokens));
-    assert!(from_levels < 0.5 * whole, "{from_levels} of {whole}");
+    assert!(from_stored < 0.5 * between_models, "{from_stored} of {between_models}");
 
-    desk.instance.load_model(&desk.registry, &desk.file("nowhere.safetensors"));
-    assert!(desk.message().contains("nowhere.safetensors"));
-    assert_eq!(desk.model().name(), "orchestra", "it plays on");
+    test.instance.load_model(&test.registry, &test.file("nowhere.safetensors"));
+    assert!(test.message().contains("nowhere.safetensors"));
+    assert_eq!(test.model().name(), "orchestra", "the previous model stays in use");
 }
 
 #[test]
-fn a_style_of_which_a_part_was_lost_is_read_again() {
-    let desk = TestEditor::new();
-    desk.instance.load_style(&desk.registry, &desk.recording());
-    let whole = desk.style();
-    // An older version that saves a project drops what it does not know of.
-    let bare = StyleTokens { pooled: Vec::new(), ..(*whole.tokens).clone() };
-    let lost = SavedStyle { tokens: Arc::new(bare), ..whole.clone() };
-    assert!(desk.model().made(&whole.tokens) && !desk.model().made(&lost.tokens));
-    let again = desk.model().reencode(&lost).expect("it is kept with what was heard");
+fn an_incomplete_style_is_computed_again() {
+    let test = TestInstance::new();
+    test.instance.load_style(&test.registry, &test.recording());
+    let whole = test.style();
+    // An older version drops unsupported fields when it saves a project.
+    let incomplete = StyleTokens { pooled: Vec::new(), ..(*whole.tokens).clone() };
+    let lost = SavedStyle { tokens: Arc::new(incomplete), ..whole.clone() };
+    assert!(test.model().computed(&whole.tokens) && !test.model().computed(&lost.tokens));
+    let again = test.model().reencode(&lost).expect("the stored mel images");
     assert_eq!(again.tokens.pooled.len(), whole.tokens.pooled.len());
-    assert!(desk.model().made(&again.tokens));
+    assert!(test.model().computed(&again.tokens));
 }
 
 #[test]
-fn a_saved_style_is_opened_by_somebody_with_another_model() {
-    let (giver, taker) = (TestEditor::new(), TestEditor::new());
-    giver.instance.save_style(Keep::File, &giver.file("none.luthier"));
-    assert!(giver.message().contains("no style"));
-    giver.instance.load_style(&giver.registry, &giver.recording());
-    let gift = giver.file("Fiddle.luthier");
-    giver.instance.save_style(Keep::File, &gift);
-    assert!(giver.message().contains("saved"));
-    taker.instance.load_model(&taker.registry, &taker.other_model());
-    taker.instance.load_style(&taker.registry, &gift);
-    let style = taker.style();
-    assert_eq!((style.name.as_str(), &style.tokens.model[..]), ("Fiddle", taker.model().sha256()));
-    let same = TestEditor::new();
-    same.instance.load_style(&same.registry, &gift);
-    assert_eq!(same.style().tokens, giver.style().tokens, "with the same model to the bit");
+fn a_saved_style_is_loaded_with_another_model() {
+    let (sender, receiver) = (TestInstance::new(), TestInstance::new());
+    sender.instance.save_style(ProjectStyle::File, &sender.file("none.luthier"));
+    assert!(sender.message().contains("No style to save"));
+    sender.instance.load_style(&sender.registry, &sender.recording());
+    let file = sender.file("Fiddle.luthier");
+    sender.instance.save_style(ProjectStyle::File, &file);
+    assert!(sender.message().contains("Style saved as"));
+    receiver.instance.load_model(&receiver.registry, &receiver.other_model());
+    receiver.instance.load_style(&receiver.registry, &file);
+    let style = receiver.style();
+    assert_eq!(
+        (style.name.as_str(), &style.tokens.model[..]),
+        ("Fiddle", receiver.model().sha256())
+    );
+    let same = TestInstance::new();
+    same.instance.load_style(&same.registry, &file);
+    assert_eq!(same.style().tokens, sender.style().tokens, "the same model computes the same bits");
 }

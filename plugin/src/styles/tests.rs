@@ -5,15 +5,15 @@ use super::*;
 use crate::factory;
 use crate::registry::Registry;
 
-/// A stream's styles with the shipped model, and the sidechain's rate.
-struct Bench {
+/// The styles of a stream with the shipped model, and the sample rate of the sidechain.
+struct TestStream {
     instance: Arc<Instance>,
     model: StreamModel,
     styles: Styles,
     rate_hz: u32,
 }
 
-impl Bench {
+impl TestStream {
     fn new() -> Self {
         let (instance, shipped) =
             (Arc::new(Instance::default()), Registry::default().shipped().expect("a model"));
@@ -24,10 +24,10 @@ impl Bench {
         Self { model, instance, styles, rate_hz }
     }
 
-    /// A window whose sidechain plays `samples`; the style that it is given.
-    fn hear(&mut self, samples: &[f32], slot: i32, held: bool) -> Option<Arc<StyleTokens>> {
+    /// Processes a window with the sidechain `samples` and returns its style.
+    fn process(&mut self, samples: &[f32], slot: i32, freeze: bool) -> Option<Arc<StyleTokens>> {
         let settings =
-            Settings { style_slot: slot as u16, style_held: held, ..Settings::default() };
+            Settings { style_slot: slot as u16, style_held: freeze, ..Settings::default() };
         let window = WindowInput {
             index: 0,
             first_sample: 0,
@@ -51,7 +51,7 @@ impl Bench {
     fn message(&self) -> String {
         self.instance
             .shared
-            .words
+            .texts
             .lock()
             .message
             .clone()
@@ -61,48 +61,51 @@ impl Bench {
 }
 
 #[test]
-fn the_sidechain_is_followed_held_and_captured() {
-    let mut bench = Bench::new();
-    let (guitar, violin) = (bench.recording(1, 4), bench.recording(3, 4));
-    assert_eq!(bench.hear(&guitar[..44_100], style_slot::SIDECHAIN, false), None);
-    assert!(bench.message().contains("long enough"), "{}", bench.message());
-    let first = bench.hear(&guitar, style_slot::SIDECHAIN, false).expect("a style");
+fn the_sidechain_is_followed_frozen_and_captured() {
+    let mut stream = TestStream::new();
+    let (guitar, violin) = (stream.recording(1, 4), stream.recording(3, 4));
+    assert_eq!(stream.process(&guitar[..44_100], style_slot::SIDECHAIN, false), None);
+    assert!(stream.message().contains("long enough"), "{}", stream.message());
+    let first = stream.process(&guitar, style_slot::SIDECHAIN, false).expect("a style");
     let silence = vec![0.0; 200_000];
-    bench.hear(&silence, style_slot::SIDECHAIN, false);
-    let kept = bench.hear(&silence, style_slot::SIDECHAIN, false);
-    let held = bench.hear(&silence, style_slot::SIDECHAIN, true);
-    assert_eq!(kept, held, "silence is not heard");
-    assert_eq!(bench.hear(&violin, style_slot::SIDECHAIN, true), held);
-    assert!(bench.instance.project.style(Keep::Held).is_some());
-    let moved = bench.hear(&violin, style_slot::SIDECHAIN, false).expect("a style");
-    assert!(moved.tokens != first.tokens && bench.instance.project.style(Keep::Held).is_none());
-    bench.instance.capture.store(true, Relaxed);
-    assert_eq!(bench.hear(&[], style_slot::CAPTURED, false), Some(moved));
-    assert_eq!(bench.instance.shared.status.captures.load(Relaxed), 1);
-    bench.styles.reset();
-    assert_eq!(bench.hear(&[], style_slot::SIDECHAIN, false), None);
-    assert!(bench.hear(&[], style_slot::CAPTURED, false).is_some(), "the project keeps it");
+    stream.process(&silence, style_slot::SIDECHAIN, false);
+    let before = stream.process(&silence, style_slot::SIDECHAIN, false);
+    let frozen = stream.process(&silence, style_slot::SIDECHAIN, true);
+    assert_eq!(before, frozen, "silence does not change the style");
+    assert_eq!(stream.process(&violin, style_slot::SIDECHAIN, true), frozen);
+    assert!(stream.instance.project.style(ProjectStyle::Frozen).is_some());
+    let moved = stream.process(&violin, style_slot::SIDECHAIN, false).expect("a style");
+    assert!(
+        moved.tokens != first.tokens
+            && stream.instance.project.style(ProjectStyle::Frozen).is_none()
+    );
+    stream.instance.capture.store(true, Relaxed);
+    assert_eq!(stream.process(&[], style_slot::CAPTURED, false), Some(moved));
+    assert_eq!(stream.instance.shared.status.captures.load(Relaxed), 1);
+    stream.styles.reset();
+    assert_eq!(stream.process(&[], style_slot::SIDECHAIN, false), None);
+    assert!(stream.process(&[], style_slot::CAPTURED, false).is_some(), "the project stores it");
 }
 
 #[test]
-fn freeze_holds_anew_after_it_was_off_while_no_sidechain_was_asked_for() {
-    let mut bench = Bench::new();
-    let (guitar, violin) = (bench.recording(1, 4), bench.recording(3, 4));
-    let held = bench.hear(&guitar, style_slot::SIDECHAIN, true).expect("a style");
-    assert_eq!(bench.hear(&violin, style_slot::SIDECHAIN, true), Some(Arc::clone(&held)));
-    bench.hear(&violin, 0, false);
-    let anew = bench.hear(&violin, style_slot::SIDECHAIN, true).expect("a style");
-    assert!(anew.tokens != held.tokens);
+fn freeze_uses_a_new_style_after_it_was_off_with_another_style() {
+    let mut stream = TestStream::new();
+    let (guitar, violin) = (stream.recording(1, 4), stream.recording(3, 4));
+    let frozen = stream.process(&guitar, style_slot::SIDECHAIN, true).expect("a style");
+    assert_eq!(stream.process(&violin, style_slot::SIDECHAIN, true), Some(Arc::clone(&frozen)));
+    stream.process(&violin, 0, false);
+    let next = stream.process(&violin, style_slot::SIDECHAIN, true).expect("a style");
+    assert!(next.tokens != frozen.tokens);
 }
 
 #[test]
-fn what_has_no_style_plays_dry_and_says_so() {
-    let mut bench = Bench::new();
-    for (slot, said) in
-        [(style_slot::CAPTURED, "captured"), (style_slot::FILE, "recording"), (30, "no style")]
+fn a_missing_style_is_reported_and_the_output_is_dry() {
+    let mut stream = TestStream::new();
+    for (slot, expected) in
+        [(style_slot::CAPTURED, "captured"), (style_slot::FILE, "recording"), (30, "reserved")]
     {
-        assert_eq!(bench.hear(&[], slot, false), None);
-        assert!(bench.message().contains(said), "{slot}: {}", bench.message());
+        assert_eq!(stream.process(&[], slot, false), None);
+        assert!(stream.message().contains(expected), "{slot}: {}", stream.message());
     }
     let tokens = StyleTokens {
         model: "another".into(),
@@ -116,16 +119,18 @@ fn what_has_no_style_plays_dry_and_says_so() {
         tokens: Arc::new(tokens),
         mels: Arc::default(),
     };
-    bench.instance.project.keep(Keep::File, Some(style));
-    assert_eq!(bench.hear(&[], style_slot::FILE, false), None);
-    assert!(bench.message().contains("another model"), "{}", bench.message());
+    stream.instance.project.set_style(ProjectStyle::File, Some(style));
+    assert_eq!(stream.process(&[], style_slot::FILE, false), None);
+    assert!(stream.message().contains("another model"), "{}", stream.message());
 }
 
 #[test]
-fn factory_styles_differ_and_are_read_once() {
-    let mut bench = Bench::new();
-    let (piano, violin) =
-        (bench.hear(&[], 0, false).expect("piano"), bench.hear(&[], 3, false).expect("violin"));
+fn factory_styles_differ_and_are_computed_once() {
+    let mut stream = TestStream::new();
+    let (piano, violin) = (
+        stream.process(&[], 0, false).expect("piano"),
+        stream.process(&[], 3, false).expect("violin"),
+    );
     assert!(piano != violin);
-    assert!(Arc::ptr_eq(&violin, &bench.model.model().factory_style(3).expect("violin")));
+    assert!(Arc::ptr_eq(&violin, &stream.model.model().factory_style(3).expect("violin")));
 }

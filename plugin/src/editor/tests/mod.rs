@@ -23,7 +23,7 @@ use super::window::{SIZE, SIZE_MIN};
 use crate::effect::deadline_samples;
 use crate::factory;
 use crate::params::{Latency, Steps};
-use crate::project::Keep;
+use crate::project::ProjectStyle;
 use crate::registry::Registry;
 use crate::shared::{Request, Severity};
 use crate::style_slot::{CAPTURED, FILE, SIDECHAIN};
@@ -43,11 +43,11 @@ fn playing_editor(size: [f32; 2], pixels_per_point: f32) -> TestEditor {
         signal.iter_mut().zip(block).for_each(|(all, new)| all.extend_from_slice(new));
     }
     let checkpoint = engine::checkpoint::Checkpoint::from_bytes(factory::MODEL).expect("the model");
-    let playable = InferenceModel::packed(&checkpoint).expect("an inference model");
-    let style = playable
+    let model = InferenceModel::packed(&checkpoint).expect("an inference model");
+    let style = model
         .style(&mut Packed::default(), &factory::recording(VIOLIN as usize).expect("a recording"))
         .expect("tokens");
-    let networks = BackendModel::new(playable.model(), Packed::default());
+    let networks = BackendModel::new(model.model(), Packed::default());
     let mut pipeline =
         Pipeline::new(Box::new(networks), rate_hz, signal.len(), style).expect("a pipeline");
     let shared = std::sync::Arc::clone(&editor.shared);
@@ -71,10 +71,10 @@ fn playing_editor(size: [f32; 2], pixels_per_point: f32) -> TestEditor {
     editor.shared.meters.input.iter().for_each(|level| level.raise(peak(&signal)));
     editor.shared.meters.output.iter().for_each(|level| level.raise(peak(&out)));
     {
-        let mut words = editor.shared.words.lock();
-        words.model = factory::MODEL_NAME.into();
-        words.device = "CPU, 7 threads".into();
-        words.style = "Violin".into();
+        let mut texts = editor.shared.texts.lock();
+        texts.model = factory::MODEL_NAME.into();
+        texts.device = "CPU, 7 threads".into();
+        texts.style = "Violin".into();
     }
     editor
 }
@@ -132,7 +132,7 @@ fn it_shows_every_state() {
     editor.click_on("Sidechain");
     editor.shared.meters.sidechain.iter().for_each(|level| level.raise(0.4));
     editor.shared.status.sidechain_seconds.set(7.0);
-    editor.shared.words.lock().style = "Sidechain".into();
+    editor.shared.texts.lock().style = "Sidechain".into();
     editor.frame(Vec::new());
     check_and_save(&editor, "sidechain", SIZE);
 
@@ -140,8 +140,8 @@ fn it_shows_every_state() {
     editor.shared.status.real_time_factor.set(0.93);
     editor.shared.notify(
         Severity::Warning,
-        "Playing dry: the model `orchestra` of this project cannot be opened \
-         (orchestra.safetensors: no such file).",
+        "Dry output: cannot open the project's model `orchestra` \
+         (orchestra.safetensors: no such file). Choose another model.",
     );
     editor.frame(Vec::new());
     editor.frame(Vec::new());
@@ -163,11 +163,11 @@ fn crowded_editor() -> TestEditor {
     status.real_time_factor.set(1.25);
     status.late.store(123, Relaxed);
     status.failed.store(45, Relaxed);
-    let mut words = editor.shared.words.lock();
-    words.model = "orchestra".into();
-    words.device = "CPU, 16 threads, not CUDA".into();
-    words.style_file = "clarinet in the hall.wav".into();
-    drop(words);
+    let mut texts = editor.shared.texts.lock();
+    texts.model = "orchestra".into();
+    texts.device = "CPU, 16 threads, not CUDA".into();
+    texts.style_file = "clarinet in the hall.wav".into();
+    drop(texts);
     editor
 }
 
@@ -199,7 +199,7 @@ fn no_text_is_cut_off_in_the_smallest_window() {
 #[test]
 fn every_control_has_a_tooltip_that_fits() {
     let mut editor = crowded_editor();
-    editor.shared.notify(Severity::Note, "The style is saved.");
+    editor.shared.notify(Severity::Note, "Style saved as Violin.luthier.");
     editor.frame(Vec::new());
     let dials = ["Strength", "Mix", "Guidance", "Input gain", "Output gain", "Seed"];
     let others = [
@@ -278,14 +278,15 @@ fn a_captured_style_is_saved() {
     assert!(!saves(&editor), "there is nothing to save yet");
     let model = Registry::default().shipped().expect("the model");
     let recording = factory::recording(VIOLIN as usize).expect("a recording");
-    let style = model.keep("Violin".into(), Path::new("violin.flac"), &recording).expect("a style");
-    editor.params.project.0.keep(Keep::Captured, Some(style));
+    let style =
+        model.saved_style("Violin".into(), Path::new("violin.flac"), &recording).expect("a style");
+    editor.params.project.0.set_style(ProjectStyle::Captured, Some(style));
     editor.frame(Vec::new());
     assert!(saves(&editor));
     editor.click_on("Save\u{2026}");
     editor.click_on("Save");
     let path = folder.path().join("My style.luthier");
-    assert_eq!(*editor.requests.lock(), [Request::SaveStyle(Keep::Captured, path)]);
+    assert_eq!(*editor.requests.lock(), [Request::SaveStyle(ProjectStyle::Captured, path)]);
 }
 
 #[test]
@@ -375,7 +376,7 @@ fn a_new_latency_mode_shows_when_it_takes_effect() {
     editor.frame(Vec::new());
     editor.click_on("Live: 0.2 s latency. Lower quality, 1 step, needs a fast CPU.");
     assert_eq!(editor.params.latency.value(), Latency::Live);
-    let message = editor.shared.words.lock().message.as_ref().map(|message| message.text.clone());
+    let message = editor.shared.texts.lock().message.as_ref().map(|message| message.text.clone());
     assert!(message.is_some_and(|text| text.contains("restarts the plugin")));
     editor.frame(Vec::new());
     assert_eq!(editor.restarts(), 1, "one request for one change");
@@ -388,5 +389,5 @@ fn a_message_stays_until_it_is_closed() {
     editor.frame(Vec::new());
     assert!(editor.screen.texts().iter().any(|(text, ..)| text == "The model is missing."));
     editor.click_on("\u{d7}");
-    assert!(editor.shared.words.lock().message.is_none());
+    assert!(editor.shared.texts.lock().message.is_none());
 }
