@@ -129,7 +129,8 @@ impl Synthesis {
         );
         // The level gain was applied for the model only.
         audio.iter_mut().for_each(|sample| *sample /= request.gain);
-        let (first, host) = self.resample_to_host(&audio, self.grid.first_model_sample(window.index));
+        let (first, host) =
+            self.resample_to_host(&audio, self.grid.first_model_sample(window.index));
         for channel in wet.iter_mut() {
             let offset = window.segment.start as i64 - first;
             for (n, sample) in channel.iter_mut().enumerate() {

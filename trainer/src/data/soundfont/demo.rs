@@ -104,9 +104,8 @@ fn write_flac(path: &Path, channels: &[Vec<f32>]) -> Result<()> {
         .collect();
     let (options, count) = (Options::default().no_padding().no_seektable(), channels.len() as u8);
     let mut bytes = Cursor::new(Vec::new());
-    let mut writer =
-        FlacSampleWriter::new(&mut bytes, options, SYNTH_RATE_HZ, BITS, count, None)
-            .map_err(|e| Error::file(path, e))?;
+    let mut writer = FlacSampleWriter::new(&mut bytes, options, SYNTH_RATE_HZ, BITS, count, None)
+        .map_err(|e| Error::file(path, e))?;
     writer.write(&interleaved).map_err(|e| Error::file(path, e))?;
     writer.finalize().map_err(|e| Error::file(path, e))?;
     if let Some(folder) = path.parent() {
