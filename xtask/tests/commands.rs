@@ -294,7 +294,7 @@ fn an_interrupted_transfer_leaves_no_file() {
     encode(bench.path("long.wav"), &melody(44_100, 4_410_000, 2), SampleFormat::Int24)
         .expect("written");
     let before = bench.names();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask_full"));
     let line = "transfer long.wav --style in.wav --steps 1000 --out out.wav --picture out.png \
                 --model model.safetensors";
     command
