@@ -12,7 +12,8 @@ use tests::bundle;
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
 use tests::transfer::{
-    playable, reference, transfer, transfer_in_mode, transfer_with_sidechain, transfer_with_style,
+    reference, shipped_model, transfer, transfer_in_mode, transfer_with_sidechain,
+    transfer_with_style,
 };
 use vst3_host::Vst3Host;
 use vst3_host::audio::{BusDirection, MediaType};
@@ -65,7 +66,8 @@ fn a_clap_bounce_equals_the_command_lines_file_for_any_blocks() {
 #[test]
 fn a_bounce_in_another_latency_mode_equals_the_command_lines_file() {
     let (entry, audio) = (entry(), piano(5.0, 1));
-    let violin = playable().style(&mut Packed::default(), &reference("violin")).expect("tokens");
+    let violin =
+        shipped_model().style(&mut Packed::default(), &reference("violin")).expect("tokens");
     for (number, mode) in [(1.0, LatencyMode::Balanced), (2.0, LatencyMode::Live)] {
         let expected =
             transfer_in_mode(mode, &audio, violin.clone(), &Settings::default()).channels;
@@ -140,11 +142,11 @@ fn a_bounce_with_a_sidechain_equals_the_command_lines_file() {
 #[test]
 fn a_bounce_with_a_saved_style_equals_the_command_lines_file() {
     let audio = piano(7.0, 1);
-    let playable = playable();
+    let model = shipped_model();
     let mut recording = reference("harp");
     let second = recording.sample_rate_hz as usize;
     recording.channels.iter_mut().for_each(|channel| drop(channel.drain(..second)));
-    let saved_style = playable
+    let saved_style = model
         .saved_style(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
         .expect("a style");
     let folder = tempfile::tempdir().expect("a folder");

@@ -109,9 +109,10 @@ fn compare_front_ends(file: &str) -> (f64, f64, f64) {
     // The level of the training images.
     let gain = (0.01 / power).sqrt() as f32;
     let signal: Vec<f32> = mono.iter().map(|x| x * gain).collect();
-    let at = |to_hz| engine::dsp::resample::resampled(&signal, rate_hz, to_hz).expect("resampled");
+    let resample =
+        |to_hz| engine::dsp::resample::resampled(&signal, rate_hz, to_hz).expect("resampled");
     let config = MelConfig::default();
-    let ours = at(config.sample_rate_hz);
+    let ours = resample(config.sample_rate_hz);
     let frames = 1 + ours.len() / config.hop_length;
     let image = MelFrontEnd::new(&config).image(&[&ours], 0, frames, 1.0);
     let image =
@@ -119,7 +120,7 @@ fn compare_front_ends(file: &str) -> (f64, f64, f64) {
     let mapped = data(
         &FromOurMel::new(&config, &Device::Cpu).and_then(|map| map.log_mel(&image)).expect("map"),
     );
-    let truth = FrontEnd::default().log_mel(&at(RATE_HZ));
+    let truth = FrontEnd::default().log_mel(&resample(RATE_HZ));
     let pairs: Vec<(f64, f64)> =
         mapped.iter().zip(&truth).map(|(a, b)| (f64::from(*a), f64::from(*b))).collect();
     assert!(
@@ -229,6 +230,7 @@ fn other_files_are_refused_with_a_message() {
 }
 
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(from.len()).position(|window| window == from).expect("once at least");
-    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+    let position =
+        bytes.windows(from.len()).position(|window| window == from).expect("once at least");
+    [&bytes[..position], to, &bytes[position + from.len()..]].concat()
 }

@@ -18,7 +18,7 @@ use crate::workspace;
 pub const MODEL: &str = "presets/luthier.safetensors";
 
 /// The shipped model.
-pub fn playable() -> InferenceModel<Packed> {
+pub fn shipped_model() -> InferenceModel<Packed> {
     let checkpoint = Checkpoint::read(workspace(MODEL)).expect("the shipped model");
     InferenceModel::packed(&checkpoint).expect("a complete model")
 }
@@ -31,7 +31,7 @@ pub fn reference(style: &str) -> Audio {
 
 /// The output of `cargo xtask transfer --style STYLE` for a recording.
 pub fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
-    let tokens = playable().style(&mut Packed::default(), &reference(style)).expect("tokens");
+    let tokens = shipped_model().style(&mut Packed::default(), &reference(style)).expect("tokens");
     transfer_with_style(input, tokens, settings)
 }
 
@@ -47,7 +47,8 @@ pub fn transfer_in_mode(
     style: StyleTokens,
     settings: &Settings,
 ) -> Audio {
-    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()).in_mode(mode));
+    let networks =
+        Box::new(BackendModel::new(shipped_model().model(), Packed::default()).in_mode(mode));
     let pipeline = Pipeline::new(networks, input.sample_rate_hz, input.channels.len(), style)
         .expect("a pipeline");
     let grid = pipeline.grid().clone();
@@ -59,7 +60,7 @@ pub fn transfer_in_mode(
 
 /// The output of `cargo xtask transfer --sidechain` for a recording and its sidechain.
 pub fn transfer_with_sidechain(input: &Audio, sidechain: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    let networks = Box::new(BackendModel::new(playable().model(), Packed::default()));
+    let networks = Box::new(BackendModel::new(shipped_model().model(), Packed::default()));
     let channels = input.channels.len();
     let pipeline =
         Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");

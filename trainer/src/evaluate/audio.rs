@@ -326,7 +326,7 @@ impl ClipEvaluator<'_> {
         let ItemAudio { score, content, truth, .. } = audio;
         let complete =
             score.notes.iter().filter(|n| n.onset_s < self.args.seconds - SHORTEST_NOTE_S);
-        let grid = engine::pipeline::grid(self.judge.playable.config(), content.sample_rate_hz)?;
+        let grid = engine::pipeline::grid(self.judge.model.config(), content.sample_rate_hz)?;
         let joins =
             (1..).map(|k| grid.overlap(k)).take_while(|join| join.end < content.frames() as u64);
         Ok(Reference {

@@ -23,7 +23,7 @@ use crate::transcription::basic_pitch::BasicPitch;
 /// A model, a classifier and a transcriber. Calls may be concurrent.
 pub struct AudioJudge {
     /// The model.
-    pub playable: InferenceModel<Packed>,
+    pub model: InferenceModel<Packed>,
     /// One judge for all threads, because its share of the time is small.
     judge: Mutex<Judge>,
     transcriber: BasicPitch,
@@ -36,7 +36,7 @@ impl AudioJudge {
     /// If a file cannot be read or has another kind.
     pub fn open(eval_args: &EvalArgs) -> Result<Self> {
         Ok(Self {
-            playable: InferenceModel::packed(&Checkpoint::read(&eval_args.model)?)?,
+            model: InferenceModel::packed(&Checkpoint::read(&eval_args.model)?)?,
             judge: Mutex::new(Judge::read(&eval_args.classifier)?),
             transcriber: BasicPitch::new()?,
         })
@@ -44,12 +44,12 @@ impl AudioJudge {
 
     /// Another executor of the model's networks.
     pub fn networks(&self) -> Box<dyn TransferModel> {
-        Box::new(BackendModel::new(self.playable.model(), Packed::default()))
+        Box::new(BackendModel::new(self.model.model(), Packed::default()))
     }
 
     /// Range of the model's images from 0 to 1, in dB.
     pub fn range_db(&self) -> f32 {
-        self.playable.config().mel.range_db
+        self.model.config().mel.range_db
     }
 
     /// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
@@ -64,8 +64,8 @@ impl AudioJudge {
         mode: LatencyMode,
     ) -> Result<Audio> {
         let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
-        let tokens = self.playable.style(&mut Packed::default(), style)?;
-        let networks = BackendModel::new(self.playable.model(), Packed::default()).in_mode(mode);
+        let tokens = self.model.style(&mut Packed::default(), style)?;
+        let networks = BackendModel::new(self.model.model(), Packed::default()).in_mode(mode);
         let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
         let grid = pipeline.grid().clone();
         let (channels, report) =
@@ -79,7 +79,7 @@ impl AudioJudge {
     /// # Errors
     /// If its rate cannot be converted to the model's.
     pub fn image(&self, audio: &Audio) -> Result<MelImage> {
-        let mel = &self.playable.config().mel;
+        let mel = &self.model.config().mel;
         let audio = audio.at_rate(mel.sample_rate_hz)?;
         let channels: Vec<&[f32]> = audio.channels.iter().map(Vec::as_slice).collect();
         Ok(MelFrontEnd::new(mel).image(&channels, 0, 1 + audio.frames() / mel.hop_length, 1.0))

@@ -31,8 +31,8 @@ pub fn ratio_interval(above: &[f64], below: &[f64], pieces: &[usize], seed: u64)
         })
         .collect();
     ratios.sort_by(f64::total_cmp);
-    let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share) as usize];
-    (at(0.025), at(0.975))
+    let quantile = |share: f64| ratios[((ratios.len() - 1) as f64 * share) as usize];
+    (quantile(0.025), quantile(0.975))
 }
 
 /// 95 % interval of a mean, by resampling of pieces.

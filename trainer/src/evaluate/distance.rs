@@ -106,8 +106,8 @@ fn at_one_resolution(stft: &mut Stft, got: &[f32], expected: &[f32]) -> f64 {
 
 /// Level in dBFS of 0.1 s around `time_s`, averaged over channels.
 pub fn level_db(channels: &[Vec<f32>], time_s: f32, rate_hz: u32) -> f64 {
-    let at = |s: f32| (s.max(0.0) * rate_hz as f32) as usize;
-    let (from, to) = (at(time_s - LEVEL_S / 2.0), at(time_s + LEVEL_S / 2.0));
+    let sample = |s: f32| (s.max(0.0) * rate_hz as f32) as usize;
+    let (from, to) = (sample(time_s - LEVEL_S / 2.0), sample(time_s + LEVEL_S / 2.0));
     let inside = channels.iter().flat_map(|c| &c[from.min(c.len())..to.min(c.len())]);
     let (sum, count) = inside.fold((0.0, 0), |(sum, n), &x| (sum + f64::from(x).powi(2), n + 1));
     10.0 * (sum / f64::from(count.max(1)) + SILENCE).log10()

@@ -61,24 +61,24 @@ pub const FIGURES: [Figure; 3] = [
 /// # Errors
 /// If a network fails, or a file cannot be written.
 pub fn draw(session: &Session, steps: &[usize], seed: u64, folder: &Path) -> Result<()> {
-    let (examples, player) = (session.examples(Split::Test, seed)?, &mut session.model_runner()?);
+    let (examples, runner) = (session.examples(Split::Test, seed)?, &mut session.model_runner()?);
     for figure in &FIGURES {
         let path = folder.join(figure.file);
-        let panels = (figure.draw)(player, &examples, steps, seed)?;
+        let panels = (figure.draw)(runner, &examples, steps, seed)?;
         panels.draw(&path).map_err(|e| Error::file(&path, format!("{e:#}")))?;
     }
     Ok(())
 }
 
 fn reconstruction(
-    player: &mut ModelRunner,
+    runner: &mut ModelRunner,
     examples: &[Example],
     _: &[usize],
     _: u64,
 ) -> Result<ImageTable> {
     let rows = examples.iter().map(|(name, [content, _, target])| {
         let (content_output, target_output) =
-            (player.reconstruct(content)?, player.reconstruct(target)?);
+            (runner.reconstruct(content)?, runner.reconstruct(target)?);
         Ok((name.clone(), vec![content.clone(), content_output, target.clone(), target_output]))
     });
     let columns = ["content", "reconstructed", "true target", "reconstructed"];
@@ -89,17 +89,17 @@ fn reconstruction(
 }
 
 fn forward_pass(
-    player: &mut ModelRunner,
+    runner: &mut ModelRunner,
     examples: &[Example],
     _: &[usize],
     seed: u64,
 ) -> Result<ImageTable> {
-    let diffusion = ForwardDiffusion::new(&player.transfer.model().config().diffusion)?;
+    let diffusion = ForwardDiffusion::new(&runner.transfer.model().config().diffusion)?;
     let signal = |t: usize| diffusion.schedule().signal_and_noise(t).0.powi(2);
     let steps = diffusion.schedule().len();
     let timestep = (0..steps).find(|&t| signal(t) <= REPORTS_ALPHA_BAR).unwrap_or(steps - 1);
     let rows = examples.iter().map(|(name, images)| {
-        let [noisy, output] = denoised_once(player, &diffusion, images, timestep, seed)?;
+        let [noisy, output] = denoised_once(runner, &diffusion, images, timestep, seed)?;
         let [content, style, target] = images.clone();
         Ok((name.clone(), vec![content, style, noisy, output, target]))
     });
@@ -118,41 +118,41 @@ fn forward_pass(
 
 /// The decoded noisy target, and the denoiser's decoded estimate of the clean target.
 fn denoised_once(
-    player: &mut ModelRunner,
+    runner: &mut ModelRunner,
     diffusion: &ForwardDiffusion,
     [content, style, target]: &[MelImage; 3],
     timestep: usize,
     seed: u64,
 ) -> Result<[MelImage; 2]> {
-    let style = player.style_tokens(std::slice::from_ref(style))?;
-    let (content, clean) = (player.transfer.encode(content)?, player.transfer.encode(target)?);
-    let dims @ [height, width, channels] = player.transfer.dims();
+    let style = runner.style_tokens(std::slice::from_ref(style))?;
+    let (content, clean) = (runner.transfer.encode(content)?, runner.transfer.encode(target)?);
+    let dims @ [height, width, channels] = runner.transfer.dims();
     let noise = noise::window(seed, 0, height, width, channels);
     let (mut noisy, mut output) = (clean.clone(), clean.clone());
     diffusion.q_sample(&clean, &noise, timestep, &mut noisy);
     let conditioning =
         Conditioning { content: Some(&content), style: Some(&style), prefix_columns: 0 };
     let predictions =
-        player.transfer.model_mut().denoise(&noisy, dims, timestep, &[conditioning])?;
+        runner.transfer.model_mut().denoise(&noisy, dims, timestep, &[conditioning])?;
     for prediction in &predictions {
         diffusion.x0(&noisy, prediction, timestep, &mut output);
     }
-    Ok([player.transfer.decode(&noisy)?, player.transfer.decode(&output)?])
+    Ok([runner.transfer.decode(&noisy)?, runner.transfer.decode(&output)?])
 }
 
 fn generation(
-    player: &mut ModelRunner,
+    runner: &mut ModelRunner,
     examples: &[Example],
     steps: &[usize],
     seed: u64,
 ) -> Result<ImageTable> {
     let rows = examples.iter().map(|(name, [_, style, _])| {
         let (tokens, mut images) =
-            (player.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
+            (runner.style_tokens(std::slice::from_ref(style))?, vec![style.clone()]);
         for &steps in steps {
             let settings =
                 Settings { steps, seed, temperature: TEMPERATURE, ..Settings::default() };
-            let model = player.transfer.model_mut();
+            let model = runner.transfer.model_mut();
             images.push(generate_image(
                 model,
                 &tokens,

@@ -183,22 +183,22 @@ fn scores(args: &Args) -> Result<Vec<Score>> {
 
 /// A model that predicts target images.
 struct ImageModel {
-    playable: InferenceModel<Packed>,
+    model: InferenceModel<Packed>,
     transfer: Transfer,
 }
 
 impl ImageModel {
     fn open(path: &Path) -> Result<Self> {
-        let playable = InferenceModel::packed(&Checkpoint::read(path)?)?;
+        let model = InferenceModel::packed(&Checkpoint::read(path)?)?;
         let transfer =
-            Transfer::new(Box::new(BackendModel::new(playable.model(), Packed::default())))?;
-        Ok(Self { playable, transfer })
+            Transfer::new(Box::new(BackendModel::new(model.model(), Packed::default())))?;
+        Ok(Self { model, transfer })
     }
 
     /// The model's output for a content image with its default settings, window by window.
     fn image(&mut self, content: &MelImage, style: &Audio) -> Result<MelImage> {
-        let style = self.playable.style(&mut Packed::default(), style)?;
-        let frames = self.playable.config().window.frames;
+        let style = self.model.style(&mut Packed::default(), style)?;
+        let frames = self.model.config().window.frames;
         let mut image = MelImage::filled(content.n_mels, content.frames, 0.0);
         for start in (0..content.frames).step_by(frames) {
             let mut window = MelImage::filled(content.n_mels, frames, 0.0);

@@ -86,9 +86,9 @@ pub fn pitch_jaccard_distance(a: &[Note], b: &[Note]) -> f64 {
 fn keys_by_step(notes: &[Note], steps: usize) -> Vec<u128> {
     let mut keys = vec![0u128; steps];
     for note in notes {
-        let at = |s: f64| ((s / STEP_S).round().max(0.0) as usize).min(steps);
+        let step = |s: f64| ((s / STEP_S).round().max(0.0) as usize).min(steps);
         let bit = 1u128 << (note.pitch.round().clamp(0.0, 127.0) as u32);
-        keys[at(note.onset_s)..at(note.offset_s).max(at(note.onset_s))]
+        keys[step(note.onset_s)..step(note.offset_s).max(step(note.onset_s))]
             .iter_mut()
             .for_each(|k| *k |= bit);
     }

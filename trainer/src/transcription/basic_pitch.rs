@@ -125,8 +125,8 @@ mod tests {
     /// Adds a tone with four harmonics from `onset_s` to `end_s`.
     fn tone(signal: &mut [f32], key: f64, onset_s: f64, end_s: f64) {
         let hz = 440.0 * ((key - 69.0) / 12.0).exp2();
-        let at = |s: f64| (s * f64::from(RATE_HZ)) as usize;
-        for (i, x) in signal[at(onset_s)..at(end_s)].iter_mut().enumerate() {
+        let sample = |s: f64| (s * f64::from(RATE_HZ)) as usize;
+        for (i, x) in signal[sample(onset_s)..sample(end_s)].iter_mut().enumerate() {
             let time = i as f64 / f64::from(RATE_HZ);
             let sine = |h: f64| (std::f64::consts::TAU * hz * h * time).sin() / h;
             *x += (0.1 * (-2.0 * time).exp() * (1..5).map(|h| sine(f64::from(h))).sum::<f64>())
