@@ -1,7 +1,13 @@
 //! Project states, and projects from other installations.
 
+use std::path::Path;
+
+use engine::nn::packed::Packed;
+use engine::style::{SavedStyle, StyleTokens, file};
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, delayed};
+use tests::transfer::shipped_model;
+use tests::workspace;
 
 #[test]
 fn a_project_is_restored_as_saved() {
@@ -58,4 +64,39 @@ fn a_project_with_an_older_shipped_model_uses_the_current_one() {
     let out = clap.play(&[noise.clone(), noise.clone()], &[], |_| 512, &[]);
     assert!(out[0] != delayed(&noise, latency), "the output is wet");
     assert!(clap.save() == fresh, "the state contains this version's model");
+}
+
+/// `tests/fixtures/version_0.1.0` was saved by the version before this one.
+const PREVIOUS_VERSION: &str = "tests/fixtures/version_0.1.0";
+
+#[test]
+fn a_project_of_the_previous_version_opens() {
+    let json = std::fs::read(workspace(Path::new(PREVIOUS_VERSION).join("project.json")));
+    let json = json.expect("a project");
+    let entry = entry();
+    let mut clap = Clap::new(&entry);
+    assert!(clap.load(&[&(json.len() as u64).to_le_bytes(), &json[..]].concat()));
+    for (name, value) in [("Strength", 0.5), ("Seed", 77.0), ("Freeze", 1.0), ("Style", 61.0)] {
+        assert!((clap.value(name) - value).abs() < 1e-4, "{name}: {}", clap.value(name));
+    }
+}
+
+#[test]
+fn a_style_of_the_previous_version_opens() {
+    let path = workspace(Path::new(PREVIOUS_VERSION).join("style.luthier"));
+    let saved = file::read(&path).expect("a style");
+    let model = shipped_model();
+    let current = model.reencode(&mut Packed::default(), &saved).expect("a usable style");
+    let silent = vec![0.0; current.tokens.tokens.len()];
+    assert!(current.tokens.tokens != silent);
+    // A model with another hash computes the same tokens again from the saved mel images.
+    let foreign = SavedStyle {
+        tokens: StyleTokens { model: "0".repeat(64), ..(*saved.tokens).clone() }.into(),
+        ..saved.clone()
+    };
+    let again = model.reencode(&mut Packed::default(), &foreign).expect("mel images");
+    let error = |(a, b): (&f32, &f32)| (a - b).abs();
+    let errors = again.tokens.tokens.iter().zip(&current.tokens.tokens).map(error);
+    let largest = errors.fold(0.0, f32::max);
+    assert!(largest < 0.2, "8-bit mel images: {largest}");
 }
