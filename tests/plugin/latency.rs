@@ -49,7 +49,7 @@ fn a_latency_mode_takes_effect_at_the_next_activation_exact_to_the_sample() {
         let restarts = clap.restarts();
         clap.play(&[vec![0.0; 512], vec![0.0; 512]], &[], |_| 512, &[(latency, mode), (mix, 0.0)]);
         assert_eq!(clap.latency(), before, "constant while active");
-        assert_eq!(clap.restarts(), restarts + 1, "the host is restarts to restart it");
+        assert_eq!(clap.restarts(), restarts + 1, "one restart is requested");
         clap.deactivate();
         let (after, restarts) = (clap.activate(48_000, 512), clap.restarts());
         assert!(after * 4 < before, "{after} of {before}");
