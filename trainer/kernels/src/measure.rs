@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use engine::nn::ConvSpec;
 use engine::nn::candle::{ConvKernel, F32Conv};
 use engine::nn::kernels::ConvShape;
+use rayon::ThreadPoolBuilder;
 
 use super::Bf16;
 
 // A convolution of the denoiser at its finest resolution.
 
 /// Number of latents.
-const BATCH: usize = 6;
+const BATCH: usize = 2;
 /// Height and width of a latent.
 const SIDE: usize = 16;
 const CHANNELS: usize = 64;
 /// Measurements of a kernel. The shortest counts, because others may have been interrupted.
-const REPEATS: usize = 4;
+const REPEATS: usize = 20;
 
 impl Bf16 {
     /// The fastest unit of this CPU, if its convolutions are faster than those in f32.
@@ -25,8 +26,10 @@ impl Bf16 {
     /// once.
     pub fn faster_than_f32() -> Option<Self> {
         let unit = Self::detect()?;
-        let convolution = Convolution::new();
-        (convolution.shortest(&unit) < convolution.shortest(&F32Conv)).then_some(unit)
+        // On one thread: several threads wait for the slowest, which other processes delay.
+        let thread = ThreadPoolBuilder::new().num_threads(1).build().ok()?;
+        let [bf16, f32] = thread.install(|| Convolution::new().shortest([&unit, &F32Conv]));
+        (bf16 < f32).then_some(unit)
     }
 }
 
@@ -47,8 +50,12 @@ impl Convolution {
         Self { shape, x, weight: values(CHANNELS * shape.patch()), bias: values(CHANNELS) }
     }
 
-    fn shortest(&self, kernel: &dyn ConvKernel) -> Duration {
-        (0..REPEATS).map(|_| self.time(kernel)).min().unwrap_or(Duration::MAX)
+    /// The shortest duration of each kernel. The kernels alternate, so that both run under the
+    /// same load.
+    fn shortest(&self, kernels: [&dyn ConvKernel; 2]) -> [Duration; 2] {
+        (0..REPEATS).fold([Duration::MAX; 2], |shortest, _| {
+            std::array::from_fn(|i| shortest[i].min(self.time(kernels[i])))
+        })
     }
 
     /// Duration of a forward pass and all gradients.
