@@ -26,7 +26,7 @@ use candle_core::Device;
 
 use crate::audio_file::Audio;
 use crate::checkpoint::{Checkpoint, Kind};
-use crate::config::ModelConfig;
+use crate::config::{MelConfig, ModelConfig};
 use crate::dsp::level::Level;
 use crate::dsp::mel::MelFrontEnd;
 use crate::dsp::resample::resampled;
@@ -152,13 +152,28 @@ impl<B: Backend> InferenceModel<B> {
         if self.made(&style.tokens) {
             return Ok(style.clone());
         }
-        let (expected, found) = (&self.config().mel, &style.mels.mel);
-        if expected != found {
-            return Err(Error::invalid(&style.name, format!("{expected:?}"), format!("{found:?}")));
-        }
+        require_same_mel(&style.name, &self.config().mel, &style.mels.mel)?;
         let tokens = self.style_from_images(ops, &style.mels.images())?;
         Ok(SavedStyle { tokens: Arc::new(tokens), ..style.clone() })
     }
+}
+
+/// # Errors
+/// If a field of the configs differs. The error names the first one.
+fn require_same_mel(style: &str, expected: &MelConfig, found: &MelConfig) -> Result<()> {
+    let fields = |config: &MelConfig| {
+        let value = serde_json::to_value(config).unwrap_or_default();
+        value.as_object().cloned().unwrap_or_default()
+    };
+    let found = fields(found);
+    for (field, expected) in fields(expected) {
+        let found = found.get(&field).cloned().unwrap_or_default();
+        if expected != found {
+            let what = format!("{style}: mel.{field}");
+            return Err(Error::invalid(what, expected.to_string(), found));
+        }
+    }
+    Ok(())
 }
 
 fn load<B: Backend>(source: &mut B::Source<'_>, checkpoint: &Checkpoint) -> Result<Model<B>> {

@@ -99,4 +99,9 @@ fn a_style_of_the_previous_version_opens() {
     let errors = again.tokens.tokens.iter().zip(&current.tokens.tokens).map(error);
     let largest = errors.fold(0.0, f32::max);
     assert!(largest < 0.2, "8-bit mel images: {largest}");
+    let mut mels = (*foreign.mels).clone();
+    mels.mel.n_fft = 1024;
+    let foreign = SavedStyle { mels: mels.into(), ..foreign };
+    let refused = model.reencode(&mut Packed::default(), &foreign).expect_err("other images");
+    assert!(refused.to_string().contains("mel.n_fft: expected 2048, found 1024"), "{refused}");
 }

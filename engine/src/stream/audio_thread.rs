@@ -12,6 +12,7 @@ use super::config::StreamConfig;
 use super::controls::Controls;
 use super::overlap_add::OverlapAdd;
 use super::peaks::{Peaks, raise};
+use super::piece::{MAX_PIECE_SAMPLES, pieces};
 use super::pool::{Pool, StreamQueue, Work};
 use super::processor::WindowProcessor;
 use super::ramp::Ramp;
@@ -24,9 +25,6 @@ use crate::cancel::Cancel;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// The largest piece of a block that is processed at once, in samples. The audio thread's buffers
-/// have this length; a block can have any length.
-pub(super) const MAX_PIECE_SAMPLES: usize = 512;
 /// How often an offline render polls the worker.
 const OFFLINE_POLL: Duration = Duration::from_micros(200);
 
@@ -70,7 +68,7 @@ pub fn open_on(
     let free = (0..count).map(|_| WindowJob::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
     let rate_hz = grid.host_rate_hz() as f32;
-    let pieces = |count: usize| buffers(count, MAX_PIECE_SAMPLES);
+    let piece_buffers = |count: usize| buffers(count, MAX_PIECE_SAMPLES);
     let mut audio = AudioThread {
         input_gain: Ramp::new(1.0, rate_hz),
         output_gain: Ramp::new(1.0, rate_hz),
@@ -83,9 +81,9 @@ pub fn open_on(
         latency,
         epoch: 0,
         offline: false,
-        main: pieces(channels),
-        sidechain: pieces(sidechain_channels),
-        output: pieces(channels),
+        main: piece_buffers(channels),
+        sidechain: piece_buffers(sidechain_channels),
+        output: piece_buffers(channels),
     };
     audio.set_settings(settings);
     Ok((audio, work))
@@ -269,11 +267,6 @@ impl AudioThread {
             }
         }
     }
-}
-
-/// The pieces of a block of `len` samples.
-fn pieces(len: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len).step_by(MAX_PIECE_SAMPLES).map(move |start| start..len.min(start + MAX_PIECE_SAMPLES))
 }
 
 /// Copies one piece of a block, cleaned, within the capacity of `into`. Missing samples are silent.

@@ -54,6 +54,7 @@ mod offline;
 mod overlap_add;
 mod parallel_render;
 mod peaks;
+mod piece;
 mod pool;
 mod processor;
 mod ramp;

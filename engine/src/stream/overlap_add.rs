@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::audio_thread::MAX_PIECE_SAMPLES;
 use super::crossfade::{Weight, correlation};
 use super::delay_line::DelayLine;
 use super::grid::Grid;
+use super::piece::MAX_PIECE_SAMPLES;
 use super::shared::StreamStatus;
 use super::window_job::{Outcome, WindowJob};
 
