@@ -19,7 +19,7 @@ use crate::shared_resources::SharedResources;
 
 /// Warning for a project whose sound can have changed.
 const OUTDATED: &str =
-    "This project was saved with the shipped model of another version. The sound can differ.";
+    "Another version of Luthier, with another model, saved this project. The sound can differ.";
 
 /// The data that the threads of one instance share, in addition to the stream.
 #[derive(Default)]
@@ -187,7 +187,7 @@ fn reopen(
 ) -> Result<Arc<PluginModel>, String> {
     match registry.open(path) {
         Ok(model) if model.sha256() == sha256 => Ok(model),
-        Ok(_) => Err(format!("the project's model `{name}` was replaced at {}", path.display())),
+        Ok(_) => Err(format!("{} no longer contains the project's model `{name}`", path.display())),
         Err(error) => Err(format!("cannot open the project's model `{name}` ({error})")),
     }
 }

@@ -73,8 +73,8 @@ impl PluginProcessor {
             ModelState::Loading => {}
             ModelState::Ready(model) => {
                 if self.pipeline.set_model(StreamModel::new(model, self.mode)).is_err() {
-                    let text = "The model requires a restart of the plugin. \
-                                If the host does not restart it, disable and re-enable the plugin.";
+                    let text = "The new model takes effect when the host restarts the plugin. \
+                                If it does not, disable and re-enable the plugin.";
                     self.instance.shared.notify(Severity::Warning, text);
                     self.instance.shared.restart.window_mismatch();
                 }
@@ -93,7 +93,7 @@ impl WindowProcessor for PluginProcessor {
         out: &mut WindowOutput,
         cancel: &Cancel,
     ) -> Result<()> {
-        self.update_model(window.waited_for, cancel)?;
+        self.update_model(window.offline, cancel)?;
         let start = Instant::now();
         let result = self.pipeline.process(window, out, cancel);
         let factor = start.elapsed().as_secs_f32() / self.hop_seconds;
@@ -107,8 +107,10 @@ impl WindowProcessor for PluginProcessor {
         }
         match &result {
             Err(error) if !matches!(error, Error::Cancelled) => {
-                shared
-                    .notify(Severity::Warning, format!("A window failed and plays dry: {error}."));
+                shared.notify(
+                    Severity::Warning,
+                    format!("A section of audio failed and plays dry: {error}."),
+                );
             }
             Ok(()) if out.dry => shared.texts.lock().style.clear(),
             _ => {}

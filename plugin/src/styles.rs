@@ -52,7 +52,8 @@ impl Styles {
                 "no style file yet. Open a recording or a saved style first",
             )),
             StyleSlot::Reserved => {
-                let text = "Dry output: this style is reserved. Choose another style.";
+                let text =
+                    "Dry output: this style is reserved for a later version. Choose another style.";
                 self.instance.shared.notify(Severity::Warning, text);
                 Ok(None)
             }
@@ -95,13 +96,14 @@ impl Styles {
             Some(_) => {}
             None => self.instance.shared.notify(
                 Severity::Warning,
-                "Dry output: the sidechain has not sounded long enough. Route a track to it.",
+                "Dry output: the sidechain needs 3 s of sound. Route a track to it and start \
+                 playback.",
             ),
         }
         Ok(style.map(|style| style.tokens))
     }
 
-    /// Computes the current style of the sidechain, if it has sounded long enough.
+    /// Computes the current style of the sidechain, if it has had enough sound.
     fn current_sidechain(&mut self, model: &mut StreamModel) -> Result<Option<SavedStyle>> {
         let tokens = self.rolling.tokens(model)?;
         Ok(tokens.map(|tokens| SavedStyle {
@@ -126,7 +128,8 @@ impl Styles {
             }
             Ok(None) => shared.notify(
                 Severity::Warning,
-                "No style captured: the sidechain has not sounded long enough. Try again later.",
+                "No style captured: the sidechain needs 3 s of sound. Play the routed track, then \
+                 capture again.",
             ),
             Err(error) => {
                 shared.notify(Severity::Warning, format!("No style captured: {error}. Try again."))
@@ -136,7 +139,7 @@ impl Styles {
 }
 
 impl StyleSource<StreamModel> for Styles {
-    fn listen(&mut self, window: &WindowInput, model: Option<&mut StreamModel>) {
+    fn receive_sidechain(&mut self, window: &WindowInput, model: Option<&mut StreamModel>) {
         self.rolling.push(&window.sidechain);
         self.instance.shared.status.sidechain_seconds.set(self.rolling.seconds());
         // In every window, whichever style it uses. So the next Freeze preserves a new style.

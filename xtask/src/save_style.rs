@@ -16,10 +16,10 @@ use crate::transfer::refuse_same_file;
 pub struct Args {
     /// WAV, FLAC, MP3 or OGG. The style is computed from its first 12 s of sound
     recording: String,
-    /// Output file, .luthier. The plugin lists the files of its own folder under *My styles*
+    /// Output file, .luthier. The plugin lists the files of its own folder under "My styles"
     #[arg(long)]
     out: PathBuf,
-    /// Model that computes the style; other models can use the file too
+    /// Model that computes the style; models with the same mel settings can use the file
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 }

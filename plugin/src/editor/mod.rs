@@ -269,11 +269,15 @@ impl EditorApp {
             (Steps::Two, "2", "2 steps (default): least computing time, best measured quality."),
             (Steps::Four, "4", "4 steps: 1.2 times the computing time of 2 steps."),
             (Steps::Ten, "10", "10 steps: twice the computing time of 2 steps. More variation."),
-            (Steps::Fifty, "50", "50 steps: 7 times the computing time of 2 steps. For bounces."),
+            (
+                Steps::Fifty,
+                "50",
+                "50 steps: 7 times the computing time of 2 steps. Bounce offline.",
+            ),
         ];
         switch::choice(ui, &params.steps, setter, &steps);
         ui.horizontal(|ui| {
-            let freeze = "Keep the current style of the sidechain.";
+            let freeze = "Hold the current style of the sidechain until Freeze is off.";
             switch::toggle(ui, &params.freeze, setter, "Freeze", freeze);
             switch::toggle(
                 ui,

@@ -92,7 +92,7 @@ impl Spectrograms {
         painter.text(
             pos2(playhead + 6.0, rect.top() + 8.0),
             Align2::LEFT_TOP,
-            "Next",
+            "Not played yet",
             theme::SMALL,
             theme::FAINT,
         );

@@ -52,7 +52,9 @@ pub fn show(ui: &mut Ui, rect: Rect, shared: &Shared) {
 fn items(shared: &Shared) -> Vec<Item> {
     let (status, texts) = (&shared.status, shared.texts.lock().clone());
     let mut items = vec![match texts.model.as_str() {
-        "" => Item::new("No model", "The plugin plays dry until a model is loaded."),
+        "" => {
+            Item::new("No model", "The plugin plays dry. Choose a model in the Model\u{2026} menu.")
+        }
         model => Item::new(model, "The model in use."),
     }];
     if !texts.device.is_empty() {
@@ -80,7 +82,8 @@ fn items(shared: &Shared) -> Vec<Item> {
 
 fn load(factor: f32) -> Item {
     let text = format!("Real-time factor {factor:.2}");
-    let tooltip = "Computing time per second of audio. Above 1, windows are late.";
+    let tooltip =
+        "Computing time per second of audio. If it exceeds 1, use fewer steps or Quality latency.";
     if factor > BUSY { Item::warning(text, tooltip) } else { Item::new(text, tooltip) }
 }
 
@@ -99,7 +102,8 @@ fn problems(status: &Status) -> Vec<Item> {
     let late = counted(
         status.late.load(Relaxed),
         "late",
-        "Late windows since activation. Each one plays dry. Use fewer steps, or bounce offline.",
+        "Sections that were not computed in time since activation. They play dry. \
+         Use fewer steps or Quality latency, or bounce offline.",
     );
     let failed = counted(
         status.failed.load(Relaxed),

@@ -33,12 +33,12 @@ impl TestStream {
             first_sample: 0,
             main: vec![samples.to_vec()],
             sidechain: vec![samples.to_vec()],
-            sidechain_sounds: true,
+            has_sidechain_signal: true,
             segment: 0..0,
             settings,
-            waited_for: true,
+            offline: true,
         };
-        self.styles.listen(&window, Some(&mut self.model));
+        self.styles.receive_sidechain(&window, Some(&mut self.model));
         self.styles.style(&window, &mut self.model).expect("no failure")
     }
 
@@ -65,7 +65,7 @@ fn the_sidechain_is_followed_frozen_and_captured() {
     let mut stream = TestStream::new();
     let (guitar, violin) = (stream.recording(1, 4), stream.recording(3, 4));
     assert_eq!(stream.process(&guitar[..44_100], style_slot::SIDECHAIN, false), None);
-    assert!(stream.message().contains("long enough"), "{}", stream.message());
+    assert!(stream.message().contains("needs 3 s"), "{}", stream.message());
     let first = stream.process(&guitar, style_slot::SIDECHAIN, false).expect("a style");
     let silence = vec![0.0; 200_000];
     stream.process(&silence, style_slot::SIDECHAIN, false);
