@@ -12,7 +12,7 @@
 //! let tone = (0..44_100).map(|n| 0.1 * (0.06 * n as f32).sin()).collect();
 //! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone] };
 //! let style = model.style(&mut Packed::default(), &reference)?;
-//! assert!(model.made(&style) && style.count() > 0);
+//! assert!(model.has_computed(&style) && style.count() > 0);
 //! # Ok::<(), engine::Error>(())
 //! ```
 
@@ -140,7 +140,7 @@ impl<B: Backend> InferenceModel<B> {
 
     /// Whether this model computed `style`, and the style is complete. Older versions drop parts
     /// that they do not support when they save.
-    pub fn made(&self, style: &StyleTokens) -> bool {
+    pub fn has_computed(&self, style: &StyleTokens) -> bool {
         style.model == self.sha256 && self.model.fits(style)
     }
 
@@ -149,7 +149,7 @@ impl<B: Backend> InferenceModel<B> {
     /// # Errors
     /// If the style has no mel images, or they were computed with another mel config.
     pub fn reencode(&self, ops: &mut B, style: &SavedStyle) -> Result<SavedStyle> {
-        if self.made(&style.tokens) {
+        if self.has_computed(&style.tokens) {
             return Ok(style.clone());
         }
         require_same_mel(&style.name, &self.config().mel, &style.mels.mel)?;

@@ -136,7 +136,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Pipeline::new`].
-    pub fn following(
+    pub fn with_sidechain_style(
         model: Box<dyn TransferModel>,
         host_rate_hz: u32,
         channels: usize,
@@ -255,7 +255,7 @@ impl<M: TransferModel> WindowProcessor for Pipeline<M> {
         let WindowOutput { wet, timings, dry } = out;
         timings.measure(Stage::Resample, || self.analysis.push_window(window));
         let model = self.transfer.as_mut().map(Transfer::model_mut);
-        timings.measure(Stage::Resample, || self.style.listen(window, model));
+        timings.measure(Stage::Resample, || self.style.receive_sidechain(window, model));
         let (content, gain) =
             timings.measure(Stage::Mel, || self.analysis.content(window.index))?;
         cancel.check()?;
@@ -286,7 +286,7 @@ impl<M: TransferModel> WindowProcessor for Pipeline<M> {
 
     fn skip(&mut self, window: &WindowInput) {
         self.analysis.push_window(window);
-        self.style.listen(window, None);
+        self.style.receive_sidechain(window, None);
     }
 
     fn reset(&mut self) {

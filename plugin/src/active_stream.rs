@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-use engine::stream::{AudioThread, Controls, Work};
+use engine::stream::{AudioThread, Controls, WorkHandle};
 use nice_plug::util::db_to_gain;
 
 use crate::params::{LuthierParams, number};
@@ -16,12 +16,12 @@ use crate::shared::{AtomicLevel, Shared};
 pub struct ActiveStream {
     audio: AudioThread,
     // Dropping it cancels the stream's windows and waits for the worker.
-    _work: Work,
+    _work: WorkHandle,
 }
 
 impl ActiveStream {
     /// Connects both halves of a stream.
-    pub fn new(audio: AudioThread, work: Work) -> Self {
+    pub fn new(audio: AudioThread, work: WorkHandle) -> Self {
         Self { audio, _work: work }
     }
 

@@ -60,7 +60,7 @@ impl PluginModel {
 
     /// Whether this model computed `style` completely.
     pub fn computed(&self, style: &StyleTokens) -> bool {
-        self.cpu.made(style)
+        self.cpu.has_computed(style)
     }
 
     /// The model's config.

@@ -12,7 +12,7 @@ const INACTIVE: u32 = 0;
 /// Compares the latency mode and window length of the activation with the required ones. Its
 /// methods do not lock or allocate.
 #[derive(Debug, Default)]
-pub struct Restart {
+pub struct RestartRequest {
     /// Code of the activation, or [`INACTIVE`].
     active: AtomicU32,
     /// Required code at the last call of [`Self::is_due`].
@@ -21,7 +21,7 @@ pub struct Restart {
     window_mismatch: AtomicBool,
 }
 
-impl Restart {
+impl RestartRequest {
     /// Stores the latency mode of a new activation, which uses the windows of the current model.
     pub fn activated(&self, latency: Latency) {
         let active = code(latency, false);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_restart_is_requested_once_for_every_change() {
-        let restart = Restart::default();
+        let restart = RestartRequest::default();
         assert!(!restart.is_due(Latency::Live), "not active");
         restart.activated(Latency::Quality);
         assert!(!restart.is_due(Latency::Quality));

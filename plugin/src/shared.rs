@@ -20,7 +20,7 @@ use engine::pipeline::WindowView;
 use parking_lot::Mutex;
 
 use crate::project::ProjectStyle;
-use crate::restart::Restart;
+use crate::restart::RestartRequest;
 
 /// Windows in [`Pictures`]: the current one, the next ones and the last ones.
 const PICTURES: usize = 6;
@@ -208,7 +208,7 @@ pub struct Shared {
     /// State of the stream.
     pub status: Status,
     /// Whether to request a restart of the plugin.
-    pub(crate) restart: Restart,
+    pub(crate) restart: RestartRequest,
     /// Texts. Lock briefly.
     pub texts: Mutex<Texts>,
     /// Spectrograms. Lock briefly.
@@ -221,7 +221,7 @@ impl Default for Shared {
         Self {
             meters: Meters::default(),
             status: Status::default(),
-            restart: Restart::default(),
+            restart: RestartRequest::default(),
             texts: Mutex::default(),
             pictures: Mutex::default(),
             handler: Mutex::new(None),

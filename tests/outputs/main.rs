@@ -2,7 +2,7 @@
 //! training did not use.
 //!
 //! `cargo xtask check` passes the files of the README's command in the folder `LUTHIER_OUTPUTS`.
-//! Without them, the same transfer runs here. The samples are equal.
+//! Without them, this test computes the same transfers itself.
 
 use std::path::PathBuf;
 

@@ -195,7 +195,7 @@ fn the_sidechain_is_in_sync() {
             _: &mut engine::stream::WindowOutput,
             _: &engine::cancel::Cancel,
         ) -> engine::Result<()> {
-            assert!(window.sidechain_sounds);
+            assert!(window.has_sidechain_signal);
             assert!(window.main[0].iter().zip(&window.sidechain[0]).all(|(a, b)| *a == -*b));
             self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             Ok(())

@@ -8,8 +8,8 @@ use engine::cancel::Cancel;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::settings::Settings;
 use engine::stream::{
-    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor, Work,
-    open,
+    AudioThread, Grid, History, StreamConfig, WindowInput, WindowOutput, WindowProcessor,
+    WorkHandle, open,
 };
 use engine::{Error, Result};
 
@@ -96,10 +96,10 @@ impl<F: FnMut(u64, &Cancel) -> Result<()> + Send> WindowProcessor for Before<F> 
             first_sample: self.inner.history.end(),
             main: vec![Vec::new(); window.main.len()],
             sidechain: Vec::new(),
-            sidechain_sounds: false,
+            has_sidechain_signal: false,
             segment: window.segment.clone(),
             settings: window.settings.clone(),
-            waited_for: window.waited_for,
+            offline: window.offline,
         };
         self.inner.process(&empty, out, cancel)
     }
@@ -158,7 +158,7 @@ pub fn offline(
     grid: Grid,
     channels: usize,
     processor: Box<dyn WindowProcessor>,
-) -> (AudioThread, Work) {
+) -> (AudioThread, WorkHandle) {
     let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     audio.set_offline(true);

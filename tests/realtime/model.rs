@@ -114,7 +114,9 @@ fn parallel_streams_compute_equal_styles_of_the_sidechain() {
     let settings = Settings { steps: 1, ..Settings::default() };
     let rendered = |streams: usize| {
         let pipelines: Vec<Pipeline> = (0..streams)
-            .map(|_| Pipeline::following(executed(&model), 44_100, 1).expect("a pipeline"))
+            .map(|_| {
+                Pipeline::with_sidechain_style(executed(&model), 44_100, 1).expect("a pipeline")
+            })
             .collect();
         let grid = pipelines[0].grid().clone();
         let processors =

@@ -160,7 +160,7 @@ fn parallel_streams_report_progress_and_can_be_cancelled() {
                 .expect("streams");
         let (cancel, positions) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
         let here = Arc::clone(&positions);
-        stream.watch(cancel.clone(), move |samples| here.lock().unwrap().push(samples));
+        stream.on_progress(cancel.clone(), move |samples| here.lock().unwrap().push(samples));
         (stream, cancel, positions)
     };
     let (mut stream, _, positions) = open();

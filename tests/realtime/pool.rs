@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::cancel::Cancel;
 use engine::settings::Settings;
-use engine::stream::{AudioThread, Pool, StreamConfig, WindowProcessor, Work, open_on};
+use engine::stream::{AudioThread, Pool, StreamConfig, WindowProcessor, WorkHandle, open_on};
 use tests::signal::{Lcg, delayed};
 
 use crate::fakes::{Passthrough, before, grid, play, short};
@@ -18,7 +18,7 @@ fn stream(
     pool: &Arc<Pool>,
     processor: Box<dyn WindowProcessor>,
     deadline_seconds: u64,
-) -> (AudioThread, Work) {
+) -> (AudioThread, WorkHandle) {
     let deadline_samples = deadline_seconds * u64::from(RATE_HZ);
     let config = StreamConfig {
         grid: grid(&short(), RATE_HZ),
@@ -31,7 +31,7 @@ fn stream(
 
 /// Sends the input of exactly one window.
 fn send_one(audio: &mut AudioThread) {
-    let mut samples = vec![0.1; grid(&short(), RATE_HZ).need(0) as usize];
+    let mut samples = vec![0.1; grid(&short(), RATE_HZ).required_samples(0) as usize];
     audio.process(&mut [&mut samples], &[]);
 }
 

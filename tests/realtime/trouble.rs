@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::Error;
 use engine::settings::Settings;
-use engine::stream::{AudioThread, StreamConfig, WindowProcessor, Work, open};
+use engine::stream::{AudioThread, StreamConfig, WindowProcessor, WorkHandle, open};
 use tests::signal::{Lcg, delayed};
 
 use crate::fakes::{
@@ -14,7 +14,10 @@ use crate::fakes::{
 
 const RATE_HZ: u32 = 44_100;
 
-fn realtime(processor: Box<dyn WindowProcessor>, deadline_samples: u64) -> (AudioThread, Work) {
+fn realtime(
+    processor: Box<dyn WindowProcessor>,
+    deadline_samples: u64,
+) -> (AudioThread, WorkHandle) {
     let config = StreamConfig {
         grid: grid(&short(), RATE_HZ),
         channels: 1,

@@ -62,8 +62,8 @@ pub fn transfer_in_mode(
 pub fn transfer_with_sidechain(input: &Audio, sidechain: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let networks = Box::new(BackendModel::new(shipped_model().model(), Packed::default()));
     let channels = input.channels.len();
-    let pipeline =
-        Pipeline::following(networks, input.sample_rate_hz, channels).expect("a pipeline");
+    let pipeline = Pipeline::with_sidechain_style(networks, input.sample_rate_hz, channels)
+        .expect("a pipeline");
     let grid = pipeline.grid().clone();
     let mut stream =
         OfflineStream::with_sidechain(grid, channels, Box::new(pipeline), &Settings::default())

@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             Some(style) => {
                 Pipeline::new(networks, rate_hz, channels, StyleTokens::clone(&style.tokens))
             }
-            None => Pipeline::following(networks, rate_hz, channels),
+            None => Pipeline::with_sidechain_style(networks, rate_hz, channels),
         }
     };
     let pipelines = (0..model::threads()).map(|_| pipeline()).collect::<engine::Result<_>>()?;
@@ -123,7 +123,7 @@ fn stream(
     let mut stream =
         ParallelRender::new(grid, channels, sidechain.is_some(), processors, settings, expected)?;
     let bar = Arc::clone(&progress);
-    stream.watch(interrupt::cancel(), move |samples| bar.set_position(samples));
+    stream.on_progress(interrupt::cancel(), move |samples| bar.set_position(samples));
     let mut wet = vec![Vec::new(); channels];
     let mut peak = 0.0_f32;
     while let Some(block) = reader.read()? {

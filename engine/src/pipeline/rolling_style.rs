@@ -164,7 +164,7 @@ impl RollingStyle {
 }
 
 impl<M: TransferModel> StyleSource<M> for RollingStyle {
-    fn listen(&mut self, window: &WindowInput, _: Option<&mut M>) {
+    fn receive_sidechain(&mut self, window: &WindowInput, _: Option<&mut M>) {
         self.push(&window.sidechain);
     }
 

@@ -16,9 +16,9 @@ pub trait StyleSource<M>: Send {
     /// Receives a window's sidechain. Called once for every window, in order, before
     /// [`Self::style`], and for skipped windows too. `model` is `None` without a model or for a
     /// skipped window.
-    fn listen(&mut self, window: &WindowInput, model: Option<&mut M>);
+    fn receive_sidechain(&mut self, window: &WindowInput, model: Option<&mut M>);
 
-    /// The style of the window last passed to [`Self::listen`]. `None` without a style: the
+    /// The style of the window last passed to [`Self::receive_sidechain`]. `None` without a style: the
     /// window's output is then dry. `model` computes tokens that are not cached.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl From<StyleTokens> for SharedStyle {
 }
 
 impl<M> StyleSource<M> for SharedStyle {
-    fn listen(&mut self, _: &WindowInput, _: Option<&mut M>) {}
+    fn receive_sidechain(&mut self, _: &WindowInput, _: Option<&mut M>) {}
 
     fn style(&mut self, _: &WindowInput, _: &mut M) -> Result<Option<Arc<StyleTokens>>> {
         Ok(Some(self.get()))

@@ -13,7 +13,7 @@ use super::controls::Controls;
 use super::overlap_add::OverlapAdd;
 use super::peaks::{Peaks, raise};
 use super::piece::{MAX_PIECE_SAMPLES, pieces};
-use super::pool::{Pool, StreamQueue, Work};
+use super::pool::{Pool, StreamQueue, WorkHandle};
 use super::processor::WindowProcessor;
 use super::ramp::Ramp;
 use super::runner::Runner;
@@ -36,7 +36,7 @@ pub fn open(
     config: &StreamConfig,
     processor: Box<dyn WindowProcessor>,
     settings: &Settings,
-) -> Result<(AudioThread, Work)> {
+) -> Result<(AudioThread, WorkHandle)> {
     open_on(&Arc::new(Pool::new(1)?), config, processor, settings)
 }
 
@@ -49,7 +49,7 @@ pub fn open_on(
     config: &StreamConfig,
     processor: Box<dyn WindowProcessor>,
     settings: &Settings,
-) -> Result<(AudioThread, Work)> {
+) -> Result<(AudioThread, WorkHandle)> {
     if !(1..=2).contains(&config.channels) {
         return Err(Error::invalid("channels", "1 or 2", config.channels));
     }
@@ -156,7 +156,7 @@ impl AudioThread {
     /// depends only on the input.
     pub fn set_offline(&mut self, offline: bool) {
         self.offline = offline;
-        self.windower.set_waited_for(offline);
+        self.windower.set_offline(offline);
     }
 
     /// Sets the settings of the windows completed from now on, and the mix of the next output

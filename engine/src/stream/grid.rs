@@ -109,7 +109,7 @@ impl Grid {
     }
 
     /// The number of host samples that window `k` needs before it can be computed.
-    pub fn need(&self, k: u64) -> u64 {
+    pub fn required_samples(&self, k: u64) -> u64 {
         self.host_ceil(self.model_samples(k)) + self.resampler_samples
     }
 
@@ -150,7 +150,7 @@ impl Grid {
 
     /// The largest number of new host samples of a window.
     pub fn max_input_samples(&self) -> usize {
-        self.need(0).max(self.hop_samples() + 1) as usize
+        self.required_samples(0).max(self.hop_samples() + 1) as usize
     }
 
     /// The largest number of host samples that a window produces.
@@ -165,7 +165,7 @@ impl Grid {
     pub fn reach_samples(&self) -> u64 {
         let model = (self.frames - 1 - self.fade_start_frames) * self.hop_length + self.n_fft / 2;
         // ceil(a) - floor(b) exceeds ceil(a - b) by 1 at most.
-        self.need(0).max(self.host_ceil(model) + 1 + self.resampler_samples)
+        self.required_samples(0).max(self.host_ceil(model) + 1 + self.resampler_samples)
     }
 
     /// The host sample of a frame, counted with the lead and rounded down.
@@ -214,7 +214,10 @@ mod tests {
                 assert_eq!(overlap, here.start..before.end);
                 assert!(overlap.end - overlap.start <= grid.fade_samples());
                 assert!((here.end - here.start) as usize <= grid.max_segment_samples());
-                assert!((grid.need(k) - grid.need(k - 1)) as usize <= grid.max_input_samples());
+                assert!(
+                    (grid.required_samples(k) - grid.required_samples(k - 1)) as usize
+                        <= grid.max_input_samples()
+                );
             }
         }
     }
@@ -223,7 +226,7 @@ mod tests {
     fn every_window_is_computable_one_reach_after_its_first_wet_sample() {
         for grid in grids() {
             for k in 0..2000 {
-                assert!(grid.need(k) <= grid.segment(k).start + grid.reach_samples());
+                assert!(grid.required_samples(k) <= grid.segment(k).start + grid.reach_samples());
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::audio_thread::{AudioThread, open};
 use super::config::StreamConfig;
 use super::grid::Grid;
-use super::pool::Work;
+use super::pool::WorkHandle;
 use super::processor::WindowProcessor;
 use super::shared::{Stats, StreamStatus};
 use super::timings::Timings;
@@ -33,7 +33,7 @@ pub struct Report {
 pub struct OfflineStream {
     // Dropped last: the worker may still have jobs of the audio half.
     audio: AudioThread,
-    worker: Work,
+    worker: WorkHandle,
     status: Arc<StreamStatus>,
     channels: usize,
     /// Output samples to discard as latency.

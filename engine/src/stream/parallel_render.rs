@@ -12,9 +12,9 @@ use std::thread;
 use super::grid::Grid;
 use super::offline::{OfflineStream, Report, block_len};
 use super::processor::WindowProcessor;
+use super::progress::Progress;
 use super::shared::Stats;
 use super::timings::Timings;
-use super::watch::Watch;
 use super::window_job::{WindowInput, WindowOutput};
 use crate::cancel::Cancel;
 use crate::settings::Settings;
@@ -140,9 +140,9 @@ impl Lane {
         main: &[Vec<f32>],
         sidechain: &[Vec<f32>],
         spans: &Spans,
-        watch: &Watch,
+        progress: &Progress,
     ) -> Result<()> {
-        watch.pass(self.output.number, self.output.position)?;
+        progress.advance(self.output.number, self.output.position)?;
         let len = main.first().map_or(0, Vec::len);
         for start in (0..len).step_by(KEEP_EVERY_SAMPLES) {
             let end = len.min(start + KEEP_EVERY_SAMPLES);
@@ -151,7 +151,7 @@ impl Lane {
             });
             self.stream.push_with_sidechain(&main, &sidechain, &mut self.output.delivered)?;
             self.output.keep(spans);
-            watch.pass(self.output.number, self.output.position)?;
+            progress.advance(self.output.number, self.output.position)?;
         }
         Ok(())
     }
@@ -162,12 +162,12 @@ impl Lane {
         main: &[Vec<f32>],
         sidechain: &[Vec<f32>],
         spans: &Spans,
-        watch: &Watch,
+        progress: &Progress,
     ) -> Result<(LaneOutput, Report)> {
-        self.push(main, sidechain, spans, watch)?;
+        self.push(main, sidechain, spans, progress)?;
         let report = self.stream.finish(&mut self.output.delivered)?;
         self.output.keep(spans);
-        watch.pass(self.output.number, self.output.position)?;
+        progress.advance(self.output.number, self.output.position)?;
         Ok((self.output, report))
     }
 }
@@ -186,7 +186,7 @@ pub struct ParallelRender {
     /// The same for the sidechain. No channels without a sidechain.
     sidechain: Vec<Vec<f32>>,
     delivered: u64,
-    watch: Watch,
+    progress: Progress,
 }
 
 impl ParallelRender {
@@ -226,7 +226,7 @@ impl ParallelRender {
             main: vec![Vec::new(); channels],
             sidechain: vec![Vec::new(); if sidechain { channels } else { 0 }],
             delivered: 0,
-            watch: Watch::new(streams as usize, Cancel::default(), |_| ()),
+            progress: Progress::new(streams as usize, Cancel::default(), |_| ()),
             spans,
         })
     }
@@ -234,8 +234,12 @@ impl ParallelRender {
     /// Sets progress and cancellation. `on_progress` receives, on any thread, the number of samples
     /// that all streams have passed. After `cancel`, the streams stop, and the next call returns
     /// [`Error::Cancelled`].
-    pub fn watch(&mut self, cancel: Cancel, on_progress: impl Fn(u64) + Send + Sync + 'static) {
-        self.watch = Watch::new(self.lanes.len(), cancel, on_progress);
+    pub fn on_progress(
+        &mut self,
+        cancel: Cancel,
+        on_progress: impl Fn(u64) + Send + Sync + 'static,
+    ) {
+        self.progress = Progress::new(self.lanes.len(), cancel, on_progress);
     }
 
     /// Processes one block (channels x samples of any number) with its sidechain. Missing sidechain
@@ -271,10 +275,10 @@ impl ParallelRender {
     /// If a stream fails or the render is cancelled. Failed windows are dry, and the [`Report`]
     /// counts them.
     pub fn finish(self, output: &mut [Vec<f32>]) -> Result<Report> {
-        let (main, sidechain, spans, watch) =
-            (&self.main, &self.sidechain, &self.spans, &self.watch);
+        let (main, sidechain, spans, progress) =
+            (&self.main, &self.sidechain, &self.spans, &self.progress);
         let done = run_parallel(self.lanes.into_iter(), |lane| {
-            lane.finish(main, sidechain, spans, watch)
+            lane.finish(main, sidechain, spans, progress)
         })?;
         let (mut outputs, reports): (Vec<LaneOutput>, Vec<Report>) = done.into_iter().unzip();
         let mut own: Vec<_> = outputs.iter_mut().collect();
@@ -289,9 +293,9 @@ impl ParallelRender {
 
     /// Passes the collected input to all streams at once.
     fn compute(&mut self, output: &mut [Vec<f32>]) -> Result<()> {
-        let (main, sidechain, spans, watch) =
-            (&self.main, &self.sidechain, &self.spans, &self.watch);
-        run_parallel(self.lanes.iter_mut(), |lane| lane.push(main, sidechain, spans, watch))?;
+        let (main, sidechain, spans, progress) =
+            (&self.main, &self.sidechain, &self.spans, &self.progress);
+        run_parallel(self.lanes.iter_mut(), |lane| lane.push(main, sidechain, spans, progress))?;
         self.main.iter_mut().chain(&mut self.sidechain).for_each(Vec::clear);
         let mut own: Vec<_> = self.lanes.iter_mut().map(|lane| &mut lane.output).collect();
         self.delivered = join(&mut own, &self.spans, self.delivered, output);

@@ -34,7 +34,7 @@ impl StreamQueue {
     /// `None` if no window is queued. On-time windows precede late ones, because one late window
     /// would otherwise delay all others.
     fn urgency(&self, now: Instant) -> Option<(bool, bool, Instant)> {
-        self.jobs.peek().ok().map(|job| (job.input.waited_for, job.due < now, job.due))
+        self.jobs.peek().ok().map(|job| (job.input.offline, job.due < now, job.due))
     }
 
     fn run_one(&mut self) {
@@ -136,12 +136,12 @@ impl Pool {
         queue: StreamQueue,
         cancel: Cancel,
         status: Arc<StreamStatus>,
-    ) -> Work {
+    ) -> WorkHandle {
         let id = self.scheduler.last_id.fetch_add(1, Ordering::Relaxed);
         status.worker_alive.store(true, Ordering::Release);
         self.scheduler.queues.lock().push(Entry { id, queue: Some(Box::new(queue)) });
         self.waker.wake();
-        Work { pool: Arc::clone(self), id, cancel, status }
+        WorkHandle { pool: Arc::clone(self), id, cancel, status }
     }
 
     /// A handle that wakes the threads.
@@ -173,14 +173,14 @@ impl Waker {
 }
 
 /// A stream's work on a pool. Dropping it cancels the work.
-pub struct Work {
+pub struct WorkHandle {
     pool: Arc<Pool>,
     id: u64,
     cancel: Cancel,
     status: Arc<StreamStatus>,
 }
 
-impl Work {
+impl WorkHandle {
     /// Counters, first error and timings. An editor may keep them.
     pub fn status(&self) -> Arc<StreamStatus> {
         Arc::clone(&self.status)
@@ -195,15 +195,15 @@ impl Work {
     }
 }
 
-impl Drop for Work {
+impl Drop for WorkHandle {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl std::fmt::Debug for Work {
+impl std::fmt::Debug for WorkHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("Work").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("WorkHandle").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 
 /// Receives the position of every stream after every piece. Reports per span would be seconds
 /// apart.
-pub(super) struct Watch {
+pub(super) struct Progress {
     cancel: Cancel,
     /// Samples that each stream has passed.
     passed: Vec<AtomicU64>,
@@ -19,9 +19,9 @@ pub(super) struct Watch {
     on_progress: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-impl Watch {
-    /// A watch for `streams` streams. `on_progress` receives, on any thread, the number of samples
-    /// that all streams have passed.
+impl Progress {
+    /// The progress of `streams` streams. `on_progress` receives, on any thread, the number of
+    /// samples that all streams have passed.
     pub fn new(
         streams: usize,
         cancel: Cancel,
@@ -39,7 +39,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`] if the stream should stop.
-    pub fn pass(&self, stream: u64, samples: u64) -> Result<()> {
+    pub fn advance(&self, stream: u64, samples: u64) -> Result<()> {
         let mut reported = self.reported.lock();
         self.passed[stream as usize].store(samples, Ordering::Relaxed);
         let all =
@@ -52,9 +52,9 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("Progress")
             .field("cancel", &self.cancel)
             .field("passed", &self.passed)
             .finish_non_exhaustive()

@@ -56,7 +56,7 @@ impl Runner {
     fn too_late(&self, job: &WindowJob) -> bool {
         let (now, k) = (self.status.output_position.load(Relaxed), job.input.index);
         let faded_in = now + self.grid.fade_in_samples(k, now);
-        !job.input.waited_for && faded_in > self.grid.segment(k + 1).start
+        !job.input.offline && faded_in > self.grid.segment(k + 1).start
     }
 
     fn skip(&mut self, job: &WindowJob) -> Outcome {

@@ -21,13 +21,13 @@ pub struct WindowInput {
     pub sidechain: Vec<Vec<f32>>,
     /// Whether any sidechain sample of this window is not 0. Hosts send zeros for unconnected
     /// inputs.
-    pub sidechain_sounds: bool,
+    pub has_sidechain_signal: bool,
     /// Host positions of the wet samples that the window must produce.
     pub segment: Range<u64>,
     /// The settings at the window's completion.
     pub settings: Settings,
     /// Whether the caller waits for this window without a time limit (an offline render).
-    pub waited_for: bool,
+    pub offline: bool,
 }
 
 impl WindowInput {
@@ -105,10 +105,10 @@ impl WindowJob {
             first_sample: 0,
             main: buffers(channels, grid.max_input_samples()),
             sidechain: buffers(sidechain_channels, grid.max_input_samples()),
-            sidechain_sounds: false,
+            has_sidechain_signal: false,
             segment: 0..0,
             settings: Settings::default(),
-            waited_for: false,
+            offline: false,
         };
         let wet = buffers(channels, grid.max_segment_samples());
         let output = WindowOutput { wet, timings: Timings::default(), dry: false };
@@ -121,7 +121,7 @@ impl WindowJob {
         self.outcome = Outcome::Pending;
         let input = &mut self.input;
         (input.index, input.first_sample, input.segment) = (index, first_sample, segment);
-        input.sidechain_sounds = false;
+        input.has_sidechain_signal = false;
         input.main.iter_mut().chain(&mut input.sidechain).for_each(Vec::clear);
     }
 }

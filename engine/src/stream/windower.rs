@@ -26,7 +26,7 @@ pub(super) struct Windower {
     index: u64,
     arrived: u64,
     settings: Settings,
-    waited_for: bool,
+    offline: bool,
 }
 
 impl Windower {
@@ -51,7 +51,7 @@ impl Windower {
             index: 0,
             arrived: 0,
             settings,
-            waited_for: false,
+            offline: false,
         };
         windower.begin_window(0);
         windower
@@ -63,8 +63,8 @@ impl Windower {
     }
 
     /// Sets whether the caller waits for the windows completed from now on.
-    pub fn set_waited_for(&mut self, waited_for: bool) {
-        self.waited_for = waited_for;
+    pub fn set_offline(&mut self, offline: bool) {
+        self.offline = offline;
     }
 
     /// Number of jobs that the worker has or has not returned yet.
@@ -96,18 +96,18 @@ impl Windower {
         let len = main.first().map_or(0, Vec::len);
         let mut from = 0;
         while from < len {
-            let missing = self.grid.need(self.index) - self.arrived;
+            let missing = self.grid.required_samples(self.index) - self.arrived;
             let to = len.min(from + usize::try_from(missing).unwrap_or(usize::MAX));
             if let Some(job) = &mut self.current {
                 let input = &mut job.input;
                 copy_range(&mut input.main, main, from, to);
                 copy_range(&mut input.sidechain, sidechain, from, to);
-                input.sidechain_sounds |=
+                input.has_sidechain_signal |=
                     sidechain.iter().any(|c| c[from..to].iter().any(|&x| x != 0.0));
             }
             self.arrived += (to - from) as u64;
             from = to;
-            if self.arrived == self.grid.need(self.index) {
+            if self.arrived == self.grid.required_samples(self.index) {
                 self.send();
             }
         }
@@ -116,12 +116,12 @@ impl Windower {
     fn send(&mut self) {
         if let Some(mut job) = self.current.take() {
             job.input.settings = self.settings.clone();
-            job.input.waited_for = self.waited_for;
+            job.input.offline = self.offline;
             job.due = Instant::now() + self.deadline;
             match self.jobs.push(job) {
                 Ok(()) => {
                     self.in_flight += 1;
-                    if self.waited_for {
+                    if self.offline {
                         self.waker.wake();
                     }
                 }

@@ -219,9 +219,9 @@ impl Guard {
                 // Events belong to the first piece.
                 (piece.in_events, piece.out_events) = (ptr::null(), ptr::null());
                 piece.transport = at.as_ref().map_or(ptr::null(), ptr::from_ref);
-                let told = piece.steady_time >= 0;
+                let has_time = piece.steady_time >= 0;
                 piece.steady_time =
-                    piece.steady_time.saturating_add(if told { start.into() } else { 0 });
+                    piece.steady_time.saturating_add(if has_time { start.into() } else { 0 });
             }
             // SAFETY: every port has all its channels, each as long as the piece.
             status = unsafe { process(self.inner, &piece) };
