@@ -1,8 +1,9 @@
 //! Audio files of any length: [`Reader`] and [`Writer`] process blocks, [`decode`] and [`encode`]
 //! whole files.
 //!
-//! Readable formats: WAV, FLAC, MP3 and OGG Vorbis, mono or stereo. Encoder delay and padding are
-//! removed, so that a file's length is that of its music. Writable formats: WAV (24-bit or float)
+//! Readable formats: WAV (also RF64, BW64, RIFX and Wave64), AIFF, CAF, FLAC, MP3, AAC and ALAC in
+//! M4A, AAC, Ogg Vorbis and Opus, mono or stereo. The content decides, not the name. Encoder delay
+//! and padding are removed, so that a file's length is that of its music. Writable formats: WAV (24-bit or float)
 //! and FLAC (24-bit). A write produces either a complete file or no file.
 //!
 //! ```
@@ -19,20 +20,36 @@
 //! # Ok::<(), engine::Error>(())
 //! ```
 
-mod decode;
-mod encode;
+mod aiff;
+mod block_source;
+mod byte_range;
+mod caf;
+mod chunks;
+mod container;
+mod edit_list;
+mod mpeg;
+mod mpeg_frames;
+mod packets;
+mod pcm;
+mod reader;
+mod tags;
+mod wave;
+mod writer;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-pub use decode::Reader;
-pub use encode::{SampleFormat, Writer};
+pub use reader::Reader;
+pub use writer::{SampleFormat, Writer};
 
 use crate::Result;
 use crate::dsp::resample::resampled;
 
 /// Supported sample rates in Hz.
 pub const SAMPLE_RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
+
+/// What readable files are, for errors.
+const FORMATS: &str = "expected a WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus file";
 
 /// A whole recording in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,5 +117,7 @@ pub fn encode(path: impl AsRef<Path>, audio: &Audio, format: SampleFormat) -> Re
     writer.finish()
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,22 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/audio_files").join(name)
 }
 
+/// Golden files with the left channel alone.
+const MONO: [&str; 12] = [
+    "mono.wav",
+    "mono.mp3",
+    "mono.ogg",
+    "i16.aiff",
+    "sowt.aifc",
+    "f32.aifc",
+    "i16.caf",
+    "i24.rf64",
+    "i16.w64",
+    "i16.rifx",
+    "aac.m4a",
+    "alac.m4a",
+];
+
 /// The tone in the golden files.
 fn tone() -> [Vec<f32>; 2] {
     let sine = |amplitude: f64, hz: f64| {
@@ -58,14 +74,28 @@ fn files_of_other_encoders_decode_to_the_tone_at_its_exact_length() {
         ("mono.mp3", 0.05),
         ("stereo.ogg", 0.05),
         ("mono.ogg", 0.05),
+        ("i16.aiff", 1.0 / 32_000.0),
+        ("sowt.aifc", 1.0 / 32_000.0),
+        ("f32.aifc", 1e-7),
+        ("i16.caf", 1.0 / 32_000.0),
+        ("i24.rf64", 1e-6),
+        ("i16.w64", 1.0 / 32_000.0),
+        ("i16.rifx", 1.0 / 32_000.0),
+        // AAC starts with a larger error. A misalignment is still larger in the mean.
+        ("aac.m4a", 0.1),
+        ("alac.m4a", 1.0 / 32_000.0),
     ];
     for (name, tolerance) in tolerances {
         let audio = decode(golden(name)).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((audio.sample_rate_hz, audio.frames()), (22_050, FRAMES), "{name}");
-        assert_eq!(audio.channels.len(), if name.starts_with("mono") { 1 } else { 2 }, "{name}");
+        let channels = if MONO.contains(&name) { 1 } else { 2 };
+        assert_eq!(audio.channels.len(), channels, "{name}");
         for (channel, expected) in audio.channels.iter().zip(&tone) {
             let worst = farthest(channel, expected);
             assert!(worst < tolerance, "{name}: off by {worst}");
+            let sum: f32 = channel.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
+            let rms = (sum / FRAMES as f32).sqrt();
+            assert!(rms < 0.02, "{name}: off by {rms} on average");
         }
     }
 }
@@ -80,7 +110,9 @@ fn unusable_files_are_rejected_in_one_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = folder.path().join("text.wav");
     std::fs::write(&text, "these are words, not samples").expect("written");
-    assert!(refusal(&text).contains("expected a WAV, FLAC, MP3 or OGG"));
+    assert!(
+        refusal(&text).contains("expected a WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus")
+    );
     std::fs::write(&text, "").expect("written");
     assert!(refusal(&text).contains("found an empty file"));
     let spec = hound::WavSpec {
@@ -237,16 +269,4 @@ fn damaged_files_never_panic() {
         }
     }
     assert!(refused > 100, "only {refused} of 360 were refused");
-}
-
-#[test]
-fn a_truncated_file_is_reported() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for name in ["i16.wav", "i24.flac"] {
-        let whole = std::fs::read(golden(name)).expect("read");
-        let cut = folder.path().join(name);
-        std::fs::write(&cut, &whole[..whole.len() * 2 / 3]).expect("written");
-        let sentence = refusal(&cut);
-        assert!(sentence.contains("cut off") || sentence.contains("damaged"), "{sentence}");
-    }
 }

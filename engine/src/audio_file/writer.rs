@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flac_codec::encode::{FlacSampleWriter, Options};
 use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
-use super::decode::sentence;
+use super::reader::sentence;
 use crate::whole_file::{part_path, publish};
 use crate::{Error, Result};
 

@@ -1,0 +1,80 @@
+//! Core Audio Format files with uncompressed samples, A-law or mu-law.
+//!
+//! symphonia-format-caf 0.6 refuses a file that is cut off. Compressed CAF files go to symphonia.
+//! Source: Apple, "Core Audio Format Specification 1.0".
+
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW};
+use symphonia::core::io::MediaSource;
+
+use super::block_source::promise;
+use super::chunks::{Chunks, Layout};
+use super::pcm::{Endian, PcmLayout, floats, integers};
+
+/// Position of the first chunk, after the file type, version and flags.
+const FIRST_CHUNK: u64 = 8;
+const KNOWN: &[&[u8; 4]] = &[b"desc", b"data", b"chan", b"free", b"info", b"kuki", b"pakt"];
+/// Bytes of the edit count in front of the samples.
+const EDIT_COUNT: u64 = 4;
+const IS_FLOAT: u32 = 1;
+const IS_LITTLE_ENDIAN: u32 = 2;
+
+/// Reads the headers of a CAF file. Returns the samples and warnings, or `None` if the samples are
+/// compressed. The error is the reason.
+pub(super) fn read(
+    source: &mut dyn MediaSource,
+    end: u64,
+) -> Result<Option<(PcmLayout, Vec<String>)>, String> {
+    let mut chunks = Chunks::new(source, Layout::Caf, (KNOWN, b"data"), FIRST_CHUNK, end);
+    let (mut description, mut data) = (None, None);
+    while description.is_none() || data.is_none() {
+        let Some(chunk) = chunks.next().map_err(|error| error.to_string())? else { break };
+        match &chunk.id {
+            b"desc" => {
+                let mut body = [0; 32];
+                let read = chunks.read(&chunk, &mut body).map_err(|error| error.to_string())?;
+                description = (read == body.len()).then_some(body);
+            }
+            b"data" => data = Some(chunk),
+            _ => {}
+        }
+    }
+    let fields = description.ok_or("expected a CAF file with a `desc` chunk, found none")?;
+    let data = data.ok_or("expected a CAF file with a `data` chunk, found none")?;
+    let Some(mut layout) = layout(&fields) else { return Ok(None) };
+    let start = (data.body + EDIT_COUNT).min(end);
+    let (declared, present) = (data.size.saturating_sub(EDIT_COUNT), end - start);
+    let bytes = declared.min(present);
+    layout.data = start..start + bytes;
+    // A size of -1 means the rest of the file.
+    let warns = declared > present && (data.size as i64) > 0;
+    let warning = warns.then(|| {
+        promise(layout.frames_in(declared), layout.frames_in(bytes), layout.sample_rate_hz)
+    });
+    Ok(Some((layout, warning.into_iter().collect())))
+}
+
+/// The layout in a `desc` chunk, without the range. `None` for compressed samples.
+fn layout(fields: &[u8; 32]) -> Option<PcmLayout> {
+    let four = |at: usize| {
+        u32::from_be_bytes([fields[at], fields[at + 1], fields[at + 2], fields[at + 3]])
+    };
+    let rate_hz = f64::from_be_bytes(fields[..8].try_into().expect("8 bytes"));
+    let (flags, packet, channels) = (four(12), u64::from(four(16)), four(24));
+    let endian = if flags & IS_LITTLE_ENDIAN == 0 { Endian::Big } else { Endian::Little };
+    let bytes = packet / u64::from(channels).max(1);
+    let codec = match &fields[8..12] {
+        b"lpcm" if flags & IS_FLOAT != 0 => floats(bytes, endian)?,
+        b"lpcm" => integers(bytes, endian)?,
+        b"alaw" => CODEC_ID_PCM_ALAW,
+        b"ulaw" => CODEC_ID_PCM_MULAW,
+        _ => return None,
+    };
+    Some(PcmLayout {
+        codec,
+        sample_rate_hz: rate_hz as u32,
+        channels: u16::try_from(channels).ok()?,
+        block_bytes: packet.max(1),
+        frames_per_block: 1,
+        data: 0..0,
+    })
+}
