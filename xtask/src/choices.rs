@@ -26,6 +26,17 @@ pub enum Vocoder {
     GriffinLim,
 }
 
+/// Size of integer samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bits {
+    /// 16 bits, rounded without dither.
+    #[value(name = "16")]
+    Sixteen,
+    /// 24 bits.
+    #[value(name = "24")]
+    TwentyFour,
+}
+
 /// Windows of a latency mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Latency {

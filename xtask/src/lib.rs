@@ -16,6 +16,7 @@ mod inspect;
 mod install;
 mod interrupt;
 mod model;
+mod output;
 #[cfg(feature = "pictures")]
 mod picture;
 mod progress;
@@ -24,9 +25,11 @@ mod rebuild;
 mod save_style;
 mod screenshots;
 mod sidechain;
+mod standard_output;
 mod style;
 mod test;
 mod transfer;
+mod transfer_folder;
 mod validate;
 mod workspace;
 

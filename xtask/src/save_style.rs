@@ -1,5 +1,6 @@
 //! `cargo xtask style`: saves the style of a recording as a `.luthier` file.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,14 +9,15 @@ use engine::style::file;
 
 use crate::choices::Device;
 use crate::model::FileModel;
+use crate::standard_output;
 use crate::style::{self, Reference};
 use crate::transfer::refuse_same_file;
 
 /// Save the style of a recording as a file without audio
 #[derive(clap::Args)]
 pub struct Args {
-    /// WAV, FLAC, MP3 or OGG. The style is computed from its first 12 s of sound
-    recording: String,
+    /// A recording. The style is computed from its first 12 s of sound
+    recording: OsString,
     /// Output file, .luthier. The plugin lists the files of its own folder under "My styles"
     #[arg(long)]
     out: PathBuf,
@@ -37,6 +39,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let file_model = FileModel::open(args.model.as_deref(), Device::Cpu)?;
     let saved = reference.style(&file_model, &path)?;
     file::write(&saved, &args.out)?;
-    println!("{}: {} style tokens", args.out.display(), saved.tokens.count());
+    let (path, count) = (args.out.display(), saved.tokens.count());
+    standard_output::print(format_args!("{path}: {count} style tokens"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -30,6 +30,11 @@ impl Sidechain {
         Ok(Self { reader, channels, pending: vec![Vec::new(); channels] })
     }
 
+    /// What was wrong in the part of the file that was read.
+    pub fn warnings(&self) -> Vec<String> {
+        self.reader.warnings()
+    }
+
     /// The next `len` samples of every channel, or fewer at the end of the file.
     pub fn next(&mut self, len: usize) -> Result<Vec<Vec<f32>>> {
         while self.pending[0].len() < len {

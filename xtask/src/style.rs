@@ -1,5 +1,6 @@
 //! Resolves `--style`: a shipped style, a recording or a saved style.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -25,10 +26,11 @@ pub fn names() -> Vec<String> {
 ///
 /// # Errors
 /// If it is neither. The error lists the shipped styles.
-pub fn path(style: &str) -> Result<PathBuf> {
+pub fn path(style: impl AsRef<OsStr>) -> Result<PathBuf> {
+    let style = style.as_ref();
     let names = names();
-    if names.iter().any(|name| name == style) {
-        return Ok(workspace::presets("styles").join(format!("{style}.flac")));
+    if let Some(name) = names.iter().find(|&name| style == name.as_str()) {
+        return Ok(workspace::presets("styles").join(format!("{name}.flac")));
     }
     let path = Path::new(style);
     // The reader checks everything that looks like a file name.
@@ -36,8 +38,9 @@ pub fn path(style: &str) -> Result<PathBuf> {
         return Ok(path.to_path_buf());
     }
     bail!(
-        "style: expected {}, an audio file or a saved style (.luthier), found `{style}`",
-        list(&names)
+        "style: expected {}, an audio file or a saved style (.luthier), found `{}`",
+        list(&names),
+        style.display()
     )
 }
 

@@ -115,15 +115,8 @@ fn unusable_files_are_rejected_in_one_sentence() {
     );
     std::fs::write(&text, "").expect("written");
     assert!(refusal(&text).contains("found an empty file"));
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: 4_000,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut slow = hound::WavWriter::create(&text, spec).expect("created");
-    slow.write_sample(1_i16).expect("written");
-    slow.finalize().expect("written");
+    encode(&text, &Audio { sample_rate_hz: 4_000, channels: vec![vec![0.5]] }, SampleFormat::Int24)
+        .expect("written");
     assert!(refusal(&text).contains("found 4000 Hz"));
 }
 
@@ -172,6 +165,37 @@ fn floats_are_preserved_bit_for_bit_even_above_full_scale() {
     let audio = Audio { sample_rate_hz: 44_100, channels };
     encode(&path, &audio, SampleFormat::Float32).expect("written");
     assert!(decode(&path).expect("read") == audio);
+}
+
+#[test]
+fn sixteen_bits_are_rounded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["a.wav", "a.flac"] {
+        let path = folder.path().join(name);
+        let samples = vec![0.0, 0.25, -1.0, 1.4 / 32_768.0, -1.6 / 32_768.0];
+        let audio = Audio { sample_rate_hz: 44_100, channels: vec![samples] };
+        encode(&path, &audio, SampleFormat::Int16).expect("written");
+        let expected = [0.0, 0.25, -1.0, 1.0 / 32_768.0, -2.0 / 32_768.0];
+        assert_eq!(decode(&path).expect("read").channels[0], expected, "{name}");
+    }
+}
+
+/// Python's `wave`, sox and old players read nothing but this.
+#[test]
+fn the_header_of_a_wav_file_is_plain_and_chunks_are_padded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.wav");
+    for (format, tag) in
+        [(SampleFormat::Int16, 1), (SampleFormat::Int24, 1), (SampleFormat::Float32, 3)]
+    {
+        let audio = Audio { sample_rate_hz: 44_100, channels: vec![vec![0.5; 3]] };
+        encode(&path, &audio, format).expect("written");
+        let bytes = std::fs::read(&path).expect("read");
+        let at = bytes.windows(4).position(|id| id == b"fmt ").expect("a format");
+        assert_eq!(bytes[at + 4..at + 10], [16, 0, 0, 0, tag, 0]);
+        let size = u32::from_le_bytes(bytes[4..8].try_into().expect("four"));
+        assert!(bytes.len().is_multiple_of(2) && size as usize == bytes.len() - 8, "{format:?}");
+    }
 }
 
 #[test]

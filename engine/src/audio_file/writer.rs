@@ -5,10 +5,10 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use flac_codec::encode::{FlacSampleWriter, Options};
-use hound::{SampleFormat as HoundFormat, WavSpec, WavWriter};
 
 use super::reader::sentence;
-use crate::whole_file::{part_path, publish};
+use super::wav_writer::WavWriter;
+use crate::whole_file::PartFile;
 use crate::{Error, Result};
 
 /// Sample format of a written file.
@@ -18,26 +18,35 @@ pub enum SampleFormat {
     /// `[-1, 1)` are clipped and counted.
     #[default]
     Int24,
+    /// 16-bit integers (WAV, FLAC), rounded without dither, so that silence stays silent.
+    Int16,
     /// 32-bit floats (WAV only).
     Float32,
 }
 
-/// A RIFF header counts bytes in 32 bits. This limit leaves room for the header.
-const WAV_BYTES_MAX: u64 = u32::MAX as u64 - 4096;
+impl SampleFormat {
+    /// Bytes of a sample.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Int16 => 2,
+            Self::Int24 => 3,
+            Self::Float32 => 4,
+        }
+    }
+}
 
 enum Sink {
-    Wav(WavWriter<BufWriter<File>>),
+    Wav(WavWriter),
     Flac(Box<FlacSampleWriter<BufWriter<File>>>),
 }
 
 /// Writes a file block by block. If dropped before [`Self::finish`], it leaves no file.
 pub struct Writer {
     path: PathBuf,
-    part: PathBuf,
+    part: Option<PartFile>,
     sink: Option<Sink>,
     channels: usize,
     format: SampleFormat,
-    frames: u64,
     clipped_samples: u64,
 }
 
@@ -65,26 +74,25 @@ impl Writer {
         if path.is_dir() {
             return Err(Error::file(path, "expected a file to write, found a folder"));
         }
-        let part = part_path(path);
-        let file = File::create(&part).map_err(|e| Error::file(path, unwritable(&sentence(&e))))?;
+        let (part, file) =
+            PartFile::create(path).map_err(|e| Error::file(path, unwritable(&sentence(&e))))?;
         let mut writer = Self {
             path: path.to_path_buf(),
-            part,
+            part: Some(part),
             sink: None,
             channels,
             format,
-            frames: 0,
             clipped_samples: 0,
         };
         writer.sink = Some(match kind {
             Container::Flac => Sink::Flac(Box::new(
-                flac_writer(BufWriter::new(file), sample_rate_hz, channels)
+                flac_writer(BufWriter::new(file), sample_rate_hz, channels, format)
                     .map_err(|e| writer.fail(e))?,
             )),
-            Container::Wav => {
-                let spec = wav_spec(sample_rate_hz, channels, format);
-                Sink::Wav(WavWriter::new(BufWriter::new(file), spec).map_err(|e| writer.fail(e))?)
-            }
+            Container::Wav => Sink::Wav(
+                WavWriter::new(file, sample_rate_hz, channels, format)
+                    .map_err(|e| writer.fail(sentence(&e)))?,
+            ),
         });
         Ok(writer)
     }
@@ -92,7 +100,7 @@ impl Writer {
     /// Appends a block, one slice of equal length per channel.
     ///
     /// # Errors
-    /// If the disk is full, the WAV limit is exceeded, or a sample is not finite.
+    /// If the disk is full, or a sample is not finite.
     pub fn push(&mut self, block: &[&[f32]]) -> Result<()> {
         let frames = block.first().map_or(0, |channel| channel.len());
         if block.len() != self.channels || block.iter().any(|channel| channel.len() != frames) {
@@ -101,23 +109,17 @@ impl Writer {
         if let Some(bad) = block.iter().copied().flatten().find(|sample| !sample.is_finite()) {
             return Err(self.fail(format!("expected finite samples to write, found {bad}")));
         }
-        self.frames += frames as u64;
-        if matches!(self.sink, Some(Sink::Wav(_)))
-            && self.frames * self.frame_bytes() > WAV_BYTES_MAX
-        {
-            return Err(self.fail("a WAV file is limited to 4 GiB; write a .flac file instead"));
-        }
         let mut interleaved = (0..frames).flat_map(|n| block.iter().map(move |channel| channel[n]));
-        let clipped = &mut self.clipped_samples;
+        let (clipped, bits) = (&mut self.clipped_samples, 8 * self.format.bytes() as u32);
         let result = match (&mut self.sink, self.format) {
             (Some(Sink::Wav(wav)), SampleFormat::Float32) => {
-                interleaved.try_for_each(|x| wav.write_sample(x)).map_err(|e| e.to_string())
+                interleaved.try_for_each(|x| wav.float(x)).map_err(|e| sentence(&e))
             }
-            (Some(Sink::Wav(wav)), SampleFormat::Int24) => interleaved
-                .try_for_each(|x| wav.write_sample(to_int24(x, clipped)))
-                .map_err(|e| e.to_string()),
+            (Some(Sink::Wav(wav)), _) => interleaved
+                .try_for_each(|x| wav.integer(to_integer(x, bits, clipped)))
+                .map_err(|e| sentence(&e)),
             (Some(Sink::Flac(flac)), _) => {
-                let samples: Vec<i32> = interleaved.map(|x| to_int24(x, clipped)).collect();
+                let samples: Vec<i32> = interleaved.map(|x| to_integer(x, bits, clipped)).collect();
                 flac.write(&samples).map_err(|e| e.to_string())
             }
             (None, _) => Err("the file is already finished".into()),
@@ -131,23 +133,19 @@ impl Writer {
     /// If the disk is full, or the rename fails.
     pub fn finish(mut self) -> Result<()> {
         let result = match self.sink.take() {
-            Some(Sink::Wav(wav)) => wav.finalize().map_err(|e| e.to_string()),
+            Some(Sink::Wav(wav)) => wav.finish().map_err(|e| sentence(&e)),
             // Seeking to the stream header flushes all frames. The header is written in place.
             Some(Sink::Flac(flac)) => flac.finalize().map_err(|e| e.to_string()),
             None => Err("the file is already finished".into()),
         };
         result.map_err(|reason| self.fail(reason))?;
-        publish(&self.part, &self.path).map_err(|e| self.fail(sentence(&e)))
+        let part = self.part.take().ok_or_else(|| self.fail("the file is already finished"))?;
+        part.publish().map_err(|e| self.fail(sentence(&e)))
     }
 
     /// Number of integer samples that were clipped so far.
     pub fn clipped_samples(&self) -> u64 {
         self.clipped_samples
-    }
-
-    fn frame_bytes(&self) -> u64 {
-        let sample_bytes = if self.format == SampleFormat::Float32 { 4 } else { 3 };
-        sample_bytes * self.channels as u64
     }
 
     fn fail(&self, reason: impl ToString) -> Error {
@@ -157,9 +155,8 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        // The file is closed before the part is removed. Windows requires this.
         self.sink = None;
-        // Already renamed after a success. Otherwise there is no way to report a failed removal.
-        let _ = std::fs::remove_file(&self.part);
     }
 }
 
@@ -173,7 +170,7 @@ fn container(path: &Path, format: SampleFormat) -> Result<Container> {
         path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match (extension.as_str(), format) {
         ("wav", _) => Ok(Container::Wav),
-        ("flac", SampleFormat::Int24) => Ok(Container::Flac),
+        ("flac", SampleFormat::Int16 | SampleFormat::Int24) => Ok(Container::Flac),
         ("flac", SampleFormat::Float32) => {
             Err(Error::file(path, "FLAC cannot store float samples; write a .wav file instead"))
         }
@@ -185,37 +182,24 @@ fn unwritable(reason: &str) -> String {
     format!("cannot be written: {reason}")
 }
 
-/// Bits of a FLAC sample.
-const FLAC_BITS: u32 = 24;
-
 /// A FLAC writer whose number of samples is set at the end.
 fn flac_writer(
     file: BufWriter<File>,
     sample_rate_hz: u32,
     channels: usize,
+    format: SampleFormat,
 ) -> std::result::Result<FlacSampleWriter<BufWriter<File>>, flac_codec::Error> {
     // Padding is only useful for editors of tags.
     let options = Options::default().no_padding().no_seektable();
-    FlacSampleWriter::new(file, options, sample_rate_hz, FLAC_BITS, channels as u8, None)
+    let bits = 8 * format.bytes() as u32;
+    FlacSampleWriter::new(file, options, sample_rate_hz, bits, channels as u8, None)
 }
 
-fn wav_spec(sample_rate_hz: u32, channels: usize, format: SampleFormat) -> WavSpec {
-    let (bits_per_sample, sample_format) = match format {
-        SampleFormat::Int24 => (24, HoundFormat::Int),
-        SampleFormat::Float32 => (32, HoundFormat::Float),
-    };
-    WavSpec {
-        channels: channels as u16,
-        sample_rate: sample_rate_hz,
-        bits_per_sample,
-        sample_format,
-    }
-}
-
-/// Scales full scale to 2^23, the decoders' convention, so that 24-bit audio is preserved exactly.
-fn to_int24(sample: f32, clipped: &mut u64) -> i32 {
-    const SCALE: f32 = 8_388_608.0;
-    let scaled = (sample * SCALE).round();
-    *clipped += u64::from(!(-SCALE..SCALE).contains(&scaled));
-    scaled.clamp(-SCALE, SCALE - 1.0) as i32
+/// Scales full scale to `2^(bits - 1)`, the decoders' convention, so that audio of this size is
+/// preserved exactly.
+fn to_integer(sample: f32, bits: u32, clipped: &mut u64) -> i32 {
+    let scale = (1_u32 << (bits - 1)) as f32;
+    let scaled = (sample * scale).round();
+    *clipped += u64::from(!(-scale..scale).contains(&scaled));
+    scaled.clamp(-scale, scale - 1.0) as i32
 }

@@ -152,7 +152,7 @@ struct Reference<'a> {
 
 /// Runs the evaluation and prints its table.
 pub fn run(args: &Args) -> Result<()> {
-    let title = format!("clips of {} s of the {:?} split", args.seconds, args.split);
+    let title = format!("clips of {} s of the {} split", args.seconds, args.split.name());
     publish(&evaluate(args)?, &title, &args.eval_args.sampling, args.json.as_deref())
 }
 

@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
         &args.rows,
         &eval_args.sampling,
     )?;
-    let title = format!("pairs of the {split:?} split");
+    let title = format!("pairs of the {} split", split.name());
     publish(&evaluation.table, &title, &eval_args.sampling, args.json.as_deref())?;
     println!("{}", evaluation.breakdowns(&row_name(eval_args.sampling.settings().steps)));
     Ok(())

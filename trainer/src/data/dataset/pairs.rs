@@ -75,7 +75,7 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             let found =
                 format!("{} pieces of {} sounds", dataset.pieces(split).len(), by_sound.len());
             let expected = "two pieces that share a setup and an instrument";
-            return Err(Error::invalid(format!("{split:?} split"), expected, found));
+            return Err(Error::invalid(format!("{} split", split.name()), expected, found));
         }
         Ok(Self { dataset, seed, targets, by_sound })
     }

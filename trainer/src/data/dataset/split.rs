@@ -21,6 +21,15 @@ impl Split {
     /// All splits.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
     /// The split of a piece from a hash of `(seed, id)`: 90 %, 5 % and 5 %.
     pub fn from_hash(seed: u64, id: u64) -> Self {
         match random::percentile(seed, "split", id) {

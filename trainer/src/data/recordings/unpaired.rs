@@ -35,7 +35,7 @@ impl UnpairedDataset {
         chunks.retain(|recordings| !recordings.is_empty());
         if chunks.is_empty() {
             return Err(Error::invalid(
-                format!("{split:?} split"),
+                format!("{} split", split.name()),
                 "a recording with two chunks with sound",
                 "none",
             ));
