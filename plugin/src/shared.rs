@@ -188,7 +188,7 @@ impl Pictures {
 pub enum Request {
     /// Store the current style of the sidechain as the Captured style.
     Capture,
-    /// Load the File style from a recording (WAV, FLAC, MP3, OGG) or a saved style.
+    /// Load the File style from a recording or a saved style.
     LoadStyle(PathBuf),
     /// Save a style of the project as a file.
     SaveStyle(ProjectStyle, PathBuf),

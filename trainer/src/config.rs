@@ -95,25 +95,6 @@ impl Default for DiffusionTraining {
     }
 }
 
-/// Online rendering: new sounds during diffusion training on a rendered dataset
-/// ([`crate::data::dataset::online_rendering`]).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OnlineRenderingConfig {
-    /// The dataset's SF2 files.
-    pub soundfonts: Vec<String>,
-    /// Interval in steps at which one of the dataset's setups is rendered again; 0 is never.
-    pub every: u64,
-    /// Threads that render during the training.
-    pub threads: usize,
-}
-
-impl Default for OnlineRenderingConfig {
-    fn default() -> Self {
-        Self { soundfonts: Vec::new(), every: 0, threads: 1 }
-    }
-}
-
 /// The instrument classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,8 +187,6 @@ pub struct RunConfig {
     pub loss: LossWeights,
     /// Examples and timesteps of the diffusion.
     pub diffusion: DiffusionTraining,
-    /// Online rendering.
-    pub online_rendering: OnlineRenderingConfig,
     /// The classifier.
     pub classifier: ClassifierConfig,
     /// Intervals.
@@ -233,7 +212,6 @@ impl Default for RunConfig {
             schedule: ScheduleConfig::default(),
             loss: LossWeights::default(),
             diffusion: DiffusionTraining::default(),
-            online_rendering: OnlineRenderingConfig::default(),
             classifier: ClassifierConfig::default(),
             every: Intervals::default(),
         }
@@ -362,10 +340,6 @@ impl RunConfig {
             gamma.is_finite() && gamma >= 0.0,
             "run config: diffusion.min_snr_gamma: expected at least 0, found {gamma}"
         );
-        anyhow::ensure!(
-            self.online_rendering.threads >= 1,
-            "run config: online_rendering.threads: expected at least 1, found 0"
-        );
         let channels = &self.classifier.channels;
         anyhow::ensure!(
             !channels.is_empty() && channels.iter().all(|&c| c > 0 && c % 8 == 0),
@@ -376,11 +350,15 @@ impl RunConfig {
 }
 
 /// Renamed fields: table, old name, current name. Old names are accepted for one release.
-const RENAMED_FIELDS: [(&[&str], &str, &str); 3] = [
-    (&[], "renewal", "online_rendering"),
+const RENAMED_FIELDS: [(&[&str], &str, &str); 2] = [
     (&["diffusion"], "further_data", "extra_datasets"),
     (&["model", "window"], "overlap_frames", "prefix_frames"),
 ];
+
+/// Former names of online rendering. Configs of older runs contain the section, usually unused. If
+/// it is used, it is refused as an undefined field.
+/// See `docs/decisions/055-no-online-rendering.md`.
+const REMOVED_SECTIONS: [&str; 2] = ["renewal", "online_rendering"];
 
 /// Renames the fields of [`RENAMED_FIELDS`].
 fn with_current_names(mut changes: Table) -> Table {
@@ -392,6 +370,14 @@ fn with_current_names(mut changes: Table) -> Table {
             && let Some(value) = table.remove(old)
         {
             table.insert(current.to_string(), value);
+        }
+    }
+    for name in REMOVED_SECTIONS {
+        let is_unused = |section: &Value| {
+            section.get("every").is_none_or(|every| every.as_integer() == Some(0))
+        };
+        if changes.get(name).is_some_and(is_unused) {
+            changes.remove(name);
         }
     }
     changes
@@ -452,9 +438,9 @@ mod tests {
 
     #[test]
     fn renamed_fields_keep_their_old_names_for_one_release() {
-        let config = load(&["diffusion.further_data=[\"b\"]", "renewal.every=7"]).unwrap();
+        let config = load(&["diffusion.further_data=[\"b\"]", "renewal.every=0"]).unwrap();
         assert_eq!(config.diffusion.extra_datasets, ["b"]);
-        assert_eq!(config.online_rendering.every, 7);
+        assert!(load(&["renewal.every=7"]).is_err(), "online rendering was removed");
         let window = load(&["model.window.overlap_frames=8", "model.window.hop_frames=120"]);
         assert_eq!(window.unwrap().model.window.overlap_frames, 8);
     }
@@ -528,7 +514,7 @@ mod tests {
             ("model.unet.channels=[12]", "unet.channels[0]"),
             ("steps", "key=value"),
             ("diffusion.min_snr_gamma=-1", "min_snr_gamma"),
-            ("online_rendering.threads=0", "online_rendering.threads"),
+            ("online_rendering.every=9", "online_rendering"),
             ("classifier.channels=[]", "classifier.channels"),
         ] {
             let message = format!("{:#}", load(&[change]).unwrap_err());

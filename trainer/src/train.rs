@@ -120,11 +120,6 @@ fn init_file(args: &Args, config: &RunConfig) -> Option<PathBuf> {
 
 /// Builds the training task of a model.
 pub fn build(model: Model, setup: &TaskSetup<'_>) -> Result<Box<dyn Task>> {
-    anyhow::ensure!(
-        model == Model::Ldm || setup.config.online_rendering.every == 0,
-        "online_rendering.every: expected 0 for models other than ldm, found {}",
-        setup.config.online_rendering.every
-    );
     Ok(match model {
         Model::Autoencoder => Box::new(AutoencoderTask::new(setup)?),
         Model::Ldm => Box::new(DiffusionTask::new(setup)?),

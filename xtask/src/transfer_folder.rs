@@ -7,16 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
+use engine::audio_file::EXTENSIONS;
 use parking_lot::Mutex;
 
 use crate::transfer::{Outcome, Renderer};
 use crate::{interrupt, model, standard_output};
-
-/// Extensions of recordings. Other files in the folder are left alone.
-const EXTENSIONS: [&str; 18] = [
-    "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "caf", "flac", "mp3", "mp2", "m4a",
-    "mp4", "aac", "ogg", "oga", "opus",
-];
 
 /// A recording and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]

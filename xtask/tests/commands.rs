@@ -133,9 +133,9 @@ fn every_bad_input_is_one_sentence() {
     let rest = "--style mono.flac --out out.wav --model model.safetensors";
     for (input, part) in [
         ("nowhere.wav", "no such file"),
-        ("text.wav", "expected a WAV, FLAC, MP3 or OGG"),
+        ("text.wav", "expected a WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus file"),
         ("silent.wav", "found silence"),
-        ("folder.wav", "found a folder"),
+        ("folder.wav", "expected a folder with recordings"),
         (golden("empty.wav").as_str(), "found a file without samples"),
         (golden("nan.wav").as_str(), "NaN"),
         (golden("quad.wav").as_str(), "found 4 channels"),
@@ -494,4 +494,77 @@ fn a_saved_style_renders_like_its_recording() {
         &format!("{transfer} --style text.luthier --out a.wav"),
         "expected a style file saved by Luthier",
     );
+}
+
+#[test]
+fn a_folder_is_transferred_and_a_second_run_repeats_only_failures() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("take/more")).expect("created");
+    for (from, to) in [("in.wav", "take/a.wav"), ("mono.flac", "take/more/b.flac")] {
+        std::fs::copy(bench.path(from), bench.path(to)).expect("copied");
+    }
+    std::fs::write(bench.path("take/bad.mp3"), "no samples in here").expect("written");
+    std::fs::write(bench.path("take/notes.txt"), "words").expect("written");
+    let line = "transfer take --style mono.flac --steps 2 --out wet --model model.safetensors";
+    let output = bench.run(line);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("take/bad.mp3") && err.contains("1 of 3 files failed"), "{err}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.ends_with("2 of 3 files transferred\n"), "{printed}");
+    // The same samples as those of a single transfer.
+    bench.does(
+        "transfer take/a.wav --style mono.flac --steps 2 --out one.wav --model model.safetensors",
+    );
+    let read = |name: &str| decode(bench.path(name)).expect("an output");
+    assert!(read("wet/a.wav") == read("one.wav"));
+    assert_eq!(read("wet/more/b.flac").frames(), 30_007);
+    std::fs::copy(bench.path("in.wav"), bench.path("take/bad.mp3")).expect("copied");
+    let printed = bench.does(line);
+    assert!(
+        printed.ends_with("1 of 3 files transferred, 2 skipped because their outputs exist\n"),
+        "{printed}"
+    );
+    assert_eq!(read("wet/bad.wav").frames(), 50_001);
+}
+
+#[test]
+fn a_loud_output_is_lowered_as_a_whole() {
+    let bench = Bench::new();
+    let mut loud = melody(44_100, 50_001, 2);
+    loud.channels.iter_mut().flatten().for_each(|x| *x *= 20.0);
+    encode(bench.path("loud.wav"), &loud, SampleFormat::Float32).expect("written");
+    // With a mix of 0, the output is the input.
+    let rest = "--style mono.flac --mix 0 --model model.safetensors";
+    let output = bench.run(&format!("transfer loud.wav {rest} --out quiet.wav"));
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(err.contains("dB quieter"), "{err}");
+    let lowered = decode(bench.path("quiet.wav")).expect("an output");
+    let peak = |audio: &Audio| audio.channels.iter().flatten().fold(0.0_f32, |p, x| p.max(x.abs()));
+    assert!((peak(&lowered) - 1.0).abs() < 1e-5);
+    let gain = 1.0 / peak(&loud);
+    for (lowered, loud) in lowered.channels[0].iter().zip(&loud.channels[0]) {
+        assert!((lowered - loud * gain).abs() < 1e-4);
+    }
+    bench.does(&format!("transfer loud.wav {rest} --float --out kept.wav"));
+    assert_eq!(peak(&decode(bench.path("kept.wav")).expect("an output")), peak(&loud));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disks_and_names_that_are_not_utf8_are_handled() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    let line = "transfer in.wav --style mono.flac --steps 2 --out o.wav --model model.safetensors";
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("opened");
+    let output = bench.command(line).stdout(full).output().expect("started");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("standard output: No space left"), "{err}");
+    let name = OsStr::from_bytes(b"f\xfcr.flac");
+    std::fs::copy(bench.path("mono.flac"), bench.folder.path().join(name)).expect("copied");
+    let line = "transfer in.wav --steps 2 --out p.wav --model model.safetensors --style";
+    let output = bench.command(line).arg(name).output().expect("started");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -49,6 +49,13 @@ use crate::dsp::resample::resampled;
 /// Supported sample rates in Hz.
 pub const SAMPLE_RATES_HZ: RangeInclusive<u32> = 8_000..=192_000;
 
+/// Name extensions of readable files, in lower case, for lists of files. [`Reader`] looks at the
+/// content alone.
+pub const EXTENSIONS: [&str; 18] = [
+    "wav", "wave", "bwf", "rf64", "w64", "aif", "aiff", "aifc", "caf", "flac", "mp3", "mp2", "m4a",
+    "mp4", "aac", "ogg", "oga", "opus",
+];
+
 /// What readable files are, for errors.
 const FORMATS: &str = "expected a WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg Vorbis or Opus file";
 

@@ -44,8 +44,8 @@ impl DropTarget {
         self.hovering = None;
         let Some(path) = preferred(paths) else { return false };
         let Some(purpose) = purpose(path) else {
-            let supported = "a recording (WAV, FLAC, MP3, OGG), a saved style (.luthier) \
-                             or a model (.safetensors)";
+            let supported = "a recording (WAV, FLAC, MP3 and others), a saved style \
+                             (.luthier) or a model (.safetensors)";
             let text = format!("Cannot open {}. Drop {supported}.", name(path));
             shared.notify(Severity::Warning, text);
             return false;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use egui::{Align, Key, Layout, RichText, ScrollArea, TextEdit, Ui};
+use engine::audio_file::EXTENSIONS;
 use engine::style::file;
 
 use super::theme;
@@ -23,11 +24,11 @@ pub enum Purpose {
 
 impl Purpose {
     /// Extensions of the files that are listed, in lower case without the dot.
-    pub fn extensions(self) -> &'static [&'static str] {
+    pub fn extensions(self) -> Vec<&'static str> {
         match self {
-            Self::OpenStyle => &["wav", "flac", "mp3", "ogg", file::EXTENSION],
-            Self::OpenModel => &["safetensors"],
-            Self::SaveStyle(_) => &[file::EXTENSION],
+            Self::OpenStyle => [&EXTENSIONS[..], &[file::EXTENSION]].concat(),
+            Self::OpenModel => vec!["safetensors"],
+            Self::SaveStyle(_) => vec![file::EXTENSION],
         }
     }
 
@@ -42,7 +43,7 @@ impl Purpose {
 
     fn title(self) -> &'static str {
         match self {
-            Self::OpenStyle => "Open a recording (WAV, FLAC, MP3, OGG) or a saved style (.luthier)",
+            Self::OpenStyle => "Open a recording or a saved style (.luthier)",
             Self::OpenModel => "Open a model (.safetensors)",
             Self::SaveStyle(_) => "Save the style (.luthier)",
         }
@@ -103,7 +104,7 @@ impl FileBrowser {
             Purpose::OpenStyle | Purpose::OpenModel => self.folder.clone(),
         };
         self.typed = typed.display().to_string();
-        self.entries = entries(&self.folder, self.purpose.extensions())
+        self.entries = entries(&self.folder, &self.purpose.extensions())
             .map_err(|error| format!("Cannot read this folder: {error}. Choose another one."));
     }
 

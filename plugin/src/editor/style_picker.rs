@@ -131,7 +131,7 @@ impl StylePicker<'_> {
         let text =
             if file.is_empty() { "No file".to_string() } else { shortened(&file, FILE_NAME_MAX) };
         caption(ui, rect, &text);
-        let tooltip = "Open a recording (WAV, FLAC, MP3, OGG) or a saved style. \
+        let tooltip = "Open a recording (WAV, AIFF, FLAC, MP3, M4A and others) or a saved style. \
                        The project stores the style, not the audio.";
         let open =
             switch::action(ui, upper(rect), "Open\u{2026}", tooltip).then_some(Purpose::OpenStyle);

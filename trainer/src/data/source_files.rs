@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
+use engine::audio_file::EXTENSIONS;
 use engine::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-/// Endings of audio files. Other files are ignored.
-const ENDINGS: [&str; 4] = ["mp3", "wav", "flac", "ogg"];
 
 /// One audio file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ pub fn find(folder: &Path) -> Result<SourceFiles> {
     }
     found.files.sort_by(|a, b| a.file.cmp(&b.file));
     if found.files.is_empty() {
-        let expected = "expected folders named after instruments with MP3, WAV, FLAC or OGG files";
+        let expected = "expected folders named after instruments with audio files";
         return Err(Error::file(folder, format!("{expected}, found none")));
     }
     let mut by_name: BTreeMap<(&str, &str), &SourceFile> = BTreeMap::new();
@@ -104,7 +102,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 fn is_audio(path: &Path) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
+    ending.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
 /// A path relative to a folder, with `/` between its parts.

@@ -1,8 +1,6 @@
 //! Creates the batches of a training run.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use candle_core::Device;
 use engine::diffusion::forward::ForwardDiffusion;
 use engine::image::MelImage;
@@ -12,9 +10,8 @@ use super::batch::{Batch, EncodedExample, min_snr_weight};
 use super::example::{Example, Role};
 use super::latent_cache::LatentCache;
 use super::mixture::Mixture;
-use crate::config::{OnlineRenderingConfig, RunConfig};
+use crate::config::RunConfig;
 use crate::data::augment::recolour::Recolouring;
-use crate::data::dataset::online_rendering::OnlineRendering;
 use crate::data::dataset::{ImageRef, ImageSet};
 use crate::images::as_batch;
 use crate::train_loop::step_rng;
@@ -28,24 +25,6 @@ pub struct DataLoader {
     config: RunConfig,
     forward: ForwardDiffusion,
     recolouring: Recolouring,
-    online_rendering: Option<OnlineRendering>,
-}
-
-/// The online rendering of a run; `None` if its config does not use it.
-fn online_rendering(config: &RunConfig, data: &Mixture) -> Result<Option<OnlineRendering>> {
-    let OnlineRenderingConfig { soundfonts, every, threads } = &config.online_rendering;
-    if *every == 0 {
-        return Ok(None);
-    }
-    ensure!(
-        data.is_one_rendered_dataset(),
-        "online_rendering.every: expected one dataset from `trainer render`, found recordings or \
-         several datasets"
-    );
-    let soundfonts: Vec<PathBuf> = soundfonts.iter().map(PathBuf::from).collect();
-    let online_rendering =
-        OnlineRendering::open(Path::new(&config.data), &soundfonts, *every, config.steps, *threads);
-    Ok(Some(online_rendering.context("online_rendering")?))
 }
 
 impl DataLoader {
@@ -57,24 +36,17 @@ impl DataLoader {
         Ok(Self {
             forward: ForwardDiffusion::new(&config.model.diffusion)?,
             recolouring: Recolouring::new(&config.model.mel),
-            online_rendering: online_rendering(&config, &data)?,
             config,
             data,
             latents,
         })
     }
 
-    /// The batch of a step, on the CPU. Steps ascend from call to call.
+    /// The batch of a step, on the CPU.
     ///
     /// # Errors
-    /// If a piece cannot be rendered or the encoder fails.
+    /// If the encoder fails.
     pub fn batch_for_step(&mut self, step: u64) -> Result<Batch> {
-        if let Some(online_rendering) = &mut self.online_rendering {
-            online_rendering.advance_to(step, |setup| {
-                self.latents.remove_setup(setup.index);
-                self.data.replace_setup(setup);
-            })?;
-        }
         let rng = &mut step_rng(self.config.seed, step);
         let pairs = self.data.draw(self.config.batch, rng);
         let example = |pair| Example::random(pair, rng, &self.config.diffusion, &self.config.model);

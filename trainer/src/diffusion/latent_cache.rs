@@ -76,11 +76,6 @@ impl LatentCache {
         Ok(())
     }
 
-    /// Removes the latents of a setup after its images were replaced.
-    pub fn remove_setup(&mut self, setup: usize) {
-        self.latents.retain(|at, _| at.setup != setup);
-    }
-
     /// The latent of an image, `(H, W, C)`.
     ///
     /// # Panics

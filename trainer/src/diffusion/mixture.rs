@@ -10,7 +10,6 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::training_set::TrainingSet;
-use crate::data::dataset::rerendered_setup::RerenderedSetup;
 use crate::data::dataset::{ImageRef, ImageSet, Pair, Split};
 
 /// Datasets of equal image format, in the order of [`ImageRef::dataset`]. Instruments with the same
@@ -59,11 +58,6 @@ impl Mixture {
         Ok(())
     }
 
-    /// Whether it is a single rendered dataset. Only its setups can be rendered again.
-    pub fn is_one_rendered_dataset(&self) -> bool {
-        matches!(&self.sets[..], [TrainingSet::Rendered { .. }])
-    }
-
     /// `count` training pairs, each from a random dataset.
     pub fn draw(&self, count: usize, rng: &mut ChaCha8Rng) -> Vec<Pair> {
         let mut draw = |_| {
@@ -93,13 +87,6 @@ impl Mixture {
             self.instruments
         );
         Ok(all)
-    }
-
-    /// Replaces the images of a setup, if this is a single dataset.
-    pub fn replace_setup(&mut self, setup: RerenderedSetup) {
-        if let [only] = &mut self.sets[..] {
-            only.replace_setup(setup);
-        }
     }
 
     /// The image of a pair's content, with a change of timbre for recordings.

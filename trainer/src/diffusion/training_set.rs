@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::data::augment::timbre::change_timbre;
 use crate::data::dataset::pairs::SpectrogramPairDataset;
-use crate::data::dataset::rerendered_setup::RerenderedSetup;
 use crate::data::dataset::{ImageSet, Pair, SpectrogramDataset, Split};
 use crate::data::random;
 use crate::data::recordings::dataset::RecordingDataset;
@@ -63,13 +62,6 @@ impl TrainingSet {
         match self {
             Self::Rendered { training } => training.sample(rng),
             Self::Recordings { training, .. } => training.sample(rng),
-        }
-    }
-
-    /// Replaces the images of a setup. Recordings have no setups.
-    pub fn replace_setup(&mut self, setup: RerenderedSetup) {
-        if let Self::Rendered { training } = self {
-            training.replace_setup(setup);
         }
     }
 

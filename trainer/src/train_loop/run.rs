@@ -17,7 +17,7 @@ use super::state::{self, Progress};
 use super::stop::Stop;
 use super::summary::Summary;
 use super::task::{Record, Task};
-use crate::config::{DiffusionTraining, OnlineRenderingConfig, RunConfig};
+use crate::config::{DiffusionTraining, RunConfig};
 use crate::data::dataset::description::DESCRIPTION_FILE;
 use crate::optim::{self, Ema, Optimizer, Parameters, Schedule};
 
@@ -302,10 +302,6 @@ fn training_config(config: &RunConfig) -> Value {
         data: name(&config.data),
         init: name(&config.init),
         feature_network: name(&config.feature_network),
-        online_rendering: OnlineRenderingConfig {
-            soundfonts: names(&config.online_rendering.soundfonts),
-            ..config.online_rendering
-        },
         diffusion: DiffusionTraining {
             extra_datasets: names(&config.diffusion.extra_datasets),
             ..config.diffusion

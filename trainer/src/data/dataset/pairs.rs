@@ -2,7 +2,7 @@
 //! style's sound.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 use engine::{Error, Result};
 use rand::Rng;
@@ -10,7 +10,6 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::image_ref::ImageRef;
-use super::rerendered_setup::RerenderedSetup;
 use super::sound::{Sound, pieces_by_sound};
 use super::spectrogram_dataset::SpectrogramDataset;
 use super::split::Split;
@@ -160,12 +159,5 @@ impl<D: Deref<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
             style = draw();
         }
         style
-    }
-}
-
-impl<D: DerefMut<Target = SpectrogramDataset>> SpectrogramPairDataset<D> {
-    /// Replaces the images of a setup. The pairs stay the same.
-    pub fn replace_setup(&mut self, rerendered: RerenderedSetup) {
-        self.dataset.replace_setup(rerendered);
     }
 }

@@ -1,7 +1,6 @@
 //! Renders the images of a dataset's pieces.
 //!
-//! [`render`](super::render) writes them to disk, [`online_rendering`](super::online_rendering)
-//! passes them to training.
+//! [`render`](super::render) writes them to disk.
 
 use std::path::{Path, PathBuf};
 

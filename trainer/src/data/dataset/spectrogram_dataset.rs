@@ -11,7 +11,6 @@ use super::description::Description;
 use super::image_ref::ImageRef;
 use super::image_set::ImageSet;
 use super::piece_entry::{PieceEntry, tensor_name};
-use super::rerendered_setup::RerenderedSetup;
 use super::split::Split;
 use super::track::Track;
 use crate::data::score::Score;
@@ -64,26 +63,6 @@ impl SpectrogramDataset {
     /// Whether an image has sound in it.
     pub fn sounds(&self, at: ImageRef) -> bool {
         self.track(at).sounds(at.chunk)
-    }
-
-    /// Replaces the images of a setup.
-    ///
-    /// # Panics
-    /// If a piece does not have this setup.
-    pub fn replace_setup(&mut self, rerendered: RerenderedSetup) {
-        for (piece, images) in rerendered.pieces {
-            let entry = &self.description.pieces[piece];
-            let slot = entry
-                .setups
-                .iter()
-                .position(|s| *s == rerendered.index)
-                .expect("a setup of the piece");
-            let first = slot * images.len();
-            for (track, bytes) in self.tracks[piece][first..].iter_mut().zip(images) {
-                *track = Track::new(bytes, entry.chunks);
-            }
-        }
-        self.description.setups[rerendered.index] = rerendered.setup;
     }
 
     fn track(&self, at: ImageRef) -> &Track {

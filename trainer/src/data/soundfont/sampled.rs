@@ -36,7 +36,7 @@ const SHORTEST_DECAY_S: f32 = 0.05;
 /// General MIDI programs without recordings get synthetic instruments, as from `synthesise`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Folder of `<instrument>/<note>.<ending>` files (WAV, FLAC, MP3 or OGG). Instruments are those
+    /// Folder of `<instrument>/<note>.<ending>` files (audio files). Instruments are those
     /// of `render`, notes are named A3, C#4, Cs4 or Bb2 (C4 is key 60).
     #[arg(long, value_name = "DIR")]
     pub notes: PathBuf,
