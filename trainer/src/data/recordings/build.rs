@@ -61,6 +61,8 @@ pub struct Summary {
     pub skipped: Vec<SkippedFile>,
     /// Files that no longer exist. Their images are kept.
     pub removed: Vec<String>,
+    /// What was wrong with files that were used: [`engine::audio_file::Reader::warnings`].
+    pub warnings: Vec<String>,
 }
 
 /// Converts the missing recordings, assigns splits, and writes the lists of pairs.
@@ -81,8 +83,12 @@ pub fn run(args: &Args) -> Result<Summary> {
     let missing: Vec<(&SourceFile, &String)> =
         found.files.iter().zip(&hashes).filter(is_missing).collect();
     description.skipped = found.skipped;
-    let build =
-        Build { out: &args.out, sources: &found.files, description: Mutex::new(description) };
+    let build = Build {
+        out: &args.out,
+        sources: &found.files,
+        description: Mutex::new(description),
+        warnings: Mutex::default(),
+    };
     let bar = progress_bar(missing.len() as u64);
     missing.par_iter().try_for_each(|(source, sha256)| {
         let result = build.recording(source, sha256);
@@ -90,6 +96,8 @@ pub fn run(args: &Args) -> Result<Summary> {
         result
     })?;
     bar.finish();
+    let mut warnings = build.take_warnings();
+    warnings.sort();
     let description = build.finish()?;
     let removed =
         description.recordings.iter().filter(|recording| recording.is_removed(&found.files));
@@ -107,7 +115,7 @@ pub fn run(args: &Args) -> Result<Summary> {
     let failed =
         skipped.iter().filter(|s| missing.iter().any(|(source, _)| source.file == s.file)).count();
     let built = missing.len() - failed;
-    Ok(Summary { built, kept: found.files.len() - missing.len(), skipped, removed })
+    Ok(Summary { built, kept: found.files.len() - missing.len(), skipped, removed, warnings })
 }
 
 fn settings(args: &Args) -> Result<BuildSettings> {
@@ -154,6 +162,7 @@ struct Build<'a> {
     out: &'a Path,
     sources: &'a [SourceFile],
     description: Mutex<RecordingsDescription>,
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Build<'_> {
@@ -171,6 +180,7 @@ impl Build<'_> {
                 return Ok(());
             }
         };
+        self.warn(&excerpt.warnings);
         let chunks = self.write_images(source, &settings, &excerpt)?;
         let seconds = excerpt.whole_samples as f64 / f64::from(settings.mel.sample_rate_hz);
         let mut recording = Recording {
@@ -226,6 +236,16 @@ impl Build<'_> {
         access(&mut self.description.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn warn(&self, warnings: &[String]) {
+        let mut all = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(warnings);
+    }
+
+    fn take_warnings(&self) -> Vec<String> {
+        let mut all = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *all)
+    }
+
     /// Assigns splits and writes the description for the last time.
     fn finish(self) -> Result<RecordingsDescription> {
         let mut description = self.description.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -254,7 +274,7 @@ fn write_pairs(args: &Args) -> Result<()> {
 }
 
 impl Summary {
-    /// The counts, then one line for each skipped or removed file.
+    /// The counts, then one line for each skipped or removed file and for each warning.
     pub fn lines(&self) -> Vec<String> {
         let counts = format!(
             "{} recordings built, {} kept, {} skipped",
@@ -265,6 +285,7 @@ impl Summary {
         let skipped = self.skipped.iter().map(|s| format!("skipped {}: {}", s.file, s.reason));
         let removed =
             self.removed.iter().map(|file| format!("{file} was removed; kept its images"));
-        std::iter::once(counts).chain(skipped).chain(removed).collect()
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        std::iter::once(counts).chain(skipped).chain(removed).chain(warnings).collect()
     }
 }

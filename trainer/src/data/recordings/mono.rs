@@ -62,6 +62,8 @@ pub struct Excerpt {
     pub whole_samples: usize,
     /// The part without silent ends, in samples at that rate.
     pub sounding: Range<usize>,
+    /// What was wrong with the file: [`Reader::warnings`].
+    pub warnings: Vec<String>,
 }
 
 /// How a recording is read.
@@ -90,6 +92,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Excerpt> {
     while let Some(block) = reader.read()? {
         powers.push(block);
     }
+    let warnings = reader.reader.warnings();
     if powers.loudest() < SILENT_POWER {
         let loudest_db = 10.0 * powers.loudest().log10();
         return Err(Error::file(
@@ -109,5 +112,5 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Excerpt> {
         samples.extend_from_slice(&block[inside(used.start)..inside(used.end)]);
         start += block.len();
     }
-    Ok(Excerpt { samples, whole_samples: powers.samples(), sounding })
+    Ok(Excerpt { samples, whole_samples: powers.samples(), sounding, warnings })
 }
