@@ -17,8 +17,14 @@ const MEMORY_SECONDS: u64 = 12;
 const TARGET_POWER: f64 = 1e-2;
 /// Sub-blocks below -60 dBFS RMS are pauses and are not stored.
 const SILENCE_POWER: f64 = 1e-6;
-/// The gain is bounded to -30 dB and +30 dB.
+/// The mean's gain is bounded to -30 dB and +30 dB.
 const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
+/// Level that the loudest recent sub-block has at least: -20 dBFS RMS.
+const LOUDEST_POWER: f64 = TARGET_POWER;
+/// Sub-blocks 35 dB below the loudest recent one are pauses, which no gain raises.
+const PAUSE_RATIO: f64 = 3.162_277_660_168_379_4e-4;
+/// Sub-blocks below -120 dBFS RMS are silence at any gain.
+const EMPTY_POWER: f64 = 1e-12;
 
 /// A causal loudness follower. Its gain scales audio before the mel front end, in training and in
 /// the stream. The stream's output is divided by it. See
@@ -29,19 +35,26 @@ const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79
 /// the last 12 s / 1024 frames audible sub-blocks (those of at least -60 dBFS). At the reset it is
 /// filled with -20 dBFS.
 ///
+/// A second memory holds as many sub-blocks, without the initial -20 dBFS: `recent`. It holds those
+/// that are at most 35 dB below its loudest one, at any absolute level.
+///
 /// ```text
-/// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB)
+/// gain = max(clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB), sqrt(0.0025 / max(recent)))
 /// ```
 ///
-/// Silence does not change the gain. The first notes of a quiet part raise it gradually, and 12 s
-/// of steady sound are at -20 dBFS exactly. The gain changes only at the end of a sub-block. It
-/// does not depend on the block sizes. Only [`Level::new`] allocates.
+/// Silence and pauses do not change the gain. In a quiet stream, the loudest of the last 12 s is at
+/// -26 dBFS or above, from the first sub-block. The mean raises the gain gradually, and 12 s of
+/// steady sound above -50 dBFS are at -20 dBFS exactly. The gain changes only at the end of a
+/// sub-block. It does not depend on the block sizes. Only [`Level::new`] allocates.
 #[derive(Clone, Debug)]
 pub struct Level {
     /// Powers of the stored sub-blocks, a ring buffer.
     memory: Box<[f64]>,
     /// Index that the next audible sub-block overwrites.
     oldest: usize,
+    /// The gain of the memory's mean.
+    mean_gain: f64,
+    recent: Recent,
     /// Sum over the current sub-block's frames of the mean square over channels.
     energy: f64,
     /// Frames in the current sub-block, below 1024.
@@ -57,6 +70,8 @@ impl Level {
         Self {
             memory: vec![TARGET_POWER; blocks as usize].into(),
             oldest: 0,
+            mean_gain: 1.0,
+            recent: Recent::new(blocks as usize),
             energy: 0.0,
             filled_samples: 0,
             gain: 1.0,
@@ -66,10 +81,12 @@ impl Level {
     /// Discards all audio: the gain is 1 again.
     pub fn reset(&mut self) {
         self.memory.fill(TARGET_POWER);
+        self.mean_gain = 1.0;
+        self.recent.reset();
         (self.oldest, self.energy, self.filled_samples, self.gain) = (0, 0.0, 0, 1.0);
     }
 
-    /// The linear gain after the last complete sub-block, within -30 dB to +30 dB.
+    /// The linear gain after the last complete sub-block, within -30 dB to +94 dB.
     pub fn gain(&self) -> f32 {
         self.gain
     }
@@ -100,15 +117,55 @@ impl Level {
         let power = self.energy / SUB_BLOCK_SAMPLES as f64;
         (self.energy, self.filled_samples) = (0.0, 0);
         // NaN and infinity are not stored either.
-        if !(power.is_finite() && power >= SILENCE_POWER) {
+        if !(power.is_finite() && power >= EMPTY_POWER) {
             return;
         }
+        self.recent.push(power);
+        if power >= SILENCE_POWER {
+            self.push_audible(power);
+        }
+        let least = (LOUDEST_POWER / self.recent.loudest).sqrt();
+        self.gain = self.mean_gain.max(least) as f32;
+    }
+
+    fn push_audible(&mut self, power: f64) {
         self.memory[self.oldest] = power;
         self.oldest = (self.oldest + 1) % self.memory.len();
         // Recomputed each time (a few hundred values per sub-block), so that rounding errors do not
         // accumulate.
         let mean = self.memory.iter().sum::<f64>() / self.memory.len() as f64;
-        self.gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1) as f32;
+        self.mean_gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1);
+    }
+}
+
+/// The powers of the latest sub-blocks that are no pauses.
+#[derive(Clone, Debug)]
+struct Recent {
+    /// A ring buffer, at first all 0.
+    powers: Box<[f64]>,
+    /// Index that the next sub-block overwrites.
+    oldest: usize,
+    /// The largest of the powers.
+    loudest: f64,
+}
+
+impl Recent {
+    fn new(blocks: usize) -> Self {
+        Self { powers: vec![0.0; blocks].into(), oldest: 0, loudest: 0.0 }
+    }
+
+    fn reset(&mut self) {
+        self.powers.fill(0.0);
+        (self.oldest, self.loudest) = (0, 0.0);
+    }
+
+    fn push(&mut self, power: f64) {
+        if power < self.loudest * PAUSE_RATIO {
+            return;
+        }
+        self.powers[self.oldest] = power;
+        self.oldest = (self.oldest + 1) % self.powers.len();
+        self.loudest = self.powers.iter().copied().fold(0.0, f64::max);
     }
 }
 

@@ -36,6 +36,9 @@ const FADE_IN: f32 = 0.04;
 /// Additional cut of a band with its target at the floor. The floor means "this level or below",
 /// and a steady residue at the floor is audible in a pause.
 const FLOOR_CUT_DB: f32 = 20.0;
+/// Distance of a frame's loudest band from the image's floor, and the largest boost of the frame's
+/// power there. Between them, the boost follows a line; above the second one, it has no limit.
+const QUIET_BOOST_DB: [(f32, f32); 2] = [(22.0, 2.0), (44.0, 26.0)];
 /// Mel power, at the images' level, below which a band is silent and not corrected.
 const SILENCE: f32 = 1e-10;
 /// Depth below the image's floor to which the correction distinguishes levels.
@@ -131,6 +134,7 @@ impl GainLaw {
         gain: &mut [f32],
     ) {
         self.bank.apply(power, |m, p| self.band_db[m] = power_to_db(p * analysis, SILENCE));
+        let loudest_db = self.band_db.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         self.compute_gains(images, position);
         interpolate(&self.bin_bands, &self.gain_db, |bin, db| self.bin_db[bin] = db);
         for ((target, is), gained) in
@@ -140,6 +144,7 @@ impl GainLaw {
         }
         self.correct(power, analysis);
         self.fade_above(power, analysis);
+        self.bound_quiet(power, loudest_db);
         self.linear(gain);
     }
 
@@ -211,6 +216,21 @@ impl GainLaw {
         }
     }
 
+    /// Limits the boost of a frame that is near the image's floor. The image contains little of it,
+    /// and the model's target there is a guess.
+    fn bound_quiet(&mut self, power: &[f32], loudest_db: f32) {
+        let Some(limit_db) = quiet_boost_db(loudest_db - self.mel.floor_db()) else { return };
+        let (mut content, mut shaped) = (0.0, 0.0);
+        for (p, db) in power.iter().zip(&self.bin_db) {
+            content += p;
+            shaped += p * exp2(db * LOG2_PER_DB);
+        }
+        if content > 0.0 {
+            let excess_db = 10.0 * (shaped / content).log10() - limit_db;
+            self.bin_db.iter_mut().for_each(|db| *db -= excess_db.max(0.0));
+        }
+    }
+
     fn linear(&self, gain: &mut [f32]) {
         for (gain, db) in gain.iter_mut().zip(&self.bin_db) {
             *gain = exp2(db * (0.5 * LOG2_PER_DB));
@@ -241,6 +261,14 @@ impl Cell {
             content_floor: if content > 0.0 { 0.0 } else { 1.0 },
         }
     }
+}
+
+/// The largest boost of a frame whose loudest band is this far above the image's floor. `None` means
+/// no limit.
+fn quiet_boost_db(above_floor_db: f32) -> Option<f32> {
+    let [(low_db, least), (high_db, most)] = QUIET_BOOST_DB;
+    let share = ((above_floor_db - low_db) / (high_db - low_db)).max(0.0);
+    (share < 1.0).then(|| mix(least, most, share))
 }
 
 /// Interpolates band values to bins.
