@@ -10,7 +10,7 @@
 //!
 //! let mut law = GainLaw::new(44_100, 4096, &MelConfig::default());
 //! let (content, target) = (MelImage::filled(128, 1, 0.5), MelImage::filled(128, 1, 0.6));
-//! let images = Images { content: &content, target: &target };
+//! let images = Images::new(&content, &target);
 //! let mut gain = vec![0.0; 2049];
 //! law.shape(&images, 0.0, &vec![1.0; 2049], 1.0, &mut gain);
 //! // 0.1 of an image's range is 8 dB.
@@ -39,6 +39,8 @@ const FLOOR_CUT_DB: f32 = 20.0;
 /// Distance of a frame's loudest band from the image's floor, and the largest boost of the frame's
 /// power there. Between them, the boost follows a line; above the second one, it has no limit.
 const QUIET_BOOST_DB: [(f32, f32); 2] = [(22.0, 2.0), (44.0, 26.0)];
+/// A window whose loudest pixel is this much above a frame's is as quiet as the frame.
+const QUIET_WINDOW_DB: f32 = 20.0;
 /// Mel power, at the images' level, below which a band is silent and not corrected.
 const SILENCE: f32 = 1e-10;
 /// Depth below the image's floor to which the correction distinguishes levels.
@@ -53,6 +55,15 @@ pub struct Images<'a> {
     pub content: &'a MelImage,
     /// The target.
     pub target: &'a MelImage,
+    /// The content's largest value.
+    pub loudest: f32,
+}
+
+impl<'a> Images<'a> {
+    /// The images of one window.
+    pub fn new(content: &'a MelImage, target: &'a MelImage) -> Self {
+        Self { content, target, loudest: content.data.iter().copied().fold(0.0, f32::max) }
+    }
 }
 
 /// The gain law of one host rate and mel config, with its scratch memory. Frames are independent.
@@ -144,7 +155,8 @@ impl GainLaw {
         }
         self.correct(power, analysis);
         self.fade_above(power, analysis);
-        self.bound_quiet(power, loudest_db);
+        let window_db = images.loudest * self.mel.range_db - QUIET_WINDOW_DB;
+        self.bound_quiet(power, window_db.min(loudest_db - self.mel.floor_db()));
         self.linear(gain);
     }
 
@@ -218,8 +230,8 @@ impl GainLaw {
 
     /// Limits the boost of a frame that is near the image's floor. The image contains little of it,
     /// and the model's target there is a guess.
-    fn bound_quiet(&mut self, power: &[f32], loudest_db: f32) {
-        let Some(limit_db) = quiet_boost_db(loudest_db - self.mel.floor_db()) else { return };
+    fn bound_quiet(&mut self, power: &[f32], above_floor_db: f32) {
+        let Some(limit_db) = quiet_boost_db(above_floor_db) else { return };
         let (mut content, mut shaped) = (0.0, 0.0);
         for (p, db) in power.iter().zip(&self.bin_db) {
             content += p;
@@ -334,7 +346,7 @@ mod tests {
             .enumerate()
             .for_each(|(m, v)| *v += if m % 8 < 4 { 0.05 } else { -0.05 });
         let mut gain = vec![0.0; 2049];
-        let images = Images { content: &content, target: &target };
+        let images = Images::new(&content, &target);
         law.shape(&images, 0.0, &power, 1.0, &mut gain);
         let shaped: Vec<f32> = power.iter().zip(&gain).map(|(p, g)| p * g * g).collect();
         let mut errors_db = Vec::new();
@@ -353,7 +365,7 @@ mod tests {
         let mut gain = vec![0.0; 2049];
         for (value, at_top_db, at_end_db) in [(0.6, 8.0, 0.0), (0.4, -8.0, -8.0), (0.5, 0.0, 0.0)] {
             let target = MelImage::filled(128, 1, value);
-            let images = Images { content: &content, target: &target };
+            let images = Images::new(&content, &target);
             law.shape(&images, 0.0, &[1.0; 2049], 1.0, &mut gain);
             let db = |bin: usize| 20.0 * gain[bin].log10();
             assert!(

@@ -146,7 +146,7 @@ impl GuidedVocoder {
 
     /// Computes every channel's magnitudes with the common gain.
     fn shape(&mut self, request: &VocoderRequest, grid: &FrameSpan) {
-        let images = Images { content: request.content, target: request.target };
+        let images = Images::new(request.content, request.target);
         let (bins, analysis) = (self.stft.bins(), self.law.analysis(request.gain));
         self.refine.resize_with(self.spectra.len(), GriffinLim::default);
         self.refine.iter_mut().for_each(|refine| refine.magnitude.clear());
