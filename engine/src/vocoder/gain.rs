@@ -17,6 +17,7 @@
 //! assert!((20.0 * gain[500].log10() - 8.0).abs() < 0.1);
 //! ```
 
+use super::range::Range;
 use crate::config::MelConfig;
 use crate::dsp::mel::{MelFilterbank, power_to_db};
 use crate::image::MelImage;
@@ -70,6 +71,7 @@ impl<'a> Images<'a> {
 pub struct GainLaw {
     mel: MelConfig,
     bank: MelFilterbank,
+    range: Range,
     /// For each bin, the band below it and the weight of the band above.
     bin_bands: Vec<(usize, f32)>,
     /// For each bin above the top band's centre, its distance in octaves.
@@ -109,6 +111,7 @@ impl GainLaw {
             top_weight = if m + 1 == mel.n_mels { weight } else { top_weight }
         });
         Self {
+            range: Range::new(host_rate_hz, n_fft),
             top_weight,
             bin_bands: bank.bin_positions().into_iter().map(neighbours).collect(),
             octaves_above: (0..bank.bins()).map(octaves).filter(|&o| o > 0.0).collect(),
@@ -155,6 +158,7 @@ impl GainLaw {
         }
         self.correct(power, analysis);
         self.fade_above(power, analysis);
+        self.range.bound(power, &mut self.bin_db);
         let window_db = images.loudest * self.mel.range_db - QUIET_WINDOW_DB;
         self.bound_quiet(power, window_db.min(loudest_db - self.mel.floor_db()));
         self.linear(gain);

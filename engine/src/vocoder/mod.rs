@@ -9,3 +9,4 @@ pub mod gain;
 pub mod griffin_lim;
 pub mod guided;
 pub mod mel_inverse;
+pub mod range;
