@@ -4,6 +4,8 @@
 //! `cargo xtask check` passes the files of the README's command in the folder `LUTHIER_OUTPUTS`.
 //! Without them, this test computes the same transfers itself.
 
+mod levels;
+
 use std::path::PathBuf;
 
 use engine::audio_file::{Audio, decode};

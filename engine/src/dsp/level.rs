@@ -21,14 +21,14 @@ const SILENCE_POWER: f64 = 1e-6;
 const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
 /// Level that the loudest recent sub-block has at least: -20 dBFS RMS.
 const LOUDEST_POWER: f64 = TARGET_POWER;
-/// Sub-blocks 35 dB below the loudest recent one are pauses, which no gain raises.
-const PAUSE_RATIO: f64 = 3.162_277_660_168_379_4e-4;
-/// Sub-blocks below -120 dBFS RMS are silence at any gain.
-const EMPTY_POWER: f64 = 1e-12;
+/// Sub-blocks 25 dB below the loudest recent one are pauses, which no gain raises.
+const PAUSE_RATIO: f64 = 3.162_277_660_168_379_4e-3;
+/// Sub-blocks below -120 dBFS RMS (with a margin for rounding) are silence at any gain.
+const EMPTY_POWER: f64 = 0.99e-12;
 
 /// A causal loudness follower. Its gain scales audio before the mel front end, in training and in
 /// the stream. The stream's output is divided by it. See
-/// `docs/decisions/005-level-from-history.md`.
+/// `docs/decisions/005-level-from-history.md` and `056-level-of-quiet-input.md`.
 ///
 /// The stream since the reset is divided into sub-blocks of 1024 frames. The power of a sub-block
 /// is the mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers of
@@ -36,14 +36,14 @@ const EMPTY_POWER: f64 = 1e-12;
 /// filled with -20 dBFS.
 ///
 /// A second memory holds as many sub-blocks, without the initial -20 dBFS: `recent`. It holds those
-/// that are at most 35 dB below its loudest one, at any absolute level.
+/// that are at most 25 dB below its loudest one, at any absolute level.
 ///
 /// ```text
-/// gain = max(clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB), sqrt(0.0025 / max(recent)))
+/// gain = max(clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB), sqrt(0.01 / max(recent)))
 /// ```
 ///
 /// Silence and pauses do not change the gain. In a quiet stream, the loudest of the last 12 s is at
-/// -26 dBFS or above, from the first sub-block. The mean raises the gain gradually, and 12 s of
+/// -20 dBFS or above, from the first sub-block. The mean raises the gain gradually, and 12 s of
 /// steady sound above -50 dBFS are at -20 dBFS exactly. The gain changes only at the end of a
 /// sub-block. It does not depend on the block sizes. Only [`Level::new`] allocates.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Level {
         (self.oldest, self.energy, self.filled_samples, self.gain) = (0, 0.0, 0, 1.0);
     }
 
-    /// The linear gain after the last complete sub-block, within -30 dB to +94 dB.
+    /// The linear gain after the last complete sub-block, within -30 dB to +100 dB.
     pub fn gain(&self) -> f32 {
         self.gain
     }
@@ -207,10 +207,32 @@ mod tests {
     #[test]
     fn the_initial_memory_is_at_minus_20_dbfs() {
         assert_eq!(Level::new(RATE_HZ).gain(), 1.0);
-        // One second of -40 dBFS among eleven of -20 dBFS: mean power 0.01 (11 + 0.01) / 12.
-        let quiet: Vec<f32> = (0..RATE_HZ).map(|i| if i % 2 == 0 { 0.01 } else { -0.01 }).collect();
-        let expected = (12.0f32 / 11.01).sqrt();
-        assert!((gain_after(&quiet) - expected).abs() < 2e-3, "{} {expected}", gain_after(&quiet));
+        // One sub-block of -20 dBFS, one second of -40 dBFS and eleven of the initial memory: mean
+        // power 0.01 (11 + 0.01) / 12.
+        let square = |peak: f32, len: usize| (0..len).map(move |i| [peak, -peak][i % 2]);
+        let signal: Vec<f32> = square(0.1, 1024).chain(square(0.01, 22_050)).collect();
+        let (gain, expected) = (gain_after(&signal), (12.0f32 / 11.01).sqrt());
+        assert!((gain - expected).abs() < 3e-3, "{gain} {expected}");
+    }
+
+    #[test]
+    fn the_loudest_sub_block_of_a_quiet_stream_is_at_minus_20_dbfs() {
+        for level_db in [-30.0, -55.0, -90.0] {
+            let peak = 10f32.powf(level_db / 20.0);
+            let signal: Vec<f32> = (0..4096).map(|i| [peak, -peak][i % 2]).collect();
+            let normalised_db = level_db + 20.0 * gain_after(&signal).log10();
+            assert!((normalised_db + 20.0).abs() < 1e-2, "{level_db}: {normalised_db} dBFS");
+        }
+        assert_eq!(gain_after(&[3e-7; 4096]), 1.0, "silence");
+    }
+
+    #[test]
+    fn a_pause_in_a_quiet_stream_does_not_change_the_gain() {
+        let mut signal = tone(1.0, 1e-3);
+        signal.truncate(signal.len() / 1024 * 1024);
+        let before = gain_after(&signal);
+        signal.extend(tone(30.0, 3e-5));
+        assert_eq!(gain_after(&signal), before);
     }
 
     #[test]
@@ -261,7 +283,7 @@ mod tests {
     #[test]
     fn the_gain_is_bounded_and_survives_bad_samples() {
         let gain_db = |signal: &[f32]| 20.0 * gain_after(signal).log10();
-        assert!((gain_db(&vec![0.002; 13 * RATE_HZ as usize]) - 30.0).abs() < 1e-3);
+        assert!((gain_db(&vec![1e-6; 13 * RATE_HZ as usize]) - 100.0).abs() < 1e-3);
         assert!((gain_db(&vec![1e4; 13 * RATE_HZ as usize]) + 30.0).abs() < 1e-3);
         assert_eq!(gain_after(&[f32::NAN; 4096]), 1.0);
         assert_eq!(gain_after(&[f32::INFINITY; 4096]), 1.0);

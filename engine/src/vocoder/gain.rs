@@ -378,4 +378,36 @@ mod tests {
             );
         }
     }
+
+    /// The boost in dB of a frame with one loud band, for a target at full level.
+    fn boost_db(band_above_floor_db: f32, window_above_floor_db: f32) -> f32 {
+        let mel = MelConfig::default();
+        let mut law = GainLaw::new(44_100, 4096, &mel);
+        let level = |db: f32| db / mel.range_db;
+        let mut content = MelImage::filled(128, 2, level(band_above_floor_db));
+        content.data[0] = level(window_above_floor_db);
+        let bank = MelFilterbank::with_range(44_100.0, 4096, 128, 0.0, 11_025.0);
+        let (mut unit, mut power) = (0.0f32, vec![0.0; 2049]);
+        power[100] = 1.0;
+        bank.apply(&power, |_, p| unit = unit.max(p));
+        power[100] = 10f32.powf((mel.floor_db() + band_above_floor_db) / 10.0) / unit;
+        let mut gain = vec![0.0; 2049];
+        let target = MelImage::filled(128, 2, 1.0);
+        law.shape(&Images::new(&content, &target), 1.0, &power, 1.0, &mut gain);
+        20.0 * gain[100].log10()
+    }
+
+    #[test]
+    fn a_quiet_frame_is_raised_less() {
+        let boosts: Vec<f32> = [20.0, 30.0, 40.0].map(|db| boost_db(db, 70.0)).to_vec();
+        assert!((boosts[0] - 2.0).abs() < 0.1, "{boosts:?}");
+        assert!(boosts[0] < boosts[1] && boosts[1] < boosts[2] && boosts[2] < 26.0, "{boosts:?}");
+        assert!((boost_db(50.0, 70.0) - 30.0).abs() < 3.0, "{}", boost_db(50.0, 70.0));
+    }
+
+    #[test]
+    fn a_quiet_window_is_raised_less() {
+        let (loud, quiet) = (boost_db(40.0, 70.0), boost_db(40.0, 40.0));
+        assert!(loud > 15.0 && (quiet - 2.0).abs() < 0.1, "{loud} {quiet}");
+    }
 }
