@@ -106,7 +106,8 @@ fn a_fade_out_decreases_to_its_end() {
         for style in &styles {
             let levels_db = short_term_db(&transferred(&content, style));
             let mut least_db = f64::INFINITY;
-            for (i, &db) in levels_db.iter().enumerate() {
+            // The target instrument's onset takes up to 1 s.
+            for (i, &db) in levels_db.iter().enumerate().skip(10) {
                 least_db = least_db.min(db);
                 assert!(db < least_db + 3.0, "{seconds} s, {} s: {levels_db:.0?}", i as f32 / 10.0);
             }

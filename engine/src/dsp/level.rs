@@ -15,16 +15,16 @@ const SUB_BLOCK_SAMPLES: usize = 1024;
 const MEMORY_SECONDS: u64 = 12;
 /// Target level of [`Level::gain`], and initial content of the memory: -20 dBFS RMS.
 const TARGET_POWER: f64 = 1e-2;
-/// Sub-blocks below -60 dBFS RMS are pauses and are not stored.
-const SILENCE_POWER: f64 = 1e-6;
-/// The mean's gain is bounded to -30 dB and +30 dB.
-const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 31.622_776_601_683_79);
-/// Level that the loudest recent sub-block has at least: -20 dBFS RMS.
-const LOUDEST_POWER: f64 = TARGET_POWER;
-/// Sub-blocks 25 dB below the loudest recent one are pauses, which no gain raises.
+/// Part of the loudest sub-block's power that the initial content has at most: -3 dB.
+const INITIAL_SHARE: f64 = 0.5;
+/// Sub-blocks below -60 dBFS RMS are pauses and are not stored, unless the whole memory is quiet.
+const PAUSE_POWER: f64 = 1e-6;
+/// In a quiet memory, sub-blocks 25 dB below the loudest one are pauses.
 const PAUSE_RATIO: f64 = 3.162_277_660_168_379_4e-3;
-/// Sub-blocks below -120 dBFS RMS (with a margin for rounding) are silence at any gain.
-const EMPTY_POWER: f64 = 0.99e-12;
+/// Sub-blocks below -120 dBFS RMS are silence at any gain.
+const SILENCE_POWER: f64 = 1e-12;
+/// The gain is bounded to -30 dB and +100 dB.
+const GAIN_BOUNDS: (f64, f64) = (0.031_622_776_601_683_79, 1e5);
 
 /// A causal loudness follower. Its gain scales audio before the mel front end, in training and in
 /// the stream. The stream's output is divided by it. See
@@ -32,29 +32,29 @@ const EMPTY_POWER: f64 = 0.99e-12;
 ///
 /// The stream since the reset is divided into sub-blocks of 1024 frames. The power of a sub-block
 /// is the mean square over its frames and channels (1.0 is 0 dBFS). A memory holds the powers of
-/// the last 12 s / 1024 frames audible sub-blocks (those of at least -60 dBFS). At the reset it is
-/// filled with -20 dBFS.
-///
-/// A second memory holds as many sub-blocks, without the initial -20 dBFS: `recent`. It holds those
-/// that are at most 25 dB below its loudest one, at any absolute level.
+/// the last 12 s / 1024 frames audible sub-blocks. At the reset it is filled with -20 dBFS. Those
+/// places follow the input if it is quiet:
 ///
 /// ```text
-/// gain = max(clamp(sqrt(0.01 / mean(memory)), -30 dB, +30 dB), sqrt(0.01 / max(recent)))
+/// audible = max(-120 dBFS, min(-60 dBFS, loudest - 25 dB))
+/// initial = min(-20 dBFS, loudest - 3 dB)
+/// gain = clamp(sqrt(0.01 / mean(memory)), -30 dB, +100 dB)
 /// ```
 ///
-/// Silence and pauses do not change the gain. In a quiet stream, the loudest of the last 12 s is at
-/// -20 dBFS or above, from the first sub-block. The mean raises the gain gradually, and 12 s of
-/// steady sound above -50 dBFS are at -20 dBFS exactly. The gain changes only at the end of a
-/// sub-block. It does not depend on the block sizes. Only [`Level::new`] allocates.
+/// `loudest` is the loudest stored sub-block. Silence does not change the gain. A quiet stream is
+/// near -20 dBFS from its first sub-block, and 12 s of steady sound are at -20 dBFS exactly. The
+/// gain changes only at the end of a sub-block. It does not depend on the block sizes. Only
+/// [`Level::new`] allocates.
 #[derive(Clone, Debug)]
 pub struct Level {
     /// Powers of the stored sub-blocks, a ring buffer.
     memory: Box<[f64]>,
+    /// Number of sub-blocks in the memory. The places behind them have their initial content.
+    stored: usize,
     /// Index that the next audible sub-block overwrites.
     oldest: usize,
-    /// The gain of the memory's mean.
-    mean_gain: f64,
-    recent: Recent,
+    /// The largest stored power.
+    loudest: f64,
     /// Sum over the current sub-block's frames of the mean square over channels.
     energy: f64,
     /// Frames in the current sub-block, below 1024.
@@ -69,9 +69,9 @@ impl Level {
             (u64::from(sample_rate_hz) * MEMORY_SECONDS).div_ceil(SUB_BLOCK_SAMPLES as u64).max(1);
         Self {
             memory: vec![TARGET_POWER; blocks as usize].into(),
+            stored: 0,
             oldest: 0,
-            mean_gain: 1.0,
-            recent: Recent::new(blocks as usize),
+            loudest: 0.0,
             energy: 0.0,
             filled_samples: 0,
             gain: 1.0,
@@ -81,9 +81,8 @@ impl Level {
     /// Discards all audio: the gain is 1 again.
     pub fn reset(&mut self) {
         self.memory.fill(TARGET_POWER);
-        self.mean_gain = 1.0;
-        self.recent.reset();
-        (self.oldest, self.energy, self.filled_samples, self.gain) = (0, 0.0, 0, 1.0);
+        (self.stored, self.oldest, self.loudest) = (0, 0, 0.0);
+        (self.energy, self.filled_samples, self.gain) = (0.0, 0, 1.0);
     }
 
     /// The linear gain after the last complete sub-block, within -30 dB to +100 dB.
@@ -116,56 +115,21 @@ impl Level {
     fn end_sub_block(&mut self) {
         let power = self.energy / SUB_BLOCK_SAMPLES as f64;
         (self.energy, self.filled_samples) = (0.0, 0);
+        let audible = PAUSE_POWER.min(self.loudest * PAUSE_RATIO).max(SILENCE_POWER);
         // NaN and infinity are not stored either.
-        if !(power.is_finite() && power >= EMPTY_POWER) {
+        if !(power.is_finite() && power >= audible) {
             return;
         }
-        self.recent.push(power);
-        if power >= SILENCE_POWER {
-            self.push_audible(power);
-        }
-        let least = (LOUDEST_POWER / self.recent.loudest).sqrt();
-        self.gain = self.mean_gain.max(least) as f32;
-    }
-
-    fn push_audible(&mut self, power: f64) {
         self.memory[self.oldest] = power;
         self.oldest = (self.oldest + 1) % self.memory.len();
+        self.stored = (self.stored + 1).min(self.memory.len());
+        let (stored, initial) = self.memory.split_at_mut(self.stored);
+        self.loudest = stored.iter().copied().fold(0.0, f64::max);
+        initial.fill(TARGET_POWER.min(self.loudest * INITIAL_SHARE));
         // Recomputed each time (a few hundred values per sub-block), so that rounding errors do not
         // accumulate.
         let mean = self.memory.iter().sum::<f64>() / self.memory.len() as f64;
-        self.mean_gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1);
-    }
-}
-
-/// The powers of the latest sub-blocks that are no pauses.
-#[derive(Clone, Debug)]
-struct Recent {
-    /// A ring buffer, at first all 0.
-    powers: Box<[f64]>,
-    /// Index that the next sub-block overwrites.
-    oldest: usize,
-    /// The largest of the powers.
-    loudest: f64,
-}
-
-impl Recent {
-    fn new(blocks: usize) -> Self {
-        Self { powers: vec![0.0; blocks].into(), oldest: 0, loudest: 0.0 }
-    }
-
-    fn reset(&mut self) {
-        self.powers.fill(0.0);
-        (self.oldest, self.loudest) = (0, 0.0);
-    }
-
-    fn push(&mut self, power: f64) {
-        if power < self.loudest * PAUSE_RATIO {
-            return;
-        }
-        self.powers[self.oldest] = power;
-        self.oldest = (self.oldest + 1) % self.powers.len();
-        self.loudest = self.powers.iter().copied().fold(0.0, f64::max);
+        self.gain = (TARGET_POWER / mean).sqrt().clamp(GAIN_BOUNDS.0, GAIN_BOUNDS.1) as f32;
     }
 }
 
@@ -207,23 +171,32 @@ mod tests {
     #[test]
     fn the_initial_memory_is_at_minus_20_dbfs() {
         assert_eq!(Level::new(RATE_HZ).gain(), 1.0);
-        // One sub-block of -20 dBFS, one second of -40 dBFS and eleven of the initial memory: mean
-        // power 0.01 (11 + 0.01) / 12.
+        // One sub-block of -14 dBFS and 21 of -40 dBFS, among 259.
         let square = |peak: f32, len: usize| (0..len).map(move |i| [peak, -peak][i % 2]);
-        let signal: Vec<f32> = square(0.1, 1024).chain(square(0.01, 22_050)).collect();
-        let (gain, expected) = (gain_after(&signal), (12.0f32 / 11.01).sqrt());
-        assert!((gain - expected).abs() < 3e-3, "{gain} {expected}");
+        let signal: Vec<f32> = square(0.2, 1024).chain(square(0.01, 21 * 1024)).collect();
+        let mean = (0.04 + 21.0 * 1e-4 + 237.0 * 0.01) / 259.0;
+        let (gain, expected) = (gain_after(&signal), (0.01f32 / mean).sqrt());
+        assert!((gain - expected).abs() < 1e-4, "{gain} {expected}");
     }
 
     #[test]
-    fn the_loudest_sub_block_of_a_quiet_stream_is_at_minus_20_dbfs() {
+    fn a_quiet_stream_is_normalised_from_its_start() {
         for level_db in [-30.0, -55.0, -90.0] {
             let peak = 10f32.powf(level_db / 20.0);
-            let signal: Vec<f32> = (0..4096).map(|i| [peak, -peak][i % 2]).collect();
+            let signal: Vec<f32> = (0..1024).map(|i| [peak, -peak][i % 2]).collect();
+            // The initial content is 3 dB lower.
             let normalised_db = level_db + 20.0 * gain_after(&signal).log10();
-            assert!((normalised_db + 20.0).abs() < 1e-2, "{level_db}: {normalised_db} dBFS");
+            assert!((normalised_db + 17.0).abs() < 0.1, "{level_db}: {normalised_db} dBFS");
         }
         assert_eq!(gain_after(&[3e-7; 4096]), 1.0, "silence");
+    }
+
+    #[test]
+    fn a_quiet_stream_that_becomes_loud_is_not_too_loud() {
+        let mut signal = tone(1.0, 1e-4);
+        signal.truncate(signal.len() / 1024 * 1024);
+        signal.extend(tone(1.0, 0.3));
+        assert!(gain_after(&signal) < 1.1, "{}", gain_after(&signal));
     }
 
     #[test]
@@ -283,7 +256,7 @@ mod tests {
     #[test]
     fn the_gain_is_bounded_and_survives_bad_samples() {
         let gain_db = |signal: &[f32]| 20.0 * gain_after(signal).log10();
-        assert!((gain_db(&vec![1e-6; 13 * RATE_HZ as usize]) - 100.0).abs() < 1e-3);
+        assert!((gain_db(&vec![1.1e-6; 13 * RATE_HZ as usize]) - 99.17).abs() < 0.01);
         assert!((gain_db(&vec![1e4; 13 * RATE_HZ as usize]) + 30.0).abs() < 1e-3);
         assert_eq!(gain_after(&[f32::NAN; 4096]), 1.0);
         assert_eq!(gain_after(&[f32::INFINITY; 4096]), 1.0);

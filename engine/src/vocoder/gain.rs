@@ -9,10 +9,10 @@
 //! use engine::vocoder::gain::{GainLaw, Images};
 //!
 //! let mut law = GainLaw::new(44_100, 4096, &MelConfig::default());
-//! let (content, target) = (MelImage::filled(128, 1, 0.5), MelImage::filled(128, 1, 0.6));
+//! let (content, target) = (MelImage::filled(128, 1, 0.8), MelImage::filled(128, 1, 0.9));
 //! let images = Images::new(&content, &target);
 //! let mut gain = vec![0.0; 2049];
-//! law.shape(&images, 0.0, &vec![1.0; 2049], 1.0, &mut gain);
+//! law.shape(&images, 0.0, &vec![1e3; 2049], 1.0, &mut gain);
 //! // 0.1 of an image's range is 8 dB.
 //! assert!((20.0 * gain[500].log10() - 8.0).abs() < 0.1);
 //! ```
@@ -365,12 +365,12 @@ mod tests {
     #[test]
     fn a_boost_fades_above_the_range_and_a_cut_is_constant() {
         let mut law = GainLaw::new(44_100, 4096, &MelConfig::default());
-        let content = MelImage::filled(128, 1, 0.5);
+        let content = MelImage::filled(128, 1, 0.8);
         let mut gain = vec![0.0; 2049];
-        for (value, at_top_db, at_end_db) in [(0.6, 8.0, 0.0), (0.4, -8.0, -8.0), (0.5, 0.0, 0.0)] {
+        for (value, at_top_db, at_end_db) in [(0.9, 8.0, 0.0), (0.7, -8.0, -8.0), (0.8, 0.0, 0.0)] {
             let target = MelImage::filled(128, 1, value);
             let images = Images::new(&content, &target);
-            law.shape(&images, 0.0, &[1.0; 2049], 1.0, &mut gain);
+            law.shape(&images, 0.0, &[1e3; 2049], 1.0, &mut gain);
             let db = |bin: usize| 20.0 * gain[bin].log10();
             assert!(
                 (db(900) - at_top_db).abs() < 0.1 && (db(2048) - at_end_db).abs() < 0.1,

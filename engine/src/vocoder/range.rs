@@ -139,7 +139,7 @@ mod tests {
     fn low_noise_below_higher_notes_is_not_kept() {
         // Body noise at 75 Hz, and a third: 196 and 247 Hz.
         let gain_db = bounded(&[(6, -25.0), (7, -20.0), (8, -25.0), (18, 0.0), (23, 0.0)]);
-        assert!(gain_db[..30].iter().all(|&db| db == -60.0), "{:?}", &gain_db[..30]);
+        assert!(gain_db[..30].iter().all(|&db| db < -45.0), "{:?}", &gain_db[..30]);
     }
 
     #[test]
