@@ -28,7 +28,7 @@ const SECONDS: usize = 4;
 fn main() -> Result<()> {
     let model =
         InferenceModel::packed(&Checkpoint::read(format!("{PRESETS}/luthier.safetensors"))?)?;
-    let violin = Reader::open(format!("{PRESETS}/styles/violin.flac"))?;
+    let violin = || Reader::open(format!("{PRESETS}/styles/violin.flac"));
     let reference = engine::reference::read(violin, "violin.flac")?;
     let style = model.style(&mut Packed::default(), &reference)?;
 

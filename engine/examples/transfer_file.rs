@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let model =
         InferenceModel::packed(&Checkpoint::read(format!("{PRESETS}/luthier.safetensors"))?)?;
 
-    let reference = engine::reference::read(Reader::open(&style)?, &style.to_string_lossy())?;
+    let reference = engine::reference::read(|| Reader::open(&style), &style.to_string_lossy())?;
     let style = model.style(&mut Packed::default(), &reference)?;
     let networks = BackendModel::new(model.model(), Packed::default());
     let pipeline = Pipeline::new(Box::new(networks), rate_hz, audio.channels.len(), style)?;

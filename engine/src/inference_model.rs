@@ -5,12 +5,14 @@
 //! use engine::checkpoint::Checkpoint;
 //! use engine::inference_model::InferenceModel;
 //! use engine::nn::packed::Packed;
+//! use engine::reference::Reference;
 //!
 //! let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../presets/luthier.safetensors");
 //! let model = InferenceModel::packed(&Checkpoint::read(file)?)?;
 //!
 //! let tone = (0..44_100).map(|n| 0.1 * (0.06 * n as f32).sin()).collect();
-//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone] };
+//! let tone = Audio { sample_rate_hz: 44_100, channels: vec![tone] };
+//! let reference = Reference::from_audio(&tone)?;
 //! let style = model.style(&mut Packed::default(), &reference)?;
 //! assert!(model.has_computed(&style) && style.count() > 0);
 //! # Ok::<(), engine::Error>(())
@@ -24,7 +26,6 @@ use std::sync::Arc;
 #[cfg(feature = "candle")]
 use candle_core::Device;
 
-use crate::audio_file::Audio;
 use crate::checkpoint::{Checkpoint, Kind};
 use crate::config::{MelConfig, ModelConfig};
 use crate::dsp::level::Level;
@@ -36,15 +37,12 @@ use crate::nn::Backend;
 #[cfg(feature = "candle")]
 use crate::nn::candle::{Candle, ParamStore};
 use crate::nn::packed::{Packed, TensorSource};
+use crate::reference::Reference;
 use crate::style::{ReferenceMels, SavedStyle, StyleTokens};
 use crate::{Error, Result};
 
-/// Longest part of a reference, in seconds, that a style is computed from.
-pub const REFERENCE_SECONDS_MAX: f64 = 12.0;
 /// Mean image value below which a window of a reference is ignored.
 const SILENT_IMAGE_MEAN: f32 = 0.01;
-/// Amplitude of the first audible sample of a reference (-60 dBFS).
-pub(crate) const SILENT_SAMPLE: f32 = 1e-3;
 
 /// A model and the hash of its file, on one executor.
 pub struct InferenceModel<B: Backend> {
@@ -99,11 +97,11 @@ impl<B: Backend> InferenceModel<B> {
         self.model.config()
     }
 
-    /// Computes a style from the first [`REFERENCE_SECONDS_MAX`] audible seconds of a recording.
+    /// Computes a style from the chosen windows of a recording.
     ///
     /// # Errors
-    /// If the recording is silent.
-    pub fn style(&self, ops: &mut B, reference: &Audio) -> Result<StyleTokens> {
+    /// If all windows are silent for the model.
+    pub fn style(&self, ops: &mut B, reference: &Reference) -> Result<StyleTokens> {
         self.style_from_images(ops, &reference_images(self.config(), reference)?)
     }
 
@@ -119,15 +117,15 @@ impl<B: Backend> InferenceModel<B> {
     /// theirs. `path` is the recording's.
     ///
     /// # Errors
-    /// If the recording is silent.
+    /// As [`InferenceModel::style`].
     pub fn saved_style(
         &self,
         ops: &mut B,
         name: String,
         path: &Path,
-        recording: &Audio,
+        reference: &Reference,
     ) -> Result<SavedStyle> {
-        let images = reference_images(self.config(), recording)?;
+        let images = reference_images(self.config(), reference)?;
         let tokens = self.style_from_images(ops, &images)?;
         let mels = ReferenceMels::from_images(&self.config().mel, &images);
         Ok(SavedStyle {
@@ -214,16 +212,12 @@ impl Recorded<'_> {
 /// A reference shorter than one window is padded with silence.
 ///
 /// # Errors
-/// If the reference is silent.
-pub fn reference_images(config: &ModelConfig, reference: &Audio) -> Result<Vec<MelImage>> {
-    let rate_hz = config.mel.sample_rate_hz;
-    let sounding = |n: &usize| reference.channels.iter().any(|c| c[*n].abs() > SILENT_SAMPLE);
-    let start = (0..reference.frames()).find(sounding).unwrap_or(reference.frames());
-    let longest = (REFERENCE_SECONDS_MAX * f64::from(reference.sample_rate_hz)) as usize;
-    let end = reference.frames().min(start + longest);
+/// If all windows are silent for the model.
+pub fn reference_images(config: &ModelConfig, reference: &Reference) -> Result<Vec<MelImage>> {
+    let audio = &reference.audio;
     let at_model_rate =
-        |channel: &Vec<f32>| resampled(&channel[start..end], reference.sample_rate_hz, rate_hz);
-    let channels = reference.channels.iter().map(at_model_rate).collect::<Result<Vec<_>>>()?;
+        |channel: &Vec<f32>| resampled(channel, audio.sample_rate_hz, config.mel.sample_rate_hz);
+    let channels = audio.channels.iter().map(at_model_rate).collect::<Result<Vec<_>>>()?;
     let images = window_images(config, &channels.iter().map(Vec::as_slice).collect::<Vec<_>>());
     if images.is_empty() {
         return Err(Error::invalid("style reference", "an audible recording", "silence"));
@@ -256,6 +250,7 @@ pub(crate) fn window_images(config: &ModelConfig, channels: &[&[f32]]) -> Vec<Me
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio_file::Audio;
 
     fn tone(seconds: f64, amplitude: f32) -> Audio {
         let rate_hz = 44_100;
@@ -265,39 +260,39 @@ mod tests {
         Audio { sample_rate_hz: rate_hz, channels: vec![(0..frames).map(sample).collect(); 2] }
     }
 
+    fn images(audio: &Audio) -> Vec<MelImage> {
+        let reference = Reference::from_audio(audio).expect("a reference");
+        reference_images(&ModelConfig::default(), &reference).expect("sounds")
+    }
+
     #[test]
     fn a_reference_has_one_window_per_three_seconds_up_to_twelve() {
-        let config = ModelConfig::default();
-        for (seconds, windows) in [(0.7, 1), (3.1, 1), (6.1, 2), (30.0, 4)] {
-            assert_eq!(
-                reference_images(&config, &tone(seconds, 0.1)).expect("sounds").len(),
-                windows,
-                "{seconds} s"
-            );
+        for (seconds, windows) in [(0.7, 1), (3.1, 1), (6.1, 2), (12.0, 4), (14.8, 4), (30.0, 4)] {
+            assert_eq!(images(&tone(seconds, 0.1)).len(), windows, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_reference_has_all_its_windows_at_every_rate() {
+        for rate_hz in [8000, 11_025, 32_000, 48_000, 96_000] {
+            let steps = (0..20 * rate_hz as usize).map(|n| n as f32 / rate_hz as f32);
+            let note = |t: f32| 0.1 * (std::f32::consts::TAU * 440.0 * t).sin();
+            let late = steps.map(|t| if t < 7.9 { 0.0 } else { note(t) }).collect();
+            let audio = Audio { sample_rate_hz: rate_hz, channels: vec![late] };
+            assert_eq!(images(&audio).len(), 4, "{rate_hz} Hz");
         }
     }
 
     #[test]
     fn silence_before_a_reference_changes_nothing() {
-        let config = ModelConfig::default();
         let early = tone(3.5, 0.1);
         let mut late = early.clone();
         late.channels.iter_mut().for_each(|c| {
             c.splice(0..0, vec![0.0; 88_200]);
         });
-        let (a, b) = (
-            reference_images(&config, &early).expect("a"),
-            reference_images(&config, &late).expect("b"),
-        );
+        let (a, b) = (images(&early), images(&late));
         let apart =
             a[0].data.iter().zip(&b[0].data).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         assert!(a.len() == b.len() && apart < 0.02, "{apart}");
-    }
-
-    #[test]
-    fn a_silent_reference_is_rejected() {
-        let refused =
-            reference_images(&ModelConfig::default(), &tone(5.0, 0.0)).expect_err("refused");
-        assert!(refused.to_string().contains("silence"));
     }
 }

@@ -15,6 +15,7 @@
 //! use engine::inference_model::InferenceModel;
 //! use engine::nn::packed::Packed;
 //! use engine::pipeline::{BackendModel, Pipeline};
+//! use engine::reference::Reference;
 //! use engine::settings::Settings;
 //! use engine::stream::render;
 //!
@@ -24,8 +25,8 @@
 //!     let radians = hz * std::f32::consts::TAU / 44_100.0;
 //!     (0..44_100).map(|n| 0.1 * (radians * n as f32).sin()).collect()
 //! };
-//! let reference = Audio { sample_rate_hz: 44_100, channels: vec![tone(220.0)] };
-//! let style = model.style(&mut Packed::default(), &reference)?;
+//! let low = Audio { sample_rate_hz: 44_100, channels: vec![tone(220.0)] };
+//! let style = model.style(&mut Packed::default(), &Reference::from_audio(&low)?)?;
 //!
 //! let networks = BackendModel::new(model.model(), Packed::default());
 //! let pipeline = Pipeline::new(Box::new(networks), 44_100, 1, style)?;

@@ -1,4 +1,4 @@
-//! Reads the beginning of a recording, as much as a style is computed from.
+//! The part of a recording that a style is computed from, chosen by its content.
 //!
 //! ```
 //! use engine::audio_file::{Audio, Reader, SampleFormat, encode};
@@ -8,48 +8,90 @@
 //! let note = (0..22_050).map(|n| 0.1 * (0.05 * n as f32).sin()).collect();
 //! encode(&path, &Audio { sample_rate_hz: 22_050, channels: vec![note] }, SampleFormat::Int24)?;
 //!
-//! let reference = engine::reference::read(Reader::open(&path)?, "note.wav")?;
-//! assert_eq!(reference.seconds(), 1.0);
+//! let reference = engine::reference::read(|| Reader::open(&path), "note.wav")?;
+//! assert!(reference.is_beginning && reference.audio.seconds() > 0.99);
 //! # Ok::<(), engine::Error>(())
 //! ```
 
+mod block;
+mod choice;
+mod excerpt;
+mod overview;
+mod survey;
+
+use std::ops::Range;
+
 use crate::audio_file::{Audio, Reader};
-use crate::inference_model::{REFERENCE_SECONDS_MAX, SILENT_SAMPLE};
 use crate::{Error, Result};
 
-/// Longest silence in seconds before the first audible sample.
-const LEAD_SECONDS: f64 = 60.0;
+pub(crate) use block::{Block, BlockMeter, QUIETEST_DB};
+use excerpt::Excerpt;
+use survey::{Choice, Survey, Unsuitable};
 
-/// Reads until there is enough audio for a style. Errors use `name` for the recording.
-///
-/// # Errors
-/// If the file cannot be read, or the audio is silent.
-pub fn read(reader: Reader, name: &str) -> Result<Audio> {
-    read_seconds(reader, name, REFERENCE_SECONDS_MAX)
+/// Longest part of a recording, in seconds, that a style is computed from.
+pub const SECONDS_MAX: f64 = 12.0;
+
+/// The windows of a recording from which a style is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// At most [`SECONDS_MAX`] of audio: one or several parts of the recording in order. A recording
+    /// below -40 dBFS is amplified.
+    pub audio: Audio,
+    /// The parts of the recording, in seconds.
+    pub ranges: Vec<Range<f64>>,
+    /// Whether it is one part from the first audible sample.
+    pub is_beginning: bool,
 }
 
-/// As [`read`], until `seconds` of audio follow the first audible sample.
+impl Reference {
+    /// Chooses the windows of a recording in memory.
+    ///
+    /// # Errors
+    /// If the recording is silent or only noise.
+    pub fn from_audio(audio: &Audio) -> Result<Self> {
+        let mut survey = Survey::new(audio.sample_rate_hz, audio.channels.len());
+        survey.push(&audio.channels);
+        let refuse =
+            |found: Unsuitable| Error::invalid("style reference", found.expected(), found.name());
+        let choice = survey.choice().map_err(refuse)?;
+        let mut excerpt = Excerpt::new(audio.sample_rate_hz, audio.channels.len(), choice);
+        excerpt.push(&audio.channels);
+        Ok(excerpt.into_reference())
+    }
+
+    /// The parts as text, for example "20.1 to 32.0 s".
+    pub fn ranges_text(&self) -> String {
+        let text = |range: &Range<f64>| format!("{:.1} to {:.1}", range.start, range.end);
+        format!("{} s", self.ranges.iter().map(text).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Chooses the windows of a recording, which is opened twice. The memory does not grow with the
+/// length of the recording. Errors use `name` for it.
 ///
 /// # Errors
-/// As [`read`].
-pub fn read_seconds(mut reader: Reader, name: &str, seconds: f64) -> Result<Audio> {
-    let sample_rate_hz = reader.sample_rate_hz();
-    let mut audio = Audio { sample_rate_hz, channels: vec![Vec::new(); reader.channels()] };
-    let mut sounding_from = None;
+/// If the file cannot be read, or the audio is silent or only noise.
+pub fn read(open: impl Fn() -> Result<Reader>, name: &str) -> Result<Reference> {
+    let mut reader = open()?;
+    let mut survey = Survey::new(reader.sample_rate_hz(), reader.channels());
     while let Some(block) = reader.read()? {
-        if sounding_from.is_none() && block.iter().flatten().any(|x| x.abs() > SILENT_SAMPLE) {
-            sounding_from = Some(audio.seconds());
-        }
-        for (channel, samples) in audio.channels.iter_mut().zip(block) {
-            channel.extend_from_slice(samples);
-        }
-        let enough = sounding_from.map_or(LEAD_SECONDS, |start| start + seconds + 1.0);
-        if audio.seconds() > enough {
-            break;
-        }
+        survey.push(block);
     }
-    if sounding_from.is_none() {
-        return Err(Error::file(name, "expected an audible recording, found silence"));
-    }
-    Ok(audio)
+    let refuse = |found: Unsuitable| {
+        Error::file(name, format!("expected {}, found {}", found.expected(), found.name()))
+    };
+    excerpt(open()?, survey.choice().map_err(refuse)?)
 }
+
+fn excerpt(mut reader: Reader, choice: Choice) -> Result<Reference> {
+    let mut excerpt = Excerpt::new(reader.sample_rate_hz(), reader.channels(), choice);
+    while !excerpt.is_complete()
+        && let Some(block) = reader.read()?
+    {
+        excerpt.push(block);
+    }
+    Ok(excerpt.into_reference())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use engine::Result;
-use engine::audio_file::{Audio, Reader};
+use engine::audio_file::Reader;
 use engine::checkpoint::{Checkpoint, sha256_hex};
 use engine::config::ModelConfig;
+use engine::reference::Reference;
 
 use crate::style_slot::FACTORY;
 
@@ -47,11 +48,12 @@ pub fn model_config() -> &'static ModelConfig {
     })
 }
 
-/// The recording of factory style `index`, at most as long as a reference.
+/// The reference of factory style `index`.
 ///
 /// # Errors
 /// If the built-in recording cannot be decoded or is silent.
-pub fn recording(index: usize) -> Result<Audio> {
+pub fn reference(index: usize) -> Result<Reference> {
     let name = FACTORY[index];
-    engine::reference::read(Reader::from_bytes(format!("{name}.flac"), RECORDINGS[index])?, name)
+    let open = || Reader::from_bytes(format!("{name}.flac"), RECORDINGS[index]);
+    engine::reference::read(open, name)
 }

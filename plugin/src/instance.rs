@@ -167,7 +167,7 @@ fn read_style(model: &PluginModel, path: &Path) -> engine::Result<SavedStyle> {
     if file::is_style(path) {
         return model.reencode(&file::read(path)?);
     }
-    let recording = engine::reference::read(Reader::open(path)?, &path.display().to_string())?;
+    let recording = engine::reference::read(|| Reader::open(path), &path.display().to_string())?;
     model.saved_style(file_name(path), path, &recording)
 }
 

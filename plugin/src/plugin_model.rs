@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::{ModelConfig, WindowConfig};
 use engine::image::MelImage;
@@ -12,6 +11,7 @@ use engine::latency_mode::LatencyMode;
 use engine::models::model::{Conditioning, LatentDims};
 use engine::nn::packed::Packed;
 use engine::pipeline::TransferModel;
+use engine::reference::Reference;
 use engine::style::{SavedStyle, StyleTokens};
 use engine::{Error, Result};
 
@@ -78,21 +78,26 @@ impl PluginModel {
         &self.gpu
     }
 
-    /// Computes the style of a recording. It always runs on the CPU, so that styles are the same on
+    /// Computes the style of a reference. It always runs on the CPU, so that styles are the same on
     /// every device.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn style(&self, recording: &Audio) -> Result<StyleTokens> {
-        self.cpu.style(&mut Packed::default(), recording)
+    pub fn style(&self, reference: &Reference) -> Result<StyleTokens> {
+        self.cpu.style(&mut Packed::default(), reference)
     }
 
     /// Computes the style of a recording together with the data that the project stores.
     ///
     /// # Errors
     /// If the recording is silent.
-    pub fn saved_style(&self, name: String, path: &Path, recording: &Audio) -> Result<SavedStyle> {
-        self.cpu.saved_style(&mut Packed::default(), name, path, recording)
+    pub fn saved_style(
+        &self,
+        name: String,
+        path: &Path,
+        reference: &Reference,
+    ) -> Result<SavedStyle> {
+        self.cpu.saved_style(&mut Packed::default(), name, path, reference)
     }
 
     /// Computes a saved style with this model from its stored mel images.
@@ -109,8 +114,8 @@ impl PluginModel {
     /// If the built-in recording cannot be decoded or is silent.
     pub fn factory_style(&self, index: usize) -> std::result::Result<Arc<StyleTokens>, &Error> {
         let tokens = self.factory[index].get_or_init(|| {
-            let recording = factory::recording(index)?;
-            self.style(&recording).map(Arc::new)
+            let reference = factory::reference(index)?;
+            self.style(&reference).map(Arc::new)
         });
         tokens.as_ref().map(Arc::clone)
     }

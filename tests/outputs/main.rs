@@ -17,7 +17,7 @@ use engine::settings::Settings;
 use tests::equalised::residual;
 use tests::notes::judge;
 use tests::score::{self, Note};
-use tests::transfer::{MODEL, reference, shipped_model, transfer};
+use tests::transfer::{MODEL, shipped_model, tokens, transfer};
 use tests::{skip, workspace};
 use trainer::classifier::Judge;
 
@@ -145,7 +145,7 @@ fn the_style_has_more_effect_than_the_seed() {
 fn noise_and_a_style_result_in_sound() {
     let settings = Settings { steps: 10, temperature: 1.0, ..Settings::default() };
     let model = shipped_model();
-    let style = model.style(&mut Packed::default(), &reference("harp")).expect("tokens");
+    let style = tokens("harp");
     let mut networks = BackendModel::new(model.model(), Packed::default());
     let sound = generate(&mut networks, &style, 6.0, &settings, &Cancel::default(), &mut |_| ())
         .expect("sound");

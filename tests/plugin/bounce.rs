@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::audio_file::Audio;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
+use engine::reference::Reference;
 use engine::settings::Settings;
 use engine::style::file;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use tests::bundle;
 use tests::clap_host::{Clap, entry};
 use tests::signal::{Lcg, piano};
 use tests::transfer::{
-    reference, shipped_model, transfer, transfer_in_mode, transfer_with_sidechain,
+    reference, shipped_model, tokens, transfer, transfer_in_mode, transfer_with_sidechain,
     transfer_with_style,
 };
 use vst3_host::Vst3Host;
@@ -66,8 +67,7 @@ fn a_clap_bounce_equals_the_command_lines_file_for_any_blocks() {
 #[test]
 fn a_bounce_in_another_latency_mode_equals_the_command_lines_file() {
     let (entry, audio) = (entry(), piano(5.0, 1));
-    let violin =
-        shipped_model().style(&mut Packed::default(), &reference("violin")).expect("tokens");
+    let violin = tokens("violin");
     for (number, mode) in [(1.0, LatencyMode::Balanced), (2.0, LatencyMode::Live)] {
         let expected =
             transfer_in_mode(mode, &audio, violin.clone(), &Settings::default()).channels;
@@ -146,8 +146,9 @@ fn a_bounce_with_a_saved_style_equals_the_command_lines_file() {
     let mut recording = reference("harp");
     let second = recording.sample_rate_hz as usize;
     recording.channels.iter_mut().for_each(|channel| drop(channel.drain(..second)));
+    let chosen = Reference::from_audio(&recording).expect("a reference");
     let saved_style = model
-        .saved_style(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &recording)
+        .saved_style(&mut Packed::default(), "harp.wav".into(), Path::new("harp.wav"), &chosen)
         .expect("a style");
     let folder = tempfile::tempdir().expect("a folder");
     let saved = folder.path().join("harp.luthier");

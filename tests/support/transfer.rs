@@ -8,6 +8,7 @@ use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{BackendModel, Pipeline};
+use engine::reference::Reference;
 use engine::settings::Settings;
 use engine::stream::{OfflineStream, render};
 use engine::style::StyleTokens;
@@ -29,10 +30,15 @@ pub fn reference(style: &str) -> Audio {
         .expect("a style")
 }
 
+/// The tokens of a shipped style, computed by the shipped model.
+pub fn tokens(style: &str) -> StyleTokens {
+    let reference = Reference::from_audio(&reference(style)).expect("a reference");
+    shipped_model().style(&mut Packed::default(), &reference).expect("tokens")
+}
+
 /// The output of `cargo xtask transfer --style STYLE` for a recording.
 pub fn transfer(input: &Audio, style: &str, settings: &Settings) -> Audio {
-    let tokens = shipped_model().style(&mut Packed::default(), &reference(style)).expect("tokens");
-    transfer_with_style(input, tokens, settings)
+    transfer_with_style(input, tokens(style), settings)
 }
 
 /// The command's output for a recording with this style.

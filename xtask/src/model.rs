@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use engine::audio_file::Audio;
 use engine::checkpoint::Checkpoint;
 use engine::config::ModelConfig;
 use engine::inference_model::InferenceModel;
@@ -11,6 +10,7 @@ use engine::latency_mode::LatencyMode;
 use engine::library::{self, Accelerator, Library};
 use engine::nn::packed::Packed;
 use engine::pipeline::TransferModel;
+use engine::reference::Reference;
 use engine::style::SavedStyle;
 
 use crate::bundle;
@@ -80,9 +80,9 @@ impl FileModel {
     }
 
     /// Computes the style of a recording. `path` is its source.
-    pub fn saved_style(&self, path: &Path, recording: &Audio) -> engine::Result<SavedStyle> {
+    pub fn saved_style(&self, path: &Path, reference: &Reference) -> engine::Result<SavedStyle> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.cpu.saved_style(&mut Packed::default(), name, path, recording)
+        self.cpu.saved_style(&mut Packed::default(), name, path, reference)
     }
 
     /// The networks for one stream, with their own executor.

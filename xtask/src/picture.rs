@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use engine::audio_file::Reader;
+use engine::audio_file::{Audio, Reader};
 use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
 use engine::dsp::stft::Stft;
-use engine::inference_model::REFERENCE_SECONDS_MAX;
+use engine::reference;
 use engine::style::{ReferenceMels, file};
 use image::{Rgb, RgbImage};
 use plot::{colour, font};
@@ -55,13 +55,25 @@ impl Panel {
             let Some(block) = reader.read()? else { break };
             columns.push(block);
         }
+        Ok(Self::from_columns(name, columns, samples, sample_rate_hz))
+    }
+
+    /// Draws a recording in memory.
+    pub fn from_audio(name: &str, audio: &Audio) -> Self {
+        let samples = audio.frames();
+        let mut columns = Columns::new(audio.sample_rate_hz, samples.div_ceil(WIDTH).max(64));
+        columns.push(&audio.channels);
+        Self::from_columns(name, columns, samples, audio.sample_rate_hz)
+    }
+
+    fn from_columns(name: &str, mut columns: Columns, samples: usize, sample_rate_hz: u32) -> Self {
         columns.finish();
-        Ok(Self {
+        Self {
             name: name.into(),
             seconds: (columns.samples.min(samples)) as f64 / f64::from(sample_rate_hz),
             columns_db: columns.finished,
             nyquist_hz: sample_rate_hz as f32 / 2.0,
-        })
+        }
     }
 
     /// Draws the spectrograms of a saved style, from which a model computes the tokens.
@@ -179,7 +191,11 @@ impl Canvas {
     pub fn draw_transfer(self, input: &Path, style: &Path, output: &Path) -> Result<()> {
         let style = match file::is_style(style) {
             true => Panel::from_reference("style", &file::read(style)?.mels),
-            false => Panel::from_file("style", style, REFERENCE_SECONDS_MAX)?,
+            false => {
+                let open = || Reader::open(style);
+                let reference = reference::read(open, &style.display().to_string())?;
+                Panel::from_audio("style", &reference.audio)
+            }
         };
         let [input, output] = [("input", input), ("output", output)]
             .map(|(name, path)| Panel::from_file(name, path, SECONDS_MAX));

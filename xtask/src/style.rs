@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use engine::audio_file::{Audio, Reader};
+use engine::audio_file::Reader;
 use engine::style::{SavedStyle, file};
 
 use crate::model::FileModel;
@@ -54,29 +54,33 @@ fn list(names: &[String]) -> String {
 
 /// The source of a style, before a model computes its tokens.
 pub enum Reference {
-    /// The part of a recording from which the style is computed.
-    Recording(Audio),
+    /// The windows of a recording from which the style is computed.
+    Recording(engine::reference::Reference),
     /// A style that the plugin or `cargo xtask style` saved.
     Saved(SavedStyle),
 }
 
 impl Reference {
-    /// Reads the file.
+    /// Reads the file. Prints the part of a recording that is used, unless it is the beginning.
     ///
     /// # Errors
-    /// If the file cannot be read, or a recording is silent.
+    /// If the file cannot be read, or a recording is silent or only noise.
     pub fn read(path: &Path) -> Result<Self> {
         if file::is_style(path) {
             return Ok(Self::Saved(file::read(path)?));
         }
-        let reader = Reader::open(path)?;
-        Ok(Self::Recording(engine::reference::read(reader, &path.display().to_string())?))
+        let name = path.display().to_string();
+        let reference = engine::reference::read(|| Reader::open(path), &name)?;
+        if !reference.is_beginning {
+            println!("style from {} of {name}", reference.ranges_text());
+        }
+        Ok(Self::Recording(reference))
     }
 
     /// Computes the style with a model. `path` is its source.
     ///
     /// # Errors
-    /// If the recording is silent, or the model cannot use the saved style.
+    /// If the model cannot use the saved style.
     pub fn style(&self, file_model: &FileModel, path: &Path) -> Result<SavedStyle> {
         let style = match self {
             Self::Recording(recording) => file_model.saved_style(path, recording),

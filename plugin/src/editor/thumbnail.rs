@@ -27,7 +27,7 @@ impl Thumbnails {
     pub fn create_next(&mut self, context: &Context) {
         let index = self.textures.len();
         if index < FACTORY.len() {
-            let image = factory::recording(index).and_then(|audio| mel_image(&audio));
+            let image = factory::reference(index).and_then(|reference| mel_image(&reference.audio));
             // The worker reports a recording that cannot be read when the style is selected.
             self.textures.push(image.ok().map(|image| {
                 context.load_texture(FACTORY[index], color_image(&image), TextureOptions::LINEAR)

@@ -105,7 +105,7 @@ fn another_model_computes_the_projects_styles_again() {
     // The stored mel images have 8 bits, so the styles differ slightly.
     let change =
         |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    let fresh = test.model().style(&factory::recording(3).expect("the violin")).expect("a style");
+    let fresh = test.model().style(&factory::reference(3).expect("the violin")).expect("a style");
     let (from_stored, between_models) =
         (change(&after.tokens.tokens, &fresh.tokens), change(&fresh.tokens, &before.tokens.tokens));
     assert!(from_stored < 0.5 * between_models, "{from_stored} of {between_models}");

@@ -43,7 +43,7 @@ impl TestStream {
     }
 
     fn recording(&self, index: usize, seconds: usize) -> Vec<f32> {
-        let recording = factory::recording(index).expect("a recording");
+        let recording = factory::reference(index).expect("a recording").audio;
         assert_eq!(recording.sample_rate_hz, self.rate_hz);
         recording.channels[0][..seconds * self.rate_hz as usize].to_vec()
     }

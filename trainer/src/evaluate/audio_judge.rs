@@ -10,6 +10,7 @@ use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
 use engine::pipeline::{BackendModel, Pipeline, TransferModel};
+use engine::reference::Reference;
 use engine::settings::Settings;
 use engine::stream::render;
 use engine::{Error, Result};
@@ -55,7 +56,7 @@ impl AudioJudge {
     /// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
     ///
     /// # Errors
-    /// If the style is silent or a window fails.
+    /// If the style is silent or only noise, or a window fails.
     pub fn transfer(
         &self,
         content: &Audio,
@@ -64,7 +65,7 @@ impl AudioJudge {
         mode: LatencyMode,
     ) -> Result<Audio> {
         let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
-        let tokens = self.model.style(&mut Packed::default(), style)?;
+        let tokens = self.model.style(&mut Packed::default(), &Reference::from_audio(style)?)?;
         let networks = BackendModel::new(self.model.model(), Packed::default()).in_mode(mode);
         let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
         let grid = pipeline.grid().clone();

@@ -11,7 +11,7 @@ use engine::audio_file::{Audio, Reader};
 use engine::image::MelImage;
 use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
-use engine::{Error, Result, reference};
+use engine::{Error, Result};
 use rayon::prelude::*;
 
 use super::audio_judge::AudioJudge;
@@ -129,13 +129,24 @@ fn other_instrument(sources: &[SourceFile], number: usize) -> Option<&SourceFile
 
 /// The first seconds of a recording, from its first sound.
 fn excerpt(source: &SourceFile, seconds: f32) -> Result<Audio> {
-    let audio =
-        reference::read_seconds(Reader::open(&source.path)?, &source.file, f64::from(seconds))?;
-    let sounds = |i: usize| audio.channels.iter().any(|c| c[i].abs() > 1e-3);
-    let first = (0..audio.frames()).find(|&i| sounds(i)).unwrap_or(0);
-    let last = (first + (seconds * audio.sample_rate_hz as f32) as usize).min(audio.frames());
-    let channels = audio.channels.iter().map(|c| c[first..last].to_vec()).collect();
-    Ok(Audio { channels, ..audio })
+    let mut reader = Reader::open(&source.path)?;
+    let sample_rate_hz = reader.sample_rate_hz();
+    let longest = (seconds * sample_rate_hz as f32) as usize;
+    let mut audio = Audio { sample_rate_hz, channels: vec![Vec::new(); reader.channels()] };
+    while audio.frames() < longest
+        && let Some(block) = reader.read()?
+    {
+        let sounds = |i: &usize| block.iter().any(|channel| channel[*i].abs() > 1e-3);
+        let first = if audio.frames() > 0 { Some(0) } else { (0..block[0].len()).find(sounds) };
+        let Some(first) = first else { continue };
+        for (channel, samples) in audio.channels.iter_mut().zip(block) {
+            channel.extend(samples[first..].iter().take(longest - channel.len()));
+        }
+    }
+    if audio.frames() == 0 {
+        return Err(Error::file(&source.file, "expected an audible recording, found silence"));
+    }
+    Ok(audio)
 }
 
 fn outputs(

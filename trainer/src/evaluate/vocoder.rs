@@ -19,6 +19,7 @@ use engine::image::MelImage;
 use engine::inference_model::InferenceModel;
 use engine::nn::packed::Packed;
 use engine::pipeline::{BackendModel, Transfer};
+use engine::reference::Reference;
 use engine::settings::Settings;
 use engine::vocoder::griffin_lim::{MOMENTUM, from_phases, griffin_lim};
 use engine::vocoder::guided::{DEFAULT_ITERATIONS, GuidedVocoder, VocoderRequest};
@@ -197,7 +198,7 @@ impl ImageModel {
 
     /// The model's output for a content image with its default settings, window by window.
     fn image(&mut self, content: &MelImage, style: &Audio) -> Result<MelImage> {
-        let style = self.model.style(&mut Packed::default(), style)?;
+        let style = self.model.style(&mut Packed::default(), &Reference::from_audio(style)?)?;
         let frames = self.model.config().window.frames;
         let mut image = MelImage::filled(content.n_mels, content.frames, 0.0);
         for start in (0..content.frames).step_by(frames) {

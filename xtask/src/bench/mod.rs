@@ -23,6 +23,7 @@ use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::nn::candle::Candle;
 use engine::nn::packed::Packed;
+use engine::reference::Reference;
 
 use crate::picture::Canvas;
 use crate::{model, style, workspace};
@@ -86,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         args.clip.clone()
     };
     let audio = decode(&clip)?;
-    let reference = decode(&style::path("violin")?)?;
+    let reference = Reference::from_audio(&decode(&style::path("violin")?)?)?;
     let packed = InferenceModel::packed(&checkpoint).with_context(|| path.display().to_string())?;
     let stock = InferenceModel::candle(&checkpoint, &Device::Cpu)
         .with_context(|| path.display().to_string())?;

@@ -1,12 +1,12 @@
 //! The measured stages of a window and their inputs.
 
 use anyhow::{Context, Result};
-use engine::audio_file::Audio;
 use engine::diffusion::noise;
 use engine::image::MelImage;
 use engine::inference_model::reference_images;
 use engine::models::model::{Conditioning, LatentDims, Model};
 use engine::nn::packed::Packed;
+use engine::reference::Reference;
 use engine::style::StyleTokens;
 
 /// One call of a network.
@@ -55,7 +55,7 @@ pub struct StageInputs {
 
 impl StageInputs {
     /// Inputs from the first window of the reference, with the noise of the first timestep.
-    pub fn new(model: &Model<Packed>, reference: &Audio, style: StyleTokens) -> Result<Self> {
+    pub fn new(model: &Model<Packed>, reference: &Reference, style: StyleTokens) -> Result<Self> {
         let images = reference_images(model.config(), reference)?;
         let image = images.into_iter().next().context("a window of the reference")?;
         let dims = model.latent_dims(image.n_mels, image.frames);

@@ -45,7 +45,7 @@ fn playing_editor(size: [f32; 2], pixels_per_point: f32) -> TestEditor {
     let checkpoint = engine::checkpoint::Checkpoint::from_bytes(factory::MODEL).expect("the model");
     let model = InferenceModel::packed(&checkpoint).expect("an inference model");
     let style = model
-        .style(&mut Packed::default(), &factory::recording(VIOLIN as usize).expect("a recording"))
+        .style(&mut Packed::default(), &factory::reference(VIOLIN as usize).expect("a recording"))
         .expect("tokens");
     let networks = BackendModel::new(model.model(), Packed::default());
     let mut pipeline =
@@ -277,7 +277,7 @@ fn a_captured_style_is_saved() {
         |editor: &TestEditor| editor.screen.texts().iter().any(|(text, ..)| text == "Save\u{2026}");
     assert!(!saves(&editor), "there is nothing to save yet");
     let model = Registry::default().shipped().expect("the model");
-    let recording = factory::recording(VIOLIN as usize).expect("a recording");
+    let recording = factory::reference(VIOLIN as usize).expect("a recording");
     let style =
         model.saved_style("Violin".into(), Path::new("violin.flac"), &recording).expect("a style");
     editor.params.project.0.set_style(ProjectStyle::Captured, Some(style));
