@@ -16,6 +16,7 @@
 mod block;
 mod choice;
 mod excerpt;
+mod outline;
 mod overview;
 mod survey;
 
@@ -26,7 +27,8 @@ use crate::{Error, Result};
 
 pub(crate) use block::{Block, BlockMeter, QUIETEST_DB};
 use excerpt::Excerpt;
-use survey::{Choice, Survey, Unsuitable};
+pub use outline::Outline;
+use survey::{Survey, Unsuitable};
 
 /// Longest part of a recording, in seconds, that a style is computed from.
 pub const SECONDS_MAX: f64 = 12.0;
@@ -41,6 +43,10 @@ pub struct Reference {
     pub ranges: Vec<Range<f64>>,
     /// Whether it is one part from the first audible sample.
     pub is_beginning: bool,
+    /// The waveform of the whole recording.
+    pub outline: Outline,
+    /// Duration of the whole recording.
+    pub recording_seconds: f64,
 }
 
 impl Reference {
@@ -53,10 +59,10 @@ impl Reference {
         survey.push(&audio.channels);
         let refuse =
             |found: Unsuitable| Error::invalid("style reference", found.expected(), found.name());
-        let choice = survey.choice().map_err(refuse)?;
+        let choice = survey.choice(None).map_err(refuse)?;
         let mut excerpt = Excerpt::new(audio.sample_rate_hz, audio.channels.len(), choice);
         excerpt.push(&audio.channels);
-        Ok(excerpt.into_reference())
+        Ok(excerpt.into_reference(survey.outline(), survey.seconds()))
     }
 
     /// The parts as text, for example "20.1 to 32.0 s".
@@ -72,6 +78,27 @@ impl Reference {
 /// # Errors
 /// If the file cannot be read, or the audio is silent or only noise.
 pub fn read(open: impl Fn() -> Result<Reader>, name: &str) -> Result<Reference> {
+    read_part(open, name, None)
+}
+
+/// As [`read`], with consecutive windows from a time in seconds. If it is too late for one window,
+/// the last window is used.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(
+    open: impl Fn() -> Result<Reader>,
+    name: &str,
+    start_seconds: f64,
+) -> Result<Reference> {
+    read_part(open, name, Some(start_seconds))
+}
+
+fn read_part(
+    open: impl Fn() -> Result<Reader>,
+    name: &str,
+    start_seconds: Option<f64>,
+) -> Result<Reference> {
     let mut reader = open()?;
     let mut survey = Survey::new(reader.sample_rate_hz(), reader.channels());
     while let Some(block) = reader.read()? {
@@ -80,17 +107,15 @@ pub fn read(open: impl Fn() -> Result<Reader>, name: &str) -> Result<Reference> 
     let refuse = |found: Unsuitable| {
         Error::file(name, format!("expected {}, found {}", found.expected(), found.name()))
     };
-    excerpt(open()?, survey.choice().map_err(refuse)?)
-}
-
-fn excerpt(mut reader: Reader, choice: Choice) -> Result<Reference> {
+    let choice = survey.choice(start_seconds).map_err(refuse)?;
+    let mut reader = open()?;
     let mut excerpt = Excerpt::new(reader.sample_rate_hz(), reader.channels(), choice);
     while !excerpt.is_complete()
         && let Some(block) = reader.read()?
     {
         excerpt.push(block);
     }
-    Ok(excerpt.into_reference())
+    Ok(excerpt.into_reference(survey.outline(), survey.seconds()))
 }
 
 #[cfg(test)]

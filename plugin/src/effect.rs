@@ -102,6 +102,7 @@ fn handle_request(instance: &Instance, registry: &Registry, request: Request) {
             instance.load_project_model(registry);
         }
         Request::LoadStyle(path) => instance.load_style(registry, &path),
+        Request::MoveStyle(start_ms) => instance.move_style(registry, start_ms as f64 / 1000.0),
         Request::SaveStyle(kind, path) => instance.save_style(kind, &path),
         Request::Capture => instance.capture.store(true, Relaxed),
     }

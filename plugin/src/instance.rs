@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use engine::audio_file::Reader;
+use engine::reference::{self, Reference};
 use engine::style::{SavedStyle, file};
 
+use crate::file_part::FilePart;
 use crate::model_slot::{ModelSlot, ModelState};
 use crate::plugin_model::PluginModel;
 use crate::project::{ModelChoice, Project, ProjectStyle};
@@ -80,6 +82,18 @@ impl Instance {
 
     /// Computes or reads the File style from a file that the user chose. Only the loader calls it.
     pub fn load_style(&self, registry: &Registry, path: &Path) {
+        self.use_style(registry, path, None);
+    }
+
+    /// Computes the File style from another part of its recording, from a time in seconds. Only the
+    /// loader calls it.
+    pub fn move_style(&self, registry: &Registry, start_seconds: f64) {
+        if let Some(style) = self.project.style(ProjectStyle::File) {
+            self.use_style(registry, &style.path, Some(start_seconds));
+        }
+    }
+
+    fn use_style(&self, registry: &Registry, path: &Path, start_seconds: Option<f64>) {
         if matches!(self.model.get(), (_, ModelState::Loading)) {
             self.load_project_model(registry);
         }
@@ -87,12 +101,14 @@ impl Instance {
             let text = "A style requires a model. Choose a model first.";
             return self.shared.notify(Severity::Warning, text);
         };
-        match read_style(&model, path) {
-            Ok(style) => {
-                let text = format!("Style loaded from {}.", file_name(path));
+        match read_style(&model, path, start_seconds) {
+            Ok((style, reference)) => {
+                let part = reference.as_ref().filter(|reference| !reference.is_beginning);
+                let part = part.map_or_else(String::new, |part| part.ranges_text() + " of ");
+                let text = format!("Style loaded from {part}{}.", file_name(path));
                 self.shared.notify(Severity::Note, text);
                 self.shared.texts.lock().style_file = style.name.clone();
-                self.project.set_style(ProjectStyle::File, Some(style));
+                self.project.set_file_style(style, reference.as_ref().map(FilePart::new));
                 self.shared.status.files.fetch_add(1, Relaxed);
             }
             Err(error) => {
@@ -163,12 +179,21 @@ impl Instance {
     }
 }
 
-fn read_style(model: &PluginModel, path: &Path) -> engine::Result<SavedStyle> {
+/// A style, with its reference if the file is a recording.
+fn read_style(
+    model: &PluginModel,
+    path: &Path,
+    start_seconds: Option<f64>,
+) -> engine::Result<(SavedStyle, Option<Reference>)> {
     if file::is_style(path) {
-        return model.reencode(&file::read(path)?);
+        return Ok((model.reencode(&file::read(path)?)?, None));
     }
-    let recording = engine::reference::read(|| Reader::open(path), &path.display().to_string())?;
-    model.saved_style(file_name(path), path, &recording)
+    let (open, name) = (|| Reader::open(path), path.display().to_string());
+    let reference = match start_seconds {
+        Some(seconds) => reference::read_from(open, &name, seconds)?,
+        None => reference::read(open, &name)?,
+    };
+    Ok((model.saved_style(file_name(path), path, &reference)?, Some(reference)))
 }
 
 fn file_name(path: &Path) -> String {

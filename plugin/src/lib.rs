@@ -15,6 +15,7 @@ mod active_stream;
 pub mod editor;
 mod effect;
 mod factory;
+mod file_part;
 mod gpu;
 pub mod guard;
 mod instance;

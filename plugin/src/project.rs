@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::factory;
+use crate::file_part::FilePart;
 
 /// The version of the state that this build writes, and the newest version that it reads.
 pub const VERSION: u32 = 1;
@@ -54,6 +55,8 @@ pub struct Written {
     file: Option<WrittenStyle>,
     #[serde(default, rename = "held")]
     frozen: Option<WrittenStyle>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_part: Option<FilePart>,
 }
 
 /// The styles that a project stores.
@@ -79,6 +82,8 @@ struct Content {
     outdated: bool,
     /// Indexed by [`ProjectStyle`].
     styles: [Option<SavedStyle>; 3],
+    /// The part of the recording that the File style was computed from.
+    file_part: Option<Arc<FilePart>>,
 }
 
 /// Called after a host has loaded a state.
@@ -118,6 +123,18 @@ impl Project {
         self.content.lock().styles[kind as usize].is_some()
     }
 
+    /// Sets the File style. `part` is the part of its recording; `None` for a saved style.
+    pub fn set_file_style(&self, style: SavedStyle, part: Option<FilePart>) {
+        let mut content = self.content.lock();
+        content.styles[ProjectStyle::File as usize] = Some(style);
+        content.file_part = part.map(Arc::new);
+    }
+
+    /// The part of the recording that the File style was computed from.
+    pub fn file_part(&self) -> Option<Arc<FilePart>> {
+        self.content.lock().file_part.clone()
+    }
+
     /// Sets or removes a style.
     pub fn set_style(&self, kind: ProjectStyle, style: Option<SavedStyle>) {
         self.content.lock().styles[kind as usize] = style;
@@ -137,7 +154,7 @@ impl Project {
     }
 
     fn write(&self) -> Written {
-        let Content { model, styles, .. } = self.content.lock().clone();
+        let Content { model, styles, file_part, .. } = self.content.lock().clone();
         let model = match model {
             ModelChoice::Shipped => WrittenModel {
                 name: factory::MODEL_NAME.into(),
@@ -147,7 +164,8 @@ impl Project {
             ModelChoice::File { name, sha256, path } => WrittenModel { name, sha256, path },
         };
         let [captured, file, frozen] = styles.map(|style| style.as_ref().map(SavedStyle::write));
-        Written { version: VERSION, model, captured, file, frozen }
+        let file_part = file_part.map(|part| FilePart::clone(&part));
+        Written { version: VERSION, model, captured, file, frozen, file_part }
     }
 
     fn read(&self, written: Written) {
@@ -159,7 +177,8 @@ impl Project {
             if shipped { ModelChoice::Shipped } else { ModelChoice::File { name, sha256, path } };
         let styles = [written.captured, written.file, written.frozen];
         let styles = styles.map(|style| style.and_then(SavedStyle::read));
-        *self.content.lock() = Content { model, outdated: shipped && !current, styles };
+        let file_part = written.file_part.and_then(FilePart::checked).map(Arc::new);
+        *self.content.lock() = Content { model, outdated: shipped && !current, styles, file_part };
         if let Some(listener) = &*self.listener.lock() {
             listener();
         }

@@ -190,6 +190,8 @@ pub enum Request {
     Capture,
     /// Load the File style from a recording or a saved style.
     LoadStyle(PathBuf),
+    /// Compute the File style from another part of its recording, from this time in milliseconds.
+    MoveStyle(u64),
     /// Save a style of the project as a file.
     SaveStyle(ProjectStyle, PathBuf),
     /// Load a model file.

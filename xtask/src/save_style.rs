@@ -16,7 +16,7 @@ use crate::transfer::refuse_same_file;
 /// Save the style of a recording as a file without audio
 #[derive(clap::Args)]
 pub struct Args {
-    /// A recording. The style is computed from its first 12 s of sound
+    /// A recording. The style is computed from the most suitable 12 s
     recording: OsString,
     /// Output file, .luthier. The plugin lists the files of its own folder under "My styles"
     #[arg(long)]

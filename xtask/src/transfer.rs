@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, required_unless_present = "sidechain")]
     style: Option<OsString>,
     /// A recording as the sidechain. The style of each window is computed from its latest 12 s of
-    /// sound
+    /// suitable sound
     #[arg(long, value_name = "FILE", conflicts_with = "style")]
     sidechain: Option<PathBuf>,
     /// Output file, .wav or .flac, with the input's sample rate, channels and length. For a folder:

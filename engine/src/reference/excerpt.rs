@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Reference;
 use super::survey::Choice;
+use super::{Outline, Reference};
 use crate::audio_file::Audio;
 
 /// Duration of the fade at both ends of a part, in seconds. A cut without a fade is a click.
@@ -49,8 +49,9 @@ impl Excerpt {
         self.samples = read.end;
     }
 
-    /// The audio after the last block, with the ranges that the recording contains.
-    pub fn into_reference(mut self) -> Reference {
+    /// The audio after the last block, with the ranges that the recording contains. `outline` and
+    /// `recording_seconds` are the whole recording's.
+    pub fn into_reference(mut self, outline: Outline, recording_seconds: f64) -> Reference {
         if !self.choice.is_beginning {
             self.fade();
         }
@@ -58,7 +59,13 @@ impl Excerpt {
         let seconds = |sample: u64| sample.min(self.samples) as f64 / rate_hz;
         let ranges =
             self.choice.parts.iter().map(|part| seconds(part.start)..seconds(part.end)).collect();
-        Reference { audio: self.audio, ranges, is_beginning: self.choice.is_beginning }
+        Reference {
+            audio: self.audio,
+            ranges,
+            is_beginning: self.choice.is_beginning,
+            outline,
+            recording_seconds,
+        }
     }
 
     fn end(&self) -> u64 {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::SECONDS_MAX;
 use super::block::{BLOCKS_PER_WINDOW, BlockMeter};
 use super::choice::{Blocks, WINDOWS_MAX, end, loud_level_db};
+use super::outline::Outline;
 use super::overview::Overview;
 
 /// Largest sample of a silent recording (-90 dBFS).
@@ -63,6 +64,7 @@ pub struct Survey {
     meter: BlockMeter,
     sample_rate_hz: u32,
     overview: Overview,
+    outline: Outline,
     /// The samples of an incomplete block, by channel.
     pending: Vec<Vec<f32>>,
     samples: u64,
@@ -78,6 +80,7 @@ impl Survey {
             meter: BlockMeter::new(sample_rate_hz),
             sample_rate_hz,
             overview: Overview::default(),
+            outline: Outline::default(),
             pending: vec![Vec::new(); channels],
             samples: 0,
             first_audible: None,
@@ -89,6 +92,7 @@ impl Survey {
     pub fn push(&mut self, channels: &[Vec<f32>]) {
         let len = channels.first().map_or(0, Vec::len);
         self.search(channels, len);
+        self.outline.push(channels);
         let mut start = 0;
         while start < len {
             let missing = self.meter.block_samples() - self.pending[0].len();
@@ -121,12 +125,23 @@ impl Survey {
         self.pending.iter_mut().for_each(Vec::clear);
     }
 
+    /// The waveform of the recording.
+    pub fn outline(&self) -> Outline {
+        self.outline.clone()
+    }
+
+    /// Duration of the recording.
+    pub fn seconds(&self) -> f64 {
+        self.samples as f64 / f64::from(self.sample_rate_hz)
+    }
+
     /// Chooses the parts. A recording of about 12 s whose windows are equally suitable is used from
-    /// its first audible sample; of others, the most suitable windows are used.
+    /// its first audible sample; of others, the most suitable windows are used. With a start in
+    /// seconds, consecutive windows from there are used instead.
     ///
     /// # Errors
     /// If the recording is silent or only noise.
-    pub fn choice(mut self) -> Result<Choice, Unsuitable> {
+    pub fn choice(&mut self, start_seconds: Option<f64>) -> Result<Choice, Unsuitable> {
         let first = self.first_audible.or(self.first_sound).ok_or(Unsuitable::Silence)?;
         let whole = self.overview.entries().len();
         // The incomplete block at the end counts for the levels, but not as a part of a window.
@@ -136,6 +151,17 @@ impl Survey {
         let entries = self.overview.entries();
         let loud_db = loud_level_db(entries, SILENT_DB).ok_or(Unsuitable::Noise)?;
         let gain = if loud_db < QUIET_DB { 10f32.powf((TARGET_DB - loud_db) / 20.0) } else { 1.0 };
+        let (parts, is_beginning) = match start_seconds {
+            Some(seconds) => (vec![self.consecutive(seconds)], false),
+            None => self.suitable(first, whole, loud_db),
+        };
+        Ok(Choice { parts, margin_samples: self.margin(), gain, is_beginning })
+    }
+
+    /// The suitable parts, and whether they are the beginning. `whole` is the number of entries
+    /// without the incomplete block.
+    fn suitable(&self, first: u64, whole: usize, loud_db: f32) -> (Vec<Range<u64>>, bool) {
+        let entries = self.overview.entries();
         let blocks =
             Blocks { blocks: &entries[..whole], per_window: self.overview.entries_per_window() };
         let beginning = self.beginning(first, self.entry_samples() * end(entries, loud_db) as u64);
@@ -144,22 +170,28 @@ impl Survey {
             blocks.consecutive_suit(first_entry as usize, windows, loud_db)
         });
         let chosen = if suits { Vec::new() } else { blocks.choose(loud_db) };
-        let parts = self.parts(&chosen);
-        let is_beginning = parts.is_empty();
-        let from_first = first..first + beginning.unwrap_or(WINDOWS_MAX) as u64 * self.window();
-        Ok(Choice {
-            parts: if is_beginning { vec![from_first] } else { parts },
-            margin_samples: self.margin(),
-            gain,
-            is_beginning,
-        })
+        if chosen.is_empty() {
+            let windows = beginning.unwrap_or(WINDOWS_MAX) as u64;
+            return (vec![first..first + windows * self.window()], true);
+        }
+        (self.parts(&chosen), false)
     }
 
-    /// Number of windows from the first audible sample to the end of the sound, at least 1. `None` if
-    /// there are more than a style has.
+    /// Consecutive windows from a time in seconds, at least one.
+    fn consecutive(&self, start_seconds: f64) -> Range<u64> {
+        let latest = self.samples.saturating_sub(self.window());
+        let start = ((start_seconds * f64::from(self.sample_rate_hz)) as u64).min(latest);
+        let windows = ((self.samples - start) / self.window()).clamp(1, WINDOWS_MAX as u64);
+        start..start + windows * self.window()
+    }
+
+    /// Number of windows from the first audible sample to the end of the sound, at least 1. The last
+    /// one can be half silent. `None` if there are more than a style has.
     fn beginning(&self, first: u64, end: u64) -> Option<usize> {
-        let windows = (end.min(self.samples).saturating_sub(first) / self.window()) as usize;
-        (windows <= WINDOWS_MAX).then_some(windows.max(1))
+        let sounding = end.min(self.samples).saturating_sub(first);
+        let complete = self.samples.saturating_sub(first) / self.window();
+        let windows = ((sounding + self.window() / 2) / self.window()).min(complete) as usize;
+        (sounding / self.window() <= WINDOWS_MAX as u64).then_some(windows.clamp(1, WINDOWS_MAX))
     }
 
     /// The samples of windows; consecutive ones are one part.

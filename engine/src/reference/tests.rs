@@ -151,6 +151,27 @@ fn a_file_has_the_reference_of_its_samples_whatever_its_blocks() {
 }
 
 #[test]
+fn the_user_can_choose_the_part() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.wav");
+    let recording = audio(&[music(30.0, -6.0)]);
+    encode(&path, &recording, SampleFormat::Float32).expect("written");
+    let from = |seconds| {
+        let open = || Reader::open(&path);
+        let reference = read_from(open, "a.wav", seconds).expect("a reference");
+        assert!(!reference.is_beginning && reference.recording_seconds == 30.0);
+        (reference.ranges[0].clone(), reference.audio.channels[0].clone())
+    };
+    let (range, samples) = from(7.0);
+    assert!(range.start == 7.0 && (range.end - 18.89).abs() < 0.01, "{range:?}");
+    let original = &recording.channels[0][7 * RATE_HZ as usize..];
+    assert_eq!(samples[1000..260_000], original[1000..260_000]);
+    assert!((from(20.0).0.end - 28.92).abs() < 0.01, "three windows");
+    let last = from(1e9).0;
+    assert!((last.end - 30.0).abs() < 0.01 && last.end - last.start > 2.9, "{last:?}");
+}
+
+#[test]
 fn errors_name_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.wav");

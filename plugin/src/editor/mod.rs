@@ -9,6 +9,7 @@ mod file_browser;
 mod gesture;
 mod knob;
 mod meter;
+mod outline;
 mod spectrogram;
 mod status_line;
 mod style_picker;

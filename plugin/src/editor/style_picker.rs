@@ -6,7 +6,7 @@ use nice_plug::prelude::ParamSetter;
 use super::file_browser::Purpose;
 use super::meter::Meter;
 use super::thumbnail::Thumbnails;
-use super::{gesture, switch, theme};
+use super::{gesture, outline, switch, theme};
 use crate::params::LuthierParams;
 use crate::project::ProjectStyle;
 use crate::shared::{Request, Shared};
@@ -130,7 +130,17 @@ impl StylePicker<'_> {
         let file = self.shared.texts.lock().style_file.clone();
         let text =
             if file.is_empty() { "No file".to_string() } else { shortened(&file, FILE_NAME_MAX) };
-        caption(ui, rect, &text);
+        match self.params.project.0.file_part() {
+            Some(part) => {
+                caption(ui, rect.translate(vec2(0.0, -9.0)), &text);
+                let waveform = rect.shrink2(vec2(8.0, 0.0)).with_min_y(rect.top() + 20.0);
+                let waveform = waveform.with_max_y(upper(rect).top() - 3.0);
+                if let Some(start_seconds) = outline::show(ui, waveform, &part) {
+                    self.shared.request(Request::MoveStyle((1000.0 * start_seconds) as u64));
+                }
+            }
+            None => caption(ui, rect, &text),
+        }
         let tooltip = "Open a recording (WAV, AIFF, FLAC, MP3, M4A and others) or a saved style. \
                        The project stores the style, not the audio.";
         let open =

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::factory;
-use crate::project::ProjectStyle;
+use crate::project::{ProjectField, ProjectStyle};
+use nice_plug::params::persist::PersistentField;
 
 /// An instance and a folder with the user's files.
 struct TestInstance {
@@ -83,6 +84,40 @@ fn a_recording_becomes_the_file_style() {
         assert!(test.message().contains(name));
     }
     assert_eq!(test.style().tokens, expected, "an unreadable file does not change the style");
+}
+
+#[test]
+fn the_user_moves_the_part_of_a_recording_and_the_project_stores_it() {
+    let test = TestInstance::new();
+    let path = test.file("long.wav");
+    let mut recording = factory::reference(3).expect("the violin").audio;
+    recording.channels.iter_mut().for_each(|channel| *channel = channel.repeat(2));
+    engine::audio_file::encode(&path, &recording, engine::audio_file::SampleFormat::Int24)
+        .expect("written");
+    test.instance.load_style(&test.registry, &path);
+    assert!(test.message().contains(" s of long.wav"));
+    let (chosen, before) = (test.instance.project.file_part().expect("a part"), test.style());
+    test.instance.move_style(&test.registry, 5.0);
+    assert!(test.message().contains("5.0 to 16.9 s of long.wav"));
+    let moved = test.instance.project.file_part().expect("a part");
+    assert!(moved.ranges[0][0] == 5.0 && moved.ranges != chosen.ranges);
+    assert!(moved.peaks == chosen.peaks && moved.peaks.iter().any(|peak| *peak == 255));
+    assert!(test.style().tokens != before.tokens);
+
+    let project = ProjectField(Arc::clone(&test.instance.project));
+    let text = project.map(|written| serde_json::to_string(written).expect("JSON"));
+    let copy = Arc::new(Project::default());
+    ProjectField(Arc::clone(&copy)).set(serde_json::from_str(&text).expect("a project"));
+    assert_eq!(copy.file_part(), Some(moved));
+    let mut old: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    old.as_object_mut().expect("fields").remove("file_part");
+    ProjectField(Arc::clone(&copy)).set(serde_json::from_value(old).expect("an old project"));
+    assert!(copy.file_part().is_none() && copy.has_style(ProjectStyle::File));
+
+    fs::remove_file(&path).expect("removed");
+    test.instance.move_style(&test.registry, 1.0);
+    assert!(test.message().contains("Cannot load the style"));
+    assert_eq!(test.instance.project.file_part().expect("a part").ranges[0][0], 5.0);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::RESTART_NOTICE;
 use super::window::{SIZE, SIZE_MIN};
 use crate::effect::deadline_samples;
 use crate::factory;
+use crate::file_part::FilePart;
 use crate::params::{Latency, Steps};
 use crate::project::ProjectStyle;
 use crate::registry::Registry;
@@ -287,6 +288,27 @@ fn a_captured_style_is_saved() {
     editor.click_on("Save");
     let path = folder.path().join("My style.luthier");
     assert_eq!(*editor.requests.lock(), [Request::SaveStyle(ProjectStyle::Captured, path)]);
+}
+
+#[test]
+fn a_click_on_the_waveform_moves_the_part() {
+    let mut editor = TestEditor::new(SIZE, 1.0);
+    let part = FilePart { seconds: 60.0, ranges: vec![[20.0, 32.0]], peaks: vec![200; 300] };
+    let model = Registry::default().shipped().expect("the model");
+    let reference = factory::reference(VIOLIN as usize).expect("a recording");
+    let style =
+        model.saved_style("Violin".into(), Path::new("violin.flac"), &reference).expect("a style");
+    editor.params.project.0.set_file_style(style, Some(part));
+    editor.frame(Vec::new());
+    // The waveform is above the button, at whose centre the middle of the recording is.
+    let middle = editor.screen.find("Open\u{2026}") - vec2(0.0, 24.0);
+    editor.click(middle);
+    editor.drag(middle, middle + vec2(-500.0, 0.0));
+    let requests = editor.requests.lock();
+    assert!(
+        matches!(requests[..], [Request::MoveStyle(29_000..=31_000), Request::MoveStyle(0)]),
+        "{requests:?}"
+    );
 }
 
 #[test]
