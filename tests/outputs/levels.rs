@@ -3,10 +3,9 @@
 use std::f64::consts::TAU;
 
 use engine::audio_file::Audio;
-use engine::nn::packed::Packed;
 use engine::settings::Settings;
 use engine::style::StyleTokens;
-use tests::transfer::{MODEL, reference, shipped_model, transfer_with_style};
+use tests::transfer::{MODEL, tokens, transfer_with_style};
 use tests::{skip, workspace};
 
 const RATE_HZ: u32 = 22_050;
@@ -41,9 +40,6 @@ fn styles() -> Option<Vec<StyleTokens>> {
         skip("levels", "no shipped model in presets/");
         return None;
     }
-    let model = shipped_model();
-    let tokens =
-        |style| model.style(&mut Packed::default(), &reference(style)).expect("a style's tokens");
     Some(["violin", "piano", "clarinet", "cello"].map(tokens).into())
 }
 
