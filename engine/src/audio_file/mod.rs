@@ -3,8 +3,9 @@
 //!
 //! Readable formats: WAV (also RF64, BW64, RIFX and Wave64), AIFF, CAF, FLAC, MP3, AAC and ALAC in
 //! M4A, AAC, Ogg Vorbis and Opus, mono or stereo. The content decides, not the name. Encoder delay
-//! and padding are removed, so that a file's length is that of its music. Writable formats: WAV (16-bit, 24-bit
-//! or float; RF64 beyond 4 GiB) and FLAC (16-bit or 24-bit). A write produces either a complete file or no file.
+//! and padding are removed, so that a file's length is that of its music. Writable formats: WAV
+//! (16-bit, 24-bit or float; RF64 beyond 4 GiB) and FLAC (16-bit or 24-bit). A write produces either
+//! a complete file or no file.
 //!
 //! ```
 //! use engine::audio_file::{Audio, SampleFormat, decode, encode};
