@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn music_is_used_whole_and_block_sizes_do_not_matter() {
         let (music, mut whole, mut cut) = (tone(9, 0.3), rolling(), rolling());
-        whole.push(&[music.clone()]);
+        whole.push(std::slice::from_ref(&music));
         music.chunks(1000).for_each(|block| cut.push(&[block.to_vec()]));
         assert_eq!(whole.suitable, cut.suitable);
         assert_eq!(whole.suitable[0], music[..whole.suitable[0].len()]);

@@ -172,7 +172,8 @@ impl Survey {
         let chosen = if suits { Vec::new() } else { blocks.choose(loud_db) };
         if chosen.is_empty() {
             let windows = beginning.unwrap_or(WINDOWS_MAX) as u64;
-            return (vec![first..first + windows * self.window()], true);
+            let beginning = first..first + windows * self.window();
+            return (vec![beginning], true);
         }
         (self.parts(&chosen), false)
     }

@@ -101,7 +101,7 @@ fn the_user_moves_the_part_of_a_recording_and_the_project_stores_it() {
     assert!(test.message().contains("5.0 to 16.9 s of long.wav"));
     let moved = test.instance.project.file_part().expect("a part");
     assert!(moved.ranges[0][0] == 5.0 && moved.ranges != chosen.ranges);
-    assert!(moved.peaks == chosen.peaks && moved.peaks.iter().any(|peak| *peak == 255));
+    assert!(moved.peaks == chosen.peaks && moved.peaks.contains(&255));
     assert!(test.style().tokens != before.tokens);
 
     let project = ProjectField(Arc::clone(&test.instance.project));
