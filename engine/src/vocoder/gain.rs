@@ -279,8 +279,8 @@ impl Cell {
     }
 }
 
-/// The largest boost of a frame whose loudest band is this far above the image's floor. `None` means
-/// no limit.
+/// The largest boost of a frame whose loudest band is this far above the image's floor, or `None`
+/// without a limit.
 fn quiet_boost_db(above_floor_db: f32) -> Option<f32> {
     let [(low_db, least), (high_db, most)] = QUIET_BOOST_DB;
     let share = ((above_floor_db - low_db) / (high_db - low_db)).max(0.0);

@@ -1,7 +1,7 @@
 //! The bound on the cut of notes outside the range of the training data.
 //!
-//! The models were trained on fundamentals from about E2 to E6, and predict silence outside.
-//! See `docs/decisions/057-notes-outside-the-range.md`.
+//! The models were trained on fundamentals from about E2 to E6, and predict silence outside. See
+//! `docs/decisions/057-notes-outside-the-range.md`.
 //!
 //! ```
 //! use engine::vocoder::range::Range;
@@ -32,8 +32,8 @@ const LOW_DEPTH_DB: f32 = 36.0;
 const PARTIAL_DEPTH_DB: f32 = 15.0;
 /// A tone without partials is this much louder instead.
 const PURE_TONE_POWER: f32 = 0.125;
-/// A note is high if its fundamental is above this (E6).
-const HIGH_HZ: f32 = 1300.0;
+/// A note is high if its fundamental is above this (B5).
+const HIGH_HZ: f32 = 1000.0;
 /// A frame contains only high notes if its loudest high bin exceeds all others by this.
 const HIGH_LEAD_DB: f32 = 20.0;
 /// A high bin is a fundamental if its level is at most this much below the loudest high bin.
