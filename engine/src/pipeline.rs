@@ -57,6 +57,7 @@ use crate::config::ModelConfig;
 use crate::dsp::resample::Resampler;
 use crate::image::MelImage;
 use crate::stream::{Grid, Stage, Timings, WindowInput, WindowOutput, WindowProcessor};
+use crate::vocoder::dynamics::{Dynamics, DynamicsRequest};
 use crate::{Error, Result};
 use analysis::Analysis;
 use synthesis::{Synthesis, SynthesisRequest};
@@ -110,6 +111,7 @@ pub struct Pipeline<M = Box<dyn TransferModel>> {
     /// `None` without a model: the output is dry.
     transfer: Option<Transfer<M>>,
     synthesis: Synthesis,
+    dynamics: Dynamics,
     style: Box<dyn StyleSource<M>>,
     observer: Option<Observer>,
 }
@@ -166,6 +168,7 @@ impl<M: TransferModel> Pipeline<M> {
         Ok(Self {
             analysis: Analysis::new(config, grid.clone(), channels)?,
             synthesis: Synthesis::new(&config.mel, grid.clone())?,
+            dynamics: Dynamics::new(&config.mel),
             transfer: None,
             style,
             observer: None,
@@ -232,6 +235,12 @@ impl<M: TransferModel> Pipeline<M> {
         timings.measure(Stage::Decode, || transfer.decode(&clean)).map(Some)
     }
 
+    /// The vocoder's iterations and the makeup gain (linear).
+    fn parameters(&self, window: &WindowInput) -> (usize, f32) {
+        let Some(transfer) = &self.transfer else { return (0, 1.0) };
+        (transfer.model().mode().vocoder_iterations(), transfer.makeup(&window.settings))
+    }
+
     fn notify_observer(&mut self, window: &WindowInput, content: &MelImage, wet: &MelImage) {
         let Some(observer) = &mut self.observer else { return };
         let to_host = f64::from(self.grid.host_rate_hz()) / f64::from(self.grid.model_rate_hz());
@@ -244,6 +253,10 @@ impl<M: TransferModel> Pipeline<M> {
             wet,
         });
     }
+}
+
+fn scale(channels: &mut [Vec<f32>], gain: f32) {
+    channels.iter_mut().flatten().for_each(|sample| *sample *= gain);
 }
 
 impl<M: TransferModel> WindowProcessor for Pipeline<M> {
@@ -261,26 +274,35 @@ impl<M: TransferModel> WindowProcessor for Pipeline<M> {
             timings.measure(Stage::Mel, || self.analysis.content(window.index))?;
         cancel.check()?;
         if content.data.iter().all(|&value| value == 0.0) {
-            // The model has no content here. The input passes unchanged, so that silence stays
-            // silent.
+            // The model has no content here. The input passes with the model's makeup gain, so that
+            // silence stays silent and the level has no step.
             self.notify_observer(window, &content, &content);
-            return timings.measure(Stage::Vocode, || self.analysis.dry(window.segment.start, wet));
+            let (_, makeup) = self.parameters(window);
+            return timings.measure(Stage::Vocode, || {
+                self.analysis.dry(window.segment.start, wet)?;
+                scale(wet, makeup);
+                Ok(())
+            });
         }
-        let Some(image) = self.image(window, &content, timings, cancel)? else {
+        let Some(mut image) = self.image(window, &content, timings, cancel)? else {
             self.notify_observer(window, &content, &content);
             *dry = true;
             return Ok(());
         };
         cancel.check()?;
-        self.notify_observer(window, &content, &image);
-        let parameters = |transfer: &Transfer<M>| {
-            (transfer.model().mode().vocoder_iterations(), transfer.makeup(&window.settings))
+        let (iterations, makeup) = self.parameters(window);
+        let request = DynamicsRequest {
+            content: &content,
+            stream_start: self.grid.first_frame(window.index) == 0,
+            makeup_db: 20.0 * makeup.log10(),
+            share: window.settings.dynamics,
         };
-        let (iterations, makeup) = self.transfer.as_ref().map_or((0, 1.0), parameters);
+        timings.measure(Stage::Vocode, || self.dynamics.apply(&request, &mut image));
+        self.notify_observer(window, &content, &image);
         let request = SynthesisRequest { content: &content, target: &image, gain, iterations };
         timings.measure(Stage::Vocode, || {
             self.synthesis.render(&request, &self.analysis, window, wet)?;
-            wet.iter_mut().flatten().for_each(|sample| *sample *= makeup);
+            scale(wet, makeup);
             Ok(())
         })
     }

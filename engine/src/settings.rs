@@ -35,6 +35,10 @@ pub struct Settings {
     pub strength: f32,
     /// Scale of the initial noise, 0 (its mean) to 1 (unit variance).
     pub temperature: f32,
+    /// Whose level the output follows, 0 (the model's) to 1 (the input's); see
+    /// [`crate::vocoder::dynamics`].
+    #[serde(default = "input_dynamics")]
+    pub dynamics: f32,
     /// Noise seed.
     pub seed: u64,
     /// Dry/wet mix, 0 (delayed dry signal) to 1 (wet signal).
@@ -49,6 +53,11 @@ pub struct Settings {
     pub style_held: bool,
 }
 
+/// The default of [`Settings::dynamics`].
+fn input_dynamics() -> f32 {
+    1.0
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -56,6 +65,7 @@ impl Default for Settings {
             guidance_scale: 1.0,
             strength: 1.0,
             temperature: 0.25,
+            dynamics: input_dynamics(),
             seed: 0,
             mix: 1.0,
             vocoder: VocoderKind::Guided,
@@ -78,6 +88,7 @@ impl Settings {
             ("guidance", self.guidance_scale, 10.0),
             ("strength", self.strength, 1.0),
             ("temperature", self.temperature, 1.0),
+            ("dynamics", self.dynamics, 1.0),
             ("mix", self.mix, 1.0),
         ];
         for (name, value, max) in ranges {

@@ -84,6 +84,9 @@ pub struct LuthierParams {
     /// Fraction of the noise schedule at which sampling starts, 0 (returns the content) to 1.
     #[id = "strength"]
     pub strength: FloatParam,
+    /// Whose level the output follows, 0 (the model's instrument) to 1 (the input).
+    #[id = "dynamics"]
+    pub dynamics: FloatParam,
     /// Classifier-free guidance scale, 0 to 10; 1 disables guidance.
     #[id = "guidance"]
     pub guidance: FloatParam,
@@ -121,6 +124,7 @@ impl LuthierParams {
             project: ProjectField(project),
             style: style(),
             strength: percentage("Strength", 1.0),
+            dynamics: percentage("Dynamics", 1.0),
             guidance: FloatParam::new("Guidance", 1.0, FloatRange::Linear { min: 0.0, max: 10.0 })
                 // Without a step, the value 1 could change when a host converts it.
                 .with_step_size(0.1)
@@ -142,6 +146,7 @@ impl LuthierParams {
             steps: self.steps.value().count(),
             guidance_scale: number(&self.guidance),
             strength: number(&self.strength),
+            dynamics: number(&self.dynamics),
             seed: self.seed.value().max(0) as u64,
             mix: number(&self.mix),
             style_slot: self.style.value().clamp(0, style_slot::COUNT - 1) as u16,
@@ -188,6 +193,7 @@ mod tests {
         for param in [
             &params.guidance,
             &params.strength,
+            &params.dynamics,
             &params.mix,
             &params.input_gain,
             &params.output_gain,

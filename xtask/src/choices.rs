@@ -92,6 +92,9 @@ pub struct Blend {
     /// the input
     #[arg(long, default_value_t = Settings::default().strength, allow_negative_numbers = true)]
     pub strength: f32,
+    /// Whose level the output follows, 0 (the model's instrument) to 1 (the input)
+    #[arg(long, default_value_t = Settings::default().dynamics, allow_negative_numbers = true)]
+    pub dynamics: f32,
     /// Mix of input and output, 0 (dry) to 1 (wet)
     #[arg(long, default_value_t = Settings::default().mix, allow_negative_numbers = true)]
     pub mix: f32,
@@ -121,6 +124,7 @@ pub fn settings(sampling: &Sampling, blend: Option<&Blend>) -> engine::Result<Se
     };
     if let Some(blend) = blend {
         settings.strength = blend.strength;
+        settings.dynamics = blend.dynamics;
         settings.mix = blend.mix;
         settings.vocoder = match blend.vocoder {
             Vocoder::Guided => VocoderKind::Guided,

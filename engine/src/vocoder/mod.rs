@@ -5,6 +5,7 @@
 //! `docs/decisions/001-content-guided-vocoder.md`. [`griffin_lim`] synthesises audio from a mel
 //! image alone. It is the baseline and the vocoder of [`crate::generate`].
 
+pub mod dynamics;
 pub mod gain;
 pub mod griffin_lim;
 pub mod guided;

@@ -238,6 +238,12 @@ impl EditorApp {
                 "How much of the input the model replaces. 0 % keeps the sound of the input.",
             ));
             ui.add(Knob::new(
+                &params.dynamics,
+                setter,
+                "Whose level the output follows. \
+                 100 % is the input's level, 0 % is the decay of the new instrument.",
+            ));
+            ui.add(Knob::new(
                 &params.mix,
                 setter,
                 "Balance of dry and wet. 0 % is the delayed input, 100 % is the new instrument.",

@@ -11,6 +11,9 @@ pub struct Sampling {
     /// Classifier-free guidance.
     #[arg(long, default_value_t = Self::default().guidance)]
     pub guidance: f32,
+    /// Whose level the output follows, 0 (the model's instrument) to 1 (the input).
+    #[arg(long, default_value_t = Self::default().dynamics)]
+    pub dynamics: f32,
     /// Seed of the selection of clips or pairs, and of the noise.
     #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
@@ -18,8 +21,8 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        let Settings { temperature, guidance_scale, .. } = Settings::default();
-        Self { temperature, guidance: guidance_scale, seed: 1 }
+        let Settings { temperature, guidance_scale, dynamics, .. } = Settings::default();
+        Self { temperature, guidance: guidance_scale, dynamics, seed: 1 }
     }
 }
 
@@ -29,6 +32,7 @@ impl Sampling {
         Settings {
             temperature: self.temperature,
             guidance_scale: self.guidance,
+            dynamics: self.dynamics,
             seed: self.seed,
             ..Settings::default()
         }

@@ -202,7 +202,7 @@ fn every_control_has_a_tooltip_that_fits() {
     let mut editor = crowded_editor();
     editor.shared.notify(Severity::Note, "Style saved as Violin.luthier.");
     editor.frame(Vec::new());
-    let dials = ["Strength", "Mix", "Guidance", "Input gain", "Output gain", "Seed"];
+    let dials = ["Strength", "Dynamics", "Mix", "Guidance", "Input gain", "Output gain", "Seed"];
     let others = [
         "\u{d7}",
         "Piano",
