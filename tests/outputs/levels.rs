@@ -40,7 +40,7 @@ fn styles() -> Option<Vec<StyleTokens>> {
         skip("levels", "no shipped model in presets/");
         return None;
     }
-    Some(["violin", "piano", "clarinet", "cello"].map(tokens).into())
+    Some(["violin", "piano", "marimba", "cello"].map(tokens).into())
 }
 
 fn transferred(content: &[f32], style: &StyleTokens) -> Vec<f32> {
@@ -57,6 +57,14 @@ fn level_db(samples: &[f32]) -> f64 {
 fn short_term_db(samples: &[f32]) -> Vec<f64> {
     let tenth = RATE_HZ as usize / 10;
     (0..samples.len() / tenth - 3).map(|i| level_db(&samples[i * tenth..(i + 4) * tenth])).collect()
+}
+
+/// Changes of the level over 400 ms, where the input is at most 40 dB below its maximum.
+fn changes_db(input: &[f32], output: &[f32]) -> Vec<f64> {
+    let (input, output) = (short_term_db(input), short_term_db(output));
+    let loudest = input.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let pairs = input.iter().zip(&output).filter(|(input, _)| **input > loudest - 40.0);
+    pairs.map(|(input, output)| output - input).collect()
 }
 
 /// The level of one frequency in a note.
@@ -78,8 +86,8 @@ fn the_output_follows_the_level_of_quiet_input() {
     for style in &styles {
         for below_db in [20.0, 40.0, 60.0, 70.0f32] {
             let quiet: Vec<f32> = phrase.iter().map(|x| x * 10f32.powf(-below_db / 20.0)).collect();
-            let change_db = level_db(&transferred(&quiet, style)) - level_db(&quiet);
-            assert!(change_db.abs() < 6.0, "{below_db} dB below: {change_db} dB");
+            let changes_db = changes_db(&quiet, &transferred(&quiet, style));
+            assert!(changes_db.iter().all(|db| db.abs() < 6.5), "{below_db}: {changes_db:.1?}");
         }
         assert!(transferred(&vec![0.0; 44_100], style).iter().all(|&x| x == 0.0), "silence");
     }
@@ -94,7 +102,7 @@ fn a_fade_out_decreases_to_its_end() {
             .iter()
             .sum()
     };
-    for seconds in [4.0, 9.0f32] {
+    for seconds in [4.0, 9.0, 20.0f32] {
         let fade_db = |n: usize| -90.0 * n as f32 / RATE_HZ as f32 / seconds;
         let content: Vec<f32> = (0..(seconds * RATE_HZ as f32) as usize)
             .map(|n| 0.1 * chord(n) * 10f32.powf(fade_db(n) / 20.0))
