@@ -37,7 +37,7 @@ fn eval_args(model: PathBuf) -> EvalArgs {
     EvalArgs {
         model,
         classifier: workspace("tests/fixtures/classifier.safetensors"),
-        sampling: Sampling { temperature: 0.0, guidance: 1.0, seed: 3 },
+        sampling: Sampling { temperature: 0.0, guidance: 1.0, dynamics: 1.0, seed: 3 },
     }
 }
 

@@ -154,10 +154,22 @@ fn a_lift_of_the_image_is_a_lift_of_the_level() {
         model,
         44_100,
         std::slice::from_ref(&quiet),
-        &Settings { strength: 1.0, ..Settings::default() },
+        &Settings { dynamics: 0.0, ..Settings::default() },
     );
     let change_db = 10.0 * (power(&out[0]) / power(&quiet)).log10();
     assert!((-7.0..-5.0).contains(&change_db), "{change_db}");
+}
+
+/// With the dynamics of the input, a lift of the image is limited.
+#[test]
+fn the_level_of_the_output_follows_the_input() {
+    let signal = melody(44_100, 4.0);
+    for lift_db in [-30.0, 20.0] {
+        let model = Analytic::new(lift_db / 80.0);
+        let out = run(model, 44_100, std::slice::from_ref(&signal), &Settings::default());
+        let change_db = 10.0 * (power(&out[0]) / power(&signal)).log10();
+        assert!(change_db.abs() < 5.5, "{lift_db}: {change_db}");
+    }
 }
 
 /// The makeup gain is proportional to the strength. The content itself is never amplified.
@@ -170,7 +182,7 @@ fn the_makeup_gain_amplifies_the_models_output() {
         (VocoderKind::Guided, 0.0),
         (VocoderKind::GriffinLim, 1.0),
     ] {
-        let settings = Settings { strength, vocoder, ..Settings::default() };
+        let settings = Settings { strength, vocoder, dynamics: 0.0, ..Settings::default() };
         let output = |makeup_db: f32| {
             let mut model = Analytic::new(0.0);
             model.config.makeup_db = makeup_db;

@@ -26,6 +26,8 @@ use crate::image::MelImage;
 pub const MAX_BOOST_DB: f32 = 80.0;
 /// Largest cut of a bin.
 pub const MAX_CUT_DB: f32 = 80.0;
+/// Below this frequency there is no sound. A constant offset there is not raised.
+const LOWEST_HZ: f32 = 20.0;
 /// Largest change of a band by the correction.
 const CORRECTION_STEP_DB: f32 = 20.0;
 /// Slope at which a boost of the top band decreases above the model's range, because a constant
@@ -74,6 +76,8 @@ pub struct GainLaw {
     range: Range,
     /// For each bin, the band below it and the weight of the band above.
     bin_bands: Vec<(usize, f32)>,
+    /// The first bin at an audible frequency.
+    first_audible: usize,
     /// For each bin above the top band's centre, its distance in octaves.
     octaves_above: Vec<f32>,
     /// The top band's weight at its centre.
@@ -112,6 +116,7 @@ impl GainLaw {
         });
         Self {
             range: Range::new(host_rate_hz, n_fft),
+            first_audible: (LOWEST_HZ * n_fft as f32 / host_rate_hz as f32).ceil() as usize,
             top_weight,
             bin_bands: bank.bin_positions().into_iter().map(neighbours).collect(),
             octaves_above: (0..bank.bins()).map(octaves).filter(|&o| o > 0.0).collect(),
@@ -159,6 +164,7 @@ impl GainLaw {
         self.correct(power, analysis);
         self.fade_above(power, analysis);
         self.range.bound(power, &mut self.bin_db);
+        self.bin_db[..self.first_audible].iter_mut().for_each(|db| *db = db.min(0.0));
         let window_db = images.loudest * self.mel.range_db - QUIET_WINDOW_DB;
         self.bound_quiet(power, window_db.min(loudest_db - self.mel.floor_db()));
         self.linear(gain);
@@ -377,6 +383,15 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_constant_offset_is_not_raised() {
+        let mut law = GainLaw::new(44_100, 4096, &MelConfig::default());
+        let (content, target) = (MelImage::filled(128, 1, 0.8), MelImage::filled(128, 1, 0.95));
+        let mut gain = vec![0.0; 2049];
+        law.shape(&Images::new(&content, &target), 0.0, &[1e3; 2049], 1.0, &mut gain);
+        assert!(gain[0] <= 1.0 && gain[1] <= 1.0 && gain[10] > 3.0, "{:?}", &gain[..11]);
     }
 
     /// The boost in dB of a frame with one loud band, for a target at full level.

@@ -15,7 +15,7 @@ use nice_plug::prelude::{Param, ParamSetter};
 use super::{gesture, theme};
 
 /// Width and height, in points.
-pub const SIZE: Vec2 = vec2(70.0, 92.0);
+pub const SIZE: Vec2 = vec2(62.0, 92.0);
 const RADIUS: f32 = 21.0;
 /// Drag distance for the whole range, in points.
 const DRAG_POINTS: f32 = 180.0;

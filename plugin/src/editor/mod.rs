@@ -230,7 +230,7 @@ impl EditorApp {
 
     fn knobs(&self, ui: &mut Ui, setter: &ParamSetter) {
         let params = &self.params;
-        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().item_spacing.x = 3.0;
         ui.horizontal(|ui| {
             ui.add(Knob::new(
                 &params.strength,

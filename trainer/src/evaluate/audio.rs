@@ -21,6 +21,7 @@ use super::baselines::Baselines;
 use super::chroma::chroma_cosine;
 use super::distance::{LEVEL_S, MultiResolution, level_db};
 use super::eval_args::EvalArgs;
+use super::noise::noise_to_partials_db;
 use super::seam::seam_flux;
 use super::table::{Column, Form, Measures, Table};
 use super::timbre::timbre_distance_db;
@@ -55,7 +56,7 @@ const ANOTHER_TAKE: &str = "true target, another take";
 const SAMPLED: &str = "transcribed content on the target's own sampler";
 
 /// Columns of the table.
-pub const COLUMNS: [Column; 14] = [
+pub const COLUMNS: [Column; 15] = [
     Column::new("note F1 (95 %)", "note F1", Form::MeanInterval),
     Column::new("/ true target's", "note F1", Form::OfTruth),
     Column::new("extra notes", "unasked", Form::Mean),
@@ -69,6 +70,7 @@ pub const COLUMNS: [Column; 14] = [
     Column::coarse("level error, dB", "level", Form::Mean),
     Column::coarse("louder, dB", "louder", Form::Mean),
     Column::coarse("1.5 s after onsets, dB", "sustain", Form::Mean),
+    Column::coarse("noise to partials, dB", "noise", Form::Mean),
     Column::new("seam flux / true target's", "seam", Form::OfTruth),
 ];
 
@@ -362,6 +364,7 @@ impl ClipEvaluator<'_> {
             ("level", louder_db.abs()),
             ("louder", louder_db),
             ("sustain", sustain_error_db(audio, &reference.score_notes, reference.truth)),
+            ("noise", noise_to_partials_db(audio)),
             ("seam", seam),
         ])
     }

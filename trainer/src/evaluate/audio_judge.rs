@@ -53,10 +53,10 @@ impl AudioJudge {
         self.model.config().mel.range_db
     }
 
-    /// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
+    /// [`transfer`] with this model.
     ///
     /// # Errors
-    /// If the style is silent or only noise, or a window fails.
+    /// As [`transfer`].
     pub fn transfer(
         &self,
         content: &Audio,
@@ -64,15 +64,7 @@ impl AudioJudge {
         settings: &Settings,
         mode: LatencyMode,
     ) -> Result<Audio> {
-        let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
-        let tokens = self.model.style(&mut Packed::default(), &Reference::from_audio(style)?)?;
-        let networks = BackendModel::new(self.model.model(), Packed::default()).in_mode(mode);
-        let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
-        let grid = pipeline.grid().clone();
-        let (channels, report) =
-            render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
-        report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
-        Ok(Audio { sample_rate_hz: rate_hz, channels })
+        transfer(&self.model, content, style, settings, mode)
     }
 
     /// The image of a complete recording, without a change of level.
@@ -113,4 +105,26 @@ impl AudioJudge {
             judge.classify_audio(&audio.channels, audio.sample_rate_hz)
         })
     }
+}
+
+/// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
+///
+/// # Errors
+/// If the style is silent or only noise, or a window fails.
+pub fn transfer(
+    model: &InferenceModel<Packed>,
+    content: &Audio,
+    style: &Audio,
+    settings: &Settings,
+    mode: LatencyMode,
+) -> Result<Audio> {
+    let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
+    let tokens = model.style(&mut Packed::default(), &Reference::from_audio(style)?)?;
+    let networks = BackendModel::new(model.model(), Packed::default()).in_mode(mode);
+    let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
+    let grid = pipeline.grid().clone();
+    let (channels, report) =
+        render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;
+    report.first_error.map_or(Ok(()), |error| Err(Error::Compute(error)))?;
+    Ok(Audio { sample_rate_hz: rate_hz, channels })
 }

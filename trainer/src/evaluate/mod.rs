@@ -15,6 +15,8 @@ pub mod eval_args;
 pub mod figures;
 pub mod model_runner;
 pub mod modulation;
+pub mod noise;
+pub mod octaves;
 pub mod recordings;
 pub mod report;
 pub mod report_page;
@@ -86,6 +88,8 @@ pub enum Part {
     Recordings(recordings::Args),
     /// Evaluates the step from mel image to audio.
     Vocoder(vocoder::Args),
+    /// Evaluates level and fundamental of notes from A0 to C8, by octave.
+    Octaves(octaves::Args),
     /// Compares two evaluations of the same clips.
     Compare(compare::Args),
 }
@@ -128,6 +132,7 @@ pub fn run(args: &Args) -> Result<()> {
         Args::Part(Part::Audio(args)) => audio::run(args),
         Args::Part(Part::Recordings(args)) => recordings::run(args),
         Args::Part(Part::Vocoder(args)) => vocoder::run(args),
+        Args::Part(Part::Octaves(args)) => octaves::run(args),
         Args::Part(Part::Compare(args)) => compare::run(args),
     }
 }
