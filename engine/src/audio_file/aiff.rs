@@ -9,7 +9,7 @@ use symphonia::core::codecs::audio::well_known::{
 };
 use symphonia::core::io::MediaSource;
 
-use super::block_source::promise;
+use super::block_source::{promise, unused};
 use super::chunks::{Chunk, Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
@@ -55,7 +55,12 @@ pub(super) fn read(
     let bytes = length(&chunk, declared, header, end - start);
     layout.data.end = start + bytes;
     let (promised, held) = (u64::from(common.frames), layout.frames_in(bytes));
-    let warning = (promised != held).then(|| promise(promised, held, layout.sample_rate_hz));
+    let rest = chunk.size.saturating_sub(header).min(end - start).saturating_sub(bytes);
+    let warning = if promised != held {
+        Some(promise(promised, held, layout.sample_rate_hz))
+    } else {
+        (rest >= block_bytes).then(|| unused(&layout.seconds_in(bytes), rest))
+    };
     Ok((layout, warning.into_iter().collect()))
 }
 

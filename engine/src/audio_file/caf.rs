@@ -6,7 +6,7 @@
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW};
 use symphonia::core::io::MediaSource;
 
-use super::block_source::promise;
+use super::block_source::{promise, unused};
 use super::chunks::{Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
@@ -41,15 +41,19 @@ pub(super) fn read(
     let fields = description.ok_or("expected a CAF file with a `desc` chunk, found none")?;
     let data = data.ok_or("expected a CAF file with a `data` chunk, found none")?;
     let Some(mut layout) = layout(&fields) else { return Ok(None) };
+    let is_followed_by_chunks =
+        chunks.plausible_rest(data.end()).map_err(|error| error.to_string())?;
     let start = (data.body + EDIT_COUNT).min(end);
     let (declared, present) = (data.size.saturating_sub(EDIT_COUNT), end - start);
     let bytes = declared.min(present);
     layout.data = start..start + bytes;
     // A size of -1 means the rest of the file.
-    let warns = declared > present && (data.size as i64) > 0;
-    let warning = warns.then(|| {
-        promise(layout.frames_in(declared), layout.frames_in(bytes), layout.sample_rate_hz)
-    });
+    let warning = if declared > present && (data.size as i64) > 0 {
+        let (promised, held) = (layout.frames_in(declared), layout.frames_in(bytes));
+        Some(promise(promised, held, layout.sample_rate_hz))
+    } else {
+        (!is_followed_by_chunks).then(|| unused(&layout.seconds_in(bytes), present - bytes))
+    };
     Ok(Some((layout, warning.into_iter().collect())))
 }
 

@@ -10,7 +10,7 @@ use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known::*;
 use symphonia::core::io::MediaSource;
 
-use super::block_source::promise;
+use super::block_source::{promise, unused};
 use super::chunks::{Chunk, Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
@@ -148,9 +148,7 @@ impl Length {
                 pcm.frames_in(self.bytes),
                 pcm.sample_rate_hz,
             )),
-            Finding::Rest(bytes) => {
-                Some(format!("the header promises {held}; {bytes} bytes after it are not used"))
-            }
+            Finding::Rest(bytes) => Some(unused(&held, bytes)),
         }
     }
 }
