@@ -3,6 +3,8 @@
 //! Source: Apple, "Audio Interchange File Format AIFF-C", draft of 1991-08-26. QuickTime added the
 //! compression types `sowt`, `in24`, `in32`, `fl32`, `fl64`, `alaw` and `ulaw`.
 
+use std::io;
+
 use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_U8,
@@ -43,34 +45,55 @@ pub(super) fn read(
     let (chunk, header) = sound.ok_or("expected an AIFF file with an `SSND` chunk, found none")?;
     let (codec, block_bytes) = common.coding()?;
     let start = (chunk.body + header).min(end);
-    let mut layout = PcmLayout {
+    let frames = u64::from(common.frames);
+    let length = Length::resolve(&mut chunks, &chunk, header, frames * block_bytes, end)
+        .map_err(|error| error.to_string())?;
+    let layout = PcmLayout {
         codec,
         sample_rate_hz: common.sample_rate_hz,
         channels: common.channels,
         block_bytes,
         frames_per_block: 1,
-        data: start..end,
+        data: start..start + length.bytes,
     };
-    let declared = u64::from(common.frames) * block_bytes;
-    let bytes = length(&chunk, declared, header, end - start);
-    layout.data.end = start + bytes;
-    let (promised, held) = (u64::from(common.frames), layout.frames_in(bytes));
-    let rest = chunk.size.saturating_sub(header).min(end - start).saturating_sub(bytes);
-    let warning = if promised != held {
-        Some(promise(promised, held, layout.sample_rate_hz))
+    let held = layout.frames_in(length.bytes);
+    let warning = if frames != held {
+        Some(promise(frames, held, layout.sample_rate_hz))
     } else {
-        (rest >= block_bytes).then(|| unused(&layout.seconds_in(bytes), rest))
+        (length.rest >= block_bytes)
+            .then(|| unused(&layout.seconds_in(length.bytes), length.rest))
     };
     Ok((layout, warning.into_iter().collect()))
 }
 
-/// Bytes of samples: the number of frames decides, unless it is 0 or more than there is.
-fn length(chunk: &Chunk, declared: u64, header: u64, present: u64) -> u64 {
-    let chunk_bytes = chunk.size.saturating_sub(header);
-    match (declared, chunk_bytes) {
-        (0, 0) => present,
-        (0, bytes) => bytes.min(present),
-        (declared, _) => declared.min(present),
+/// How many bytes of samples there are, and how many follow in the same chunk.
+struct Length {
+    bytes: u64,
+    rest: u64,
+}
+
+impl Length {
+    /// The smallest of the declared bytes, the chunk and the file counts. The chunk's size is right
+    /// if another chunk or the end of the file follows. A size of 0 is unknown unless it is right.
+    fn resolve(
+        chunks: &mut Chunks,
+        chunk: &Chunk,
+        header: u64,
+        declared: u64,
+        end: u64,
+    ) -> io::Result<Self> {
+        let present = end.saturating_sub(chunk.body + header);
+        let in_chunk = chunk.size.saturating_sub(header);
+        let after = chunks.after(chunk)?;
+        let is_right =
+            chunk.size >= header && chunk.end() <= end && chunks.plausible_rest(after)?;
+        let most = match (declared, in_chunk) {
+            _ if is_right => in_chunk,
+            (0, bytes) if bytes > 0 => bytes.min(present),
+            _ => present,
+        };
+        let bytes = if declared == 0 { most } else { declared.min(most) };
+        Ok(Self { bytes, rest: in_chunk.min(present).saturating_sub(bytes) })
     }
 }
 
@@ -119,7 +142,7 @@ impl Common {
             _ => (None, 0),
         };
         let found = || {
-            let name = String::from_utf8_lossy(&self.compression);
+            let name = self.compression.escape_ascii();
             format!("expected a supported codec, found {}-bit codec `{name}`", self.bits)
         };
         Ok((codec.ok_or_else(found)?, bytes * u64::from(self.channels).max(1)))

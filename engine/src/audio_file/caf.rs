@@ -40,7 +40,7 @@ pub(super) fn read(
     }
     let fields = description.ok_or("expected a CAF file with a `desc` chunk, found none")?;
     let data = data.ok_or("expected a CAF file with a `data` chunk, found none")?;
-    let Some(mut layout) = layout(&fields) else { return Ok(None) };
+    let Some(mut layout) = layout(&fields)? else { return Ok(None) };
     let is_followed_by_chunks =
         chunks.plausible_rest(data.end()).map_err(|error| error.to_string())?;
     let start = (data.body + EDIT_COUNT).min(end);
@@ -58,27 +58,35 @@ pub(super) fn read(
 }
 
 /// The layout in a `desc` chunk, without the range. `None` for compressed samples.
-fn layout(fields: &[u8; 32]) -> Option<PcmLayout> {
+fn layout(fields: &[u8; 32]) -> Result<Option<PcmLayout>, String> {
     let four = |at: usize| {
         u32::from_be_bytes([fields[at], fields[at + 1], fields[at + 2], fields[at + 3]])
     };
     let rate_hz = f64::from_be_bytes(fields[..8].try_into().expect("8 bytes"));
-    let (flags, packet, channels) = (four(12), u64::from(four(16)), four(24));
+    let (flags, frame_bytes, channels) = (four(12), u64::from(four(16)), four(24));
     let endian = if flags & IS_LITTLE_ENDIAN == 0 { Endian::Big } else { Endian::Little };
-    let bytes = packet / u64::from(channels).max(1);
+    let bytes = frame_bytes / u64::from(channels).max(1);
     let codec = match &fields[8..12] {
-        b"lpcm" if flags & IS_FLOAT != 0 => floats(bytes, endian)?,
-        b"lpcm" => integers(bytes, endian)?,
-        b"alaw" => CODEC_ID_PCM_ALAW,
-        b"ulaw" => CODEC_ID_PCM_MULAW,
-        _ => return None,
+        b"lpcm" if flags & IS_FLOAT != 0 => floats(bytes, endian),
+        b"lpcm" => integers(bytes, endian),
+        b"alaw" => (bytes == 1).then_some(CODEC_ID_PCM_ALAW),
+        b"ulaw" => (bytes == 1).then_some(CODEC_ID_PCM_MULAW),
+        _ => return Ok(None),
     };
-    Some(PcmLayout {
-        codec,
+    let codec = codec.filter(|_| frame_bytes == bytes * u64::from(channels));
+    let found = || {
+        let name = fields[8..12].escape_ascii();
+        format!(
+            "expected samples of a supported size, found {channels} channels of codec `{name}` in \
+             {frame_bytes} bytes"
+        )
+    };
+    Ok(Some(PcmLayout {
+        codec: codec.ok_or_else(found)?,
         sample_rate_hz: rate_hz as u32,
-        channels: u16::try_from(channels).ok()?,
-        block_bytes: packet.max(1),
+        channels: u16::try_from(channels).map_err(|_| found())?,
+        block_bytes: frame_bytes,
         frames_per_block: 1,
         data: 0..0,
-    })
+    }))
 }

@@ -26,6 +26,8 @@ pub(super) struct Frame {
     len: usize,
     /// Bytes in front of the frame that are neither a frame nor a tag.
     pub gap: u64,
+    /// Whether the gap contains the header of a frame of this kind.
+    pub is_gap_audio: bool,
     pub sample_rate_hz: u32,
     pub channels: usize,
     pub samples: usize,
@@ -51,6 +53,8 @@ pub(super) struct Frames {
     at_end: bool,
     /// Bytes since the last frame that are neither a frame nor a tag.
     gap: u64,
+    /// The first header in the gap, of a frame that is damaged.
+    in_gap: Option<Header>,
     /// The header of the last frame.
     last: Option<Header>,
     /// Whether the file ends within a frame.
@@ -67,6 +71,7 @@ impl Frames {
             end: 0,
             at_end: false,
             gap: 0,
+            in_gap: None,
             last: None,
             cut: false,
         };
@@ -77,7 +82,8 @@ impl Frames {
     /// Returns to the first frame.
     pub fn rewind(&mut self) -> io::Result<()> {
         self.source.seek(SeekFrom::Start(0))?;
-        (self.start, self.end, self.at_end, self.gap, self.last) = (0, 0, false, 0, None);
+        (self.start, self.end, self.at_end, self.gap) = (0, 0, false, 0);
+        (self.in_gap, self.last) = (None, None);
         Ok(())
     }
 
@@ -112,8 +118,10 @@ impl Frames {
             match self.header() {
                 Some(header) => return Ok(Some(self.take(header))),
                 None => {
-                    let begun = self.last.zip(Header::parse(window));
-                    self.cut |= begun.is_some_and(|(last, next)| next.is_like(last));
+                    let begun = Header::parse(window);
+                    self.in_gap = self.in_gap.or(begun);
+                    let continued = self.last.zip(begun);
+                    self.cut |= continued.is_some_and(|(last, next)| next.is_like(last));
                     self.gap += 1;
                     self.start += 1;
                     self.last = None;
@@ -148,12 +156,14 @@ impl Frames {
             start,
             len,
             gap: self.gap,
+            is_gap_audio: self.in_gap.is_some_and(|found| found.is_like(header)),
             sample_rate_hz: header.sample_rate_hz,
             channels: header.channels,
             samples: header.samples,
             tag: Tag::parse(&self.window[start..start + len]),
         };
-        (self.start, self.gap, self.last) = (start + len, 0, Some(header));
+        (self.start, self.gap, self.in_gap) = (start + len, 0, None);
+        self.last = Some(header);
         frame
     }
 

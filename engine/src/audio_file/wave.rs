@@ -64,7 +64,8 @@ pub(super) fn read(
     let declared = found.size64.filter(|_| data.size == u64::from(u32::MAX)).unwrap_or(data.size);
     let length = Length::resolve(&mut chunks, &data, declared, end).map_err(|e| e.to_string())?;
     pcm.data = data.body..data.body + length.bytes;
-    let warnings = length.warning(&pcm, declared).into_iter().collect();
+    let warnings = length.warning(&pcm, declared).or_else(|| incomplete_block(&pcm));
+    let warnings = warnings.into_iter().collect();
     Ok((Wave::Pcm(pcm), warnings))
 }
 
@@ -151,6 +152,13 @@ impl Length {
             Finding::Rest(bytes) => Some(unused(&held, bytes)),
         }
     }
+}
+
+/// A warning about the end of compressed samples, which are decoded in blocks.
+fn incomplete_block(pcm: &PcmLayout) -> Option<String> {
+    let rest = (pcm.data.end - pcm.data.start) % pcm.block_bytes;
+    (pcm.frames_per_block > 1 && rest > 0)
+        .then(|| format!("the last {rest} bytes are an incomplete block and are not used"))
 }
 
 const PCM: u16 = 1;
