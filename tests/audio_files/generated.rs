@@ -97,6 +97,15 @@ fn short_without_notice(file: &PcmFile) -> usize {
     (header_bytes - 1) / file.frame_bytes() + 1
 }
 
+/// Every chunk needs a search for the next one.
+#[test]
+fn implausible_chunks_cost_no_more_than_their_bytes() {
+    let chunks = b"LIST\xff\xff\xff\x7f".repeat(50_000);
+    let bytes = [b"RIFF\0\0\0\0WAVE".to_vec(), chunks].concat();
+    let refused = read(&bytes, &"implausible chunks").expect_err("no samples");
+    assert!(refused.contains("`fmt ` chunk, found none"), "{refused}");
+}
+
 #[test]
 fn the_coding_of_a_sample_is_that_of_the_specification() {
     let mut file = PcmFile::draw_legal(&mut Lcg(1));

@@ -1,31 +1,39 @@
 //! Core Audio Format files with uncompressed samples, A-law or mu-law.
 //!
-//! symphonia-format-caf 0.6 refuses a file that is cut off. Compressed CAF files go to symphonia.
+//! symphonia-format-caf 0.6 refuses a file that is cut off. Compressed CAF files go to symphonia,
+//! with their packet table in front of the samples. Most encoders write it after them.
 //! Source: Apple, "Core Audio Format Specification 1.0".
+
+use std::ops::Range;
 
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW};
 use symphonia::core::io::MediaSource;
 
 use super::block_source::{promise, unused};
-use super::chunks::{Chunks, Layout};
+use super::chunks::{Chunk, Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
 /// Position of the first chunk, after the file type, version and flags.
 const FIRST_CHUNK: u64 = 8;
 const KNOWN: &[&[u8; 4]] = &[b"desc", b"data", b"chan", b"free", b"info", b"kuki", b"pakt"];
+/// Bytes of a chunk's identifier and size.
+const HEADER_BYTES: u64 = 12;
 /// Bytes of the edit count in front of the samples.
 const EDIT_COUNT: u64 = 4;
 const IS_FLOAT: u32 = 1;
 const IS_LITTLE_ENDIAN: u32 = 2;
 
-/// Reads the headers of a CAF file. Returns the samples and warnings, or `None` if the samples are
-/// compressed. The error is the reason.
-pub(super) fn read(
-    source: &mut dyn MediaSource,
-    end: u64,
-) -> Result<Option<(PcmLayout, Vec<String>)>, String> {
+/// What a CAF file contains.
+pub(super) enum Caf {
+    Pcm(PcmLayout, Vec<String>),
+    /// Compressed samples: the ranges of the file, in the order that symphonia needs.
+    Packets(Vec<Range<u64>>),
+}
+
+/// Reads the headers of a CAF file. Returns the samples and warnings. The error is the reason.
+pub(super) fn read(source: &mut dyn MediaSource, end: u64) -> Result<Caf, String> {
     let mut chunks = Chunks::new(source, Layout::Caf, (KNOWN, b"data"), FIRST_CHUNK, end);
-    let (mut description, mut data) = (None, None);
+    let (mut description, mut data, mut has_table) = (None, None, false);
     while description.is_none() || data.is_none() {
         let Some(chunk) = chunks.next().map_err(|error| error.to_string())? else { break };
         match &chunk.id {
@@ -35,12 +43,16 @@ pub(super) fn read(
                 description = (read == body.len()).then_some(body);
             }
             b"data" => data = Some(chunk),
+            b"pakt" => has_table = true,
             _ => {}
         }
     }
     let fields = description.ok_or("expected a CAF file with a `desc` chunk, found none")?;
     let data = data.ok_or("expected a CAF file with a `data` chunk, found none")?;
-    let Some(mut layout) = layout(&fields)? else { return Ok(None) };
+    let Some(mut layout) = layout(&fields)? else {
+        let table = if has_table { None } else { table(&mut chunks)? };
+        return Ok(Caf::Packets(order(&data, table, end)));
+    };
     let is_followed_by_chunks =
         chunks.plausible_rest(data.end()).map_err(|error| error.to_string())?;
     let start = (data.body + EDIT_COUNT).min(end);
@@ -54,7 +66,28 @@ pub(super) fn read(
     } else {
         (!is_followed_by_chunks).then(|| unused(&layout.seconds_in(bytes), present - bytes))
     };
-    Ok(Some((layout, warning.into_iter().collect())))
+    Ok(Caf::Pcm(layout, warning.into_iter().collect()))
+}
+
+/// The packet table in the rest of the chunks.
+fn table(chunks: &mut Chunks) -> Result<Option<Chunk>, String> {
+    while let Some(chunk) = chunks.next().map_err(|error| error.to_string())? {
+        if &chunk.id == b"pakt" {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(None)
+}
+
+/// The file with a packet table that follows the samples in front of them.
+fn order(data: &Chunk, table: Option<Chunk>, end: u64) -> Vec<Range<u64>> {
+    match table {
+        Some(table) if table.body > data.end() && table.end() <= end => {
+            let start = data.body - HEADER_BYTES;
+            vec![0..start, table.body - HEADER_BYTES..table.end(), start..data.end()]
+        }
+        _ => vec![0..end],
+    }
 }
 
 /// The layout in a `desc` chunk, without the range. `None` for compressed samples.

@@ -274,6 +274,30 @@ impl Tag {
     }
 }
 
+/// Whether `bytes` start with three frames of free format. Their headers contain no size, but they
+/// are at equal distances, apart from the padding of one slot.
+pub(super) fn is_free_format(bytes: &[u8]) -> bool {
+    /// Distance of the second header, which is a guess.
+    const FRAME_BYTES: std::ops::Range<usize> = 24..4096;
+    const SLOT_BYTES: usize = 4;
+    let Some((&[sync, kind, rates, _], _)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return false;
+    };
+    // The same header with a bit rate.
+    let with_rate = [sync, kind, rates & 0x0f | 0x10, 0];
+    if rates & 0xf0 != 0 || Header::parse(&with_rate).is_none() {
+        return false;
+    }
+    let is_like = |position: usize| {
+        let head = [sync, kind, rates & 0xfc];
+        bytes.get(position..position + 3).is_some_and(|b| [b[0], b[1], b[2] & 0xfc] == head)
+    };
+    FRAME_BYTES.filter(|&len| is_like(len)).any(|len| {
+        let third = 2 * len;
+        (third - SLOT_BYTES..=third + SLOT_BYTES).any(is_like)
+    })
+}
+
 /// Whether MPEG frames follow each other in `bytes`, possibly after other bytes.
 pub(super) fn has_frame(bytes: &[u8]) -> bool {
     let len = bytes.len() as u64;

@@ -51,7 +51,7 @@ impl PacketSource {
     /// Opens the container. `extension` is a hint for it. The error is the reason.
     pub fn open(mut bytes: ByteRange, extension: &str) -> Result<Self, String> {
         let edits = match extension {
-            "m4a" => EditList::read(&mut bytes).map_err(|error| error.to_string())?,
+            "m4a" => EditList::read(&mut bytes)?,
             _ => None,
         };
         let cut = extension == "ogg" && !ends_with_last_page(&mut bytes).unwrap_or(true);
