@@ -21,11 +21,23 @@ pub fn golden() -> Vec<(PathBuf, Vec<u8>)> {
 #[derive(Clone, Debug)]
 pub enum Damage {
     Cut(usize),
-    Flip { position: usize, bit: u8 },
-    Remove { position: usize, len: usize },
-    Repeat { position: usize, len: usize },
+    Flip {
+        position: usize,
+        bit: u8,
+    },
+    Remove {
+        position: usize,
+        len: usize,
+    },
+    Repeat {
+        position: usize,
+        len: usize,
+    },
     /// A number of four bytes is overwritten.
-    Number { position: usize, value: u32 },
+    Number {
+        position: usize,
+        value: u32,
+    },
     Append(usize),
 }
 

@@ -5,7 +5,6 @@
 //!
 //! | Files | Difference | Reason |
 //! |---|---|---|
-//! | AIFF with two lengths | all frames that were put in, not ffmpeg's | the frame count of `COMM` is used if the size of `SSND` is wrong; ffmpeg uses the size |
 //! | AAC, MP3 | fewer, up to [`PADDING_FRAMES`] | ffmpeg 5 keeps the padding of AAC, and that of MP3 if bytes follow or the tag is damaged |
 //! | MP3 | more | a frame that cannot be decoded is silent, so that the rest keeps its time; ffmpeg drops it. A damaged tag has no delay. |
 //! | Ogg | more | ffmpeg drops the end of the last page if bytes follow |
@@ -61,7 +60,7 @@ fn a_generated_file_has_the_frames_that_ffmpeg_finds() {
         return;
     };
     let mut random = Lcg(31);
-    let (count, mut compared) = (rounds(150), 0);
+    let (count, mut compared) = (rounds(70), 0);
     for _ in 0..count {
         let file = PcmFile::draw(&mut random);
         let bytes = file.bytes();
@@ -72,9 +71,8 @@ fn a_generated_file_has_the_frames_that_ffmpeg_finds() {
         let Ok(sound) = read(&bytes, &file) else { continue };
         let Some(frames) = ffmpeg.frames(&bytes) else { continue };
         compared += 1;
-        let permitted = [frames, file.frames].contains(&sound.frames());
         assert!(
-            permitted || !sound.warnings.is_empty(),
+            frames == sound.frames() || !sound.warnings.is_empty(),
             "{} frames, ffmpeg {frames}: {file:?} {}",
             sound.frames(),
             kept(&bytes)
@@ -95,7 +93,7 @@ fn a_file_of_another_encoder_has_the_frames_that_ffmpeg_finds() {
         check(&ffmpeg, path, bytes, &"whole");
     }
     let mut random = Lcg(32);
-    let (count, mut compared) = (rounds(100), 0);
+    let (count, mut compared) = (rounds(50), 0);
     for _ in 0..count {
         let (path, changes, bytes) = damaged::draw(&golden, &mut random);
         compared += usize::from(check(&ffmpeg, path, &bytes, &changes));

@@ -47,7 +47,8 @@ fn legal_files_are_read_exactly() {
         let file = PcmFile::draw_legal(&mut random);
         assert!(file.is_legal());
         let bytes = file.bytes();
-        let sound = read(&bytes, &file).unwrap_or_else(|e| panic!("{e}: {file:?} {}", kept(&bytes)));
+        let sound =
+            read(&bytes, &file).unwrap_or_else(|e| panic!("{e}: {file:?} {}", kept(&bytes)));
         assert_eq!(sound.frames(), file.frames, "{file:?} {}", kept(&bytes));
         assert!(sound.warnings.is_empty(), "{:?}: {file:?} {}", sound.warnings, kept(&bytes));
         check_samples(&file, &sound, &bytes);

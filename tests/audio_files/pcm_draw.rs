@@ -102,11 +102,8 @@ fn length(random: &mut Lcg, usual: usize) -> usize {
 }
 
 fn foreign(random: &mut Lcg) -> Vec<Foreign> {
-    let mut chunk = || Foreign {
-        id: pick(random, &FOREIGN),
-        len: length(random, 40),
-        padded: true,
-    };
+    let mut chunk =
+        || Foreign { id: pick(random, &FOREIGN), len: length(random, 40), padded: true };
     let first = chunk();
     let count = first.len % 3;
     [first, chunk()][..count].to_vec()

@@ -56,20 +56,15 @@ pub(super) fn read(
         frames_per_block: 1,
         data: start..start + length.bytes,
     };
-    let held = layout.frames_in(length.bytes);
-    let warning = if frames != held {
-        Some(promise(frames, held, layout.sample_rate_hz))
-    } else {
-        (length.rest >= block_bytes)
-            .then(|| unused(&layout.seconds_in(length.bytes), length.rest))
-    };
+    let warning = length.warning(&layout, frames);
     Ok((layout, warning.into_iter().collect()))
 }
 
-/// How many bytes of samples there are, and how many follow in the same chunk.
+/// How many bytes of samples there are, and what the chunk's size says.
 struct Length {
     bytes: u64,
-    rest: u64,
+    /// As many as are in the file.
+    in_chunk: u64,
 }
 
 impl Length {
@@ -93,7 +88,21 @@ impl Length {
             _ => present,
         };
         let bytes = if declared == 0 { most } else { declared.min(most) };
-        Ok(Self { bytes, rest: in_chunk.min(present).saturating_sub(bytes) })
+        Ok(Self { bytes, in_chunk: in_chunk.min(present) })
+    }
+
+    fn warning(&self, layout: &PcmLayout, promised: u64) -> Option<String> {
+        let held = layout.frames_in(self.bytes);
+        let in_chunk = layout.frames_in(self.in_chunk);
+        if promised != held {
+            return Some(promise(promised, held, layout.sample_rate_hz));
+        }
+        if in_chunk > held {
+            let rest = self.in_chunk - self.bytes;
+            return Some(unused(&layout.seconds_in(self.bytes), rest));
+        }
+        (in_chunk < held)
+            .then(|| format!("the header promises {held} and {in_chunk} samples; {held} are used"))
     }
 }
 

@@ -72,15 +72,19 @@ impl<'a> Chunks<'a> {
 
     /// The next chunk, or `None` at the end.
     pub fn next(&mut self) -> io::Result<Option<Chunk>> {
-        let chunk = match self.at(self.position)? {
-            Some(chunk) if chunk.id == *self.sound || chunk.end() <= self.end => Some(chunk),
-            // The chunk is larger than the file, or not a chunk.
-            Some(chunk) => self.search(chunk.body)?,
+        let mut found = match self.at(self.position)? {
             None => self.search(self.position)?,
+            chunk => chunk,
         };
-        let Some(chunk) = chunk else { return Ok(None) };
-        self.position = self.after(&chunk)?;
-        Ok(Some(chunk))
+        while let Some(chunk) = found {
+            if chunk.id == *self.sound || chunk.end() <= self.end {
+                self.position = self.after(&chunk)?;
+                return Ok(Some(chunk));
+            }
+            // The chunk is larger than the file, or not a chunk.
+            found = self.search(chunk.body)?;
+        }
+        Ok(None)
     }
 
     /// Reads the body of a chunk, up to `buffer.len()` bytes.

@@ -155,11 +155,13 @@ fn chunks_that_matter_to_nobody_do_not_stop_the_reader() {
     let format = || whole(b"fmt ", &plain);
     let unpadded = chunk(b"LIST", 15, b"INFOIART\x03\0\0\0Me\0");
     let after = whole(b"LIST", b"INFO");
+    let lost = chunk(b"LIST", 80_000_000, &[0; 30]);
     for chunks in [
         vec![format(), unpadded, data.clone()],
         vec![whole(b"fmt ", &[plain.clone(), vec![0; 4]].concat()), data.clone()],
         vec![whole(b"LIST", b"INFOINAM\xff\xff\xff\xff"), format(), data.clone()],
         vec![chunk(b"bext", 90_000_000, &[0; 602]), format(), data.clone()],
+        vec![chunk(b"bext", 90_000_000, &[0; 602]), lost, format(), data.clone()],
         vec![data.clone(), format()],
         vec![format(), data.clone(), id3v1()],
         vec![format(), data.clone(), after, vec![0; 3]],
@@ -307,9 +309,8 @@ fn alac_caf(table_first: bool) -> Vec<u8> {
     let sizes: Vec<u32> = (1..=count).map(|n| four(&m4a[sizes + 4 * n as usize..])).collect();
     let sound = at(&m4a, b"mdat");
     let sound = &m4a[sound..sound + sizes.iter().sum::<u32>() as usize];
-    let description = [
-        &22_050.0_f64.to_be_bytes()[..], b"alac", &big(0), &big(0), &big(4096), &big(1), &big(0),
-    ];
+    let description =
+        [&22_050.0_f64.to_be_bytes()[..], b"alac", &big(0), &big(0), &big(4096), &big(1), &big(0)];
     let description = chunk(b"desc", &description.concat());
     let cookie = chunk(b"kuki", &m4a[cookie..cookie + 24]);
     let padding = 4096 * count - 5003;
