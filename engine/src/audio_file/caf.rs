@@ -26,8 +26,8 @@ const IS_LITTLE_ENDIAN: u32 = 2;
 /// What a CAF file contains.
 pub(super) enum Caf {
     Pcm(PcmLayout, Vec<String>),
-    /// Compressed samples: the ranges of the file, in the order that symphonia needs.
-    Packets(Vec<Range<u64>>),
+    /// Compressed samples. The ranges of the file in the order that symphonia needs, if it is another.
+    Packets(Option<Vec<Range<u64>>>),
 }
 
 /// Reads the headers of a CAF file. Returns the samples and warnings. The error is the reason.
@@ -51,7 +51,8 @@ pub(super) fn read(source: &mut dyn MediaSource, end: u64) -> Result<Caf, String
     let data = data.ok_or("expected a CAF file with a `data` chunk, found none")?;
     let Some(mut layout) = layout(&fields)? else {
         let table = if has_table { None } else { table(&mut chunks)? };
-        return Ok(Caf::Packets(order(&data, table, end)));
+        let table = table.filter(|table| table.body > data.end() && table.end() <= end);
+        return Ok(Caf::Packets(table.map(|table| order(&data, &table))));
     };
     let is_followed_by_chunks =
         chunks.plausible_rest(data.end()).map_err(|error| error.to_string())?;
@@ -80,14 +81,9 @@ fn table(chunks: &mut Chunks) -> Result<Option<Chunk>, String> {
 }
 
 /// The file with a packet table that follows the samples in front of them.
-fn order(data: &Chunk, table: Option<Chunk>, end: u64) -> Vec<Range<u64>> {
-    match table {
-        Some(table) if table.body > data.end() && table.end() <= end => {
-            let start = data.body - HEADER_BYTES;
-            vec![0..start, table.body - HEADER_BYTES..table.end(), start..data.end()]
-        }
-        _ => vec![0..end],
-    }
+fn order(data: &Chunk, table: &Chunk) -> Vec<Range<u64>> {
+    let start = data.body - HEADER_BYTES;
+    vec![0..start, table.body - HEADER_BYTES..table.end(), start..data.end()]
 }
 
 /// The layout in a `desc` chunk, without the range. `None` for compressed samples.

@@ -59,7 +59,8 @@ pub(super) fn open(mut source: Box<dyn MediaSource>) -> Result<Box<dyn BlockSour
             Caf::Pcm(layout, warnings) => {
                 Ok(Box::new(PcmSource::open(Box::new(bytes), layout, warnings)?))
             }
-            Caf::Packets(ranges) => {
+            Caf::Packets(None) => Ok(Box::new(PacketSource::open(bytes, "caf")?)),
+            Caf::Packets(Some(ranges)) => {
                 let bytes = Rearranged::new(Box::new(bytes), ranges);
                 let all = 0..bytes.len();
                 let bytes = ByteRange::new(Box::new(bytes), all);

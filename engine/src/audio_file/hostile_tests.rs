@@ -338,8 +338,7 @@ fn mpeg_audio_of_free_format_is_refused_by_name() {
     let folder = Folder::new();
     for len in [300, 301, 1045] {
         let frame = |padding: usize| {
-            [vec![0xff, 0xfb, 0x00 | (padding as u8) << 1, 0xc0], vec![1; len - 4 + padding]]
-                .concat()
+            [vec![0xff, 0xfb, (padding as u8) << 1, 0xc0], vec![1; len - 4 + padding]].concat()
         };
         let frames = [frame(0), frame(1), frame(0), frame(1)].concat();
         let refused = folder.refusal("a.mp3", &[id3v2(40), frames].concat());
