@@ -1,9 +1,10 @@
-//! Properties of the audio file reader over generated and damaged files: no panic, bounded memory
-//! and work, no sample lost without a warning, and the frames that ffmpeg finds.
+//! Properties of the audio file reader over generated and damaged files. It never panics, its memory
+//! and work are bounded, and it loses no sample without a warning. It finds the frames that ffmpeg
+//! finds.
 //!
 //! `LUTHIER_FUZZ_ROUNDS` sets the number of files of each kind. The files come from a seeded
-//! generator, not from a library for property tests: a file is described by a few fields, which a
-//! failure prints, so shrinking would add nothing.
+//! generator, not from a library for property tests. A few fields describe a file, and a failure
+//! prints them, so shrinking would add nothing.
 
 mod damaged;
 mod ffmpeg;

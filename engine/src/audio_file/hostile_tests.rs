@@ -354,3 +354,43 @@ fn unusual_channels_need_no_memory() {
     let bytes = riff(0, &[whole(b"fmt ", &format), whole(b"data", &pcm())]);
     assert!(folder.refusal("a.wav", &bytes).contains("found 65535 channels"));
 }
+
+#[test]
+fn lengths_that_contradict_each_other_cause_a_warning() {
+    let folder = Folder::new();
+    let position = |bytes: &[u8], id: &[u8; 4]| {
+        bytes.windows(4).position(|window| window == id).expect("a chunk")
+    };
+    let aiff = golden("i16.aiff");
+    // The frame count of `COMM`, and the size of `SSND`.
+    for (id, offset, change, frames) in [
+        (b"COMM", 10, 1, 5003),
+        (b"COMM", 10, -100, 4903),
+        (b"SSND", 4, -1000, 5003),
+        (b"SSND", 4, 1000, 5003),
+    ] {
+        let mut bytes = aiff.clone();
+        let start = position(&bytes, id) + offset;
+        let field: [u8; 4] = bytes[start..start + 4].try_into().expect("4 bytes");
+        let field = u32::from_be_bytes(field).wrapping_add_signed(change);
+        bytes[start..start + 4].copy_from_slice(&field.to_be_bytes());
+        let (channels, warnings) = folder.read("a.aiff", &bytes);
+        assert_eq!(channels[0].len(), frames, "{change}");
+        assert_eq!(warnings.is_empty(), change == 1000, "{change}: {warnings:?}");
+    }
+    let mut caf = golden("i16.caf");
+    let start = position(&caf, b"data") + 4;
+    caf[start..start + 8].copy_from_slice(&4004_u64.to_be_bytes());
+    let (channels, warnings) = folder.read("a.caf", &caf);
+    assert_eq!(channels[0].len(), 2000);
+    assert!(warnings[0].contains("6006 bytes after it are not used"), "{warnings:?}");
+}
+
+#[test]
+fn a_damaged_start_of_mpeg_audio_causes_a_warning() {
+    let folder = Folder::new();
+    let mut bytes = golden("mixed_windows.mp3");
+    bytes.insert(100, 0);
+    let (_, warnings) = folder.read("a.mp3", &bytes);
+    assert!(warnings.len() == 1 && warnings[0].contains("damaged bytes at about 0.00 s"));
+}
