@@ -1,4 +1,4 @@
-//! An allocator that counts the calls of one thread and the bytes in use by all threads.
+//! An allocator that counts the calls and bytes of one thread, and the bytes in use by all threads.
 //!
 //! Usage in a test program:
 //! `#[global_allocator] static ALLOCATOR: CountingAllocator = CountingAllocator;`.
@@ -14,6 +14,9 @@ pub struct CountingAllocator;
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
     static CALLS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that this thread has allocated minus those that it has freed, and their maximum.
+    static BALANCE_BYTES: Cell<isize> = const { Cell::new(0) };
+    static PEAK_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -24,11 +27,18 @@ fn count_call() {
     }
 }
 
+fn count_bytes(change: isize) {
+    let balance = BALANCE_BYTES.get() + change;
+    BALANCE_BYTES.set(balance);
+    PEAK_BYTES.set(PEAK_BYTES.get().max(balance));
+}
+
 // SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count_call();
         HELD_BYTES.fetch_add(layout.size(), Relaxed);
+        count_bytes(layout.size() as isize);
         // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
@@ -36,6 +46,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count_call();
         HELD_BYTES.fetch_sub(layout.size(), Relaxed);
+        count_bytes(-(layout.size() as isize));
         // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -49,6 +60,15 @@ pub fn count_calls<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let result = work();
     WATCHED.set(false);
     (result, CALLS.get())
+}
+
+/// Runs `work` and returns its result and the most bytes that this thread held at a time, above what
+/// it held before.
+pub fn peak_bytes<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = BALANCE_BYTES.get();
+    PEAK_BYTES.set(before);
+    let result = work();
+    (result, (PEAK_BYTES.get() - before) as usize)
 }
 
 /// Bytes that the process has allocated and not freed. Memory that the allocator caches is not

@@ -3,13 +3,15 @@
 //! Source: Apple, "Audio Interchange File Format AIFF-C", draft of 1991-08-26. QuickTime added the
 //! compression types `sowt`, `in24`, `in32`, `fl32`, `fl64`, `alaw` and `ulaw`.
 
+use std::io;
+
 use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known::{
     CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_U8,
 };
 use symphonia::core::io::MediaSource;
 
-use super::block_source::promise;
+use super::block_source::{promise, unused};
 use super::chunks::{Chunk, Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
@@ -43,29 +45,64 @@ pub(super) fn read(
     let (chunk, header) = sound.ok_or("expected an AIFF file with an `SSND` chunk, found none")?;
     let (codec, block_bytes) = common.coding()?;
     let start = (chunk.body + header).min(end);
-    let mut layout = PcmLayout {
+    let frames = u64::from(common.frames);
+    let length = Length::resolve(&mut chunks, &chunk, header, frames * block_bytes, end)
+        .map_err(|error| error.to_string())?;
+    let layout = PcmLayout {
         codec,
         sample_rate_hz: common.sample_rate_hz,
         channels: common.channels,
         block_bytes,
         frames_per_block: 1,
-        data: start..end,
+        data: start..start + length.bytes,
     };
-    let declared = u64::from(common.frames) * block_bytes;
-    let bytes = length(&chunk, declared, header, end - start);
-    layout.data.end = start + bytes;
-    let (promised, held) = (u64::from(common.frames), layout.frames_in(bytes));
-    let warning = (promised != held).then(|| promise(promised, held, layout.sample_rate_hz));
+    let warning = length.warning(&layout, frames);
     Ok((layout, warning.into_iter().collect()))
 }
 
-/// Bytes of samples: the number of frames decides, unless it is 0 or more than there is.
-fn length(chunk: &Chunk, declared: u64, header: u64, present: u64) -> u64 {
-    let chunk_bytes = chunk.size.saturating_sub(header);
-    match (declared, chunk_bytes) {
-        (0, 0) => present,
-        (0, bytes) => bytes.min(present),
-        (declared, _) => declared.min(present),
+/// How many bytes of samples there are, and what the chunk's size says.
+struct Length {
+    bytes: u64,
+    /// As many as are in the file.
+    in_chunk: u64,
+}
+
+impl Length {
+    /// The smallest of the declared bytes, the chunk and the file counts. The chunk's size is right
+    /// if another chunk or the end of the file follows. A size of 0 is unknown unless it is right.
+    fn resolve(
+        chunks: &mut Chunks,
+        chunk: &Chunk,
+        header: u64,
+        declared: u64,
+        end: u64,
+    ) -> io::Result<Self> {
+        let present = end.saturating_sub(chunk.body + header);
+        let in_chunk = chunk.size.saturating_sub(header);
+        let after = chunks.after(chunk)?;
+        let is_right =
+            chunk.size >= header && chunk.end() <= end && chunks.plausible_rest(after)?;
+        let most = match (declared, in_chunk) {
+            _ if is_right => in_chunk,
+            (0, bytes) if bytes > 0 => bytes.min(present),
+            _ => present,
+        };
+        let bytes = if declared == 0 { most } else { declared.min(most) };
+        Ok(Self { bytes, in_chunk: in_chunk.min(present) })
+    }
+
+    fn warning(&self, layout: &PcmLayout, promised: u64) -> Option<String> {
+        let held = layout.frames_in(self.bytes);
+        let in_chunk = layout.frames_in(self.in_chunk);
+        if promised != held {
+            return Some(promise(promised, held, layout.sample_rate_hz));
+        }
+        if in_chunk > held {
+            let rest = self.in_chunk - self.bytes;
+            return Some(unused(&layout.seconds_in(self.bytes), rest));
+        }
+        (in_chunk < held)
+            .then(|| format!("the header promises {held} and {in_chunk} samples; {held} are used"))
     }
 }
 
@@ -114,7 +151,7 @@ impl Common {
             _ => (None, 0),
         };
         let found = || {
-            let name = String::from_utf8_lossy(&self.compression);
+            let name = self.compression.escape_ascii();
             format!("expected a supported codec, found {}-bit codec `{name}`", self.bits)
         };
         Ok((codec.ok_or_else(found)?, bytes * u64::from(self.channels).max(1)))

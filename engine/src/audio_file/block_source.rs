@@ -52,6 +52,14 @@ impl Trim {
     }
 }
 
+/// Refuses any other number of channels.
+pub(super) fn require_mono_or_stereo(channels: usize) -> Result<(), String> {
+    match channels {
+        1 | 2 => Ok(()),
+        _ => Err(format!("expected mono or stereo, found {channels} channels")),
+    }
+}
+
 /// A warning about a header that declares another number of frames.
 pub(super) fn promise(promised: u64, held: u64, rate_hz: u32) -> String {
     let seconds = |frames: u64| frames as f64 / f64::from(rate_hz.max(1));
@@ -62,6 +70,11 @@ pub(super) fn promise(promised: u64, held: u64, rate_hz: u32) -> String {
     );
     // The difference may be too small for the digits.
     format!("{text} ({held} of {promised} samples)")
+}
+
+/// A warning about bytes after the declared length, which is a time as text.
+pub(super) fn unused(promised: &str, bytes: u64) -> String {
+    format!("the header promises {promised}; {bytes} bytes after it are not used")
 }
 
 /// Decodes a file block by block. Errors are the reason alone; the reader adds file and position.

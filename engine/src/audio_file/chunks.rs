@@ -10,7 +10,10 @@ use symphonia::core::io::MediaSource;
 use super::tags::{read_at, tag_len};
 
 /// Bytes that are searched for the next chunk after an implausible one.
-const SEARCH_BYTES: usize = 1 << 20;
+const SEARCH_BYTES: u64 = 1 << 20;
+/// Bytes that a search reads first. It doubles them, so that its cost follows the distance: a file
+/// can consist of implausible chunks.
+const FIRST_SEARCH_BYTES: u64 = 64;
 
 /// Layout of chunk headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +72,19 @@ impl<'a> Chunks<'a> {
 
     /// The next chunk, or `None` at the end.
     pub fn next(&mut self) -> io::Result<Option<Chunk>> {
-        let chunk = match self.at(self.position)? {
-            Some(chunk) if chunk.id == *self.sound || chunk.end() <= self.end => Some(chunk),
-            // The chunk is larger than the file, or not a chunk.
-            Some(chunk) => self.search(chunk.body)?,
+        let mut found = match self.at(self.position)? {
             None => self.search(self.position)?,
+            chunk => chunk,
         };
-        let Some(chunk) = chunk else { return Ok(None) };
-        self.position = self.after(&chunk)?;
-        Ok(Some(chunk))
+        while let Some(chunk) = found {
+            if chunk.id == *self.sound || chunk.end() <= self.end {
+                self.position = self.after(&chunk)?;
+                return Ok(Some(chunk));
+            }
+            // The chunk is larger than the file, or not a chunk.
+            found = self.search(chunk.body)?;
+        }
+        Ok(None)
     }
 
     /// Reads the body of a chunk, up to `buffer.len()` bytes.
@@ -88,7 +95,7 @@ impl<'a> Chunks<'a> {
 
     /// Whether the bytes from `position` to the end can be chunks, padding or a tag.
     pub fn plausible_rest(&mut self, position: u64) -> io::Result<bool> {
-        if position + self.layout.header_bytes() > self.end {
+        if position.saturating_add(self.layout.header_bytes()) > self.end {
             return Ok(true);
         }
         let mut head = [0; 32];
@@ -122,6 +129,10 @@ impl<'a> Chunks<'a> {
     fn at(&mut self, position: u64) -> io::Result<Option<Chunk>> {
         let mut header = [0; 24];
         let header = &mut header[..self.layout.header_bytes() as usize];
+        // Not every source accepts a position far beyond its end.
+        if position >= self.end {
+            return Ok(None);
+        }
         if read_at(self.source, position, header)? < header.len() {
             return Ok(None);
         }
@@ -135,13 +146,21 @@ impl<'a> Chunks<'a> {
 
     /// The first known chunk from `position` on.
     fn search(&mut self, position: u64) -> io::Result<Option<Chunk>> {
-        let mut bytes = vec![0; SEARCH_BYTES];
-        let read = read_at(self.source, position, &mut bytes)?;
-        let is_known = |window: &[u8]| self.known.iter().any(|&known| window == known);
-        match bytes[..read].windows(4).position(is_known) {
-            Some(offset) => self.at(position + offset as u64),
-            None => Ok(None),
+        let end = position.saturating_add(SEARCH_BYTES).min(self.end);
+        let (mut start, mut len) = (position, FIRST_SEARCH_BYTES);
+        let mut bytes = Vec::new();
+        while start.saturating_add(4) <= end {
+            bytes.resize(len.min(end - start) as usize, 0);
+            let read = read_at(self.source, start, &mut bytes)?;
+            let is_known = |window: &[u8]| self.known.iter().any(|&known| window == known);
+            if let Some(offset) = bytes[..read].windows(4).position(is_known) {
+                return self.at(start + offset as u64);
+            }
+            // An identifier may lie across the end of the part.
+            start += len - 3;
+            len *= 2;
         }
+        Ok(None)
     }
 }
 

@@ -6,13 +6,15 @@ use symphonia::core::io::MediaSource;
 
 use super::block_source::BlockSource;
 use super::byte_range::ByteRange;
+use super::caf::{self, Caf};
 use super::mpeg::MpegSource;
-use super::mpeg_frames::has_frame;
+use super::mpeg_frames::{has_frame, is_free_format};
 use super::packets::PacketSource;
 use super::pcm::PcmSource;
+use super::rearranged::Rearranged;
 use super::tags::{read_at, without_tags};
 use super::wave::{self, Wave};
-use super::{FORMATS, aiff, caf};
+use super::{FORMATS, aiff};
 
 /// Bytes that decide about the container.
 const HEAD_BYTES: usize = 16 << 10;
@@ -54,10 +56,16 @@ pub(super) fn open(mut source: Box<dyn MediaSource>) -> Result<Box<dyn BlockSour
             Ok(Box::new(PcmSource::open(Box::new(bytes), layout, warnings)?))
         }
         Kind::Caf => match caf::read(&mut bytes, len)? {
-            Some((layout, warnings)) => {
+            Caf::Pcm(layout, warnings) => {
                 Ok(Box::new(PcmSource::open(Box::new(bytes), layout, warnings)?))
             }
-            None => Ok(Box::new(PacketSource::open(bytes, "caf")?)),
+            Caf::Packets(None) => Ok(Box::new(PacketSource::open(bytes, "caf")?)),
+            Caf::Packets(Some(ranges)) => {
+                let bytes = Rearranged::new(Box::new(bytes), ranges);
+                let all = 0..bytes.len();
+                let bytes = ByteRange::new(Box::new(bytes), all);
+                Ok(Box::new(PacketSource::open(bytes.map_err(|error| error.to_string())?, "caf")?))
+            }
         },
         Kind::Mpeg => Ok(Box::new(MpegSource::open(bytes)?)),
         Kind::Packets(extension) => Ok(Box::new(PacketSource::open(bytes, extension)?)),
@@ -102,6 +110,7 @@ impl Kind {
             [0xff, second, ..] if second & 0xf6 == 0xf0 => Self::Packets("aac"),
             _ => match OTHERS.iter().find(|(position, magic, _)| at(*position, magic)) {
                 Some((_, _, name)) => Self::Other(name),
+                None if is_free_format(head) => Self::Other(FREE_FORMAT),
                 None if has_frame(head) => Self::Mpeg,
                 None => Self::Other("another format"),
             },
@@ -117,6 +126,9 @@ impl Kind {
         }
     }
 }
+
+const FREE_FORMAT: &str = "an MPEG audio file with a bit rate of its own (free format). Convert it \
+                           to WAV first";
 
 /// Files that users try: position and bytes that identify them, and their name.
 const OTHERS: &[(usize, &[u8], &str)] = &[

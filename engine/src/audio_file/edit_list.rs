@@ -21,9 +21,15 @@ pub(super) struct EditList {
 }
 
 impl EditList {
-    /// Reads the list. `None` if there is none, or one of several parts.
-    pub fn read(bytes: &mut ByteRange) -> io::Result<Option<Self>> {
-        let Some(moov) = moov(bytes)? else { return Ok(None) };
+    /// Reads the list. `None` if there is none, or one of several parts. The error is the reason.
+    pub fn read(bytes: &mut ByteRange) -> Result<Option<Self>, String> {
+        let moov = moov(bytes).map_err(|error| error.to_string())?.ok_or_else(|| {
+            format!(
+                "expected an M4A file with a whole index (`moov`), found {} bytes without one. The \
+                 file is cut off: copy it again",
+                bytes.len()
+            )
+        })?;
         Ok(boxes(&moov).filter(|(kind, _)| kind == b"trak").find_map(|(_, track)| {
             let movie_scale = time_scale(child(&moov, b"mvhd")?)?;
             let media_scale = time_scale(child(child(track, b"mdia")?, b"mdhd")?)?;
@@ -50,7 +56,7 @@ impl EditList {
     }
 }
 
-/// The body of the `moov` box.
+/// The body of the `moov` box. `None` if it is missing or cut off.
 fn moov(bytes: &mut ByteRange) -> io::Result<Option<Vec<u8>>> {
     let (mut position, end) = (0, bytes.len());
     while position < end {
@@ -67,7 +73,10 @@ fn moov(bytes: &mut ByteRange) -> io::Result<Option<Vec<u8>>> {
             break;
         }
         if &header[4..8] == b"moov" {
-            let len = (size - body).min(MOOV_BYTES_MAX).min(end - position);
+            if size > end - position {
+                return Ok(None);
+            }
+            let len = (size - body).min(MOOV_BYTES_MAX);
             let mut moov = vec![0; len as usize];
             let read = read_at(bytes, position + body, &mut moov)?;
             moov.truncate(read);

@@ -138,7 +138,8 @@ fn a_cut_file_is_read_to_its_end_with_one_warning() {
         assert!(none.is_empty(), "{name}: {none:?}");
         // The index of an M4A file is at its end, so a cut one has no sound.
         if name == "alac.m4a" {
-            assert!(!folder.refusal(name, &complete[..complete.len() * 9 / 10]).is_empty());
+            let refused = folder.refusal(name, &complete[..complete.len() * 9 / 10]);
+            assert!(refused.contains("index (`moov`), found 4319 bytes without"), "{refused}");
             continue;
         }
         let (part, warnings) = folder.read(name, &complete[..complete.len() * 9 / 10]);
@@ -154,11 +155,13 @@ fn chunks_that_matter_to_nobody_do_not_stop_the_reader() {
     let format = || whole(b"fmt ", &plain);
     let unpadded = chunk(b"LIST", 15, b"INFOIART\x03\0\0\0Me\0");
     let after = whole(b"LIST", b"INFO");
+    let lost = chunk(b"LIST", 80_000_000, &[0; 30]);
     for chunks in [
         vec![format(), unpadded, data.clone()],
         vec![whole(b"fmt ", &[plain.clone(), vec![0; 4]].concat()), data.clone()],
         vec![whole(b"LIST", b"INFOINAM\xff\xff\xff\xff"), format(), data.clone()],
         vec![chunk(b"bext", 90_000_000, &[0; 602]), format(), data.clone()],
+        vec![chunk(b"bext", 90_000_000, &[0; 602]), lost, format(), data.clone()],
         vec![data.clone(), format()],
         vec![format(), data.clone(), id3v1()],
         vec![format(), data.clone(), after, vec![0; 3]],
@@ -285,4 +288,109 @@ fn other_files_are_called_by_their_names() {
         let refused = folder.refusal("a.wav", &[head.as_slice(), &[0; 99]].concat());
         assert!(refused.contains(name), "{refused}");
     }
+}
+
+/// A CAF file with ALAC from the M4A file, with its packet table in front of the samples or after
+/// them.
+fn alac_caf(table_first: bool) -> Vec<u8> {
+    let (m4a, at) = (golden("alac.m4a"), |bytes: &[u8], id: &[u8; 4]| {
+        bytes.windows(4).position(|window| window == id).expect("a box") + 4
+    });
+    let four = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().expect("4 bytes"));
+    let big = |value: u32| value.to_be_bytes();
+    let chunk = |id: &[u8; 4], body: &[u8]| {
+        [id.as_slice(), &(body.len() as u64).to_be_bytes(), body].concat()
+    };
+    // The second `alac` is the codec's description, with version and flags in front.
+    let entry = at(&m4a, b"alac");
+    let cookie = entry + at(&m4a[entry..], b"alac") + 4;
+    let sizes = at(&m4a, b"stsz") + 8;
+    let count = four(&m4a[sizes..]);
+    let sizes: Vec<u32> = (1..=count).map(|n| four(&m4a[sizes + 4 * n as usize..])).collect();
+    let sound = at(&m4a, b"mdat");
+    let sound = &m4a[sound..sound + sizes.iter().sum::<u32>() as usize];
+    let description =
+        [&22_050.0_f64.to_be_bytes()[..], b"alac", &big(0), &big(0), &big(4096), &big(1), &big(0)];
+    let description = chunk(b"desc", &description.concat());
+    let cookie = chunk(b"kuki", &m4a[cookie..cookie + 24]);
+    let padding = 4096 * count - 5003;
+    let head = [0, count, 0, 5003, 0, padding].map(big).concat();
+    let sizes = sizes.iter().flat_map(|size| [(size >> 7) as u8 | 0x80, (size & 0x7f) as u8]);
+    let table = chunk(b"pakt", &[head, sizes.collect()].concat());
+    let data = chunk(b"data", &[&[0; 4], sound].concat());
+    let order = if table_first { [table, data] } else { [data, table] };
+    [&b"caff\0\x01\0\0"[..], &description, &cookie, &order.concat()].concat()
+}
+
+#[test]
+fn the_packet_table_of_a_caf_file_may_be_at_its_end() {
+    let folder = Folder::new();
+    let (expected, _) = folder.read("a.m4a", &golden("alac.m4a"));
+    for table_first in [true, false] {
+        let (channels, warnings) = folder.read("a.caf", &alac_caf(table_first));
+        assert!(channels == expected, "{table_first}: {}", channels[0].len());
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+}
+
+#[test]
+fn mpeg_audio_of_free_format_is_refused_by_name() {
+    let folder = Folder::new();
+    for len in [300, 301, 1045] {
+        let frame = |padding: usize| {
+            [vec![0xff, 0xfb, (padding as u8) << 1, 0xc0], vec![1; len - 4 + padding]].concat()
+        };
+        let frames = [frame(0), frame(1), frame(0), frame(1)].concat();
+        let refused = folder.refusal("a.mp3", &[id3v2(40), frames].concat());
+        assert!(refused.contains("free format"), "{refused}");
+    }
+}
+
+#[test]
+fn unusual_channels_need_no_memory() {
+    let folder = Folder::new();
+    let mut format = fmt(1, 16, 4);
+    format[2..4].fill(0xff);
+    let bytes = riff(0, &[whole(b"fmt ", &format), whole(b"data", &pcm())]);
+    assert!(folder.refusal("a.wav", &bytes).contains("found 65535 channels"));
+}
+
+#[test]
+fn lengths_that_contradict_each_other_cause_a_warning() {
+    let folder = Folder::new();
+    let position = |bytes: &[u8], id: &[u8; 4]| {
+        bytes.windows(4).position(|window| window == id).expect("a chunk")
+    };
+    let aiff = golden("i16.aiff");
+    // The frame count of `COMM`, and the size of `SSND`.
+    for (id, offset, change, frames) in [
+        (b"COMM", 10, 1, 5003),
+        (b"COMM", 10, -100, 4903),
+        (b"SSND", 4, -1000, 5003),
+        (b"SSND", 4, 1000, 5003),
+    ] {
+        let mut bytes = aiff.clone();
+        let start = position(&bytes, id) + offset;
+        let field: [u8; 4] = bytes[start..start + 4].try_into().expect("4 bytes");
+        let field = u32::from_be_bytes(field).wrapping_add_signed(change);
+        bytes[start..start + 4].copy_from_slice(&field.to_be_bytes());
+        let (channels, warnings) = folder.read("a.aiff", &bytes);
+        assert_eq!(channels[0].len(), frames, "{change}");
+        assert_eq!(warnings.is_empty(), change == 1000, "{change}: {warnings:?}");
+    }
+    let mut caf = golden("i16.caf");
+    let start = position(&caf, b"data") + 4;
+    caf[start..start + 8].copy_from_slice(&4004_u64.to_be_bytes());
+    let (channels, warnings) = folder.read("a.caf", &caf);
+    assert_eq!(channels[0].len(), 2000);
+    assert!(warnings[0].contains("6006 bytes after it are not used"), "{warnings:?}");
+}
+
+#[test]
+fn a_damaged_start_of_mpeg_audio_causes_a_warning() {
+    let folder = Folder::new();
+    let mut bytes = golden("mixed_windows.mp3");
+    bytes.insert(100, 0);
+    let (_, warnings) = folder.read("a.mp3", &bytes);
+    assert!(warnings.len() == 1 && warnings[0].contains("damaged bytes at about 0.00 s"));
 }

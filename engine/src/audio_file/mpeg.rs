@@ -148,7 +148,8 @@ impl Scan {
                 self.samples as f64 / f64::from(self.sample_rate_hz)
             ));
         }
-        let tolerated = if self.parts.is_empty() { END_GAP_BYTES_MAX } else { GAP_BYTES_MAX };
+        let is_start = self.parts.is_empty() && !frame.is_gap_audio;
+        let tolerated = if is_start { END_GAP_BYTES_MAX } else { GAP_BYTES_MAX };
         if frame.gap > tolerated {
             self.gaps.push((self.samples, frame.gap));
         }

@@ -26,6 +26,8 @@ pub(super) struct Frame {
     len: usize,
     /// Bytes in front of the frame that are neither a frame nor a tag.
     pub gap: u64,
+    /// Whether the gap contains the header of a frame of this kind.
+    pub is_gap_audio: bool,
     pub sample_rate_hz: u32,
     pub channels: usize,
     pub samples: usize,
@@ -51,6 +53,8 @@ pub(super) struct Frames {
     at_end: bool,
     /// Bytes since the last frame that are neither a frame nor a tag.
     gap: u64,
+    /// The first header in the gap, of a frame that is damaged.
+    in_gap: Option<Header>,
     /// The header of the last frame.
     last: Option<Header>,
     /// Whether the file ends within a frame.
@@ -67,6 +71,7 @@ impl Frames {
             end: 0,
             at_end: false,
             gap: 0,
+            in_gap: None,
             last: None,
             cut: false,
         };
@@ -77,7 +82,8 @@ impl Frames {
     /// Returns to the first frame.
     pub fn rewind(&mut self) -> io::Result<()> {
         self.source.seek(SeekFrom::Start(0))?;
-        (self.start, self.end, self.at_end, self.gap, self.last) = (0, 0, false, 0, None);
+        (self.start, self.end, self.at_end, self.gap) = (0, 0, false, 0);
+        (self.in_gap, self.last) = (None, None);
         Ok(())
     }
 
@@ -112,8 +118,10 @@ impl Frames {
             match self.header() {
                 Some(header) => return Ok(Some(self.take(header))),
                 None => {
-                    let begun = self.last.zip(Header::parse(window));
-                    self.cut |= begun.is_some_and(|(last, next)| next.is_like(last));
+                    let begun = Header::parse(window);
+                    self.in_gap = self.in_gap.or(begun);
+                    let continued = self.last.zip(begun);
+                    self.cut |= continued.is_some_and(|(last, next)| next.is_like(last));
                     self.gap += 1;
                     self.start += 1;
                     self.last = None;
@@ -148,12 +156,14 @@ impl Frames {
             start,
             len,
             gap: self.gap,
+            is_gap_audio: self.in_gap.is_some_and(|found| found.is_like(header)),
             sample_rate_hz: header.sample_rate_hz,
             channels: header.channels,
             samples: header.samples,
             tag: Tag::parse(&self.window[start..start + len]),
         };
-        (self.start, self.gap, self.last) = (start + len, 0, Some(header));
+        (self.start, self.gap, self.in_gap) = (start + len, 0, None);
+        self.last = Some(header);
         frame
     }
 
@@ -262,6 +272,30 @@ impl Tag {
         let frames = u32::from_be_bytes([vbri[14], vbri[15], vbri[16], vbri[17]]);
         Some(Self { frames: Some(frames.into()), delay: 0, padding: 0 })
     }
+}
+
+/// Whether `bytes` start with three frames of free format. Their headers contain no size, but they
+/// are at equal distances, apart from the padding of one slot.
+pub(super) fn is_free_format(bytes: &[u8]) -> bool {
+    /// Distance of the second header, which is a guess.
+    const FRAME_BYTES: std::ops::Range<usize> = 24..4096;
+    const SLOT_BYTES: usize = 4;
+    let Some((&[sync, kind, rates, _], _)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return false;
+    };
+    // The same header with a bit rate.
+    let with_rate = [sync, kind, rates & 0x0f | 0x10, 0];
+    if rates & 0xf0 != 0 || Header::parse(&with_rate).is_none() {
+        return false;
+    }
+    let is_like = |position: usize| {
+        let head = [sync, kind, rates & 0xfc];
+        bytes.get(position..position + 3).is_some_and(|b| [b[0], b[1], b[2] & 0xfc] == head)
+    };
+    FRAME_BYTES.filter(|&len| is_like(len)).any(|len| {
+        let third = 2 * len;
+        (third - SLOT_BYTES..=third + SLOT_BYTES).any(is_like)
+    })
 }
 
 /// Whether MPEG frames follow each other in `bytes`, possibly after other bytes.

@@ -13,7 +13,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
-use super::block_source::{Block, BlockSource, Trim, promise};
+use super::block_source::{Block, BlockSource, Trim, promise, require_mono_or_stereo};
 use super::byte_range::ByteRange;
 use super::edit_list::EditList;
 use super::tags::read_at;
@@ -51,7 +51,7 @@ impl PacketSource {
     /// Opens the container. `extension` is a hint for it. The error is the reason.
     pub fn open(mut bytes: ByteRange, extension: &str) -> Result<Self, String> {
         let edits = match extension {
-            "m4a" => EditList::read(&mut bytes).map_err(|error| error.to_string())?,
+            "m4a" => EditList::read(&mut bytes)?,
             _ => None,
         };
         let cut = extension == "ogg" && !ends_with_last_page(&mut bytes).unwrap_or(true);
@@ -189,11 +189,12 @@ fn start(format: &dyn FormatReader) -> Result<(&Track, Decoder), String> {
 
 impl Decoder {
     fn new(parameters: &AudioCodecParameters) -> Result<Self, String> {
+        let channels = parameters.channels.as_ref().map(|channels| channels.count());
+        // Before the decoder, whose memory grows with the channels.
+        channels.map_or(Ok(()), require_mono_or_stereo)?;
         if parameters.codec == CODEC_ID_OPUS {
-            let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
-            if !(1..=2).contains(&channels) {
-                return Err(format!("expected mono or stereo, found {channels} channels"));
-            }
+            let channels = channels.unwrap_or(0);
+            require_mono_or_stereo(channels)?;
             let decoder =
                 OpusDecoder::new(OPUS_RATE_HZ, channels).map_err(|error| error.to_string())?;
             let samples = vec![0.0; decoder.max_frame_size_per_channel() * channels];

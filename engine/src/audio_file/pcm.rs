@@ -12,7 +12,7 @@ use symphonia::core::io::MediaSource;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
-use super::block_source::{Block, BlockSource};
+use super::block_source::{Block, BlockSource, require_mono_or_stereo};
 use super::byte_range::ByteRange;
 
 /// Frames that are decoded at a time, at least one block.
@@ -91,6 +91,8 @@ impl PcmSource {
         layout: PcmLayout,
         warnings: Vec<String>,
     ) -> Result<Self, String> {
+        // The decoder's memory grows with the channels, so they are refused before it exists.
+        require_mono_or_stereo(layout.channels.into())?;
         let mut parameters = AudioCodecParameters::new();
         parameters
             .for_codec(layout.codec)

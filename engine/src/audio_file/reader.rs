@@ -1,12 +1,12 @@
 //! Reading: the decoders of all containers as one block-wise reader with validation.
 
 use std::fs::File;
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use symphonia::core::io::MediaSource;
 
-use super::block_source::{Block, BlockSource};
+use super::block_source::{Block, BlockSource, require_mono_or_stereo};
 use super::{FORMATS, SAMPLE_RATES_HZ, container};
 use crate::{Error, Result};
 
@@ -34,7 +34,18 @@ impl Reader {
 
     /// As [`Reader::open`] for a file that is embedded in the program; errors use `name` for it.
     pub fn from_bytes(name: impl AsRef<Path>, bytes: &'static [u8]) -> Result<Self> {
-        Self::start(name.as_ref(), Box::new(Cursor::new(bytes)))
+        Self::from_source(name, Cursor::new(bytes))
+    }
+
+    /// As [`Reader::open`] for any source; errors use `name` for it.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], and if the source fails.
+    pub fn from_source(
+        name: impl AsRef<Path>,
+        source: impl Read + Seek + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::start(name.as_ref(), Box::new(Seekable(source)))
     }
 
     fn start(path: &Path, bytes: Box<dyn MediaSource>) -> Result<Self> {
@@ -113,11 +124,7 @@ impl Reader {
                     "expected a sample rate of {low} to {high} Hz, found {rate_hz} Hz"
                 )));
             }
-            if !(1..=2).contains(&channels) {
-                return Err(
-                    self.refuse(format!("expected mono or stereo, found {channels} channels"))
-                );
-            }
+            require_mono_or_stereo(channels).map_err(|reason| self.refuse(reason))?;
             self.sample_rate_hz = rate_hz;
         } else if (rate_hz, channels) != (self.sample_rate_hz, self.block.len()) {
             return Err(self.refuse(format!(
@@ -142,6 +149,31 @@ impl Reader {
 
     fn refuse(&self, reason: String) -> Error {
         Error::file(&self.path, reason)
+    }
+}
+
+/// A source of bytes as symphonia's type.
+struct Seekable<S>(S);
+
+impl<S: Read> Read for Seekable<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Seek> Seek for Seekable<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+impl<S: Read + Seek + Send + Sync> MediaSource for Seekable<S> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
     }
 }
 

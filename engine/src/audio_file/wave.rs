@@ -10,7 +10,7 @@ use symphonia::core::codecs::audio::AudioCodecId;
 use symphonia::core::codecs::audio::well_known::*;
 use symphonia::core::io::MediaSource;
 
-use super::block_source::promise;
+use super::block_source::{promise, unused};
 use super::chunks::{Chunk, Chunks, Layout};
 use super::pcm::{Endian, PcmLayout, floats, integers};
 
@@ -64,7 +64,8 @@ pub(super) fn read(
     let declared = found.size64.filter(|_| data.size == u64::from(u32::MAX)).unwrap_or(data.size);
     let length = Length::resolve(&mut chunks, &data, declared, end).map_err(|e| e.to_string())?;
     pcm.data = data.body..data.body + length.bytes;
-    let warnings = length.warning(&pcm, declared).into_iter().collect();
+    let warnings = length.warning(&pcm, declared).or_else(|| incomplete_block(&pcm));
+    let warnings = warnings.into_iter().collect();
     Ok((Wave::Pcm(pcm), warnings))
 }
 
@@ -148,11 +149,16 @@ impl Length {
                 pcm.frames_in(self.bytes),
                 pcm.sample_rate_hz,
             )),
-            Finding::Rest(bytes) => {
-                Some(format!("the header promises {held}; {bytes} bytes after it are not used"))
-            }
+            Finding::Rest(bytes) => Some(unused(&held, bytes)),
         }
     }
+}
+
+/// A warning about the end of compressed samples, which are decoded in blocks.
+fn incomplete_block(pcm: &PcmLayout) -> Option<String> {
+    let rest = (pcm.data.end - pcm.data.start) % pcm.block_bytes;
+    (pcm.frames_per_block > 1 && rest > 0)
+        .then(|| format!("the last {rest} bytes are an incomplete block and are not used"))
 }
 
 const PCM: u16 = 1;
