@@ -30,6 +30,8 @@ const LIMIT_SECONDS: (f32, f32) = (0.5, 2.5);
 const HALF_SECONDS: f32 = 0.17;
 /// Largest boost of a target that is too quiet. Beyond it, the content fills the rest.
 const MAX_AMPLIFICATION_DB: f32 = 30.0;
+/// Largest distance of an amplified band from the content's.
+const MAX_BAND_DB: f32 = 8.0;
 /// Values up to this one do not count as sound: a decoder's output for silence is not exactly 0.
 const RESIDUE: f32 = 0.04;
 /// The target of a frame whose loudest band is this far above the floor is the content, and fades
@@ -233,7 +235,10 @@ impl Dynamics {
             let wanted = 10f32.powf((-limit_db - request.makeup_db) / 10.0);
             let filled = (wanted - ratio * 10f32.powf(boost_db / 10.0)).max(0.0);
             for (value, content) in column(target, t).zip(column_values(request.content, t)) {
-                let boosted = *value + boost_db / self.range_db * (*value / RESIDUE).min(1.0);
+                // A band is not amplified far above the content's, where there is little sound.
+                let highest = value.max(content + MAX_BAND_DB / self.range_db);
+                let boost = boost_db / self.range_db * (*value / RESIDUE).min(1.0);
+                let boosted = (*value + boost).min(highest);
                 let power = self.power(boosted) + filled * self.power(content);
                 *value = (10.0 * power.max(1.0).log10() / self.range_db).min(1.0);
             }
