@@ -160,9 +160,11 @@ impl Luthier {
         let plugin_processor =
             PluginProcessor::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = plugin_processor.grid().clone();
+        let mut config =
+            StreamConfig { grid, channels, sidechain: true, deadline_samples: 0, limiter: true };
         // A window that is complete at the start of a block is ready at its end at the earliest.
-        let deadline_samples = deadline_samples(mode, &grid).max(block);
-        let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
+        let block_samples = block + config.look_ahead_samples();
+        config.deadline_samples = deadline_samples(mode, &config.grid).max(block_samples);
         let (audio, work) = open_on(
             self.shared_resources.pool()?,
             &config,

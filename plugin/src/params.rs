@@ -115,6 +115,9 @@ pub struct LuthierParams {
     /// Whether the output is the unchanged input, delayed by the latency.
     #[id = "bypass"]
     pub bypass: BoolParam,
+    /// Whether true peaks of the output are limited.
+    #[id = "limiter"]
+    pub limiter: BoolParam,
 }
 
 impl LuthierParams {
@@ -137,6 +140,7 @@ impl LuthierParams {
             seed: IntParam::new("Seed", 0, IntRange::Linear { min: 0, max: SEED_MAX }),
             freeze: BoolParam::new("Freeze", false),
             bypass: BoolParam::new("Bypass", false).make_bypass(),
+            limiter: BoolParam::new("Limiter", false),
         }
     }
 
@@ -190,6 +194,7 @@ mod tests {
     fn defaults_equal_the_engines_and_survive_normalisation() {
         let params = LuthierParams::new(Arc::default());
         assert_eq!(params.settings(), Settings::default());
+        assert!(!params.limiter.value(), "a bounce equals the command line's file");
         for param in [
             &params.guidance,
             &params.strength,
