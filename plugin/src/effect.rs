@@ -18,7 +18,7 @@ use crate::factory;
 use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
-use crate::params::LuthierParams;
+use crate::params::{self, LuthierParams};
 use crate::plugin_model::effective_config;
 use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
@@ -195,6 +195,10 @@ impl Plugin for Luthier {
     // Not used: nice-plug runs these tasks on one thread for all instances, which can end with the
     // host.
     type BackgroundTask = ();
+
+    fn filter_state(state: &mut PluginState) {
+        params::complete(state);
+    }
 
     fn params(&self) -> Arc<dyn Params> {
         Arc::clone(&self.params) as Arc<dyn Params>

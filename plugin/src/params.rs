@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
+use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
 use crate::project::{Project, ProjectField};
@@ -157,6 +158,19 @@ impl LuthierParams {
             style_held: self.freeze.value(),
             ..Settings::default()
         }
+    }
+}
+
+/// Adds the defaults of later parameters to a state that an older version saved. nice-plug would keep
+/// their present values.
+pub fn complete(state: &mut PluginState) {
+    let later = [
+        ("dynamics", ParamValue::F32(1.0)),
+        ("latency", ParamValue::String("quality".into())),
+        ("limiter", ParamValue::Bool(false)),
+    ];
+    for (id, value) in later {
+        state.params.entry(id.into()).or_insert(value);
     }
 }
 
