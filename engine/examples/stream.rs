@@ -41,7 +41,8 @@ fn main() -> Result<()> {
     let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, style)?;
     let grid = pipeline.grid().clone();
     let deadline_samples = (mode.deadline_of_hop() * grid.hop_samples() as f64) as u64;
-    let config = StreamConfig { grid, channels, sidechain: false, deadline_samples };
+    let config =
+        StreamConfig { grid, channels, sidechain: false, deadline_samples, limiter: false };
 
     // `_worker` runs the pipeline until it is dropped.
     let (mut stream, _worker) = open(&config, Box::new(pipeline), &Settings::default())?;

@@ -47,6 +47,8 @@ pub struct Reference {
     pub outline: Outline,
     /// Duration of the whole recording.
     pub recording_seconds: f64,
+    /// [`Reader::warnings`] of the whole recording. Empty for audio in memory.
+    pub warnings: Vec<String>,
 }
 
 impl Reference {
@@ -108,6 +110,7 @@ fn read_part(
         Error::file(name, format!("expected {}, found {}", found.expected(), found.name()))
     };
     let choice = survey.choice(start_seconds).map_err(refuse)?;
+    let warnings = reader.warnings();
     let mut reader = open()?;
     let mut excerpt = Excerpt::new(reader.sample_rate_hz(), reader.channels(), choice);
     while !excerpt.is_complete()
@@ -115,7 +118,7 @@ fn read_part(
     {
         excerpt.push(block);
     }
-    Ok(excerpt.into_reference(survey.outline(), survey.seconds()))
+    Ok(Reference { warnings, ..excerpt.into_reference(survey.outline(), survey.seconds()) })
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ impl ActiveStream {
         self.audio.set_controls(&Controls {
             input_gain: db_to_gain(number(&params.input_gain)),
             output_gain: db_to_gain(number(&params.output_gain)),
+            limiter: params.limiter.value(),
             bypass: params.bypass.value(),
         });
     }

@@ -18,7 +18,7 @@ use crate::factory;
 use crate::guard::host_link::HostLink;
 use crate::instance::Instance;
 use crate::model_slot::ModelState;
-use crate::params::LuthierParams;
+use crate::params::{self, LuthierParams};
 use crate::plugin_model::effective_config;
 use crate::plugin_processor::PluginProcessor;
 use crate::project::ModelChoice;
@@ -160,9 +160,11 @@ impl Luthier {
         let plugin_processor =
             PluginProcessor::new(instance, &self.config(), mode, sample_rate_hz, channels)?;
         let grid = plugin_processor.grid().clone();
+        let mut config =
+            StreamConfig { grid, channels, sidechain: true, deadline_samples: 0, limiter: true };
         // A window that is complete at the start of a block is ready at its end at the earliest.
-        let deadline_samples = deadline_samples(mode, &grid).max(block);
-        let config = StreamConfig { grid, channels, sidechain: true, deadline_samples };
+        let block_samples = block + config.look_ahead_samples();
+        config.deadline_samples = deadline_samples(mode, &config.grid).max(block_samples);
         let (audio, work) = open_on(
             self.shared_resources.pool()?,
             &config,
@@ -193,6 +195,10 @@ impl Plugin for Luthier {
     // Not used: nice-plug runs these tasks on one thread for all instances, which can end with the
     // host.
     type BackgroundTask = ();
+
+    fn filter_state(state: &mut PluginState) {
+        params::complete(state);
+    }
 
     fn params(&self) -> Arc<dyn Params> {
         Arc::clone(&self.params) as Arc<dyn Params>

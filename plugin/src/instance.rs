@@ -103,10 +103,8 @@ impl Instance {
         };
         match read_style(&model, path, start_seconds) {
             Ok((style, reference)) => {
-                let part = reference.as_ref().filter(|reference| !reference.is_beginning);
-                let part = part.map_or_else(String::new, |part| part.ranges_text() + " of ");
-                let text = format!("Style loaded from {part}{}.", file_name(path));
-                self.shared.notify(Severity::Note, text);
+                let (severity, text) = loaded_message(path, reference.as_ref());
+                self.shared.notify(severity, text);
                 self.shared.texts.lock().style_file = style.name.clone();
                 self.project.set_file_style(style, reference.as_ref().map(FilePart::new));
                 self.shared.status.files.fetch_add(1, Relaxed);
@@ -194,6 +192,23 @@ fn read_style(
         None => reference::read(open, &name)?,
     };
     Ok((model.saved_style(file_name(path), path, &reference)?, Some(reference)))
+}
+
+/// The message for a style that was loaded: from which part, and what is wrong with the file.
+fn loaded_message(path: &Path, reference: Option<&Reference>) -> (Severity, String) {
+    let part = reference.filter(|reference| !reference.is_beginning);
+    let part = part.map_or_else(String::new, |part| part.ranges_text() + " of ");
+    let text = format!("Style loaded from {part}{}.", file_name(path));
+    let warnings = reference.map_or(&[][..], |reference| &reference.warnings);
+    let [first, others @ ..] = warnings else { return (Severity::Note, text) };
+    // A warning starts with the whole path, which the message has no space for.
+    let prefix = format!("{}: ", path.display());
+    let first = first.strip_prefix(&prefix).unwrap_or(first);
+    let more = match others.len() {
+        0 => String::new(),
+        count => format!(" ({count} more)"),
+    };
+    (Severity::Warning, format!("{text} Warning: {first}{more}."))
 }
 
 fn file_name(path: &Path) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::latency_mode::LatencyMode;
 use engine::settings::Settings;
+use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::*;
 
 use crate::project::{Project, ProjectField};
@@ -115,6 +116,9 @@ pub struct LuthierParams {
     /// Whether the output is the unchanged input, delayed by the latency.
     #[id = "bypass"]
     pub bypass: BoolParam,
+    /// Whether true peaks of the output are limited.
+    #[id = "limiter"]
+    pub limiter: BoolParam,
 }
 
 impl LuthierParams {
@@ -137,6 +141,7 @@ impl LuthierParams {
             seed: IntParam::new("Seed", 0, IntRange::Linear { min: 0, max: SEED_MAX }),
             freeze: BoolParam::new("Freeze", false),
             bypass: BoolParam::new("Bypass", false).make_bypass(),
+            limiter: BoolParam::new("Limiter", false),
         }
     }
 
@@ -153,6 +158,19 @@ impl LuthierParams {
             style_held: self.freeze.value(),
             ..Settings::default()
         }
+    }
+}
+
+/// Adds the defaults of later parameters to a state that an older version saved. nice-plug would keep
+/// their present values.
+pub fn complete(state: &mut PluginState) {
+    let later = [
+        ("dynamics", ParamValue::F32(1.0)),
+        ("latency", ParamValue::String("quality".into())),
+        ("limiter", ParamValue::Bool(false)),
+    ];
+    for (id, value) in later {
+        state.params.entry(id.into()).or_insert(value);
     }
 }
 
@@ -190,6 +208,7 @@ mod tests {
     fn defaults_equal_the_engines_and_survive_normalisation() {
         let params = LuthierParams::new(Arc::default());
         assert_eq!(params.settings(), Settings::default());
+        assert!(!params.limiter.value(), "a bounce equals the command line's file");
         for param in [
             &params.guidance,
             &params.strength,

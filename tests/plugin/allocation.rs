@@ -14,9 +14,9 @@ fn the_audio_thread_never_allocates() {
     let latency = clap.activate(44_100, 1024);
     let mut random = Lcg(1);
     let input = vec![random.noise(latency + 200_000), random.noise(latency + 200_000)];
-    let style = clap.param("Style");
+    let (style, limiter) = (clap.param("Style"), clap.param("Limiter"));
     let mut blocks = Lcg(2);
-    clap.play(&input, &input, move |_| 1 + blocks.below(4096), &[(style, 60.0)]);
+    clap.play(&input, &input, move |_| 1 + blocks.below(4096), &[(style, 60.0), (limiter, 1.0)]);
     assert!(clap.times.len() > 100);
     assert_eq!(clap.allocations, 0);
 }

@@ -64,6 +64,35 @@ fn a_latency_mode_takes_effect_at_the_next_activation_exact_to_the_sample() {
 }
 
 #[test]
+fn the_limiter_changes_neither_the_latency_nor_quiet_samples_nor_the_bypass() {
+    let entry = entry();
+    let mut random = Lcg(3);
+    for mode in [0.0, 1.0, 2.0] {
+        let mut clap = Clap::new(&entry);
+        let [mix, limiter, gain, bypass, latency_mode] =
+            ["Mix", "Limiter", "Output gain", "Bypass", "Latency"].map(|name| clap.param(name));
+        clap.activate(48_000, 512);
+        clap.play(&vec![vec![0.0; 512]; 2], &[], |_| 512, &[(latency_mode, mode), (mix, 0.0)]);
+        clap.deactivate();
+        let latency = clap.activate(48_000, 512);
+        let quiet: Vec<f32> = random.noise(latency + 30_000).iter().map(|x| 0.3 * x).collect();
+        for on in [1.0, 0.0] {
+            let out = clap.play(&[quiet.clone(), quiet.clone()], &[], |_| 512, &[(limiter, on)]);
+            assert_eq!(clap.latency(), latency);
+            let later = |out: &[f32]| out[latency..].to_vec();
+            assert!(later(&out[0]) == quiet[..30_000], "mode {mode}, limiter {on}");
+        }
+        let values = [(limiter, 1.0), (gain, 1.0)];
+        let out = clap.play(&[quiet.clone(), quiet.clone()], &[], |_| 512, &values);
+        let peak = out[0][latency..].iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+        assert!((0.7..0.8915).contains(&peak), "mode {mode}: {peak}");
+        let loud: Vec<f32> = quiet.iter().map(|sample| 9.0 * sample).collect();
+        let out = clap.play(&[loud.clone(), loud.clone()], &[], |_| 512, &[(bypass, 1.0)]);
+        assert!(out[0][latency + 2000..] == loud[2000..30_000], "mode {mode}: bypass");
+    }
+}
+
+#[test]
 fn latency_is_the_same_at_every_activation() {
     let mut clap = Clap::new(&entry());
     let first = clap.activate(48_000, 512);

@@ -14,8 +14,14 @@ fn a_project_is_restored_as_saved() {
     let entry = entry();
     let mut clap = Clap::new(&entry);
     clap.activate(48_000, 512);
-    let expected =
-        [("Style", 3.0), ("Strength", 0.5), ("Steps", 2.0), ("Seed", 77.0), ("Freeze", 1.0)];
+    let expected = [
+        ("Style", 3.0),
+        ("Strength", 0.5),
+        ("Steps", 2.0),
+        ("Seed", 77.0),
+        ("Freeze", 1.0),
+        ("Limiter", 1.0),
+    ];
     let values: Vec<_> = expected.iter().map(|(name, value)| (clap.param(name), *value)).collect();
     clap.play(&vec![vec![0.0; 512]; 2], &[], |_| 512, &values);
     let saved = clap.save();
@@ -75,7 +81,16 @@ fn a_project_of_the_previous_version_opens() {
     let json = json.expect("a project");
     let entry = entry();
     let mut clap = Clap::new(&entry);
+    // Parameters that the state does not contain have their defaults, also in a used instance.
+    let later = [("Limiter", 1.0, 0.0), ("Dynamics", 0.25, 1.0), ("Latency", 2.0, 0.0)];
+    let used: Vec<_> = later.iter().map(|(name, used, _)| (clap.param(name), *used)).collect();
+    clap.activate(48_000, 512);
+    clap.play(&vec![vec![0.0; 512]; 2], &[], |_| 512, &used);
+    clap.deactivate();
     assert!(clap.load(&[&(json.len() as u64).to_le_bytes(), &json[..]].concat()));
+    for (name, _, default) in later {
+        assert_eq!(clap.value(name), default, "{name}");
+    }
     for (name, value) in [("Strength", 0.5), ("Seed", 77.0), ("Freeze", 1.0), ("Style", 61.0)] {
         assert!((clap.value(name) - value).abs() < 1e-4, "{name}: {}", clap.value(name));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::Error;
 use engine::settings::Settings;
-use engine::stream::{StreamConfig, open};
+use engine::stream::{Controls, StreamConfig, open};
 use tests::allocations::{CountingAllocator, count_calls};
 use tests::signal::Lcg;
 
@@ -32,6 +32,7 @@ fn the_audio_thread_never_allocates() {
         channels: 2,
         sidechain: true,
         deadline_samples: 1000,
+        limiter: true,
     };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     let mut random = Lcg(1);
@@ -46,6 +47,8 @@ fn the_audio_thread_never_allocates() {
             );
             settings.mix = (block % 10) as f32 / 10.0;
             audio.set_settings(&settings);
+            let limiter = block % 3 > 0;
+            audio.set_controls(&Controls { output_gain: 4.0, limiter, ..Controls::default() });
             if block % 97 == 96 {
                 audio.reset();
             }

@@ -170,6 +170,7 @@ fn unusual_blocks_are_processed() {
         channels: 2,
         sidechain: true,
         deadline_samples: 500,
+        limiter: true,
     };
     let (mut audio, _worker) =
         open(&config, Box::new(Passthrough::new(2)), &Settings::default()).expect("a stream");
@@ -209,6 +210,7 @@ fn the_sidechain_is_in_sync() {
         channels: 1,
         sidechain: true,
         deadline_samples: 0,
+        limiter: false,
     };
     let (mut audio, _worker) =
         open(&config, Box::new(Compare(count)), &Settings::default()).expect("a stream");

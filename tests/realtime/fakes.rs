@@ -159,7 +159,8 @@ pub fn offline(
     channels: usize,
     processor: Box<dyn WindowProcessor>,
 ) -> (AudioThread, WorkHandle) {
-    let config = StreamConfig { grid, channels, sidechain: false, deadline_samples: 0 };
+    let config =
+        StreamConfig { grid, channels, sidechain: false, deadline_samples: 0, limiter: false };
     let (mut audio, worker) = open(&config, processor, &Settings::default()).expect("a stream");
     audio.set_offline(true);
     (audio, worker)

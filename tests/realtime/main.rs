@@ -4,6 +4,7 @@
 mod allocation;
 mod exactness;
 mod fakes;
+mod limiter;
 mod model;
 mod offline;
 mod pool;

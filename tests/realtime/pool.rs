@@ -25,6 +25,7 @@ fn stream(
         channels: 1,
         sidechain: false,
         deadline_samples,
+        limiter: false,
     };
     open_on(pool, &config, processor, &Settings::default()).expect("a stream")
 }

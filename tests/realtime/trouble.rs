@@ -23,6 +23,7 @@ fn realtime(
         channels: 1,
         sidechain: false,
         deadline_samples,
+        limiter: false,
     };
     open(&config, processor, &Settings::default()).expect("a stream")
 }

@@ -33,7 +33,7 @@ struct Ids {
     style: ClapId,
     seed: ClapId,
     steps: ClapId,
-    switches: [ClapId; 2],
+    switches: [ClapId; 3],
     knobs: [ClapId; 4],
 }
 
@@ -43,7 +43,7 @@ impl Ids {
             style: clap.param("Style"),
             seed: clap.param("Seed"),
             steps: clap.param("Steps"),
-            switches: ["Freeze", "Bypass"].map(|name| clap.param(name)),
+            switches: ["Freeze", "Bypass", "Limiter"].map(|name| clap.param(name)),
             knobs: ["Strength", "Mix", "Input gain", "Output gain"].map(|name| clap.param(name)),
         }
     }

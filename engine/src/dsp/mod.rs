@@ -1,4 +1,5 @@
-//! Signal processing: windows, short-time Fourier transform, mel scale, resampling, level.
+//! Signal processing: windows, short-time Fourier transform, mel scale, resampling, level, true
+//! peaks, limiter.
 
 pub mod window;
 
@@ -11,3 +12,7 @@ pub mod mel;
 pub mod resample;
 
 pub mod level;
+
+pub mod true_peak;
+
+pub mod limiter;

@@ -65,6 +65,7 @@ impl Excerpt {
             is_beginning: self.choice.is_beginning,
             outline,
             recording_seconds,
+            warnings: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ use super::shared::{Stats, StreamStatus};
 use super::window_job::{WindowJob, buffers};
 use super::windower::Windower;
 use crate::cancel::Cancel;
+use crate::dsp::limiter::Limiter;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -43,7 +44,8 @@ pub fn open(
 /// Opens a stream that shares the threads of a pool with other streams.
 ///
 /// # Errors
-/// If the number of channels is not 1 or 2, or a setting is out of range.
+/// If the number of channels is not 1 or 2, a setting is out of range, or the deadline is shorter
+/// than the limiter's delay.
 pub fn open_on(
     pool: &Arc<Pool>,
     config: &StreamConfig,
@@ -54,6 +56,11 @@ pub fn open_on(
         return Err(Error::invalid("channels", "1 or 2", config.channels));
     }
     settings.validate()?;
+    let look_ahead = config.look_ahead_samples();
+    let Some(deadline_samples) = config.deadline_samples.checked_sub(look_ahead) else {
+        let expected = format!("at least {look_ahead} samples with a limiter");
+        return Err(Error::invalid("deadline", expected, config.deadline_samples));
+    };
     let (grid, channels, count) = (config.grid.clone(), config.channels, config.jobs());
     let sidechain_channels = if config.sidechain { channels } else { 0 };
     let (jobs, jobs_out) = RingBuffer::new(count);
@@ -64,7 +71,7 @@ pub fn open_on(
     let queue = StreamQueue { runner, jobs: jobs_out, results: results_in };
     let work = pool.add(queue, cancel, Arc::clone(&status));
     let deadline =
-        Duration::from_secs_f64(config.deadline_samples as f64 / f64::from(grid.host_rate_hz()));
+        Duration::from_secs_f64(deadline_samples as f64 / f64::from(grid.host_rate_hz()));
     let free = (0..count).map(|_| WindowJob::new(&grid, channels, sidechain_channels)).collect();
     let latency = config.latency_samples();
     let rate_hz = grid.host_rate_hz() as f32;
@@ -75,10 +82,18 @@ pub fn open_on(
         bypass: Bypass::new(channels, latency, MAX_PIECE_SAMPLES, rate_hz),
         peaks: Peaks::default(),
         windower: Windower::new(grid.clone(), jobs, pool.waker(), deadline, free),
-        overlap_add: OverlapAdd::new(grid, channels, latency, count, Arc::clone(&status)),
+        limiter: config.limiter.then(|| Limiter::new(channels, grid.host_rate_hz())),
+        overlap_add: OverlapAdd::new(
+            grid,
+            channels,
+            latency - look_ahead,
+            count,
+            Arc::clone(&status),
+        ),
         results,
         status,
         latency,
+        look_ahead,
         epoch: 0,
         offline: false,
         main: piece_buffers(channels),
@@ -96,7 +111,9 @@ pub fn open_on(
 ///                      |          |                          |
 ///                    Bypass   OverlapAdd (dry, mix) <--------+
 ///                      |          |
-/// block <- clean <- bypass <- output gain
+///                      |     output gain -> limiter
+///                      |                       |
+/// block <- clean <- bypass <-------------------+
 /// ```
 ///
 /// Only this type splits blocks into pieces and cleans samples. The later stages have buffers for
@@ -111,10 +128,13 @@ pub struct AudioThread {
     results: Consumer<WindowJob>,
     input_gain: Ramp,
     output_gain: Ramp,
+    limiter: Option<Limiter>,
     bypass: Bypass,
     peaks: Peaks,
     status: Arc<StreamStatus>,
     latency: u64,
+    /// The delay of the limiter. The overlap-add is this many samples ahead of the output.
+    look_ahead: u64,
     epoch: u64,
     offline: bool,
     /// One piece of the main input.
@@ -134,7 +154,7 @@ impl AudioThread {
     /// The input position of the next output sample, in samples since reset. Negative during the
     /// initial latency.
     pub fn position(&self) -> i64 {
-        self.overlap_add.position()
+        self.overlap_add.position() - self.look_ahead as i64
     }
 
     /// Counters, first error and timings. An editor may keep them.
@@ -166,12 +186,15 @@ impl AudioThread {
         self.overlap_add.set_mix(settings.mix);
     }
 
-    /// Sets gains and bypass from the next sample on. They change with a ramp, or immediately at
-    /// the first sample of a stream.
+    /// Sets gains, limiter and bypass from the next sample on. They change without a step, or
+    /// immediately at the first sample of a stream.
     pub fn set_controls(&mut self, controls: &Controls) {
         self.input_gain.set(controls.input_gain);
         self.output_gain.set(controls.output_gain);
         self.bypass.set(controls.bypass);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.set_enabled(controls.limiter);
+        }
         if self.overlap_add.is_fresh() {
             self.input_gain.settle();
             self.output_gain.settle();
@@ -188,6 +211,9 @@ impl AudioThread {
         self.overlap_add.reset(|job| windower.recycle(job));
         self.windower.reset(self.epoch);
         self.bypass.reset();
+        if let Some(limiter) = &mut self.limiter {
+            limiter.reset();
+        }
     }
 
     /// Replaces one block (channels x samples of any number) by the output, `latency_samples` late.
@@ -227,9 +253,12 @@ impl AudioThread {
         raise(&mut self.peaks.sidechain, &self.sidechain);
         self.bypass.write(&self.main);
         self.input_gain.apply(&mut self.main);
-        let position = self.overlap_add.position();
+        let position = self.position();
         self.render_piece(len);
         self.output_gain.apply(&mut self.output);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.process(&mut self.output);
+        }
         self.bypass.mix(position, &mut self.output);
         self.output.iter_mut().flatten().for_each(|sample| *sample = clean(*sample));
         raise(&mut self.peaks.output, &self.output);

@@ -2,6 +2,7 @@
 
 use super::grid::Grid;
 use super::latency::latency_samples;
+use crate::dsp::limiter::Limiter;
 
 /// Parameters of a new stream.
 #[derive(Clone, Debug)]
@@ -15,12 +16,20 @@ pub struct StreamConfig {
     /// Time for the computation of a window, in host samples. Part of the latency. 0 if the caller
     /// always waits.
     pub deadline_samples: u64,
+    /// Whether the stream has a limiter. It takes [`Self::look_ahead_samples`] from the deadline, so
+    /// the latency does not change.
+    pub limiter: bool,
 }
 
 impl StreamConfig {
     /// Host samples from input to output.
     pub fn latency_samples(&self) -> u64 {
         latency_samples(&self.grid, self.deadline_samples)
+    }
+
+    /// Host samples that the output is computed before it is due: the delay of the limiter.
+    pub fn look_ahead_samples(&self) -> u64 {
+        if self.limiter { Limiter::delay_samples(self.grid.host_rate_hz()) as u64 } else { 0 }
     }
 
     /// Number of jobs in use. A job collects samples for a hop, is computed within a deadline and

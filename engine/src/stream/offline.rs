@@ -70,7 +70,8 @@ impl OfflineStream {
         processor: Box<dyn WindowProcessor>,
         settings: &Settings,
     ) -> Result<Self> {
-        let config = StreamConfig { grid, channels, sidechain, deadline_samples: 0 };
+        let config =
+            StreamConfig { grid, channels, sidechain, deadline_samples: 0, limiter: false };
         let (mut audio, worker) = open(&config, processor, settings)?;
         audio.set_offline(true);
         let status = worker.status();

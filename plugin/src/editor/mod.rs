@@ -4,6 +4,7 @@
 //! controls; status line. It draws at the refresh rate of the screen and holds no lock that the
 //! audio thread needs. Files can be dropped on it.
 
+mod clip_light;
 mod drop_target;
 mod file_browser;
 mod gesture;
@@ -34,6 +35,7 @@ use nice_plug::prelude::ParamSetter;
 use crate::params::{Latency, LuthierParams, Steps};
 use crate::shared::{Request, Severity, Shared};
 use crate::style_slot::{CAPTURED, FILE};
+use clip_light::ClipLight;
 use drop_target::DropTarget;
 use file_browser::{FileBrowser, Outcome, Purpose};
 use knob::Knob;
@@ -49,6 +51,8 @@ const CONTROLS: f32 = 108.0;
 const STATUS: f32 = 20.0;
 /// Width of the meters in the header, in points.
 const METERS_WIDTH: f32 = 190.0;
+/// Width of the clip light to the right of the meters, in points.
+const CLIP_LIGHT_WIDTH: f32 = 32.0;
 
 /// Notice after a change of the latency mode: hosts read the latency only at activation.
 const RESTART_NOTICE: &str = "The new latency takes effect when the host restarts the plugin. \
@@ -63,6 +67,7 @@ pub struct EditorApp {
     thumbnails: Thumbnails,
     spectrograms: Spectrograms,
     meters: [Meter; 3],
+    clip_light: ClipLight,
     browser: Option<FileBrowser>,
     drop_target: DropTarget,
     /// Folder of the last chosen file.
@@ -84,6 +89,7 @@ impl EditorApp {
             thumbnails: Thumbnails::default(),
             spectrograms: Spectrograms::default(),
             meters: Default::default(),
+            clip_light: ClipLight::default(),
             browser: None,
             drop_target: DropTarget::default(),
             folder: dirs::home_dir().unwrap_or_else(|| PathBuf::from("/")),
@@ -162,11 +168,14 @@ impl EditorApp {
         let text_left = place.x + name.size().x + 20.0;
         painter.galley(place, name, theme::ACCENT);
         let meters_left = rect.right() - METERS_WIDTH;
+        let bar_width = METERS_WIDTH - CLIP_LIGHT_WIDTH - 6.0;
         for (i, name) in ["Input", "Output"].into_iter().enumerate() {
             let top = rect.top() + (i as f32 + 0.5) * rect.height() / 2.0 - 5.0;
-            let bar = Rect::from_min_size(pos2(meters_left, top), vec2(METERS_WIDTH, 10.0));
+            let bar = Rect::from_min_size(pos2(meters_left, top), vec2(bar_width, 10.0));
             self.meters[i].show(ui, bar, name, theme::ACCENT);
         }
+        let light = rect.with_min_x(rect.right() - CLIP_LIGHT_WIDTH).with_min_y(rect.center().y);
+        self.clip_light.show(ui, light);
         let message = rect.with_min_x(text_left).with_max_x(meters_left - 20.0);
         in_rect(ui, message, |ui| self.message(ui));
     }
@@ -293,6 +302,9 @@ impl EditorApp {
                 "Bypass",
                 "Output the input unchanged, delayed by the latency.",
             );
+            let limiter = "Keep the true peaks of the output below -1 dBTP. \
+                           Quieter output and the latency do not change.";
+            switch::toggle(ui, &params.limiter, setter, "Limiter", limiter);
             ui.spacing_mut().interact_size.y = switch::HEIGHT;
             ui.menu_button("Model\u{2026}", |ui| self.models(ui));
         });
@@ -345,6 +357,8 @@ impl EditorApp {
     fn update_meters(&mut self, ui: &Ui) {
         let seconds = ui.input(|input| input.stable_dt).min(0.1);
         let meters = &self.shared.meters;
+        // Before the meters, which reset the peaks.
+        self.clip_light.update(&meters.output);
         for (shown, peaks) in
             self.meters.iter_mut().zip([&meters.input, &meters.output, &meters.sidechain])
         {

@@ -9,6 +9,8 @@ use super::{gesture, theme};
 pub const HEIGHT: f32 = 26.0;
 /// Width of a row of choices, in points.
 const WIDTH: f32 = 206.0;
+/// Width of a toggle, in points.
+const TOGGLE_WIDTH: f32 = 60.0;
 /// Space between two choices, in points.
 const GAP: f32 = 4.0;
 
@@ -54,7 +56,7 @@ pub fn choice<E: Enum + PartialEq + Copy + 'static>(
 
 /// A button that switches a parameter on and off.
 pub fn toggle(ui: &mut Ui, param: &BoolParam, setter: &ParamSetter, name: &str, tooltip: &str) {
-    if button(ui, name, 80.0, param.value()).on_hover_text(tooltip).clicked() {
+    if button(ui, name, TOGGLE_WIDTH, param.value()).on_hover_text(tooltip).clicked() {
         gesture::set(setter, param, !param.value());
     }
 }

@@ -93,6 +93,9 @@ mod tests {
 
     #[test]
     fn every_text_has_enough_contrast() {
+        for fill in [ACCENT, WARNING] {
+            assert!(contrast(BACKGROUND, fill) >= 4.5, "on a lit button: {fill:?}");
+        }
         for background in [BACKGROUND, PANEL, RAISED] {
             for text in [TEXT, FAINT, ACCENT, WARNING, SIDECHAIN] {
                 assert!(

@@ -87,6 +87,35 @@ fn a_recording_becomes_the_file_style() {
 }
 
 #[test]
+fn a_damaged_recording_is_used_with_a_warning() {
+    let test = TestInstance::new();
+    let (path, recording) = (test.file("cut.wav"), factory::reference(3).expect("the violin"));
+    engine::audio_file::encode(&path, &recording.audio, engine::audio_file::SampleFormat::Int24)
+        .expect("written");
+    let whole = fs::read(&path).expect("a file");
+    fs::write(&path, &whole[..whole.len() * 2 / 3]).expect("cut");
+    test.instance.load_style(&test.registry, &path);
+    let message = test.instance.shared.texts.lock().message.clone().expect("a message");
+    assert_eq!(message.severity, Severity::Warning);
+    assert!(message.text.starts_with("Style loaded from "), "{}", message.text);
+    assert!(message.text.contains("cut.wav. Warning: the header promises"), "{}", message.text);
+    assert!(!message.text.contains(&test.folder.path().display().to_string()), "no path");
+    assert_eq!(test.instance.shared.status.files.load(Relaxed), 1);
+}
+
+#[test]
+fn several_warnings_are_counted() {
+    let mut reference = factory::reference(3).expect("the violin");
+    let path = Path::new("/music/a.mp3");
+    assert_eq!(loaded_message(path, Some(&reference)).0, Severity::Note);
+    assert_eq!(loaded_message(path, None).1, "Style loaded from a.mp3.");
+    reference.warnings = ["cut off", "noise", "gaps"].map(|w| format!("/music/a.mp3: {w}")).into();
+    let (severity, text) = loaded_message(path, Some(&reference));
+    assert_eq!(severity, Severity::Warning);
+    assert!(text.ends_with("a.mp3. Warning: cut off (2 more)."), "{text}");
+}
+
+#[test]
 fn the_user_moves_the_part_of_a_recording_and_the_project_stores_it() {
     let test = TestInstance::new();
     let path = test.file("long.wav");

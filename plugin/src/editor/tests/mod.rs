@@ -18,8 +18,8 @@ use engine::settings::Settings;
 use engine::stream::latency::latency_samples;
 use engine::stream::render;
 
-use super::RESTART_NOTICE;
 use super::window::{SIZE, SIZE_MIN};
+use super::{RESTART_NOTICE, theme};
 use crate::effect::deadline_samples;
 use crate::factory;
 use crate::file_part::FilePart;
@@ -217,6 +217,8 @@ fn every_control_has_a_tooltip_that_fits() {
         "50",
         "Freeze",
         "Bypass",
+        "Limiter",
+        "Clip",
         "orchestra",
         "CPU, 16 threads, not CUDA",
         "Real-time factor 1.25",
@@ -387,6 +389,33 @@ fn buttons_set_parameters() {
     assert!(editor.params.freeze.value() && editor.params.bypass.value());
     editor.click_on("Bypass");
     assert!(!editor.params.bypass.value());
+    editor.gestures();
+    editor.click_on("Limiter");
+    assert!(editor.params.limiter.value());
+    assert_eq!(editor.gestures(), [Gesture::Begin, Gesture::Set, Gesture::End]);
+}
+
+#[test]
+fn the_clip_light_is_lit_until_it_is_clicked() {
+    let mut editor = crowded_editor();
+    let color = |editor: &mut TestEditor| {
+        editor.frame(Vec::new());
+        let place = editor.screen.find("Clip") - vec2(14.0, 0.0);
+        editor.screen.picture().get_pixel(place.x as u32, place.y as u32).0
+    };
+    let off = color(&mut editor);
+    editor.shared.meters.output[0].raise(1.0);
+    assert_eq!(color(&mut editor), off, "full scale is not exceeded");
+    editor.shared.meters.output[1].raise(1.01);
+    let lit = color(&mut editor);
+    assert_eq!(lit, theme::WARNING.to_array()[..3]);
+    assert_texts_fit(&editor, "lit", SIZE_MIN);
+    editor.frame(Vec::new());
+    assert_eq!(color(&mut editor), lit, "it stays lit");
+    editor.click_on("Clip");
+    editor.frame(vec![egui::Event::PointerMoved(pos2(1.0, 1.0))]);
+    assert_eq!(color(&mut editor), off);
+    assert!(editor.gestures().is_empty() && editor.requests.lock().is_empty());
 }
 
 #[test]
