@@ -1,9 +1,9 @@
 //! Draws spectrograms of recordings into one PNG. Panels are stacked and have the same width.
 
-use std::io::Write;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use engine::audio_file::{Audio, Reader};
 use engine::dsp::mel::{MelFilterbank, hz_to_mel, power_to_db};
 use engine::dsp::stft::Stft;
@@ -26,6 +26,8 @@ const N_FFT: usize = 4096;
 const FRAMES_PER_COLUMN: usize = 4;
 /// Maximum duration that is drawn of an input or output.
 const SECONDS_MAX: f64 = 60.0;
+/// Space for the PNG: about the size of three panels before compression.
+const RESERVED_BYTES: usize = 3 << 20;
 const TICKS_HZ: [f32; 6] = [250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 
 /// A mel spectrogram of a whole file, `HEIGHT` bands by at most `WIDTH` columns, in dB.
@@ -162,7 +164,8 @@ impl Columns {
     }
 }
 
-/// A PNG that is written later. A temporary file in its folder exists, so the path is writable.
+/// A PNG that is written later. A temporary file in its folder reserves the space, so a path that
+/// cannot be written and a full disk are known before the work.
 pub struct Canvas {
     path: PathBuf,
     file: NamedTempFile,
@@ -178,9 +181,10 @@ impl Canvas {
         ensure!(png, "{}: expected a name that ends in .png", path.display());
         ensure!(!path.is_dir(), "{}: expected an output file, found a folder", path.display());
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = builder()
-            .tempfile_in(folder)
-            .map_err(|error| anyhow!("{}: cannot be written: {}", path.display(), error.kind()))?;
+        let mut file = builder().tempfile_in(folder).map_err(|error| unwritable(path, &error))?;
+        // Not through `NamedTempFile`, whose errors name the temporary file.
+        let reserved = file.as_file_mut().write_all(&vec![0; RESERVED_BYTES]);
+        reserved.map_err(|error| unwritable(path, &error))?;
         Ok(Self { path: path.to_path_buf(), file })
     }
 
@@ -221,11 +225,22 @@ impl Canvas {
     /// If the disk is full.
     pub fn write(mut self, picture: &RgbImage) -> Result<()> {
         let bytes = plot::png(picture)?;
-        let shown = self.path.display().to_string();
-        self.file.write_all(&bytes).with_context(|| shown.clone())?;
-        self.file.persist(&self.path).context(shown)?;
+        let written = overwrite(self.file.as_file_mut(), &bytes);
+        written.map_err(|error| unwritable(&self.path, &error))?;
+        self.file.persist(&self.path).map_err(|failed| unwritable(&self.path, &failed.error))?;
         Ok(())
     }
+}
+
+/// Replaces the content of a file. Its space is not released before the end.
+fn overwrite(file: &mut std::fs::File, bytes: &[u8]) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow!("{}: cannot be written: {}", path.display(), error.kind())
 }
 
 /// By default, only the user can read temporary files. A picture has the permissions of a new file.
