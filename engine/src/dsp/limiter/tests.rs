@@ -125,7 +125,7 @@ fn the_gain_has_no_steps() {
         let mut signal = vec![0.5; 120_000];
         signal[10_000] = level;
         signal[10_001..20_000].fill(0.6);
-        let out = limited(&[signal.clone()], RATE_HZ).remove(0);
+        let out = limited(std::slice::from_ref(&signal), RATE_HZ).remove(0);
         let delay = Limiter::delay_samples(RATE_HZ);
         let gains: Vec<f32> = out[delay..].iter().zip(&signal).map(|(y, x)| y / x).collect();
         let largest = gains.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
@@ -143,7 +143,7 @@ fn a_signal_below_the_ceiling_and_a_limiter_that_is_off_keep_every_bit() {
         let delay = Limiter::delay_samples(rate_hz);
         assert!(delay as f64 / f64::from(rate_hz) < 0.004);
         let quiet: Vec<f32> = sine(0.89, 0.01, 0.0, 5000);
-        let out = limited(&[quiet.clone()], rate_hz).remove(0);
+        let out = limited(std::slice::from_ref(&quiet), rate_hz).remove(0);
         assert!(out[..delay].iter().all(|sample| *sample == 0.0));
         assert!(out[delay..] == quiet[..5000 - delay], "{rate_hz} Hz");
 
@@ -159,7 +159,7 @@ fn after_a_peak_the_output_is_exact_again() {
     let delay = Limiter::delay_samples(RATE_HZ);
     let mut signal = sine(0.5, 0.01, 0.0, 150_000);
     signal[1000] = 8.0;
-    let out = limited(&[signal.clone()], RATE_HZ).remove(0);
+    let out = limited(std::slice::from_ref(&signal), RATE_HZ).remove(0);
     assert!(out[delay + 2000] != signal[2000]);
     assert!(out[100_000 + delay..] == signal[100_000..150_000 - delay]);
 }
@@ -233,7 +233,7 @@ fn invalid_samples_do_not_stay() {
     for invalid in [f32::NAN, f32::INFINITY, f32::MAX] {
         let mut signal = sine(0.5, 0.01, 0.0, 150_000);
         signal[500] = invalid;
-        let out = limited(&[signal.clone()], RATE_HZ).remove(0);
+        let out = limited(std::slice::from_ref(&signal), RATE_HZ).remove(0);
         let delay = Limiter::delay_samples(RATE_HZ);
         assert!(out[100_000 + delay..] == signal[100_000..150_000 - delay], "{invalid}");
     }
