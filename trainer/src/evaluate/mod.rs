@@ -45,7 +45,7 @@ pub enum Args {
     /// The complete report: `evaluate` without a subcommand.
     Report(Box<report::Args>),
     /// A single part of the report.
-    Part(Part),
+    Part(Box<Part>),
 }
 
 /// Implemented by hand, because clap's derive has no options that a subcommand replaces.
@@ -63,7 +63,7 @@ impl clap::Args for Args {
 impl FromArgMatches for Args {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         match matches.subcommand_name() {
-            Some(_) => Part::from_arg_matches(matches).map(Self::Part),
+            Some(_) => Part::from_arg_matches(matches).map(Box::new).map(Self::Part),
             None => report::Args::from_arg_matches(matches).map(Box::new).map(Self::Report),
         }
     }
@@ -126,14 +126,17 @@ pub fn distinct<T: PartialEq + Display>(option: &'static str, values: &[T]) -> R
 /// # Errors
 /// If a file cannot be read or written, or a network fails.
 pub fn run(args: &Args) -> Result<()> {
-    match args {
-        Args::Report(args) => report::run(args),
-        Args::Part(Part::Transfer(args)) => transfer::run(args),
-        Args::Part(Part::Audio(args)) => audio::run(args),
-        Args::Part(Part::Recordings(args)) => recordings::run(args),
-        Args::Part(Part::Vocoder(args)) => vocoder::run(args),
-        Args::Part(Part::Octaves(args)) => octaves::run(args),
-        Args::Part(Part::Compare(args)) => compare::run(args),
+    let part = match args {
+        Args::Report(args) => return report::run(args),
+        Args::Part(part) => part.as_ref(),
+    };
+    match part {
+        Part::Transfer(args) => transfer::run(args),
+        Part::Audio(args) => audio::run(args),
+        Part::Recordings(args) => recordings::run(args),
+        Part::Vocoder(args) => vocoder::run(args),
+        Part::Octaves(args) => octaves::run(args),
+        Part::Compare(args) => compare::run(args),
     }
 }
 

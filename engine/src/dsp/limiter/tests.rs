@@ -106,8 +106,9 @@ fn sines_keep_the_ceiling_between_their_samples() {
 
 #[test]
 fn steps_impulses_and_noise_keep_the_ceiling() {
-    let square =
-        |period: usize| (0..20_000).map(move |n| if n / period % 2 == 0 { 3.0 } else { -3.0 });
+    let square = |period: usize| {
+        (0..20_000usize).map(move |n| if (n / period).is_multiple_of(2) { 3.0 } else { -3.0 })
+    };
     assert_limited(square(50).collect(), "square wave");
     assert_limited(square(1999).collect(), "steps");
     let mut impulses = vec![0.0; 20_000];
