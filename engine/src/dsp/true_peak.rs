@@ -16,7 +16,7 @@ use std::f64::consts::PI;
 
 /// Points for each sample.
 const OVERSAMPLING: usize = 4;
-/// Length of the filter in samples. Together with [`SHAPE`] it is flat to 0.45 of the sample rate.
+/// Length of the filter in samples. Together with `SHAPE` it is flat to 0.45 of the sample rate.
 pub const TAPS: usize = 32;
 /// Samples after a point that its interpolation needs.
 pub const LOOK_AHEAD_SAMPLES: usize = TAPS / 2;
