@@ -11,7 +11,6 @@ use super::mpeg::MpegSource;
 use super::mpeg_frames::{has_frame, is_free_format};
 use super::packets::PacketSource;
 use super::pcm::PcmSource;
-use super::rearranged::Rearranged;
 use super::tags::{read_at, without_tags};
 use super::wave::{self, Wave};
 use super::{FORMATS, aiff};
@@ -61,9 +60,7 @@ pub(super) fn open(mut source: Box<dyn MediaSource>) -> Result<Box<dyn BlockSour
             }
             Caf::Packets(None) => Ok(Box::new(PacketSource::open(bytes, "caf")?)),
             Caf::Packets(Some(ranges)) => {
-                let bytes = Rearranged::new(Box::new(bytes), ranges);
-                let all = 0..bytes.len();
-                let bytes = ByteRange::new(Box::new(bytes), all);
+                let bytes = ByteRange::in_order(Box::new(bytes), ranges);
                 Ok(Box::new(PacketSource::open(bytes.map_err(|error| error.to_string())?, "caf")?))
             }
         },

@@ -33,7 +33,6 @@ mod mpeg_frames;
 mod packets;
 mod pcm;
 mod reader;
-mod rearranged;
 mod tags;
 mod wav_writer;
 mod wave;
