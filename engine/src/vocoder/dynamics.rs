@@ -11,7 +11,8 @@
 //! let content = MelImage::filled(128, 128, 0.7);
 //! let mut target = MelImage::filled(128, 128, 0.9);
 //! // 0.1 of an image's range is 8 dB, so the target is 16 dB louder than the content.
-//! let request = DynamicsRequest { content: &content, stream_start: true, makeup_db: 0.0, share: 1.0 };
+//! let request =
+//!     DynamicsRequest { content: &content, stream_start: true, makeup_db: 0.0, share: 1.0 };
 //! Dynamics::new(&mel).apply(&request, &mut target);
 //! assert!((target.value(60, 0) - 0.7625).abs() < 1e-3); // 5 dB louder
 //! ```
@@ -34,8 +35,8 @@ const MAX_AMPLIFICATION_DB: f32 = 30.0;
 const MAX_BAND_DB: f32 = 8.0;
 /// Values up to this one do not count as sound: a decoder's output for silence is not exactly 0.
 const RESIDUE: f32 = 0.04;
-/// The target of a frame whose loudest band is this far above the floor is the content, and fades
-/// to the model's target up to the second distance.
+/// Distances of a frame's loudest band from the floor. Up to the first one, the target is the
+/// content. From the second one on, it is the model's.
 const QUIET_DB: (f32, f32) = (12.0, 28.0);
 /// Frames between a frame and the earlier ones with which it is compared: more than the overlap of
 /// two STFT frames.
@@ -63,7 +64,7 @@ pub struct DynamicsRequest<'a> {
     pub share: f32,
 }
 
-/// Moves the levels of a target image to those of its content, with scratch memory.
+/// Moves the levels of a target image to those of its content.
 ///
 /// The short-term level is the mean power of 15 frames (348 ms by default). Its distance to the
 /// content's is at most 5 dB within 0.5 s after an onset of the content, and 1.5 dB later than
@@ -77,10 +78,6 @@ pub struct Dynamics {
     half_frames: usize,
     /// Factor from mel power to power, per band.
     bandwidths: Vec<f32>,
-    powers: Vec<f32>,
-    content_level: Vec<FrameLevel>,
-    target_level: Vec<FrameLevel>,
-    limits_db: Vec<f32>,
 }
 
 impl Dynamics {
@@ -97,10 +94,6 @@ impl Dynamics {
             frame_seconds,
             half_frames: (HALF_SECONDS / frame_seconds).round() as usize,
             bandwidths: (0..mel.n_mels).map(|m| (centre(m + 1) - below(m)) / 2.0).collect(),
-            powers: Vec::new(),
-            content_level: Vec::new(),
-            target_level: Vec::new(),
-            limits_db: Vec::new(),
         }
     }
 
@@ -108,7 +101,7 @@ impl Dynamics {
     ///
     /// # Panics
     /// If the images differ in size.
-    pub fn apply(&mut self, request: &DynamicsRequest, target: &mut MelImage) {
+    pub fn apply(&self, request: &DynamicsRequest, target: &mut MelImage) {
         let content = request.content;
         assert_eq!(
             (content.n_mels, content.frames),
@@ -120,18 +113,15 @@ impl Dynamics {
         }
         let original = target.clone();
         self.fade_quiet_frames(content, target);
-        let mut content_level = std::mem::take(&mut self.content_level);
-        self.measure(content, &mut content_level);
-        self.measure_limits(content, request.stream_start);
+        let content_levels = self.levels(content);
+        let limits_db = self.limits_db(content, request.stream_start);
         for _ in 0..PASSES {
-            let mut target_level = std::mem::take(&mut self.target_level);
-            self.measure(target, &mut target_level);
+            let target_levels = self.levels(target);
             for t in 0..target.frames {
-                self.correct(t, [content_level[t], target_level[t]], request, target);
+                let levels = [content_levels[t], target_levels[t]];
+                self.correct(t, levels, limits_db[t], request, target);
             }
-            self.target_level = target_level;
         }
-        self.content_level = content_level;
         for (value, original) in target.data.iter_mut().zip(&original.data) {
             *value = original + (*value - original) * request.share;
         }
@@ -142,39 +132,36 @@ impl Dynamics {
         if value > RESIDUE { 10f32.powf(value.min(1.0) * self.range_db / 10.0) } else { 0.0 }
     }
 
-    /// The mean power around every frame.
-    fn measure(&mut self, image: &MelImage, level: &mut Vec<FrameLevel>) {
-        let mut powers = std::mem::take(&mut self.powers);
-        powers.clear();
-        powers.resize(image.frames, 0.0);
+    /// The levels of every frame.
+    fn levels(&self, image: &MelImage) -> Vec<FrameLevel> {
+        let mut powers = vec![0.0; image.frames];
         for (row, bandwidth) in image.data.chunks_exact(image.frames).zip(&self.bandwidths) {
             for (power, &value) in powers.iter_mut().zip(row) {
                 *power += bandwidth * self.power(value);
             }
         }
-        level.clear();
         let mean = |frames: Range<usize>| {
             let near = &powers[frames.start..frames.end.min(image.frames)];
             near.iter().sum::<f32>() / near.len() as f32
         };
-        level.extend((0..image.frames).map(|t| {
+        let level = |t: usize| {
             let start = t.saturating_sub(self.half_frames);
             FrameLevel { around: mean(start..t + self.half_frames + 1), before: mean(start..t + 1) }
-        }));
-        self.powers = powers;
+        };
+        (0..image.frames).map(level).collect()
     }
 
-    /// Computes the limit of every frame.
-    fn measure_limits(&mut self, content: &MelImage, stream_start: bool) {
-        self.limits_db.clear();
-        let mut since_seconds = if stream_start { 0.0 } else { LIMIT_SECONDS.1 };
-        for t in 0..content.frames {
+    /// The limit of every frame.
+    fn limits_db(&self, content: &MelImage, stream_start: bool) -> Vec<f32> {
+        let (start, end) = LIMIT_SECONDS;
+        let mut since_seconds = if stream_start { 0.0 } else { end };
+        let limit_db = |t: usize| {
             since_seconds =
                 if self.is_onset(content, t) { 0.0 } else { since_seconds + self.frame_seconds };
-            let (start, end) = LIMIT_SECONDS;
             let late = ((since_seconds - start) / (end - start)).clamp(0.0, 1.0);
-            self.limits_db.push(LIMIT_DB.0 + (LIMIT_DB.1 - LIMIT_DB.0) * late);
-        }
+            LIMIT_DB.0 + (LIMIT_DB.1 - LIMIT_DB.0) * late
+        };
+        (0..content.frames).map(limit_db).collect()
     }
 
     fn is_onset(&self, content: &MelImage, t: usize) -> bool {
@@ -214,6 +201,7 @@ impl Dynamics {
         &self,
         t: usize,
         levels: [FrameLevel; 2],
+        limit_db: f32,
         request: &DynamicsRequest,
         target: &mut MelImage,
     ) {
@@ -221,7 +209,6 @@ impl Dynamics {
         if content_level.around <= 0.0 {
             return;
         }
-        let limit_db = self.limits_db[t];
         let ratio = target_level.around / content_level.around;
         let to_db = |ratio: f32| 10.0 * ratio.max(1e-12).log10() + request.makeup_db;
         let distance_db = to_db(ratio);
