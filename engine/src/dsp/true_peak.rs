@@ -14,6 +14,8 @@
 
 use std::f64::consts::PI;
 
+use super::window::bessel_i0;
+
 /// Points for each sample.
 const OVERSAMPLING: usize = 4;
 /// Length of the filter in samples. Together with `SHAPE` it is flat to 0.45 of the sample rate.
@@ -78,16 +80,6 @@ fn tap(t: f64) -> f64 {
     let edge = t / (TAPS / 2) as f64;
     let window = bessel_i0(SHAPE * (1.0 - edge * edge).max(0.0).sqrt()) / bessel_i0(SHAPE);
     (PI * t).sin() / (PI * t) * window
-}
-
-/// The modified Bessel function of the first kind and order 0, as a power series.
-fn bessel_i0(x: f64) -> f64 {
-    let (mut sum, mut term) = (1.0, 1.0);
-    for k in 1..32 {
-        term *= (x / 2.0 / f64::from(k)).powi(2);
-        sum += term;
-    }
-    sum
 }
 
 #[cfg(test)]

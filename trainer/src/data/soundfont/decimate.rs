@@ -5,6 +5,8 @@
 
 use std::f64::consts::PI;
 
+use engine::dsp::window::bessel_i0;
+
 /// Number of taps. It is odd, so that the delay is a whole number of samples.
 const TAPS: usize = 351;
 /// Centre of the transition band as a share of the input rate. As in the engine's `Resampler`, the
@@ -63,17 +65,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     lanes.iter().sum::<f32>() + rest
-}
-
-/// Modified Bessel function of the first kind and order 0, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    for k in 1..40 {
-        term *= (x / 2.0 / f64::from(k)).powi(2);
-        sum += term;
-    }
-    sum
 }
 
 #[cfg(test)]
