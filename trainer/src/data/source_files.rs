@@ -77,8 +77,12 @@ pub fn find(folder: &Path) -> Result<SourceFiles> {
     Ok(found)
 }
 
-/// Collects the audio files of a folder and its subfolders. Links to folders are not followed.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Collects the audio files of a folder and its subfolders, sorted by name. Links to folders are not
+/// followed.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let refuse = |e: std::io::Error| {
         Error::file(folder, format!("expected a folder of recordings, found: {e}"))
     };

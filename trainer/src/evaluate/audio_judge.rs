@@ -13,6 +13,7 @@ use engine::pipeline::{BackendModel, Pipeline, TransferModel};
 use engine::reference::Reference;
 use engine::settings::Settings;
 use engine::stream::render;
+use engine::style::StyleTokens;
 use engine::{Error, Result};
 
 use super::eval_args::EvalArgs;
@@ -53,10 +54,10 @@ impl AudioJudge {
         self.model.config().mel.range_db
     }
 
-    /// [`transfer`] with this model.
+    /// [`transfer`] with this model and the style of a recording.
     ///
     /// # Errors
-    /// As [`transfer`].
+    /// As [`style_tokens`] and [`transfer`].
     pub fn transfer(
         &self,
         content: &Audio,
@@ -64,7 +65,7 @@ impl AudioJudge {
         settings: &Settings,
         mode: LatencyMode,
     ) -> Result<Audio> {
-        transfer(&self.model, content, style, settings, mode)
+        transfer(&self.model, content, style_tokens(&self.model, style)?, settings, mode)
     }
 
     /// The image of a complete recording, without a change of level.
@@ -107,21 +108,28 @@ impl AudioJudge {
     }
 }
 
+/// The style of a recording.
+///
+/// # Errors
+/// If the recording is silent or only noise.
+pub fn style_tokens(model: &InferenceModel<Packed>, recording: &Audio) -> Result<StyleTokens> {
+    model.style(&mut Packed::default(), &Reference::from_audio(recording)?)
+}
+
 /// Transfers the style to the content like `cargo xtask transfer`, in a latency mode.
 ///
 /// # Errors
-/// If the style is silent or only noise, or a window fails.
+/// If a window fails.
 pub fn transfer(
     model: &InferenceModel<Packed>,
     content: &Audio,
-    style: &Audio,
+    style: StyleTokens,
     settings: &Settings,
     mode: LatencyMode,
 ) -> Result<Audio> {
     let (rate_hz, channels) = (content.sample_rate_hz, content.channels.len());
-    let tokens = model.style(&mut Packed::default(), &Reference::from_audio(style)?)?;
     let networks = BackendModel::new(model.model(), Packed::default()).in_mode(mode);
-    let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, tokens)?;
+    let pipeline = Pipeline::new(Box::new(networks), rate_hz, channels, style)?;
     let grid = pipeline.grid().clone();
     let (channels, report) =
         render(grid, &content.channels, Box::new(pipeline), settings, &mut |_| ())?;

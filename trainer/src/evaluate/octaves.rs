@@ -2,19 +2,22 @@
 
 use std::f64::consts::TAU;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::audio_file::{Audio, decode};
 use engine::checkpoint::Checkpoint;
 use engine::inference_model::InferenceModel;
 use engine::latency_mode::LatencyMode;
 use engine::nn::packed::Packed;
+use engine::settings::Settings;
+use engine::style::StyleTokens;
 use engine::{Error, Result};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::audio_judge::transfer;
+use super::audio_judge::{style_tokens, transfer};
 use super::sampling::Sampling;
+use crate::data::source_files::walk;
 
 const RATE_HZ: u32 = 44_100;
 const NOTE_SECONDS: f64 = 0.75;
@@ -60,12 +63,12 @@ struct Change {
 pub fn run(args: &Args) -> Result<()> {
     let model = InferenceModel::packed(&Checkpoint::read(&args.model)?)?;
     let phrases: Vec<Phrase> = (0..OCTAVES).map(Phrase::new).collect();
-    let styles = styles(&args.styles)?;
-    let rows: Vec<(String, Vec<Change>)> = styles
+    let settings = args.sampling.settings();
+    let rows: Vec<(String, Vec<Change>)> = recordings(&args.styles)?
         .par_iter()
         .map(|path| {
-            let style = decode(path)?;
-            let change = |phrase: &Phrase| phrase.change(&model, &style, &args.sampling);
+            let style = style_tokens(&model, &decode(path)?)?;
+            let change = |phrase: &Phrase| phrase.change(&model, &style, &settings);
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             Ok((name, phrases.iter().map(change).collect::<Result<_>>()?))
         })
@@ -78,16 +81,10 @@ pub fn run(args: &Args) -> Result<()> {
     super::write_json(path, &json!(rows.into_iter().collect::<std::collections::BTreeMap<_, _>>()))
 }
 
-/// The recordings of a folder, by name.
-fn styles(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_audio = |path: &PathBuf| {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        engine::audio_file::EXTENSIONS.contains(&extension.to_lowercase().as_str())
-    };
-    let mut paths: Vec<PathBuf> = paths.filter(is_audio).collect();
-    paths.sort();
+/// The recordings of a folder.
+fn recordings(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    walk(folder, &mut paths)?;
     if paths.is_empty() {
         return Err(Error::invalid("--styles", "a folder with recordings", folder.display()));
     }
@@ -129,22 +126,18 @@ impl Phrase {
     fn change(
         &self,
         model: &InferenceModel<Packed>,
-        style: &Audio,
-        sampling: &Sampling,
+        style: &StyleTokens,
+        settings: &Settings,
     ) -> Result<Change> {
-        let settings = sampling.settings();
-        let wet = transfer(model, &self.audio, style, &settings, LatencyMode::Quality)?;
-        let samples = note_samples();
-        let notes = |audio: &'_ Audio| -> Vec<Vec<f32>> {
-            audio.channels[0].chunks_exact(samples).map(<[f32]>::to_vec).collect()
-        };
+        let wet = transfer(model, &self.audio, style.clone(), settings, LatencyMode::Quality)?;
+        let [dry, wet] = [&self.audio, &wet].map(|a| a.channels[0].chunks_exact(note_samples()));
         let mut largest = Change::default();
         let farther = |a: f64, b: f64| if b.abs() > a.abs() { b } else { a };
-        for ((key, dry), wet) in self.keys.iter().zip(notes(&self.audio)).zip(notes(&wet)) {
-            let fundamental = |samples: &[f32]| partial_db(samples, hz(*key));
-            largest.level_db = farther(largest.level_db, level_db(&wet) - level_db(&dry));
+        for ((key, dry), wet) in self.keys.iter().zip(dry).zip(wet) {
+            let fundamental_db = |samples: &[f32]| partial_db(samples, hz(*key));
+            largest.level_db = farther(largest.level_db, level_db(wet) - level_db(dry));
             largest.fundamental_db =
-                farther(largest.fundamental_db, fundamental(&wet) - fundamental(&dry));
+                farther(largest.fundamental_db, fundamental_db(wet) - fundamental_db(dry));
         }
         Ok(largest)
     }
@@ -155,7 +148,7 @@ fn note_samples() -> usize {
 }
 
 fn hz(key: u8) -> f64 {
-    440.0 * 2f64.powf((f64::from(key) - 69.0) / 12.0)
+    440.0 * ((f64::from(key) - 69.0) / 12.0).exp2()
 }
 
 /// A note with up to 30 harmonic partials, which decay faster the higher they are.
