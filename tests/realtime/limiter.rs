@@ -10,16 +10,19 @@ use crate::fakes::{Passthrough, grid, play, short, sine};
 const RATE_HZ: u32 = 44_100;
 const DEADLINE_SAMPLES: u64 = 1500;
 
-fn stream(limiter: bool, controls: Controls) -> (AudioThread, WorkHandle) {
+fn open_stream(limiter: bool, deadline_samples: u64) -> engine::Result<(AudioThread, WorkHandle)> {
     let config = StreamConfig {
         grid: grid(&short(), RATE_HZ),
         channels: 2,
         sidechain: false,
-        deadline_samples: DEADLINE_SAMPLES,
+        deadline_samples,
         limiter,
     };
-    let (mut audio, work) =
-        open(&config, Box::new(Passthrough::new(2)), &Settings::default()).expect("a stream");
+    open(&config, Box::new(Passthrough::new(2)), &Settings::default())
+}
+
+fn stream(limiter: bool, controls: Controls) -> (AudioThread, WorkHandle) {
+    let (mut audio, work) = open_stream(limiter, DEADLINE_SAMPLES).expect("a stream");
     audio.set_offline(true);
     audio.set_controls(&controls);
     (audio, work)
@@ -71,14 +74,7 @@ fn it_limits_the_output_after_the_gain_but_not_the_bypass() {
 fn a_deadline_shorter_than_its_delay_is_refused() {
     let delay = Limiter::delay_samples(RATE_HZ) as u64;
     for (deadline_samples, accepted) in [(delay, true), (delay - 1, false)] {
-        let config = StreamConfig {
-            grid: grid(&short(), RATE_HZ),
-            channels: 1,
-            sidechain: false,
-            deadline_samples,
-            limiter: true,
-        };
-        let opened = open(&config, Box::new(Passthrough::new(1)), &Settings::default());
+        let opened = open_stream(true, deadline_samples);
         assert_eq!(opened.is_ok(), accepted);
         if let Err(error) = opened {
             assert!(error.to_string().contains("deadline"), "{error}");
