@@ -7,7 +7,7 @@ use super::judge::{Sound, kept, read};
 use super::pcm_file::{Coding, Container, PcmFile};
 use super::rounds;
 
-/// Sizes from here on mean "unknown".
+/// From this size on, a size field states that the length is unknown.
 const UNKNOWN_SIZE: u64 = 0x7fff_f000;
 
 /// The frames that the header promises. `None` if its fields contradict each other or the length is

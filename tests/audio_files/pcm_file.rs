@@ -177,7 +177,7 @@ impl PcmFile {
             && (!self.container.is_wave() || self.fmt_len >= 16)
     }
 
-    /// Whether nothing is wrong or missing.
+    /// Whether all fields are right and the file is complete.
     pub fn is_legal(&self) -> bool {
         let exact = |size: Size| size == Size::Right || size == Size::Off(0);
         self.describes_its_samples()

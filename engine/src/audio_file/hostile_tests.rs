@@ -149,7 +149,7 @@ fn a_cut_file_is_read_to_its_end_with_one_warning() {
 }
 
 #[test]
-fn chunks_that_matter_to_nobody_do_not_stop_the_reader() {
+fn unknown_and_damaged_chunks_do_not_stop_the_reader() {
     let folder = Folder::new();
     let (data, plain) = (whole(b"data", &pcm()), fmt(1, 16, 4));
     let format = || whole(b"fmt ", &plain);

@@ -92,7 +92,7 @@ impl Frames {
         self.gap
     }
 
-    /// Whether the file ends within a frame. Known at the end.
+    /// Whether the file ends within a frame. Valid after the last frame.
     pub fn is_cut(&self) -> bool {
         self.cut
     }

@@ -81,8 +81,8 @@ impl Reader {
         self.source.frames()
     }
 
-    /// What is wrong in the part of the file that was read so far, although its sound was read: a
-    /// header with another length, damaged bytes that were skipped. Complete at the end of the file.
+    /// Faults of the part of the file that was read so far, for example a header with another length
+    /// or skipped damaged bytes. Its sound was read. The list is complete at the end of the file.
     pub fn warnings(&self) -> Vec<String> {
         let sentence = |text: &String| format!("{}: {text}", self.path.display());
         self.source.warnings().iter().map(sentence).collect()
