@@ -54,7 +54,7 @@ impl Read for ByteRange {
         self.position += read as u64;
         if read > 0 && read as u64 == left {
             // The next range can be anywhere in the source.
-            self.seek(SeekFrom::Current(0))?;
+            self.seek(SeekFrom::Start(self.position))?;
         }
         Ok(read)
     }
